@@ -1,0 +1,58 @@
+//! IAM users that can list and download one folder of a shared S3 bucket, and
+//! nothing else.
+//!
+//! The library behind `create_s3_user` and `delete_s3_user`. Both are a `plan`,
+//! which only reads, and an `apply`, which carries the plan out:
+//!
+//! ```no_run
+//! use s3_user::{Aws, CancellationToken, Connection, Target, create};
+//!
+//! # async fn example() -> anyhow::Result<()> {
+//! let aws = Aws::load(Connection::default(), None).await;
+//! let target = Target {
+//!     bucket: "shared-files".parse()?,
+//!     user: "alex".parse()?,
+//! };
+//! let plan = create::plan(&aws, &target, ".".as_ref(), false).await?;
+//! let created = create::apply(&plan, &CancellationToken::new(), &|_step| {})
+//!     .await
+//!     .map_err(|failed| failed.error)?;
+//! assert_eq!(created.prefix, "alex/");
+//! # Ok(())
+//! # }
+//! ```
+
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::dbg_macro,
+        clippy::exit,
+        clippy::print_stderr,
+        clippy::print_stdout,
+        clippy::unwrap_used
+    )
+)]
+
+mod aws;
+mod blockers;
+pub mod cli;
+pub mod create;
+pub mod delete;
+mod folder;
+mod iam;
+mod key_file;
+mod listing;
+mod names;
+mod owner;
+mod pace;
+mod policy;
+mod ranges;
+mod report;
+
+pub use aws::{Aws, AwsError, Call, Connection};
+pub use folder::{FailedKey, Progress};
+pub use key_file::key_file_path;
+pub use names::{BucketName, NameError, Prefix, Target, UserName};
+pub use policy::{INLINE_POLICY_NAME, PolicyDocument, managed_policy_name};
+pub use report::{Created, Deleted, Hinted, Interrupted, Leftover, PolicyRef, Step, folder_url};
+pub use tokio_util::sync::CancellationToken;

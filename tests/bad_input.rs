@@ -1,0 +1,263 @@
+//! What is wrong is said in one line, before anything is made.
+
+use crate::create::{aws_with_files, is_gone};
+use crate::support::{Fault, LocalAws, Run, Sandbox};
+
+/// Exit code 2, with nothing but one line of error that holds `part`.
+#[track_caller]
+fn assert_usage(run: &Run, part: &str) {
+    assert_eq!(run.code, Some(2), "{run:?}");
+    assert_eq!(run.stdout, "");
+    assert_eq!(run.stderr.lines().count(), 1, "{run:?}");
+    assert!(
+        run.stderr.contains(": error: ") && run.stderr.contains(part),
+        "{part}: {run:?}"
+    );
+}
+
+#[tokio::test]
+async fn bad_names_are_refused_before_any_call() {
+    let aws = LocalAws::start().await;
+    let sandbox = Sandbox::new(&aws);
+    let too_long = "u".repeat(65);
+    let bucket_too_long = "b".repeat(64);
+    for program in ["create_s3_user", "delete_s3_user"] {
+        for user in [
+            "",
+            ".",
+            "..",
+            "-alex",
+            "--force",
+            &too_long,
+            "al ex",
+            "al/ex",
+            "al*",
+            "$al",
+            "al\nex",
+            "aléx",
+            "\u{1b}[31malex",
+        ] {
+            let run = sandbox.run(program, &["-b", "shared", "-u", user]).await;
+            assert_usage(&run, "a user name ");
+            assert!(!run.stderr.contains('\u{1b}'));
+        }
+        for (bucket, part) in [
+            ("", "3 to 63"),
+            ("ab", "3 to 63"),
+            (bucket_too_long.as_str(), "3 to 63"),
+            ("Shared", "capitals"),
+            ("sha..red", "periods"),
+            ("192.168.1.1", "IP address"),
+            ("s3://shared", "name alone"),
+            ("arn:aws:s3:::shared", "ARN"),
+            ("shared--use1-az4--x-s3", "directory"),
+        ] {
+            let run = sandbox.run(program, &["-b", bucket, "-u", "alex"]).await;
+            assert_usage(&run, part);
+        }
+    }
+    assert!(aws.faults.operations().is_empty());
+}
+
+#[tokio::test]
+async fn missing_and_unknown_arguments_are_one_line() {
+    let aws = LocalAws::start().await;
+    let sandbox = Sandbox::new(&aws);
+    for program in ["create_s3_user", "delete_s3_user"] {
+        assert_usage(&sandbox.run(program, &[]).await, "--bucket <BUCKET>");
+        assert_usage(
+            &sandbox.run(program, &["-b", "shared"]).await,
+            "--user <USER>",
+        );
+        let args = ["-b", "shared", "-u", "alex"];
+        let run = sandbox
+            .run(program, &[&args[..], &["--what"]].concat())
+            .await;
+        assert_usage(&run, "'--what'");
+        let run = sandbox
+            .run(program, &[&args[..], &["-v", "-q"]].concat())
+            .await;
+        assert_usage(&run, "--quiet");
+        let run = sandbox
+            .run(program, &[&args[..], &["-u", "kim"]].concat())
+            .await;
+        assert_usage(&run, "--user");
+    }
+}
+
+/// Runs both programs and expects both to fail in this way.
+async fn both_fail(sandbox: &Sandbox, part: &str) {
+    sandbox.create("alex", &[]).await.failed_with(part);
+    sandbox.delete("alex", &[]).await.failed_with(part);
+}
+
+#[tokio::test]
+async fn credentials_that_are_missing_expired_or_wrong_are_told_apart() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws)
+        .set("AWS_ACCESS_KEY_ID", None)
+        .set("AWS_SECRET_ACCESS_KEY", None);
+    both_fail(&sandbox, "no AWS credentials found").await;
+    let sandbox = sandbox.set("AWS_PROFILE", Some("nobody"));
+    both_fail(&sandbox, "no AWS credentials found").await;
+
+    let sandbox = Sandbox::new(&aws);
+    aws.faults
+        .always("GetUser", Fault::Refuse(403, "ExpiredToken"));
+    both_fail(&sandbox, "GetUser: ExpiredToken").await;
+    both_fail(&sandbox, "sign in again").await;
+    aws.faults.forget();
+
+    let wrong = (aws.admin.0.clone(), "wrong".to_owned());
+    let sandbox = Sandbox::with_key(&aws.url, &wrong);
+    both_fail(&sandbox, "SignatureDoesNotMatch").await;
+    assert!(is_gone(&aws, "alex"));
+}
+
+#[tokio::test]
+async fn bucket_that_is_missing_or_of_others_is_named() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    for program in ["create_s3_user", "delete_s3_user"] {
+        let run = sandbox.run(program, &["-b", "nowhere", "-u", "alex"]).await;
+        run.failed_with("there is no bucket nowhere");
+    }
+    aws.faults.always("HeadBucket", Fault::Refuse(403, ""));
+    both_fail(&sandbox, "bucket shared is there but not yours to see").await;
+    both_fail(&sandbox, "s3:ListBucket").await;
+    assert!(is_gone(&aws, "alex"));
+}
+
+#[tokio::test]
+async fn endpoint_that_cannot_be_reached_is_named() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::with_key("http://127.0.0.1:9", &aws.admin);
+    both_fail(
+        &sandbox,
+        "no answer from http://127.0.0.1:9: Connection refused",
+    )
+    .await;
+    let sandbox = Sandbox::new(&aws);
+    let run = sandbox
+        .create("alex", &["--endpoint-url", "http://127.0.0.1:9"])
+        .await;
+    run.failed_with("no answer from http://127.0.0.1:9: ");
+    let run = sandbox
+        .create("alex", &["--endpoint-url", "nonsense"])
+        .await;
+    assert_usage(&run, "http://");
+}
+
+#[tokio::test]
+async fn key_file_that_cannot_be_written_stops_before_anything_is_made() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    std::fs::write(sandbox.path().join("file"), "").unwrap();
+    std::fs::write(sandbox.path().join("alex_accessKeys.csv"), "precious").unwrap();
+    std::fs::write(sandbox.path().join("elsewhere"), "").unwrap();
+    let link = sandbox.path().join("jaime_accessKeys.csv");
+    std::os::unix::fs::symlink("elsewhere", link).unwrap();
+    let kim = ["-b", "shared", "-u", "kim", "-o"];
+    for (user, dir, part) in [
+        (
+            "alex",
+            ".",
+            "alex_accessKeys.csv is there already, and is never overwritten",
+        ),
+        ("jaime", ".", "jaime_accessKeys.csv is there already"),
+        ("kim", "missing", "can't use directory missing"),
+        ("kim", "file", "file is not a directory"),
+        // Read-only even for root.
+        #[cfg(target_os = "linux")]
+        ("kim", "/proc", "can't create /proc/kim_accessKeys.csv"),
+    ] {
+        let args = [&kim[..3], &[user, "-o", dir]].concat();
+        sandbox.run("create_s3_user", &args).await.failed_with(part);
+        assert!(is_gone(&aws, user));
+    }
+    assert_eq!(sandbox.key_file("alex").as_deref(), Some("precious"));
+    let making = aws.faults.operations();
+    assert!(
+        making.iter().all(|call| !call.starts_with("Create")),
+        "{making:?}"
+    );
+}
+
+#[tokio::test]
+async fn closed_stdout_is_no_reason_to_panic() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    let script = "\"$0\" -b shared -u alex --json | true; \"$0\" -b shared -u kim >&-";
+    let mut command = sandbox.command("/bin/sh");
+    let command = command
+        .args(["-c", script])
+        .arg(crate::support::binary("create_s3_user"));
+    let run = Run::from(command.output().await.unwrap());
+    assert!(!run.stderr.contains("panicked"), "{run:?}");
+    assert!(sandbox.key_file("alex").is_some() && sandbox.key_file("kim").is_some());
+}
+
+#[tokio::test]
+async fn help_is_as_reviewed() {
+    let aws = LocalAws::start().await;
+    let sandbox = Sandbox::new(&aws);
+    for (program, short, long) in [
+        (
+            "create_s3_user",
+            include_str!("help/create_s3_user.short.txt"),
+            include_str!("help/create_s3_user.txt"),
+        ),
+        (
+            "delete_s3_user",
+            include_str!("help/delete_s3_user.short.txt"),
+            include_str!("help/delete_s3_user.txt"),
+        ),
+    ] {
+        let version = sandbox.run(program, &["--version"]).await.succeeded();
+        assert_eq!(
+            version.stdout,
+            format!("{program} {}\n", env!("CARGO_PKG_VERSION"))
+        );
+        assert_eq!(
+            sandbox.run(program, &["-h"]).await.succeeded().stdout,
+            short
+        );
+        assert_eq!(
+            sandbox.run(program, &["--help"]).await.succeeded().stdout,
+            long
+        );
+        for line in long.lines().chain(short.lines()) {
+            assert!(line.chars().count() <= 100, "{line}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn settings_of_the_environment_that_make_no_sense_are_no_panic() {
+    let aws = aws_with_files().await;
+    for (name, value) in [
+        ("AWS_RETRY_MODE", "legacy"),
+        ("AWS_MAX_ATTEMPTS", ""),
+        ("AWS_MAX_ATTEMPTS", "0"),
+        ("AWS_MAX_ATTEMPTS", "many"),
+        ("AWS_REGION", ""),
+    ] {
+        let sandbox = Sandbox::new(&aws).set(name, Some(value));
+        sandbox.create("alex", &["--dry-run"]).await.succeeded();
+    }
+    for (name, value) in [
+        ("AWS_ENDPOINT_URL_IAM", ""),
+        ("AWS_ACCESS_KEY_ID", "two\nlines"),
+    ] {
+        let run = Sandbox::new(&aws)
+            .set(name, Some(value))
+            .create("alex", &["--dry-run"])
+            .await;
+        assert!(!run.stderr.contains("panicked"), "{name}: {run:?}");
+        assert!(
+            run.code == Some(0) || run.stderr.lines().count() == 1,
+            "{name}: {run:?}"
+        );
+        assert_ne!(run.code, Some(101), "{name}: {run:?}");
+    }
+}

@@ -1,0 +1,515 @@
+//! What create_s3_user makes and says.
+
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::{Value, json};
+
+use crate::support::{ACCOUNT, ALLOW_ALL, Fault, LocalAws, Sandbox};
+
+/// A local AWS with the bucket `shared`, which holds folders of several people.
+pub async fn aws_with_files() -> LocalAws {
+    let aws = LocalAws::start().await;
+    let keys = [
+        "alex/report.txt",
+        "alex/2026/may.csv",
+        "alexander/secret.txt",
+        "jaime/photo.jpg",
+    ];
+    aws.add_bucket("shared", &keys).await;
+    aws
+}
+
+/// Whether anything of the user is left in IAM: the user itself, a key, or a
+/// policy by any of its names.
+pub fn is_gone(aws: &LocalAws, user: &str) -> bool {
+    aws.iam(|iam| {
+        !iam.users.contains_key(user)
+            && iam.access_keys.get(user).is_none_or(Vec::is_empty)
+            && iam.user_policies.get(user).is_none_or(Vec::is_empty)
+            && iam
+                .user_inline_policies
+                .get(user)
+                .is_none_or(|inline| inline.is_empty())
+            && iam
+                .policies
+                .values()
+                .all(|policy| !policy.policy_name.ends_with(user))
+    })
+}
+
+/// Asserts that the user has exactly one policy and exactly the key that is in
+/// the key file.
+#[track_caller]
+pub fn assert_complete(aws: &LocalAws, sandbox: &Sandbox, user: &str) {
+    let (id, secret) = sandbox.key_of(user);
+    aws.iam(|iam| {
+        let keys = &iam.access_keys[user];
+        assert_eq!(keys.len(), 1, "{keys:?}");
+        assert_eq!(
+            (&keys[0].access_key_id, &keys[0].secret_access_key),
+            (&id, &secret)
+        );
+        let managed = iam.user_policies.get(user).map_or(0, Vec::len);
+        let inline = iam
+            .user_inline_policies
+            .get(user)
+            .map_or(0, |inline| inline.len());
+        assert_eq!(managed + inline, 1);
+    });
+}
+
+fn managed_policy_arn(user: &str) -> String {
+    format!("arn:aws:iam::{ACCOUNT}:policy/s3-access-for-{user}")
+}
+
+fn policy_of_alex() -> Value {
+    json!({
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "BucketLocation",
+                "Effect": "Allow",
+                "Action": ["s3:GetBucketLocation"],
+                "Resource": ["arn:aws:s3:::shared"],
+            },
+            {
+                "Sid": "ListFolder",
+                "Effect": "Allow",
+                "Action": ["s3:ListBucket"],
+                "Resource": ["arn:aws:s3:::shared"],
+                "Condition": { "StringLike": { "s3:prefix": ["alex/*"] } },
+            },
+            {
+                "Sid": "GetObjects",
+                "Effect": "Allow",
+                "Action": ["s3:GetObject"],
+                "Resource": ["arn:aws:s3:::shared/alex/*"],
+            },
+        ],
+    })
+}
+
+#[tokio::test]
+async fn makes_user_policy_and_key_file_in_three_round_trips() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    let run = sandbox.create("alex", &[]).await.succeeded();
+
+    assert_eq!(run.stdout, "alex_accessKeys.csv\n");
+    let said: Vec<_> = run.stderr.lines().collect();
+    assert_eq!(said.len(), 8, "{said:#?}");
+    assert!(said.contains(&"create user alex"));
+    assert!(said[5].ends_with("can now list and download s3://shared/alex/"));
+    assert!(!run.stderr.contains("empty"));
+
+    assert_complete(&aws, &sandbox, "alex");
+    let (id, secret) = sandbox.key_of("alex");
+    let expected = format!("Access key ID,Secret access key,User name\n{id},{secret},alex\n");
+    assert_eq!(sandbox.key_file("alex").unwrap(), expected);
+    let file = std::fs::metadata(sandbox.path().join("alex_accessKeys.csv")).unwrap();
+    assert_eq!(file.permissions().mode() & 0o777, 0o600);
+
+    let arn = managed_policy_arn("alex");
+    aws.iam(|iam| {
+        assert_eq!(iam.user_policies["alex"], std::slice::from_ref(&arn));
+        let policy = &iam.policies[&arn];
+        let document: Value = serde_json::from_str(&policy.versions[0].document).unwrap();
+        assert_eq!(document, policy_of_alex());
+        for tags in [&iam.users["alex"].tags, &policy.tags] {
+            let ours = tags.iter().find(|tag| tag.key == "s3-user:bucket");
+            assert_eq!(ours.unwrap().value, "shared");
+        }
+    });
+
+    let mut calls = aws.faults.operations();
+    for round in [0..2, 2..4, 4..7] {
+        calls[round].sort();
+    }
+    let expected = [
+        ["GetUser", "HeadBucket"].as_slice(),
+        &["CreatePolicy", "CreateUser"],
+        &["AttachUserPolicy", "CreateAccessKey", "ListObjectsV2"],
+    ];
+    assert_eq!(calls, expected.concat());
+}
+
+#[tokio::test]
+async fn inline_policy_is_put_into_the_user() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    sandbox
+        .create("alex", &["--inline-policy"])
+        .await
+        .succeeded();
+    assert_complete(&aws, &sandbox, "alex");
+    aws.iam(|iam| {
+        assert!(iam.policies.is_empty());
+        let document = &iam.user_inline_policies["alex"]["s3-access"];
+        assert_eq!(
+            serde_json::from_str::<Value>(document).unwrap(),
+            policy_of_alex()
+        );
+    });
+}
+
+#[tokio::test]
+async fn json_is_one_line_with_everything_but_the_secret() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    let run = sandbox.create("alex", &["--json", "-q"]).await.succeeded();
+    assert_eq!(run.stderr, "");
+    let (id, _) = sandbox.key_of("alex");
+    let expected = json!({
+        "user": "alex",
+        "arn": format!("arn:aws:iam::{ACCOUNT}:user/alex"),
+        "bucket": "shared",
+        "prefix": "alex/",
+        "policy": { "name": "s3-access-for-alex", "arn": managed_policy_arn("alex") },
+        "access_key_id": id,
+        "key_file": "alex_accessKeys.csv",
+    });
+    assert_eq!(run.json(), expected);
+}
+
+#[tokio::test]
+async fn dry_run_shows_steps_and_policy_and_makes_nothing() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    let run = sandbox.create("alex", &["--dry-run"]).await.succeeded();
+    assert_eq!(
+        serde_json::from_str::<Value>(&run.stdout).unwrap(),
+        policy_of_alex()
+    );
+    let steps: Vec<_> = run.stderr.lines().collect();
+    let expected = [
+        "create user alex",
+        "create policy s3-access-for-alex",
+        "attach policy s3-access-for-alex",
+        "create an access key for alex",
+        "write alex_accessKeys.csv",
+    ];
+    assert_eq!(steps, expected);
+
+    let run = sandbox
+        .create("alex", &["--dry-run", "--json", "--inline-policy", "-q"])
+        .await;
+    let expected = json!({
+        "user": "alex",
+        "bucket": "shared",
+        "prefix": "alex/",
+        "policy_name": "s3-access",
+        "policy_document": policy_of_alex(),
+        "steps": [
+            "create user alex",
+            "put inline policy s3-access",
+            "create an access key for alex",
+            "write alex_accessKeys.csv",
+        ],
+        "dry_run": true,
+    });
+    assert_eq!(run.succeeded().json(), expected);
+
+    assert!(is_gone(&aws, "alex"));
+    assert_eq!(sandbox.key_file("alex"), None);
+    let calls = aws.faults.counts();
+    assert_eq!(calls.len(), 2, "{calls:?}");
+}
+
+#[tokio::test]
+async fn dry_run_fails_where_a_run_would() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    let run = sandbox
+        .run(
+            "create_s3_user",
+            &["-b", "nowhere", "-u", "alex", "--dry-run"],
+        )
+        .await;
+    run.failed_with("there is no bucket nowhere");
+    sandbox
+        .create("admin", &["--dry-run"])
+        .await
+        .failed_with("user admin exists already");
+}
+
+#[tokio::test]
+async fn verbose_shows_calls_and_quiet_shows_nothing_and_neither_the_secret() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws).set("RUST_LOG", Some("trace"));
+    let run = sandbox.create("alex", &["-v"]).await.succeeded();
+    let secret = sandbox.key_of("alex").1;
+    for call in [
+        "HeadBucket",
+        "GetUser",
+        "CreateUser",
+        "CreatePolicy",
+        "CreateAccessKey",
+    ] {
+        let line = run.stderr.lines().find(|line| line.contains(call));
+        assert!(line.unwrap().contains(" ms"), "{}", run.stderr);
+    }
+    assert!(!run.stderr.contains(&secret) && !run.stdout.contains(&secret));
+    assert_eq!(
+        sandbox.create("jaime", &["-q"]).await.succeeded().stderr,
+        ""
+    );
+}
+
+#[tokio::test]
+async fn key_file_goes_where_told_and_its_path_is_the_only_output() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    std::fs::create_dir(sandbox.path().join("keys")).unwrap();
+    let run = sandbox.create("alex", &["-o", "keys"]).await.succeeded();
+    assert_eq!(run.stdout, "keys/alex_accessKeys.csv\n");
+    assert!(sandbox.path().join("keys/alex_accessKeys.csv").exists());
+}
+
+#[tokio::test]
+async fn options_of_the_earlier_scripts_still_work() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    let args = ["--bucket_name", "shared", "--user_name", "alex"];
+    sandbox.run("create_s3_user", &args).await.succeeded();
+    sandbox.run("delete_s3_user", &args).await.succeeded();
+    assert!(is_gone(&aws, "alex"));
+}
+
+#[tokio::test]
+async fn empty_folder_is_pointed_out() {
+    let aws = aws_with_files().await;
+    let run = Sandbox::new(&aws).create("kim", &[]).await.succeeded();
+    assert!(
+        run.stderr.contains("note: s3://shared/kim/ is still empty"),
+        "{}",
+        run.stderr
+    );
+}
+
+#[tokio::test]
+async fn store_that_refuses_tags_gets_an_untagged_user_and_a_note() {
+    let aws = aws_with_files().await;
+    aws.faults.refuse_tags();
+    let sandbox = Sandbox::new(&aws);
+    let run = sandbox.create("alex", &[]).await.succeeded();
+    assert!(run.stderr.contains("refused tags"), "{}", run.stderr);
+    assert_complete(&aws, &sandbox, "alex");
+    aws.iam(|iam| assert!(iam.users["alex"].tags.is_empty()));
+    sandbox.delete("alex", &[]).await.succeeded();
+    assert!(is_gone(&aws, "alex"));
+}
+
+#[tokio::test]
+async fn bucket_in_another_region_is_found() {
+    let aws = aws_with_files().await;
+    aws.move_bucket("shared", "eu-central-1");
+    let sandbox = Sandbox::new(&aws);
+    let run = sandbox.create("alex", &[]).await.succeeded();
+    assert!(!run.stderr.contains("empty"), "{}", run.stderr);
+    sandbox.delete("alex", &[]).await.succeeded();
+    assert_eq!(
+        aws.keys("shared"),
+        ["alexander/secret.txt", "jaime/photo.jpg"]
+    );
+}
+
+#[tokio::test]
+async fn partition_follows_the_region_of_the_bucket() {
+    let aws = aws_with_files().await;
+    aws.move_bucket("shared", "cn-north-1");
+    let run = Sandbox::new(&aws)
+        .create("alex", &["--dry-run"])
+        .await
+        .succeeded();
+    assert!(
+        run.stdout.contains("arn:aws-cn:s3:::shared/alex/*"),
+        "{}",
+        run.stdout
+    );
+}
+
+#[tokio::test]
+async fn user_that_is_set_up_already_is_left_alone_with_a_hint() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    sandbox.create("alex", &[]).await.succeeded();
+    let file = sandbox.key_file("alex");
+    let key = sandbox.key_of("alex").0;
+
+    let elsewhere = Sandbox::new(&aws);
+    let run = elsewhere
+        .create("alex", &[])
+        .await
+        .failed_with(&format!("with access key {key}"));
+    assert!(run.stderr.contains("hint: "), "{}", run.stderr);
+    assert!(
+        run.stderr
+            .contains("delete_s3_user -b shared -u alex --keep-objects")
+    );
+    assert_eq!(elsewhere.key_file("alex"), None);
+    sandbox
+        .create("alex", &[])
+        .await
+        .failed_with("never overwritten");
+    assert_eq!(sandbox.key_file("alex"), file);
+    assert_complete(&aws, &sandbox, "alex");
+}
+
+#[tokio::test]
+async fn users_of_others_are_left_alone_saying_which() {
+    let aws = aws_with_files().await;
+    aws.add_bucket("other", &[]).await;
+    let sandbox = Sandbox::new(&aws);
+    sandbox
+        .run("create_s3_user", &["-b", "other", "-u", "alex"])
+        .await
+        .succeeded();
+    let elsewhere = Sandbox::new(&aws);
+    elsewhere
+        .create("alex", &[])
+        .await
+        .failed_with("it is tagged for bucket other");
+    elsewhere
+        .create("admin", &[])
+        .await
+        .failed_with("was not made by create_s3_user");
+
+    let run = elsewhere
+        .create("admin", &["--json"])
+        .await
+        .failed_with("admin");
+    let json = run.json();
+    assert_eq!(json["user"], "admin");
+    assert_eq!(json["left"], json!([]));
+    assert!(json["error"].as_str().unwrap().contains("exists already"));
+}
+
+#[tokio::test]
+async fn user_that_differs_only_in_case_is_left_alone() {
+    let aws = aws_with_files().await;
+    aws.add_user("Alex", ALLOW_ALL).await;
+    // fakecloud keeps both spellings apart; IAM finds the one by the other.
+    let found = "<GetUserResponse><GetUserResult><User><Path>/</Path><UserName>Alex</UserName>\
+        <UserId>AIDA1</UserId><Arn>arn:aws:iam::123456789012:user/Alex</Arn>\
+        <CreateDate>2026-01-01T00:00:00Z</CreateDate></User></GetUserResult></GetUserResponse>";
+    aws.faults.always("GetUser", Fault::Answer(found));
+    let run = Sandbox::new(&aws).create("alex", &[]).await;
+    run.failed_with("there is a user Alex, and IAM user names must differ in more than case");
+    Sandbox::new(&aws)
+        .delete("alex", &[])
+        .await
+        .failed_with("there is no user alex, only Alex");
+    assert!(!is_gone(&aws, "Alex"));
+    assert_eq!(aws.keys("shared").len(), 4);
+}
+
+#[tokio::test]
+async fn killed_run_is_finished_by_running_again() {
+    for (operation, inline) in [
+        ("CreateUser", false),
+        ("CreatePolicy", false),
+        ("AttachUserPolicy", false),
+        ("CreateUser", true),
+        ("PutUserPolicy", true),
+    ] {
+        let aws = aws_with_files().await;
+        let sandbox = Sandbox::new(&aws);
+        let mut args = vec!["-b", "shared", "-u", "alex"];
+        args.extend(inline.then_some("--inline-policy"));
+        aws.faults.once(operation, Fault::Pause);
+        // With a key made it would be the next test's case.
+        aws.faults.once("CreateAccessKey", Fault::DENIED);
+        let killed = sandbox.start("create_s3_user", &args);
+        aws.faults.paused().await;
+        killed.signal("KILL").await;
+        killed.ended().await;
+        assert_eq!(
+            sandbox.key_file("alex").as_deref(),
+            Some(""),
+            "after {operation}"
+        );
+
+        aws.faults.forget();
+        sandbox.run("create_s3_user", &args).await.succeeded();
+        assert_complete(&aws, &sandbox, "alex");
+    }
+}
+
+#[tokio::test]
+async fn killed_run_that_made_a_key_is_not_finished_but_told_about() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    aws.faults.once("CreateAccessKey", Fault::Pause);
+    let killed = sandbox.start("create_s3_user", &["-b", "shared", "-u", "alex"]);
+    aws.faults.paused().await;
+    killed.signal("KILL").await;
+    killed.ended().await;
+
+    let run = sandbox
+        .create("alex", &[])
+        .await
+        .failed_with("exists already for bucket shared");
+    assert!(run.stderr.contains("hint: "));
+    sandbox
+        .delete("alex", &["--keep-objects"])
+        .await
+        .succeeded();
+    assert!(is_gone(&aws, "alex"));
+    sandbox.create("alex", &[]).await.succeeded();
+    assert_complete(&aws, &sandbox, "alex");
+    assert!(aws.keys("shared").contains(&"alex/report.txt".to_owned()));
+}
+
+#[tokio::test]
+async fn keyless_user_with_other_access_is_not_finished() {
+    for (policy, inline) in [("more", false), ("s3-access", false), ("s3-access", true)] {
+        let aws = aws_with_files().await;
+        let sandbox = Sandbox::new(&aws);
+        sandbox.create("alex", &[]).await.succeeded();
+        let iam = aws.iam_client();
+        let delete = iam.delete_access_key().user_name("alex");
+        delete
+            .access_key_id(sandbox.key_of("alex").0)
+            .send()
+            .await
+            .unwrap();
+        let put = iam.put_user_policy().user_name("alex").policy_name(policy);
+        put.policy_document(ALLOW_ALL).send().await.unwrap();
+
+        let elsewhere = Sandbox::new(&aws);
+        let options = if inline {
+            ["--inline-policy"].as_slice()
+        } else {
+            &[]
+        };
+        let run = elsewhere.create("alex", options).await;
+        let run = run.failed_with("exists already for bucket shared, with ");
+        assert!(run.stderr.contains("policy "), "{run:?}");
+        assert!(run.stderr.contains("hint: "), "{run:?}");
+        aws.iam(|iam| {
+            assert!(iam.access_keys["alex"].is_empty());
+            assert_eq!(iam.user_inline_policies["alex"][policy], ALLOW_ALL);
+            assert_eq!(iam.user_policies["alex"].len(), 1);
+        });
+    }
+}
+
+#[tokio::test]
+async fn profile_on_the_command_line_goes_before_keys_in_the_environment() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    let nobody = aws.add_user("nobody", NOTHING).await;
+    let config = sandbox.path().join("home/.aws");
+    std::fs::create_dir(&config).unwrap();
+    let (id, secret) = nobody;
+    let profile = format!("[nobody]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n");
+    std::fs::write(config.join("credentials"), profile).unwrap();
+    let run = sandbox.create("alex", &["--profile", "nobody"]).await;
+    run.failed_with("GetUser: AccessDenied: User: arn:aws:iam::123456789012:user/nobody");
+    let run = sandbox.create("alex", &["--profile", "missing"]).await;
+    run.failed_with("AWS credentials");
+    assert!(is_gone(&aws, "alex"));
+}
+
+/// A policy that allows next to nothing.
+const NOTHING: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:GetCallerIdentity","Resource":"*"}]}"#;

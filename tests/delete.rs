@@ -1,0 +1,674 @@
+//! What delete_s3_user removes, and above all what it doesn't.
+
+use serde_json::{Value, json};
+
+use crate::create::{aws_with_files, is_gone};
+use crate::support::{ALLOW_ALL, Fault, LocalAws, Sandbox};
+
+/// A policy that names `bucket`, as the Python scripts made them.
+pub fn policy_for(bucket: &str) -> String {
+    json!({
+        "Version": "2012-10-17",
+        "Statement": [{
+            "Effect": "Allow",
+            "Action": "s3:ListBucket",
+            "Resource": format!("arn:aws:s3:::{bucket}"),
+        }],
+    })
+    .to_string()
+}
+
+/// Makes a managed policy and attaches it.
+async fn attach_new(aws: &LocalAws, user: &str, policy: &str, document: &str) -> String {
+    let iam = aws.iam_client();
+    let policy = iam
+        .create_policy()
+        .policy_name(policy)
+        .policy_document(document);
+    let arn = policy.send().await.unwrap().policy.unwrap().arn.unwrap();
+    iam.attach_user_policy()
+        .user_name(user)
+        .policy_arn(&arn)
+        .send()
+        .await
+        .unwrap();
+    arn
+}
+
+/// A second key, and one of everything else but policies that stops IAM from
+/// deleting a user.
+pub async fn add_every_blocker(aws: &LocalAws, user: &str) {
+    let iam = aws.iam_client();
+    iam.create_access_key()
+        .user_name(user)
+        .send()
+        .await
+        .unwrap();
+    let login = iam
+        .create_login_profile()
+        .user_name(user)
+        .password("Correct-horse-7");
+    login.send().await.unwrap();
+    let certificate = include_str!("support/certificate.pem");
+    let upload = iam
+        .upload_signing_certificate()
+        .user_name(user)
+        .certificate_body(certificate);
+    upload.send().await.unwrap();
+    let ssh_key = include_str!("support/ssh_key.pub");
+    let upload = iam
+        .upload_ssh_public_key()
+        .user_name(user)
+        .ssh_public_key_body(ssh_key);
+    upload.send().await.unwrap();
+    let credential = iam.create_service_specific_credential().user_name(user);
+    credential
+        .service_name("codecommit.amazonaws.com")
+        .send()
+        .await
+        .unwrap();
+    let mfa = iam
+        .create_virtual_mfa_device()
+        .virtual_mfa_device_name("alex-phone");
+    let serial = mfa
+        .send()
+        .await
+        .unwrap()
+        .virtual_mfa_device
+        .unwrap()
+        .serial_number;
+    let enable = iam
+        .enable_mfa_device()
+        .user_name(user)
+        .serial_number(serial);
+    let enable = enable
+        .authentication_code1("123456")
+        .authentication_code2("654321");
+    enable.send().await.unwrap();
+    iam.create_group()
+        .group_name("partners")
+        .send()
+        .await
+        .unwrap();
+    let join = iam
+        .add_user_to_group()
+        .user_name(user)
+        .group_name("partners");
+    join.send().await.unwrap();
+}
+
+/// A user as the Python scripts left it: no tags, two policies, a key.
+async fn user_of_the_scripts(aws: &LocalAws, user: &str, bucket: &str) {
+    let iam = aws.iam_client();
+    iam.create_user().user_name(user).send().await.unwrap();
+    iam.create_access_key()
+        .user_name(user)
+        .send()
+        .await
+        .unwrap();
+    for kind in ["list", "get"] {
+        attach_new(
+            aws,
+            user,
+            &format!("s3-{kind}-for-{user}"),
+            &policy_for(bucket),
+        )
+        .await;
+    }
+}
+
+/// Everything in IAM but `except`, to see that it stays as it is.
+fn others(aws: &LocalAws, except: &str) -> Value {
+    aws.iam(|iam| {
+        let users: Vec<_> = iam.users.keys().filter(|user| *user != except).collect();
+        let keys: Vec<_> = iam
+            .access_keys
+            .iter()
+            .filter(|(user, _)| *user != except)
+            .collect();
+        let attached: Vec<_> = iam
+            .user_policies
+            .iter()
+            .filter(|(user, _)| *user != except)
+            .collect();
+        let suffix = format!("-for-{except}");
+        let policies = iam
+            .policies
+            .values()
+            .filter(|policy| !policy.policy_name.ends_with(&suffix));
+        let policies: Vec<_> = policies
+            .map(|policy| (&policy.arn, policy.versions.len()))
+            .collect();
+        let groups: Vec<_> = iam.groups.keys().collect();
+        json!([users, format!("{keys:?}"), attached, policies, groups])
+    })
+}
+
+#[tokio::test]
+async fn deletes_the_user_and_its_folder_and_nothing_else() {
+    let aws = aws_with_files().await;
+    for key in [
+        "alex",
+        "Alex/private.txt",
+        "alex.txt",
+        "al/x",
+        "alex0",
+        "alex-/x",
+    ] {
+        aws.put("shared", key).await;
+    }
+    aws.add_bucket("other", &["alex/report.txt"]).await;
+    let sandbox = Sandbox::new(&aws);
+    for user in ["alex", "alexander", "jaime"] {
+        sandbox.create(user, &[]).await.succeeded();
+    }
+    let before = others(&aws, "alex");
+
+    let run = sandbox.delete("alex", &[]).await.succeeded();
+    assert_eq!(run.stdout, "");
+    assert_eq!(run.stderr.lines().last(), Some("delete user alex"));
+    assert!(
+        run.stderr
+            .contains("delete 2 objects under s3://shared/alex/"),
+        "{run:?}"
+    );
+
+    assert!(is_gone(&aws, "alex"));
+    assert_eq!(others(&aws, "alex"), before);
+    let expected = [
+        "Alex/private.txt",
+        "al/x",
+        "alex",
+        "alex-/x",
+        "alex.txt",
+        "alex0",
+        "alexander/secret.txt",
+        "jaime/photo.jpg",
+    ];
+    assert_eq!(aws.keys("shared"), expected);
+    assert_eq!(aws.keys("other"), ["alex/report.txt"]);
+    assert!(sandbox.key_file("alex").is_some(), "local files stay");
+}
+
+#[tokio::test]
+async fn json_tells_all_that_was_done_in_one_line() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    sandbox.create("alex", &[]).await.succeeded();
+    let run = sandbox.delete("alex", &["--json", "-q"]).await.succeeded();
+    assert_eq!(run.stderr, "");
+    let expected = json!({
+        "user": "alex",
+        "bucket": "shared",
+        "prefix": "alex/",
+        "access_keys": [sandbox.key_of("alex").0],
+        "policies_detached": ["s3-access-for-alex"],
+        "policies_deleted": ["s3-access-for-alex"],
+        "other": [],
+        "objects": 2,
+        "versions": 0,
+        "delete_markers": 0,
+        "uploads": 0,
+        "user_deleted": true,
+        "failed": [],
+    });
+    assert_eq!(run.json(), expected);
+}
+
+#[tokio::test]
+async fn dry_run_shows_what_there_is_and_stops() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    sandbox
+        .create("alex", &["--inline-policy"])
+        .await
+        .succeeded();
+    let key = sandbox.key_of("alex").0;
+    let run = sandbox.delete("alex", &["--dry-run"]).await.succeeded();
+    let steps = [
+        &format!("delete access key {key}"),
+        "delete inline policy s3-access",
+        "delete 2 objects under s3://shared/alex/",
+        "delete user alex",
+    ];
+    assert_eq!(run.stderr.lines().collect::<Vec<_>>(), steps);
+    let run = sandbox
+        .delete("alex", &["--dry-run", "--json"])
+        .await
+        .succeeded();
+    assert_eq!(run.json()["steps"], json!(steps));
+    assert_eq!(run.json()["dry_run"], true);
+    assert!(!is_gone(&aws, "alex"));
+    assert_eq!(aws.keys("shared").len(), 4);
+}
+
+#[tokio::test]
+async fn objects_are_kept_when_asked_for() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    sandbox.create("alex", &[]).await.succeeded();
+    sandbox
+        .delete("alex", &["--keep-objects"])
+        .await
+        .succeeded();
+    assert!(is_gone(&aws, "alex"));
+    assert_eq!(aws.keys("shared").len(), 4);
+}
+
+#[tokio::test]
+async fn user_whose_bucket_is_gone_can_be_deleted_without_its_objects() {
+    let aws = aws_with_files().await;
+    aws.add_bucket("short-lived", &[]).await;
+    let sandbox = Sandbox::new(&aws);
+    let args = ["-b", "short-lived", "-u", "alex", "--keep-objects"];
+    sandbox.run("create_s3_user", &args[..4]).await.succeeded();
+    aws.s3_client()
+        .delete_bucket()
+        .bucket("short-lived")
+        .send()
+        .await
+        .unwrap();
+    let run = sandbox.run("delete_s3_user", &args[..4]).await;
+    run.failed_with("there is no bucket short-lived");
+    assert!(!is_gone(&aws, "alex"));
+    sandbox.run("delete_s3_user", &args).await.succeeded();
+    assert!(is_gone(&aws, "alex"));
+}
+
+#[tokio::test]
+async fn everything_that_blocks_deleting_a_user_goes_first() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    sandbox.create("alex", &[]).await.succeeded();
+    let iam = aws.iam_client();
+    add_every_blocker(&aws, "alex").await;
+    for name in ["more", "and-more"] {
+        let put = iam.put_user_policy().user_name("alex").policy_name(name);
+        put.policy_document(ALLOW_ALL).send().await.unwrap();
+    }
+    let read_only = "arn:aws:iam::aws:policy/ReadOnlyAccess";
+    let attach = iam
+        .attach_user_policy()
+        .user_name("alex")
+        .policy_arn(read_only);
+    attach.send().await.unwrap();
+    let team = attach_new(&aws, "alex", "team", ALLOW_ALL).await;
+
+    let run = sandbox.delete("alex", &["--json"]).await.succeeded();
+    let json = run.json();
+    assert_eq!(json["access_keys"].as_array().unwrap().len(), 2);
+    assert_eq!(json["policies_detached"].as_array().unwrap().len(), 3);
+    assert_eq!(
+        json["policies_deleted"],
+        json!(["s3-access-for-alex", "and-more", "more"])
+    );
+    let other = json["other"].to_string();
+    for kind in [
+        "login profile",
+        "signing certificate ",
+        "SSH public key ",
+        "service-specific credential ",
+        "MFA device ",
+        "membership of group partners",
+    ] {
+        assert!(other.contains(kind), "{kind}: {other}");
+    }
+    assert!(is_gone(&aws, "alex"));
+    aws.iam(|iam| {
+        assert!(
+            iam.policies.contains_key(&team),
+            "a shared policy is only detached"
+        );
+        assert!(iam.groups["partners"].members.is_empty());
+        assert!(iam.virtual_mfa_devices.is_empty());
+        assert!(!iam.login_profiles.contains_key("alex"));
+    });
+}
+
+#[tokio::test]
+async fn policy_with_many_versions_goes() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    sandbox.create("alex", &[]).await.succeeded();
+    let iam = aws.iam_client();
+    let arn = aws.iam(|iam| iam.user_policies["alex"][0].clone());
+    for default in [false, true, false, false] {
+        let version = iam
+            .create_policy_version()
+            .policy_arn(&arn)
+            .policy_document(ALLOW_ALL);
+        version.set_as_default(default).send().await.unwrap();
+    }
+    sandbox.delete("alex", &[]).await.succeeded();
+    assert!(is_gone(&aws, "alex"));
+}
+
+#[tokio::test]
+async fn policy_that_others_use_is_only_detached() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    for user in ["alex", "jaime"] {
+        sandbox.create(user, &[]).await.succeeded();
+    }
+    let arn = aws.iam(|iam| iam.user_policies["alex"][0].clone());
+    let attach = aws
+        .iam_client()
+        .attach_user_policy()
+        .user_name("jaime")
+        .policy_arn(&arn);
+    attach.send().await.unwrap();
+    let run = sandbox.delete("alex", &["--json"]).await.succeeded();
+    assert_eq!(run.json()["policies_deleted"], json!([]));
+    aws.iam(|iam| {
+        assert!(!iam.users.contains_key("alex"));
+        assert!(iam.policies.contains_key(&arn));
+        assert_eq!(iam.user_policies["jaime"].len(), 2);
+    });
+}
+
+#[tokio::test]
+async fn policy_that_a_killed_run_never_attached_goes_too() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    aws.faults.always("AttachUserPolicy", Fault::DENIED);
+    aws.faults.always("DeletePolicy", Fault::DENIED);
+    aws.faults.always("DeleteUser", Fault::DENIED);
+    sandbox
+        .create("alex", &[])
+        .await
+        .failed_with("AttachUserPolicy");
+    aws.faults.forget();
+    aws.iam(|iam| assert_eq!(iam.policies.len(), 1));
+    sandbox.delete("alex", &[]).await.succeeded();
+    assert!(is_gone(&aws, "alex"));
+}
+
+#[tokio::test]
+async fn users_of_the_earlier_scripts_go_with_both_their_policies() {
+    let aws = aws_with_files().await;
+    user_of_the_scripts(&aws, "alex", "shared").await;
+    user_of_the_scripts(&aws, "alexander", "shared").await;
+    let before = others(&aws, "alex");
+    Sandbox::new(&aws).delete("alex", &[]).await.succeeded();
+    assert!(is_gone(&aws, "alex"));
+    assert_eq!(others(&aws, "alex"), before);
+    assert_eq!(
+        aws.keys("shared"),
+        ["alexander/secret.txt", "jaime/photo.jpg"]
+    );
+}
+
+#[tokio::test]
+async fn users_not_made_for_this_bucket_are_refused_saying_what_was_found() {
+    let aws = aws_with_files().await;
+    aws.add_bucket("other", &["alex/x", "kim/x"]).await;
+    let sandbox = Sandbox::new(&aws);
+    sandbox
+        .run("create_s3_user", &["-b", "other", "-u", "alex"])
+        .await
+        .succeeded();
+    user_of_the_scripts(&aws, "kim", "other").await;
+    let run = sandbox
+        .delete("alex", &[])
+        .await
+        .failed_with("it is tagged for bucket other");
+    assert!(run.stderr.contains("hint: --force"), "{run:?}");
+    let run = sandbox.delete("kim", &[]).await;
+    run.failed_with("-for-kim is for another bucket");
+    sandbox
+        .delete("admin", &[])
+        .await
+        .failed_with("neither our tag nor one of our policies");
+    for user in ["alex", "kim", "admin"] {
+        assert!(!is_gone(&aws, user));
+        aws.iam(|iam| assert_eq!(iam.access_keys[user].len(), 1));
+    }
+    assert_eq!(aws.keys("shared").len(), 4);
+    let changing = aws.faults.operations();
+    let changing = changing
+        .iter()
+        .filter(|call| call.starts_with("Delete") || call.starts_with("Detach"));
+    assert_eq!(changing.count(), 0);
+
+    sandbox.delete("kim", &["--force"]).await.succeeded();
+    assert!(is_gone(&aws, "kim"));
+    assert_eq!(
+        aws.keys("other"),
+        ["alex/x", "kim/x"],
+        "only the bucket that was named"
+    );
+}
+
+#[tokio::test]
+async fn missing_user_deletes_nothing_but_force_empties_the_folder() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    let run = sandbox
+        .delete("alex", &[])
+        .await
+        .failed_with("there is no user alex");
+    assert!(
+        run.stderr
+            .contains("hint: s3://shared/alex/ still holds objects; --force"),
+        "{run:?}"
+    );
+    assert_eq!(aws.keys("shared").len(), 4);
+    let run = sandbox
+        .delete("kim", &[])
+        .await
+        .failed_with("there is no user kim");
+    assert!(!run.stderr.contains("hint"), "{run:?}");
+
+    let run = sandbox
+        .delete("alex", &["--force", "--json"])
+        .await
+        .succeeded();
+    assert_eq!(run.json()["objects"], 2);
+    assert_eq!(run.json()["user_deleted"], false);
+    assert_eq!(
+        aws.keys("shared"),
+        ["alexander/secret.txt", "jaime/photo.jpg"]
+    );
+}
+
+#[tokio::test]
+async fn bucket_is_checked_before_anything_is_touched() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    sandbox.create("alex", &[]).await.succeeded();
+    let run = sandbox
+        .run("delete_s3_user", &["-b", "nowhere", "-u", "alex"])
+        .await;
+    run.failed_with("there is no bucket nowhere");
+    aws.faults.always("HeadBucket", Fault::Refuse(403, ""));
+    sandbox
+        .delete("alex", &[])
+        .await
+        .failed_with("bucket shared is there but not yours to see");
+    aws.iam(|iam| assert_eq!(iam.access_keys["alex"].len(), 1));
+}
+
+#[tokio::test]
+async fn strange_keys_go_over_any_number_of_pages() {
+    let aws = aws_with_files().await;
+    let strange = [
+        "alex/",
+        "alex//",
+        "alex/../jaime/photo.jpg",
+        "alex/a+b",
+        "alex/a b",
+        "alex/100%",
+        "alex/%2F",
+        "alex/new\nline",
+        "alex/tab\t",
+        "alex/return\r",
+        "alex/<&>'\"",
+        "alex/é/ü/漢字/😀",
+        "alex/*",
+        "alex/?x=1",
+    ];
+    aws.put_many("shared", strange.iter().map(|key| (*key).to_owned()));
+    aws.put_many("shared", [format!("alex/{}", "k".repeat(1019))]);
+    aws.put_many(
+        "shared",
+        (0..2500).map(|number| format!("alex/many/{number}")),
+    );
+    let sandbox = Sandbox::new(&aws);
+    sandbox.create("alex", &[]).await.succeeded();
+    let run = sandbox
+        .delete("alex", &["--json", "--dry-run"])
+        .await
+        .succeeded();
+    let steps = run.json()["steps"].to_string();
+    assert!(steps.contains("delete 1,000+ objects under"), "{steps}");
+    let run = sandbox.delete("alex", &["--json"]).await.succeeded();
+    assert_eq!(run.json()["objects"], 2 + 14 + 1 + 2500);
+    assert_eq!(
+        aws.keys("shared"),
+        ["alexander/secret.txt", "jaime/photo.jpg"]
+    );
+}
+
+#[tokio::test]
+async fn object_that_cannot_be_deleted_keeps_the_user_until_a_second_run() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    sandbox.create("alex", &[]).await.succeeded();
+    aws.undeletable.lock().insert("alex/report.txt".to_owned());
+    let run = sandbox.delete("alex", &["--json"]).await;
+    let run = run.failed_with("1 object could not be deleted, so user alex stays");
+    assert!(
+        run.stderr
+            .contains("alex/report.txt: AccessDenied: Access Denied"),
+        "{run:?}"
+    );
+    let json = run.json();
+    assert_eq!(json["objects"], 1);
+    assert_eq!(json["user_deleted"], false);
+    let failed =
+        json!([{ "key": "alex/report.txt", "code": "AccessDenied", "message": "Access Denied" }]);
+    assert_eq!(json["failed"], failed);
+    assert!(!is_gone(&aws, "alex"));
+    aws.iam(|iam| assert!(iam.access_keys["alex"].is_empty(), "access ends first"));
+
+    aws.undeletable.lock().clear();
+    sandbox.delete("alex", &[]).await.succeeded();
+    assert!(is_gone(&aws, "alex"));
+    assert_eq!(
+        aws.keys("shared"),
+        ["alexander/secret.txt", "jaime/photo.jpg"]
+    );
+}
+
+/// Every call of a delete run that changes something.
+const CHANGES: [&str; 6] = [
+    "TagUser",
+    "DeleteAccessKey",
+    "DetachUserPolicy",
+    "DeletePolicy",
+    "DeleteObjects",
+    "DeleteUser",
+];
+
+#[tokio::test]
+async fn failed_run_is_finished_by_running_again() {
+    for call in CHANGES {
+        for fault in [Fault::DENIED, Fault::LoseAnswer, Fault::BROKEN] {
+            let aws = aws_with_files().await;
+            user_of_the_scripts(&aws, "alex", "shared").await;
+            let before = others(&aws, "alex");
+            let sandbox = Sandbox::new(&aws);
+            aws.faults.at(call, 0, 2, fault);
+            let run = sandbox.delete("alex", &["--json"]).await;
+            if fault == Fault::DENIED && call != "TagUser" {
+                let run = run.failed_with(&format!("{call}: "));
+                let error = run.json()["error"].as_str().unwrap().to_owned();
+                assert!(error.starts_with(&format!("{call}: ")), "{error}");
+                assert_eq!(run.json()["user_deleted"], false);
+            }
+            aws.faults.forget();
+            if !is_gone(&aws, "alex") {
+                sandbox.delete("alex", &[]).await.succeeded();
+            }
+            assert!(is_gone(&aws, "alex"), "{call} {fault:?}");
+            assert_eq!(others(&aws, "alex"), before);
+            assert_eq!(
+                aws.keys("shared"),
+                ["alexander/secret.txt", "jaime/photo.jpg"]
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn interrupted_run_says_so_and_is_finished_by_running_again() {
+    for call in [
+        "GetUser",
+        "DeleteAccessKey",
+        "DetachUserPolicy",
+        "DeletePolicy",
+        "DeleteObjects",
+    ] {
+        let aws = aws_with_files().await;
+        let sandbox = Sandbox::new(&aws);
+        sandbox.create("alex", &[]).await.succeeded();
+        aws.faults.once(call, Fault::Pause);
+        let mut run = sandbox.start("delete_s3_user", &["-b", "shared", "-u", "alex"]);
+        aws.faults.paused().await;
+        run.signal("INT").await;
+        run.says("stopping").await;
+        aws.faults.resume();
+        let run = run.ended().await;
+        assert_eq!(run.code, Some(130), "{call}: {run:?}");
+        assert!(
+            run.stderr
+                .contains("running the same command again continues"),
+            "{call}: {run:?}"
+        );
+        assert!(!is_gone(&aws, "alex"), "{call}");
+        sandbox.delete("alex", &[]).await.succeeded();
+        assert!(is_gone(&aws, "alex"));
+    }
+}
+
+#[tokio::test]
+async fn policy_that_is_still_settling_is_waited_for() {
+    for call in ["DeletePolicy", "DeleteUser"] {
+        let aws = aws_with_files().await;
+        let sandbox = Sandbox::new(&aws);
+        sandbox.create("alex", &[]).await.succeeded();
+        aws.faults.once(call, Fault::Refuse(409, "DeleteConflict"));
+        sandbox.delete("alex", &[]).await.succeeded();
+        assert!(is_gone(&aws, "alex"));
+    }
+}
+
+#[tokio::test]
+async fn store_without_the_optional_parts_of_iam_is_no_obstacle() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    sandbox
+        .create("alex", &["--inline-policy"])
+        .await
+        .succeeded();
+    for (call, fault) in [
+        ("GetLoginProfile", Fault::Refuse(400, "InvalidAction")),
+        (
+            "ListSigningCertificates",
+            Fault::Refuse(501, "NotImplemented"),
+        ),
+        ("ListSSHPublicKeys", Fault::Refuse(405, "MethodNotAllowed")),
+        ("ListServiceSpecificCredentials", Fault::Refuse(400, "")),
+        ("ListMFADevices", Fault::Refuse(404, "")),
+        ("ListGroupsForUser", Fault::Refuse(501, "NotImplemented")),
+        (
+            "ListAttachedUserPolicies",
+            Fault::Refuse(405, "MethodNotAllowed"),
+        ),
+        ("GetPolicy", Fault::Refuse(400, "InvalidAction")),
+    ] {
+        aws.faults.always(call, fault);
+    }
+    sandbox.delete("alex", &[]).await.succeeded();
+    assert!(is_gone(&aws, "alex"));
+}

@@ -1,0 +1,501 @@
+//! Emptying a folder completely, on stores of every kind, and nothing beside it.
+
+use std::sync::atomic::AtomicUsize;
+
+use aws_sdk_s3::types::{
+    BucketVersioningStatus, ObjectLockLegalHold, ObjectLockLegalHoldStatus, VersioningConfiguration,
+};
+use parking_lot::Mutex;
+use serde_json::json;
+
+use crate::create::{aws_with_files, is_gone};
+use crate::support::{Fault, LocalAws, Run, Sandbox, Script, ScriptedS3};
+
+/// What must survive, whatever goes.
+const OTHERS: [&str; 5] = ["Alex/x", "alex", "alex-/x", "alexander/x", "jaime/x"];
+
+fn with_others(keys: impl IntoIterator<Item = String>) -> impl Iterator<Item = String> {
+    keys.into_iter().chain(OTHERS.map(str::to_owned))
+}
+
+fn numbered(count: usize) -> impl Iterator<Item = String> {
+    (0..count).map(|number| format!("alex/{number:06}"))
+}
+
+/// Makes alex on the local AWS and deletes it again, with the folder in the
+/// scripted store.
+async fn delete_from(store: &ScriptedS3, args: &[&str]) -> (LocalAws, Sandbox, Run) {
+    let aws = LocalAws::start().await;
+    aws.add_bucket("shared", &["alex/on-another-store"]).await;
+    let sandbox = Sandbox::new(&aws);
+    sandbox.create("alex", &[]).await.succeeded();
+    let sandbox = sandbox.set("AWS_ENDPOINT_URL_S3", Some(&store.url));
+    let run = sandbox.delete("alex", args).await;
+    (aws, sandbox, run)
+}
+
+#[tokio::test]
+async fn flat_folder_is_listed_by_several_and_deleted_once() {
+    let store = ScriptedS3::start(Script::default(), with_others(numbered(20_000))).await;
+    let (aws, _, run) = delete_from(&store, &["--json"]).await;
+    assert_eq!(run.succeeded().json()["objects"], 20_000);
+    assert!(is_gone(&aws, "alex"));
+    assert_eq!(store.keys(), OTHERS);
+    assert!(store.requests("list") < 60, "{}", store.requests("list"));
+}
+
+#[tokio::test]
+async fn one_request_at_a_time_is_enough() {
+    let store = ScriptedS3::start(Script::default(), with_others(numbered(3000))).await;
+    let (_, _, run) = delete_from(&store, &["--json", "--concurrency", "1"]).await;
+    assert_eq!(run.succeeded().json()["objects"], 3000);
+    assert_eq!(store.keys(), OTHERS);
+}
+
+#[tokio::test]
+async fn keys_that_xml_cannot_carry_are_deleted_one_at_a_time() {
+    let odd = [
+        "alex/\u{1}",
+        "alex/bell\u{7}",
+        "alex/\u{1f}",
+        "alex/\u{fffe}",
+        "alex/\u{ffff}x",
+    ];
+    let even = [
+        "alex/tab\t",
+        "alex/line\nfeed",
+        "alex/return\r",
+        "alex/\u{85}\u{2028}",
+        "alex/+%20 &<>'\"",
+        "alex/../x",
+        "alex//x",
+        "alex/",
+        "alex/é漢😀",
+    ];
+    let script = Script {
+        strict_xml: true,
+        ..Script::default()
+    };
+    let longest = format!("alex/{}", "k".repeat(1019));
+    let keys = odd
+        .iter()
+        .chain(&even)
+        .map(|key| (*key).to_owned())
+        .chain([longest]);
+    let store = ScriptedS3::start(script, with_others(keys)).await;
+    let (_, _, run) = delete_from(&store, &["--json"]).await;
+    assert_eq!(
+        run.succeeded().json()["objects"],
+        odd.len() + even.len() + 1
+    );
+    assert_eq!(store.keys(), OTHERS);
+    assert_eq!(
+        (store.requests("single"), store.requests("batch")),
+        (odd.len(), 1)
+    );
+}
+
+#[tokio::test]
+async fn store_that_lists_plain_keys_is_taken_at_its_word() {
+    let script = Script {
+        plain_listing: true,
+        ..Script::default()
+    };
+    let keys = ["alex/100%25", "alex/a+b", "alex/a b&c"].map(str::to_owned);
+    let store = ScriptedS3::start(script, with_others(keys)).await;
+    delete_from(&store, &[]).await.2.succeeded();
+    assert_eq!(store.keys(), OTHERS);
+}
+
+#[tokio::test]
+async fn store_that_does_not_take_batches_is_emptied_key_by_key() {
+    for (status, code) in [
+        (400, "MissingContentMD5"),
+        (400, "InvalidRequest"),
+        (501, "NotImplemented"),
+        (405, "MethodNotAllowed"),
+    ] {
+        let script = Script {
+            refuse_batches: Some((status, code)),
+            ..Script::default()
+        };
+        let store = ScriptedS3::start(script, with_others(numbered(30))).await;
+        let (_, _, run) = delete_from(&store, &["--json"]).await;
+        assert_eq!(run.succeeded().json()["objects"], 30, "{code}");
+        assert_eq!(store.keys(), OTHERS, "{code}");
+    }
+}
+
+#[tokio::test]
+async fn slow_downs_slow_down_and_leave_nothing_behind() {
+    let script = Script {
+        slow_downs: AtomicUsize::new(6),
+        ..Script::default()
+    };
+    let store = ScriptedS3::start(script, with_others(numbered(6000))).await;
+    let (_, _, run) = delete_from(&store, &["--json"]).await;
+    assert_eq!(run.succeeded().json()["objects"], 6000);
+    assert_eq!(store.keys(), OTHERS);
+}
+
+#[tokio::test]
+async fn keys_of_a_store_in_trouble_are_tried_again() {
+    let passing = [
+        "InternalError",
+        "SlowDown",
+        "ServiceUnavailable",
+        "RequestTimeout",
+    ];
+    let keys = passing.map(|code| (format!("alex/{code}"), vec![code, code]));
+    let script = Script {
+        key_errors: Mutex::new(keys.clone().into_iter().collect()),
+        ..Script::default()
+    };
+    let keys = keys.into_iter().map(|(key, _)| key);
+    let store = ScriptedS3::start(script, with_others(keys.chain(numbered(100)))).await;
+    let (_, _, run) = delete_from(&store, &["--json"]).await;
+    let json = run.succeeded().json();
+    assert_eq!(
+        (&json["objects"], &json["failed"]),
+        (&json!(104), &json!([]))
+    );
+    assert_eq!(store.keys(), OTHERS);
+}
+
+#[tokio::test]
+async fn keys_that_stay_are_named_with_the_code_and_stop_nothing_else() {
+    let locked: Vec<_> = (0..25)
+        .map(|number| format!("alex/locked-{number:02}"))
+        .collect();
+    let errors = locked.iter().map(|key| (key.clone(), vec!["AccessDenied"]));
+    let script = Script {
+        key_errors: Mutex::new(errors.collect()),
+        stubborn: true,
+        ..Script::default()
+    };
+    let store = ScriptedS3::start(script, with_others(numbered(2500).chain(locked.clone()))).await;
+    let (aws, sandbox, run) = delete_from(&store, &["--json"]).await;
+    let run = run.failed_with("25 objects could not be deleted, so user alex stays");
+    let named = run
+        .stderr
+        .lines()
+        .filter(|line| line.ends_with(": AccessDenied: No."));
+    assert_eq!(named.count(), 20, "{run:?}");
+    assert!(run.stderr.contains("and 5 more"), "{run:?}");
+    let json = run.json();
+    assert_eq!(json["objects"], 2500);
+    assert_eq!(json["failed"].as_array().unwrap().len(), 25);
+    assert_eq!(json["failed"][0]["code"], "AccessDenied");
+    assert!(!is_gone(&aws, "alex"));
+
+    store.script.key_errors.lock().clear();
+    sandbox.delete("alex", &[]).await.succeeded();
+    assert!(is_gone(&aws, "alex"));
+    assert_eq!(store.keys(), OTHERS);
+}
+
+#[tokio::test]
+async fn foreign_key_in_a_listing_is_an_error_and_no_deletion() {
+    for foreign in ["alexander/x", "alex", "jaime/x", "Alex/x", ""] {
+        let script = Script {
+            foreign_key: Some(foreign),
+            ..Script::default()
+        };
+        let store = ScriptedS3::start(script, with_others(numbered(10))).await;
+        let (aws, _, run) = delete_from(&store, &[]).await;
+        run.failed_with("asked for alex/, the store listed");
+        assert_eq!(store.requests("batch") + store.requests("single"), 0);
+        assert_eq!(store.keys().len(), 10 + OTHERS.len());
+        assert!(!is_gone(&aws, "alex"));
+    }
+}
+
+#[tokio::test]
+async fn keys_skipped_while_paging_are_found_by_listing_again() {
+    let script = Script {
+        skip_every: Some(3),
+        ..Script::default()
+    };
+    let store = ScriptedS3::start(script, with_others(numbered(5000))).await;
+    let (_, _, run) = delete_from(&store, &["--json"]).await;
+    assert_eq!(run.succeeded().json()["objects"], 5000);
+    assert_eq!(store.keys(), OTHERS);
+}
+
+#[tokio::test]
+async fn store_that_only_says_it_deletes_is_found_out() {
+    let script = Script {
+        keep_all: true,
+        ..Script::default()
+    };
+    let store = ScriptedS3::start(script, with_others(numbered(10))).await;
+    let (aws, _, run) = delete_from(&store, &[]).await;
+    run.failed_with("10 objects are still listed after deleting them");
+    assert!(!is_gone(&aws, "alex"));
+}
+
+/// Puts three versions of one object, a deleted object, and a plain one into
+/// alex's folder, and the same into that of alexander.
+async fn aws_with_versions(status: BucketVersioningStatus) -> LocalAws {
+    let aws = LocalAws::start().await;
+    aws.add_bucket("shared", &["alex/before", "alexander/before"])
+        .await;
+    let s3 = aws.s3_client();
+    let set = |status| {
+        let versioning = VersioningConfiguration::builder().status(status).build();
+        s3.put_bucket_versioning()
+            .bucket("shared")
+            .versioning_configuration(versioning)
+            .send()
+    };
+    set(BucketVersioningStatus::Enabled).await.unwrap();
+    for folder in ["alex", "alexander"] {
+        for _ in 0..3 {
+            aws.put("shared", &format!("{folder}/thrice")).await;
+        }
+        let gone = format!("{folder}/gone");
+        aws.put("shared", &gone).await;
+        s3.delete_object()
+            .bucket("shared")
+            .key(gone)
+            .send()
+            .await
+            .unwrap();
+    }
+    if status == BucketVersioningStatus::Suspended {
+        set(status).await.unwrap();
+    }
+    aws
+}
+
+/// Keys of all versions and delete markers under a prefix.
+async fn versions(aws: &LocalAws, prefix: &str) -> Vec<String> {
+    let list = aws
+        .s3_client()
+        .list_object_versions()
+        .bucket("shared")
+        .prefix(prefix);
+    let answer = list.send().await.unwrap();
+    let versions = answer
+        .versions()
+        .iter()
+        .map(|version| version.key().unwrap().to_owned());
+    let markers = answer
+        .delete_markers()
+        .iter()
+        .map(|marker| marker.key().unwrap().to_owned());
+    versions.chain(markers).collect()
+}
+
+#[tokio::test]
+async fn all_versions_and_delete_markers_go_when_asked_for() {
+    for status in [
+        BucketVersioningStatus::Enabled,
+        BucketVersioningStatus::Suspended,
+    ] {
+        let aws = aws_with_versions(status).await;
+        let sandbox = Sandbox::new(&aws);
+        sandbox.create("alex", &[]).await.succeeded();
+        let before = versions(&aws, "alexander/").await;
+        let run = sandbox
+            .delete("alex", &["--all-versions", "--json"])
+            .await
+            .succeeded();
+        assert!(!run.stderr.contains("note:"), "{run:?}");
+        let json = run.json();
+        assert_eq!(json["objects"], 2, "{json}");
+        assert_eq!(json["versions"], 3, "{json}");
+        assert_eq!(json["delete_markers"], 1, "{json}");
+        assert!(versions(&aws, "alex/").await.is_empty());
+        assert_eq!(versions(&aws, "alexander/").await, before);
+        assert!(is_gone(&aws, "alex"));
+    }
+}
+
+#[tokio::test]
+async fn earlier_versions_that_remain_are_pointed_out() {
+    for status in [
+        BucketVersioningStatus::Enabled,
+        BucketVersioningStatus::Suspended,
+    ] {
+        let aws = aws_with_versions(status).await;
+        let sandbox = Sandbox::new(&aws);
+        sandbox.create("alex", &[]).await.succeeded();
+        let run = sandbox.delete("alex", &[]).await.succeeded();
+        let note = "note: earlier versions of the objects remain; --all-versions deletes them too";
+        assert!(run.stderr.contains(note), "{run:?}");
+        let list = aws
+            .s3_client()
+            .list_objects_v2()
+            .bucket("shared")
+            .prefix("alex/");
+        assert_eq!(list.send().await.unwrap().key_count(), Some(0));
+        assert!(!versions(&aws, "alex/").await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn versioning_that_is_refused_or_unknown_is_not_spoken_of() {
+    for fault in [Fault::DENIED, Fault::Refuse(501, "NotImplemented")] {
+        let aws = aws_with_files().await;
+        let sandbox = Sandbox::new(&aws);
+        sandbox.create("alex", &[]).await.succeeded();
+        aws.faults.always("GetBucketVersioning", fault);
+        let run = sandbox.delete("alex", &[]).await.succeeded();
+        assert!(!run.stderr.contains("version"), "{run:?}");
+    }
+}
+
+#[tokio::test]
+async fn mfa_delete_is_one_clear_line_before_anything_is_touched() {
+    let aws = aws_with_versions(BucketVersioningStatus::Enabled).await;
+    let sandbox = Sandbox::new(&aws);
+    sandbox.create("alex", &[]).await.succeeded();
+    let on = "<VersioningConfiguration><Status>Enabled</Status><MfaDelete>Enabled</MfaDelete>\
+        </VersioningConfiguration>";
+    aws.faults.always("GetBucketVersioning", Fault::Answer(on));
+    let run = sandbox.delete("alex", &["--all-versions"]).await;
+    run.failed_with("bucket shared has MFA Delete on");
+    aws.iam(|iam| assert_eq!(iam.access_keys["alex"].len(), 1));
+}
+
+#[tokio::test]
+async fn version_under_legal_hold_stays_with_its_marker_and_the_user() {
+    let aws = LocalAws::start().await;
+    let s3 = aws.s3_client();
+    let create = s3
+        .create_bucket()
+        .bucket("shared")
+        .object_lock_enabled_for_bucket(true);
+    create.send().await.unwrap();
+    for key in ["alex/held", "alex/held", "alex/free", "jaime/x"] {
+        aws.put("shared", key).await;
+    }
+    let hold = ObjectLockLegalHold::builder()
+        .status(ObjectLockLegalHoldStatus::On)
+        .build();
+    let put = s3
+        .put_object_legal_hold()
+        .bucket("shared")
+        .key("alex/held")
+        .legal_hold(hold);
+    put.send().await.unwrap();
+    for key in ["alex/held", "alex/free"] {
+        s3.delete_object()
+            .bucket("shared")
+            .key(key)
+            .send()
+            .await
+            .unwrap();
+    }
+    let sandbox = Sandbox::new(&aws);
+    sandbox.create("alex", &[]).await.succeeded();
+    let run = sandbox.delete("alex", &["--all-versions", "--json"]).await;
+    let run = run.failed_with("1 object could not be deleted, so user alex stays");
+    assert_eq!(run.json()["failed"][0]["key"], "alex/held");
+    assert_eq!(run.json()["failed"][0]["code"], "AccessDenied");
+    assert_eq!(
+        versions(&aws, "alex/").await,
+        ["alex/held", "alex/held"],
+        "the version and its marker"
+    );
+    assert!(!is_gone(&aws, "alex"));
+}
+
+#[tokio::test]
+async fn unfinished_uploads_are_aborted_always() {
+    for args in [["--json"].as_slice(), &["--json", "--all-versions"]] {
+        let aws = aws_with_files().await;
+        let s3 = aws.s3_client();
+        for key in ["alex/big", "alex/bigger", "alexander/big", "Alex/big"] {
+            let create = s3.create_multipart_upload().bucket("shared").key(key);
+            let id = create.send().await.unwrap().upload_id.unwrap();
+            let part = s3
+                .upload_part()
+                .bucket("shared")
+                .key(key)
+                .upload_id(&id)
+                .part_number(1);
+            part.body(b"part".to_vec().into()).send().await.unwrap();
+        }
+        let sandbox = Sandbox::new(&aws);
+        sandbox.create("alex", &[]).await.succeeded();
+        let run = sandbox.delete("alex", args).await.succeeded();
+        assert_eq!(run.json()["uploads"], 2);
+        let left = aws.bucket("shared", |bucket| {
+            let uploads = bucket.multipart_uploads.values();
+            let mut keys: Vec<_> = uploads.map(|upload| upload.key.clone()).collect();
+            keys.sort();
+            keys
+        });
+        assert_eq!(left, ["Alex/big", "alexander/big"]);
+    }
+}
+
+#[tokio::test]
+async fn uploads_are_kept_with_the_objects() {
+    let aws = aws_with_files().await;
+    let create = aws
+        .s3_client()
+        .create_multipart_upload()
+        .bucket("shared")
+        .key("alex/big");
+    create.send().await.unwrap();
+    let sandbox = Sandbox::new(&aws);
+    sandbox.create("alex", &[]).await.succeeded();
+    sandbox
+        .delete("alex", &["--keep-objects"])
+        .await
+        .succeeded();
+    assert_eq!(
+        aws.bucket("shared", |bucket| bucket.multipart_uploads.len()),
+        1
+    );
+}
+
+#[tokio::test]
+async fn part_that_comes_in_while_aborting_is_aborted_too() {
+    let aws = aws_with_files().await;
+    let create = aws
+        .s3_client()
+        .create_multipart_upload()
+        .bucket("shared")
+        .key("alex/big");
+    create.send().await.unwrap();
+    let sandbox = Sandbox::new(&aws);
+    sandbox.create("alex", &[]).await.succeeded();
+    let still = "<ListPartsResult><Part><PartNumber>1</PartNumber></Part></ListPartsResult>";
+    aws.faults.once("ListParts", Fault::Answer(still));
+    sandbox.delete("alex", &[]).await.succeeded();
+    assert_eq!(aws.faults.counts()["AbortMultipartUpload"], 2);
+}
+
+#[tokio::test]
+async fn interrupted_emptying_says_how_many_are_gone_and_continues() {
+    let aws = aws_with_files().await;
+    aws.put_many("shared", numbered(3000));
+    let sandbox = Sandbox::new(&aws);
+    sandbox.create("alex", &[]).await.succeeded();
+    aws.faults.at("DeleteObjects", 1, 1, Fault::Pause);
+    let args = ["-b", "shared", "-u", "alex", "--concurrency", "1"];
+    let mut run = sandbox.start("delete_s3_user", &args);
+    aws.faults.paused().await;
+    run.signal("INT").await;
+    run.says("stopping").await;
+    aws.faults.resume();
+    let run = run.ended().await;
+    assert_eq!(run.code, Some(130), "{run:?}");
+    let gone = 3004 - aws.keys("shared").len();
+    assert!((1000..3000).contains(&gone), "{gone}");
+    let said = format!(
+        "{},{:03} objects are gone; running the same command again continues",
+        gone / 1000,
+        gone % 1000
+    );
+    assert!(run.stderr.contains(&said), "{run:?}");
+    sandbox.delete("alex", &[]).await.succeeded();
+    assert_eq!(
+        aws.keys("shared"),
+        ["alexander/secret.txt", "jaime/photo.jpg"]
+    );
+}

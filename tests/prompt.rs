@@ -1,0 +1,93 @@
+//! What delete_s3_user asks at a terminal.
+
+use std::process::Command;
+
+use rexpect::process::WaitStatus;
+use rexpect::session::{PtySession, spawn_command};
+
+use crate::create::{aws_with_files, is_gone};
+use crate::support::{LocalAws, Sandbox, binary};
+
+const QUESTION: &str = "go on? [y/N] ";
+
+/// Makes alex, and starts delete_s3_user at a terminal of its own.
+async fn delete_at_terminal(aws: &LocalAws, options: &[&str]) -> PtySession {
+    let sandbox = Sandbox::new(aws);
+    sandbox.create("alex", &[]).await.succeeded();
+    let mut command = Command::new(binary("delete_s3_user"));
+    command
+        .env_clear()
+        .envs(sandbox.environment().iter().cloned());
+    command.args(["-b", "shared", "-u", "alex"]).args(options);
+    spawn_command(command, Some(60_000)).unwrap()
+}
+
+#[track_caller]
+fn assert_ends_with(session: &PtySession, expected: i32) {
+    match session.process().wait().unwrap() {
+        WaitStatus::Exited(_, code) => assert_eq!(code, expected),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shows_what_it_found_and_asks_before_deleting() {
+    for answer in ["y", "yes", "Y"] {
+        let aws = aws_with_files().await;
+        let mut session = delete_at_terminal(&aws, &[]).await;
+        let shown = session.exp_string(QUESTION).unwrap();
+        for step in [
+            "delete access key ",
+            "detach policy s3-access-for-alex",
+            "delete 2 objects under",
+        ] {
+            assert!(shown.contains(step), "{step} is not in {shown}");
+        }
+        assert!(!is_gone(&aws, "alex"));
+        session.send_line(answer).unwrap();
+        session.exp_eof().unwrap();
+        assert_ends_with(&session, 0);
+        assert!(is_gone(&aws, "alex"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn anything_but_yes_deletes_nothing() {
+    for answer in ["n", "", "yep"] {
+        let aws = aws_with_files().await;
+        let mut session = delete_at_terminal(&aws, &[]).await;
+        session.exp_string(QUESTION).unwrap();
+        session.send_line(answer).unwrap();
+        session
+            .exp_string("not confirmed, so nothing is deleted")
+            .unwrap();
+        session.exp_eof().unwrap();
+        assert_ends_with(&session, 1);
+        assert!(!is_gone(&aws, "alex"));
+        assert_eq!(aws.keys("shared").len(), 4);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn end_of_input_and_ctrl_c_delete_nothing() {
+    for (control, code) in [('d', 1), ('c', 130)] {
+        let aws = aws_with_files().await;
+        let mut session = delete_at_terminal(&aws, &[]).await;
+        session.exp_string(QUESTION).unwrap();
+        session.send_control(control).unwrap();
+        session.exp_eof().unwrap();
+        assert_ends_with(&session, code);
+        assert!(!is_gone(&aws, "alex"));
+        assert_eq!(aws.keys("shared").len(), 4);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn yes_beforehand_is_not_asked() {
+    let aws = aws_with_files().await;
+    let mut session = delete_at_terminal(&aws, &["-y"]).await;
+    let shown = session.exp_eof().unwrap();
+    assert!(!shown.contains(QUESTION), "{shown}");
+    assert_ends_with(&session, 0);
+    assert!(is_gone(&aws, "alex"));
+}

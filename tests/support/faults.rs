@@ -1,0 +1,248 @@
+//! What goes wrong between a client and the local AWS, on demand.
+
+use std::collections::HashMap;
+use std::io;
+
+use axum::body::Body;
+use axum::http::{Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+/// A thing that goes wrong with a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Refused with this status and code, without being carried out.
+    Refuse(u16, &'static str),
+    /// Answered with this XML, without being carried out.
+    Answer(&'static str),
+    /// Carried out, and the connection closed in the middle of the answer.
+    LoseAnswer,
+    /// Carried out, and the connection closed after half of the answer's body.
+    CutAnswer,
+    /// Carried out, with the answer kept back until [`Faults::resume`].
+    Pause,
+}
+
+impl Fault {
+    pub const DENIED: Self = Self::Refuse(403, "AccessDenied");
+    pub const BROKEN: Self = Self::Refuse(500, "InternalFailure");
+}
+
+/// One request, as far as tests tell requests apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// The operation as AWS names it.
+    pub operation: String,
+    pub bucket: Option<String>,
+    /// The form fields of an IAM call; empty for S3.
+    pub fields: String,
+}
+
+impl Call {
+    pub fn from_http(method: &Method, uri: &Uri, body: &Bytes) -> Self {
+        let query = uri.query().unwrap_or_default();
+        let has = |name: &str| {
+            query
+                .split('&')
+                .any(|pair| pair.split('=').next() == Some(name))
+        };
+        let body = String::from_utf8_lossy(body);
+        let action = body
+            .split('&')
+            .find_map(|pair| pair.strip_prefix("Action="));
+        if let Some(action) = action.filter(|_| uri.path() == "/") {
+            return Self {
+                operation: action.to_owned(),
+                bucket: None,
+                fields: body.clone().into_owned(),
+            };
+        }
+        let (bucket, key) = uri.path()[1..]
+            .split_once('/')
+            .unwrap_or((&uri.path()[1..], ""));
+        let operation = match (method.as_str(), key.is_empty()) {
+            ("HEAD", true) => "HeadBucket",
+            ("PUT", true) => "CreateBucket",
+            ("POST", true) if has("delete") => "DeleteObjects",
+            ("GET", true) if has("versioning") => "GetBucketVersioning",
+            ("GET", true) if has("versions") => "ListObjectVersions",
+            ("GET", true) if has("uploads") => "ListMultipartUploads",
+            ("GET", true) if has("list-type") => "ListObjectsV2",
+            ("GET", false) if has("uploadId") => "ListParts",
+            ("DELETE", false) if has("uploadId") => "AbortMultipartUpload",
+            ("DELETE", false) => "DeleteObject",
+            (other, _) => other,
+        };
+        Self {
+            operation: operation.to_owned(),
+            bucket: Some(bucket.to_owned()).filter(|bucket| !bucket.is_empty()),
+            fields: String::new(),
+        }
+    }
+}
+
+/// A fault for the calls it fits, so often.
+struct Rule {
+    operation: String,
+    /// The form fields must hold this.
+    field: &'static str,
+    fault: Fault,
+    /// How many fitting calls pass before the first one that goes wrong.
+    skip: usize,
+    times: usize,
+}
+
+/// The faults to come, and the calls that were.
+#[derive(Default)]
+pub struct Faults {
+    rules: Mutex<Vec<Rule>>,
+    calls: Mutex<Vec<Call>>,
+    arrived: Notify,
+    paused: Notify,
+    resume: Notify,
+}
+
+impl Faults {
+    /// From now on, every call of the operation goes wrong.
+    pub fn always(&self, operation: &str, fault: Fault) {
+        self.at(operation, 0, usize::MAX, fault);
+    }
+
+    /// The next call of the operation goes wrong.
+    pub fn once(&self, operation: &str, fault: Fault) {
+        self.at(operation, 0, 1, fault);
+    }
+
+    /// After `skip` calls of the operation, the next `times` go wrong.
+    pub fn at(&self, operation: &str, skip: usize, times: usize, fault: Fault) {
+        let operation = operation.to_owned();
+        self.rules.lock().push(Rule {
+            operation,
+            field: "",
+            fault,
+            skip,
+            times,
+        });
+    }
+
+    /// Every call that carries tags is refused.
+    pub fn refuse_tags(&self) {
+        for operation in ["CreateUser", "CreatePolicy", "TagUser"] {
+            self.rules.lock().push(Rule {
+                operation: operation.to_owned(),
+                field: "Tags.member",
+                fault: Fault::Refuse(400, "InvalidAction"),
+                skip: 0,
+                times: usize::MAX,
+            });
+        }
+    }
+
+    /// Nothing goes wrong any more, and no call was made yet.
+    pub fn forget(&self) {
+        self.rules.lock().clear();
+        self.calls.lock().clear();
+    }
+
+    /// Names of the operations called so far, in order.
+    pub fn operations(&self) -> Vec<String> {
+        self.calls
+            .lock()
+            .iter()
+            .map(|call| call.operation.clone())
+            .collect()
+    }
+
+    /// Each operation called so far, with how often.
+    pub fn counts(&self) -> HashMap<String, usize> {
+        let mut counts = HashMap::new();
+        for operation in self.operations() {
+            *counts.entry(operation).or_default() += 1;
+        }
+        counts
+    }
+
+    /// Waits until the operation was called.
+    pub async fn called(&self, operation: &str) {
+        loop {
+            let next = self.arrived.notified();
+            if self.counts().contains_key(operation) {
+                return;
+            }
+            next.await;
+        }
+    }
+
+    /// Waits until a call is paused.
+    pub async fn paused(&self) {
+        self.paused.notified().await;
+    }
+
+    /// Lets the answer of the paused call go.
+    pub fn resume(&self) {
+        self.resume.notify_one();
+    }
+
+    fn fault_for(&self, call: &Call) -> Option<Fault> {
+        let mut rules = self.rules.lock();
+        let fits = |rule: &&mut Rule| {
+            rule.operation == call.operation && call.fields.contains(rule.field) && rule.times > 0
+        };
+        let rule = rules.iter_mut().find(fits)?;
+        if rule.skip > 0 {
+            rule.skip -= 1;
+            return None;
+        }
+        rule.times -= 1;
+        Some(rule.fault)
+    }
+
+    /// Lets a call through, or lets it go wrong.
+    pub async fn around(&self, call: Call, carry_out: impl Future<Output = Response>) -> Response {
+        let fault = self.fault_for(&call);
+        self.calls.lock().push(call);
+        self.arrived.notify_waiters();
+        match fault {
+            None => carry_out.await,
+            Some(Fault::Refuse(status, code)) => refusal(status, code),
+            Some(Fault::Answer(body)) => body.into_response(),
+            Some(Fault::LoseAnswer) => {
+                carry_out.await;
+                let cut = futures_util::stream::once(async {
+                    Err::<Bytes, _>(io::Error::other("the answer is lost"))
+                });
+                Body::from_stream(cut).into_response()
+            }
+            Some(Fault::CutAnswer) => cut_in_half(carry_out.await).await,
+            Some(Fault::Pause) => {
+                let answer = carry_out.await;
+                self.paused.notify_one();
+                self.resume.notified().await;
+                answer
+            }
+        }
+    }
+}
+
+async fn cut_in_half(answer: Response) -> Response {
+    let (parts, body) = answer.into_parts();
+    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+    let half = body.slice(..body.len() / 2);
+    let pieces = [Ok(half), Err(io::Error::other("the rest is lost"))];
+    // A pause lets the first half get on its way before the connection breaks.
+    let pieces = futures_util::stream::iter(pieces).then(|piece| async {
+        tokio::task::yield_now().await;
+        piece
+    });
+    Response::from_parts(parts, Body::from_stream(pieces))
+}
+
+fn refusal(status: u16, code: &str) -> Response {
+    let error = format!("<Code>{code}</Code><Message>As the test wants it.</Message>");
+    let body =
+        format!("<ErrorResponse><Error>{error}</Error><RequestId>1</RequestId></ErrorResponse>");
+    (StatusCode::from_u16(status).unwrap(), body).into_response()
+}

@@ -1,0 +1,485 @@
+//! IAM, STS and S3 on a loopback port, with signatures checked and policies
+//! enforced as AWS does it.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use aws_sdk_iam::config::{BehaviorVersion, Credentials, Region};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Router};
+use bytes::Bytes;
+use fakecloud_core::auth::{IamAction, IamMode};
+use fakecloud_core::delivery::DeliveryBus;
+use fakecloud_core::dispatch::{self, DispatchConfig};
+use fakecloud_core::multi_account::MultiAccountState;
+use fakecloud_core::registry::ServiceRegistry;
+use fakecloud_core::service::{AwsRequest, AwsResponse, AwsService, AwsServiceError};
+use fakecloud_iam::credential_resolver::IamCredentialResolver;
+use fakecloud_iam::iam_service::IamService;
+use fakecloud_iam::policy_evaluator::IamPolicyEvaluatorImpl;
+use fakecloud_iam::sts_service::StsService;
+use fakecloud_iam::{IamState, SharedIamState};
+use fakecloud_s3::resource_policy::S3ResourcePolicyProvider;
+use fakecloud_s3::{S3Bucket, S3Object, S3Service, SharedS3State};
+use parking_lot::{Mutex, RwLock};
+
+use super::faults::{Call, Faults};
+
+/// The one account of the local AWS.
+pub const ACCOUNT: &str = "123456789012";
+
+/// A policy that allows everything.
+pub const ALLOW_ALL: &str =
+    r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#;
+
+const REGION: &str = "us-east-1";
+
+/// A running local AWS; it stops with the process.
+pub struct LocalAws {
+    pub url: String,
+    /// What goes wrong, and what was called.
+    pub faults: Arc<Faults>,
+    /// Keys that DeleteObjects answers with AccessDenied.
+    pub undeletable: Arc<Mutex<HashSet<String>>>,
+    /// Access key ID and secret of an IAM user who may do everything.
+    pub admin: (String, String),
+    iam: SharedIamState,
+    s3: SharedS3State,
+}
+
+impl LocalAws {
+    /// Starts one on a free port, with an admin and nothing else in it.
+    pub async fn start() -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let iam: SharedIamState =
+            Arc::new(RwLock::new(MultiAccountState::new(ACCOUNT, REGION, &url)));
+        let s3: SharedS3State =
+            Arc::new(RwLock::new(MultiAccountState::new(ACCOUNT, REGION, &url)));
+        let undeletable = Arc::new(Mutex::new(HashSet::new()));
+
+        let mut registry = ServiceRegistry::new();
+        registry.register(Arc::new(Iam(IamService::new(iam.clone()))));
+        registry.register(Arc::new(StsService::new(iam.clone())));
+        registry.register(Arc::new(S3 {
+            inner: S3Service::new(s3.clone(), Arc::new(DeliveryBus::new())),
+            undeletable: undeletable.clone(),
+        }));
+        let mut config = DispatchConfig::new(REGION, ACCOUNT);
+        config.verify_sigv4 = true;
+        config.iam_mode = IamMode::Strict;
+        config.credential_resolver = Some(IamCredentialResolver::shared(iam.clone()));
+        config.policy_evaluator = Some(IamPolicyEvaluatorImpl::shared(iam.clone()));
+        config.resource_policy_provider = Some(S3ResourcePolicyProvider::shared(s3.clone()));
+
+        let faults = Arc::new(Faults::default());
+        let router = Router::new()
+            .fallback(dispatch::dispatch)
+            .layer(Extension(Arc::new(registry)))
+            .layer(Extension(Arc::new(config)))
+            .layer(from_fn_with_state((faults.clone(), s3.clone()), intercept))
+            .into_make_service_with_connect_info::<SocketAddr>();
+        tokio::spawn(async move { axum::serve(listener, router).await });
+
+        let mut aws = Self {
+            url,
+            faults,
+            undeletable,
+            admin: ("test".to_owned(), "test".to_owned()),
+            iam,
+            s3,
+        };
+        aws.admin = aws.add_user("admin", ALLOW_ALL).await;
+        aws.faults.forget();
+        aws
+    }
+
+    /// Makes an IAM user with an inline policy, and returns its access key.
+    pub async fn add_user(&self, name: &str, policy: &str) -> (String, String) {
+        let iam = self.iam_client();
+        iam.create_user().user_name(name).send().await.unwrap();
+        let put = iam.put_user_policy().user_name(name).policy_name("given");
+        put.policy_document(policy).send().await.unwrap();
+        let key = iam
+            .create_access_key()
+            .user_name(name)
+            .send()
+            .await
+            .unwrap();
+        let key = key.access_key.unwrap();
+        (key.access_key_id, key.secret_access_key)
+    }
+
+    /// The admin's IAM client.
+    pub fn iam_client(&self) -> aws_sdk_iam::Client {
+        self.iam_client_of(&self.admin)
+    }
+
+    pub fn iam_client_of(&self, key: &(String, String)) -> aws_sdk_iam::Client {
+        let config = aws_sdk_iam::Config::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::new(REGION))
+            .endpoint_url(&self.url)
+            .credentials_provider(Credentials::new(&key.0, &key.1, None, None, "test"));
+        aws_sdk_iam::Client::from_conf(config.build())
+    }
+
+    /// The admin's S3 client.
+    pub fn s3_client(&self) -> aws_sdk_s3::Client {
+        self.s3_client_of(&self.admin)
+    }
+
+    pub fn s3_client_of(&self, key: &(String, String)) -> aws_sdk_s3::Client {
+        let config = aws_sdk_s3::Config::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::new(REGION))
+            .endpoint_url(&self.url)
+            .force_path_style(true)
+            .credentials_provider(Credentials::new(&key.0, &key.1, None, None, "test"));
+        aws_sdk_s3::Client::from_conf(config.build())
+    }
+
+    /// Makes a bucket with an object for each key; the key is also its content.
+    pub async fn add_bucket(&self, bucket: &str, keys: &[&str]) {
+        let s3 = self.s3_client();
+        s3.create_bucket().bucket(bucket).send().await.unwrap();
+        for key in keys {
+            self.put(bucket, key).await;
+        }
+        self.faults.forget();
+    }
+
+    pub async fn put(&self, bucket: &str, key: &str) {
+        let body = key.as_bytes().to_vec().into();
+        let put = self
+            .s3_client()
+            .put_object()
+            .bucket(bucket)
+            .key(key)
+            .body(body);
+        put.send().await.unwrap();
+    }
+
+    /// Makes many objects at once, as copies of one that is there.
+    pub fn put_many(&self, bucket: &str, keys: impl IntoIterator<Item = String>) {
+        let mut s3 = self.s3.write();
+        let objects = &mut s3
+            .get_mut(ACCOUNT)
+            .unwrap()
+            .buckets
+            .get_mut(bucket)
+            .unwrap()
+            .objects;
+        let model = objects.values().next().unwrap().clone();
+        for key in keys {
+            let object = S3Object {
+                key: key.clone(),
+                ..model.clone()
+            };
+            objects.insert(key, object);
+        }
+    }
+
+    /// Makes the bucket answer only to requests signed for this region.
+    pub fn move_bucket(&self, bucket: &str, region: &str) {
+        let mut s3 = self.s3.write();
+        s3.get_mut(ACCOUNT)
+            .unwrap()
+            .buckets
+            .get_mut(bucket)
+            .unwrap()
+            .region = region.to_owned();
+    }
+
+    /// The keys of all objects in the bucket, in order.
+    pub fn keys(&self, bucket: &str) -> Vec<String> {
+        self.bucket(bucket, |bucket| bucket.objects.keys().cloned().collect())
+    }
+
+    pub fn bucket<T>(&self, bucket: &str, look: impl FnOnce(&S3Bucket) -> T) -> T {
+        look(&self.s3.read().get(ACCOUNT).unwrap().buckets[bucket])
+    }
+
+    /// Looks into the state of IAM.
+    pub fn iam<T>(&self, look: impl FnOnce(&IamState) -> T) -> T {
+        look(self.iam.read().get(ACCOUNT).unwrap())
+    }
+}
+
+/// Everything between the network and the services: the call log, faults,
+/// and two things that AWS does and fakecloud doesn't.
+async fn intercept(
+    State((faults, s3)): State<(Arc<Faults>, SharedS3State)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+    let call = Call::from_http(&parts.method, &parts.uri, &body);
+    if let Some(elsewhere) = other_region(&s3, &call, &parts.headers) {
+        return elsewhere;
+    }
+    let is_s3 = call.fields.is_empty();
+    let rest = async move {
+        let response = next.run(Request::from_parts(parts, body.into())).await;
+        with_code_of_aws(response, is_s3).await
+    };
+    faults.around(call, rest).await
+}
+
+/// The redirect S3 answers with where a request is signed for another region
+/// than the bucket's.
+fn other_region(s3: &SharedS3State, call: &Call, headers: &HeaderMap) -> Option<Response> {
+    let bucket = call.bucket.as_deref()?;
+    let region = s3.read().get(ACCOUNT)?.buckets.get(bucket)?.region.clone();
+    let signed = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let signed = signed.split("Credential=").nth(1)?.split('/').nth(2)?;
+    (signed != region).then(|| {
+        let code = "<Error><Code>PermanentRedirect</Code><Message>Elsewhere.</Message></Error>";
+        (
+            StatusCode::MOVED_PERMANENTLY,
+            [("x-amz-bucket-region", region)],
+            code,
+        )
+            .into_response()
+    })
+}
+
+/// The codes AWS has for refusals, where fakecloud has others.
+async fn with_code_of_aws(response: Response, is_s3: bool) -> Response {
+    if response.status() != StatusCode::FORBIDDEN {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+    let mut body = String::from_utf8_lossy(&body).replace("AccessDeniedException", "AccessDenied");
+    if is_s3 {
+        body = body.replace("InvalidClientTokenId", "InvalidAccessKeyId");
+    }
+    parts.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(parts, body.into())
+}
+
+/// fakecloud's IAM, with the permissions that AWS asks for besides.
+struct Iam(IamService);
+
+#[async_trait]
+impl AwsService for Iam {
+    fn service_name(&self) -> &str {
+        self.0.service_name()
+    }
+
+    async fn handle(&self, request: AwsRequest) -> Result<AwsResponse, AwsServiceError> {
+        self.0.handle(request).await
+    }
+
+    fn supported_actions(&self) -> &[&str] {
+        self.0.supported_actions()
+    }
+
+    fn iam_enforceable(&self) -> bool {
+        true
+    }
+
+    fn iam_actions_for(&self, request: &AwsRequest) -> Vec<IamAction> {
+        let mut actions = self.0.iam_actions_for(request);
+        let Some(action) = actions.first_mut() else {
+            return actions;
+        };
+        let given = |name| request.query_params.get(name);
+        let arn = |kind, name| format!("arn:aws:iam::{ACCOUNT}:{kind}/{name}");
+        match action.action {
+            "RemoveUserFromGroup" => action.resource = arn("group", given("GroupName").unwrap()),
+            "ListServiceSpecificCredentials" | "DeleteServiceSpecificCredential" => {
+                action.resource = arn("user", given("UserName").unwrap());
+            }
+            "DeleteVirtualMFADevice" => action.resource = given("SerialNumber").unwrap().clone(),
+            _ => {}
+        }
+        let also = match action.action {
+            "CreateUser" => "TagUser",
+            "CreatePolicy" => "TagPolicy",
+            _ => return actions,
+        };
+        if given("Tags.member.1.Key").is_some() {
+            let also = IamAction {
+                action: also,
+                ..action.clone()
+            };
+            actions.push(also);
+        }
+        actions
+    }
+
+    fn iam_condition_keys_for(
+        &self,
+        request: &AwsRequest,
+        action: &IamAction,
+    ) -> BTreeMap<String, Vec<String>> {
+        self.0.iam_condition_keys_for(request, action)
+    }
+
+    fn resource_tags_for(&self, arn: &str) -> Option<HashMap<String, String>> {
+        self.0.resource_tags_for(arn)
+    }
+
+    fn request_tags_from(
+        &self,
+        request: &AwsRequest,
+        action: &str,
+    ) -> Option<HashMap<String, String>> {
+        self.0.request_tags_from(request, action)
+    }
+}
+
+/// fakecloud's S3, which names IAM actions after API operations, with the
+/// actions that AWS checks.
+struct S3 {
+    inner: S3Service,
+    undeletable: Arc<Mutex<HashSet<String>>>,
+}
+
+impl S3 {
+    fn action_of_aws(request: &AwsRequest, action: &'static str) -> &'static str {
+        let version = request.query_params.contains_key("versionId");
+        match action {
+            "HeadBucket" | "ListObjects" | "ListObjectsV2" => "ListBucket",
+            "ListBuckets" => "ListAllMyBuckets",
+            "ListObjectVersions" => "ListBucketVersions",
+            "ListMultipartUploads" => "ListBucketMultipartUploads",
+            "ListParts" => "ListMultipartUploadParts",
+            "GetObject" | "HeadObject" if version => "GetObjectVersion",
+            "HeadObject" => "GetObject",
+            "DeleteObject" if version => "DeleteObjectVersion",
+            "CreateMultipartUpload"
+            | "UploadPart"
+            | "UploadPartCopy"
+            | "CompleteMultipartUpload" => "PutObject",
+            same => same,
+        }
+    }
+}
+
+#[async_trait]
+impl AwsService for S3 {
+    fn service_name(&self) -> &str {
+        self.inner.service_name()
+    }
+
+    async fn handle(&self, mut request: AwsRequest) -> Result<AwsResponse, AwsServiceError> {
+        let refused = match is_batch_delete(&request) {
+            true => take_refused(&mut request, &self.undeletable.lock()),
+            false => String::new(),
+        };
+        if refused.is_empty() {
+            return self.inner.handle(request).await;
+        }
+        // A batch of nothing but refused keys is none that the service would take.
+        if String::from_utf8_lossy(&request.body).contains("<Object>") {
+            self.inner.handle(request).await?;
+        }
+        let answer = format!("<DeleteResult>{refused}</DeleteResult>");
+        Ok(AwsResponse::xml(StatusCode::OK, answer))
+    }
+
+    fn supported_actions(&self) -> &[&str] {
+        self.inner.supported_actions()
+    }
+
+    fn iam_enforceable(&self) -> bool {
+        true
+    }
+
+    fn iam_actions_for(&self, request: &AwsRequest) -> Vec<IamAction> {
+        let mut actions = Vec::new();
+        for action in self.inner.iam_actions_for(request) {
+            if action.action == "DeleteObjects" {
+                let body = String::from_utf8_lossy(&request.body);
+                for object in body.split("<Object>").skip(1) {
+                    let key = object
+                        .split("<Key>")
+                        .nth(1)
+                        .and_then(|rest| rest.split("</Key>").next());
+                    actions.push(IamAction {
+                        action: match object.contains("<VersionId>") {
+                            true => "DeleteObjectVersion",
+                            false => "DeleteObject",
+                        },
+                        resource: format!("{}/{}", action.resource, key.unwrap_or_default()),
+                        ..action
+                    });
+                }
+            } else {
+                actions.push(IamAction {
+                    action: Self::action_of_aws(request, action.action),
+                    ..action
+                });
+            }
+        }
+        actions
+    }
+
+    fn iam_resource_in_caller_account(&self, request: &AwsRequest) -> bool {
+        self.inner.iam_resource_in_caller_account(request)
+    }
+
+    fn iam_condition_keys_for(
+        &self,
+        request: &AwsRequest,
+        action: &IamAction,
+    ) -> BTreeMap<String, Vec<String>> {
+        let action = match action.action {
+            "ListBucket" | "ListBucketVersions" => IamAction {
+                action: "ListObjectsV2",
+                ..action.clone()
+            },
+            _ => action.clone(),
+        };
+        self.inner.iam_condition_keys_for(request, &action)
+    }
+
+    fn resource_tags_for(&self, arn: &str) -> Option<HashMap<String, String>> {
+        self.inner.resource_tags_for(arn)
+    }
+
+    fn request_tags_from(
+        &self,
+        request: &AwsRequest,
+        action: &str,
+    ) -> Option<HashMap<String, String>> {
+        self.inner.request_tags_from(request, action)
+    }
+}
+
+fn is_batch_delete(request: &AwsRequest) -> bool {
+    request.method == Method::POST && request.query_params.contains_key("delete")
+}
+
+/// Takes the refused keys out of a batch, and returns the errors to answer for them.
+fn take_refused(request: &mut AwsRequest, undeletable: &HashSet<String>) -> String {
+    let mut errors = String::new();
+    let mut body = String::from_utf8_lossy(&request.body).into_owned();
+    for key in undeletable {
+        let object = format!("<Object><Key>{key}</Key></Object>");
+        if body.contains(&object) {
+            body = body.replace(&object, "");
+            errors += &format!(
+                "<Error><Key>{key}</Key><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+            );
+        }
+    }
+    request.body = Bytes::from(body);
+    for checksum in [
+        "x-amz-checksum-crc32",
+        "x-amz-sdk-checksum-algorithm",
+        "content-md5",
+    ] {
+        request.headers.remove(checksum);
+    }
+    errors
+}

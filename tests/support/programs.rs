@@ -1,0 +1,241 @@
+//! Running the real binaries in an environment of their own.
+
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::process::{Child, ChildStderr, Command};
+
+use super::LocalAws;
+
+/// No program runs longer than this, unless it hangs.
+const HANGING: Duration = Duration::from_secs(90);
+
+/// What a program printed, and how it ended.
+#[derive(Debug)]
+pub struct Run {
+    /// None if it was ended by a signal.
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl From<Output> for Run {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+impl Run {
+    /// The one line of JSON on stdout.
+    pub fn json(&self) -> Value {
+        assert_eq!(self.stdout.lines().count(), 1, "{self:?}");
+        serde_json::from_str(&self.stdout).unwrap()
+    }
+
+    #[track_caller]
+    pub fn succeeded(self) -> Self {
+        assert_eq!(self.code, Some(0), "{self:?}");
+        self
+    }
+
+    /// Exit code 1, with one line of error that holds `part`.
+    #[track_caller]
+    pub fn failed_with(self, part: &str) -> Self {
+        assert_eq!(self.code, Some(1), "{self:?}");
+        let errors: Vec<_> = self
+            .stderr
+            .lines()
+            .filter(|line| line.contains(": error: "))
+            .collect();
+        assert_eq!(errors.len(), 1, "{self:?}");
+        assert!(errors[0].contains(part), "{part:?} is not in {self:?}");
+        self
+    }
+}
+
+/// A program under way.
+pub struct Started {
+    child: Child,
+    stderr: BufReader<ChildStderr>,
+    said: String,
+}
+
+impl Started {
+    /// Sends a signal, by its name without SIG.
+    pub async fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.id().unwrap());
+        let status = Command::new("sh").args(["-c", &kill]).status().await;
+        assert!(status.unwrap().success());
+    }
+
+    /// Waits until stderr holds `part`.
+    pub async fn says(&mut self, part: &str) {
+        while !self.said.contains(part) {
+            let read = self.stderr.read_line(&mut self.said).await.unwrap();
+            assert!(read > 0, "{part:?} is not in {}", self.said);
+        }
+    }
+
+    pub async fn ended(mut self) -> Run {
+        self.stderr.read_to_string(&mut self.said).await.unwrap();
+        let output = tokio::time::timeout(HANGING, self.child.wait_with_output()).await;
+        let run = Run::from(output.expect("the program hangs").unwrap());
+        Run {
+            stderr: self.said,
+            ..run
+        }
+    }
+}
+
+/// An empty directory and a cleared environment to run programs in.
+pub struct Sandbox {
+    dir: TempDir,
+    environment: Vec<(String, String)>,
+}
+
+impl Sandbox {
+    /// One whose programs are the admin of this AWS.
+    pub fn new(aws: &LocalAws) -> Self {
+        Self::with_key(&aws.url, &aws.admin)
+    }
+
+    /// One whose programs use this access key at this endpoint.
+    pub fn with_key(url: &str, key: &(String, String)) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let home = dir.path().join("home");
+        std::fs::create_dir(&home).unwrap();
+        let environment = [
+            ("HOME", home.to_str().unwrap()),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_MAX_ATTEMPTS", "2"),
+            ("AWS_ENDPOINT_URL", url),
+            ("AWS_ACCESS_KEY_ID", &key.0),
+            ("AWS_SECRET_ACCESS_KEY", &key.1),
+        ];
+        let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Self {
+            dir,
+            environment: environment.into(),
+        }
+    }
+
+    /// Sets a variable, or takes it away.
+    pub fn set(mut self, name: &str, value: Option<&str>) -> Self {
+        self.environment.retain(|(given, _)| given != name);
+        let value = value.map(|value| (name.to_owned(), value.to_owned()));
+        self.environment.extend(value);
+        self
+    }
+
+    /// The programs' working directory.
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The variables that programs get, and no others.
+    pub fn environment(&self) -> &[(String, String)] {
+        &self.environment
+    }
+
+    /// The content of the user's key file, if there is one.
+    pub fn key_file(&self, user: &str) -> Option<String> {
+        std::fs::read_to_string(self.path().join(format!("{user}_accessKeys.csv"))).ok()
+    }
+
+    /// The access key in the user's key file.
+    pub fn key_of(&self, user: &str) -> (String, String) {
+        let file = self.key_file(user).unwrap();
+        let row: Vec<_> = file.lines().nth(1).unwrap().split(',').collect();
+        (row[0].to_owned(), row[1].to_owned())
+    }
+
+    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command
+            .env_clear()
+            .envs(self.environment.iter().cloned())
+            .current_dir(self.path())
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        command
+    }
+
+    pub async fn run(&self, program: &str, args: &[&str]) -> Run {
+        let mut command = self.command(binary(program));
+        let output = tokio::time::timeout(HANGING, command.args(args).output()).await;
+        Run::from(output.expect("the program hangs").unwrap())
+    }
+
+    /// Starts a program and goes on while it runs.
+    pub fn start(&self, program: &str, args: &[&str]) -> Started {
+        let mut command = self.command(binary(program));
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.args(args).spawn().unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let said = String::new();
+        Started {
+            child,
+            stderr,
+            said,
+        }
+    }
+
+    /// Runs `create_s3_user -b shared -u USER` with further arguments.
+    pub async fn create(&self, user: &str, args: &[&str]) -> Run {
+        self.run(
+            "create_s3_user",
+            &[&["-b", "shared", "-u", user], args].concat(),
+        )
+        .await
+    }
+
+    /// Runs `delete_s3_user -b shared -u USER` with further arguments.
+    pub async fn delete(&self, user: &str, args: &[&str]) -> Run {
+        self.run(
+            "delete_s3_user",
+            &[&["-b", "shared", "-u", user], args].concat(),
+        )
+        .await
+    }
+}
+
+/// One of this package's binaries.
+pub fn binary(name: &str) -> PathBuf {
+    binaries().join(name)
+}
+
+/// Where cargo puts the binaries: two directories above tests and examples.
+fn binaries() -> PathBuf {
+    let current = std::env::current_exe().unwrap();
+    current.ancestors().nth(2).unwrap().to_owned()
+}
+
+/// Has cargo build the binaries, as it doesn't of itself for an example, and
+/// returns the directory they are in.
+///
+/// Together with the example, so that the features of all dependencies are
+/// the same and nothing is compiled twice.
+pub fn build_binaries(example: &str) -> PathBuf {
+    let cargo = std::env::var_os("CARGO").unwrap_or("cargo".into());
+    let mut build = std::process::Command::new(cargo);
+    build.args(["build", "--quiet", "--bins", "--example", example]);
+    build.current_dir(env!("CARGO_MANIFEST_DIR"));
+    if binaries().ends_with("release") {
+        build.arg("--release");
+    }
+    assert!(
+        build.status().unwrap().success(),
+        "the programs must compile"
+    );
+    binaries()
+}

@@ -1,0 +1,273 @@
+//! A small S3 that speaks just the calls for emptying a folder, and does as a
+//! test tells it: what the local AWS can't show.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{RawQuery, State};
+use axum::http::{Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use parking_lot::Mutex;
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+/// What is out of the ordinary about the store.
+#[derive(Debug, Default)]
+pub struct Script {
+    /// Refuses a batch that holds a key XML can't carry.
+    pub strict_xml: bool,
+    /// Answers batches with this status and code instead of deleting.
+    pub refuse_batches: Option<(u16, &'static str)>,
+    /// Answers so many deleting requests with SlowDown first.
+    pub slow_downs: AtomicUsize,
+    /// The error codes to answer for a key, one each time it is deleted,
+    /// before it goes; the last one for ever if `stubborn`.
+    pub key_errors: Mutex<HashMap<String, Vec<&'static str>>>,
+    pub stubborn: bool,
+    /// Says that keys are deleted, and keeps them.
+    pub keep_all: bool,
+    /// Lists this key as if it were under the prefix.
+    pub foreign_key: Option<&'static str>,
+    /// Leaves every so-manieth key out of a listing while others remain.
+    pub skip_every: Option<usize>,
+    /// Lists keys as they are, though asked for encoded ones.
+    pub plain_listing: bool,
+}
+
+/// A running store.
+pub struct ScriptedS3 {
+    pub url: String,
+    pub script: Arc<Script>,
+    keys: Keys,
+    requests: Arc<Mutex<Vec<String>>>,
+}
+
+type Keys = Arc<Mutex<BTreeMap<String, ()>>>;
+
+#[derive(Clone)]
+struct Store {
+    script: Arc<Script>,
+    keys: Keys,
+    requests: Arc<Mutex<Vec<String>>>,
+}
+
+impl ScriptedS3 {
+    pub async fn start(script: Script, keys: impl IntoIterator<Item = String>) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let store = Store {
+            script: Arc::new(script),
+            keys: Arc::new(Mutex::new(keys.into_iter().map(|key| (key, ())).collect())),
+            requests: Arc::default(),
+        };
+        let router = Router::new().fallback(answer).with_state(store.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self {
+            url,
+            script: store.script,
+            keys: store.keys,
+            requests: store.requests,
+        }
+    }
+
+    /// The keys that are left.
+    pub fn keys(&self) -> Vec<String> {
+        self.keys.lock().keys().cloned().collect()
+    }
+
+    /// How many requests of this kind came: `list`, `batch` or `single`.
+    pub fn requests(&self, kind: &str) -> usize {
+        self.requests
+            .lock()
+            .iter()
+            .filter(|request| *request == kind)
+            .count()
+    }
+}
+
+async fn answer(
+    State(store): State<Store>,
+    method: Method,
+    uri: Uri,
+    RawQuery(query): RawQuery,
+    body: Bytes,
+) -> Response {
+    let query: HashMap<_, _> = query
+        .as_deref()
+        .unwrap_or_default()
+        .split('&')
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .map(|(name, value)| (name.to_owned(), decoded(value)))
+        .collect();
+    let key = uri.path()[1..]
+        .split_once('/')
+        .map(|(_, key)| decoded(key))
+        .unwrap_or_default();
+    match (method.as_str(), key.as_str()) {
+        ("HEAD", "") => StatusCode::OK.into_response(),
+        ("GET", "") if query.contains_key("versioning") => {
+            "<VersioningConfiguration/>".into_response()
+        }
+        ("GET", "") if query.contains_key("uploads") => {
+            "<ListMultipartUploadsResult/>".into_response()
+        }
+        ("GET", "") => store.list(&query),
+        ("POST", "") => store.delete_batch(&String::from_utf8_lossy(&body)),
+        ("DELETE", key) => store.delete_single(key),
+        _ => error(501, "NotImplemented"),
+    }
+}
+
+impl Store {
+    fn log(&self, request: &str) {
+        self.requests.lock().push(request.to_owned());
+    }
+
+    fn list(&self, query: &HashMap<String, String>) -> Response {
+        self.log("list");
+        let after = query.get("continuation-token").or(query.get("start-after"));
+        let after = after.map_or("", String::as_str);
+        let keys = self.keys.lock();
+        let mut page: Vec<&str> = keys
+            .keys()
+            .map(String::as_str)
+            .filter(|key| key.starts_with(&query["prefix"]) && *key > after)
+            .take(1001)
+            .collect();
+        let is_truncated = page.len() > 1000;
+        page.truncate(1000);
+        let next = page.last().copied().unwrap_or_default();
+        if let Some(every) = self.script.skip_every.filter(|every| page.len() > *every) {
+            let mut index = 0;
+            page.retain(|_| {
+                index += 1;
+                index % every != 0
+            });
+        }
+        page.extend(self.script.foreign_key);
+        let encode = |key: &str| match self.script.plain_listing {
+            true => escaped(key),
+            false => utf8_percent_encode(key, NON_ALPHANUMERIC).to_string(),
+        };
+        let contents: String = page
+            .iter()
+            .map(|key| format!("<Contents><Key>{}</Key></Contents>", encode(key)))
+            .collect();
+        let encoding = match self.script.plain_listing {
+            true => "",
+            false => "<EncodingType>url</EncodingType>",
+        };
+        let token = match is_truncated {
+            true => format!(
+                "<NextContinuationToken>{}</NextContinuationToken>",
+                escaped(next)
+            ),
+            false => String::new(),
+        };
+        format!(
+            "<ListBucketResult><IsTruncated>{is_truncated}</IsTruncated>{encoding}{token}{contents}</ListBucketResult>"
+        )
+        .into_response()
+    }
+
+    /// Whether the store says SlowDown to this request.
+    fn slows_down(&self) -> bool {
+        let less = |left: usize| left.checked_sub(1);
+        let counter = &self.script.slow_downs;
+        counter
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
+            .is_ok()
+    }
+
+    fn delete_batch(&self, body: &str) -> Response {
+        self.log("batch");
+        if let Some((status, code)) = self.script.refuse_batches {
+            return error(status, code);
+        }
+        if self.slows_down() {
+            return error(503, "SlowDown");
+        }
+        let keys: Vec<_> = body
+            .split("<Key>")
+            .skip(1)
+            .map(|rest| unescaped(rest.split("</Key>").next().unwrap()))
+            .collect();
+        assert!(
+            (1..=1000).contains(&keys.len()),
+            "{} keys in a batch",
+            keys.len()
+        );
+        let unfit = |key: &String| key.chars().any(|c| c < ' ' && !"\t\n\r".contains(c));
+        if self.script.strict_xml && keys.iter().any(unfit) {
+            return error(400, "MalformedXML");
+        }
+        let errors: String = keys
+            .iter()
+            .filter_map(|key| Some((key, self.delete(key)?)))
+            .map(|(key, code)| {
+                let key = escaped(key);
+                format!("<Error><Key>{key}</Key><Code>{code}</Code><Message>No.</Message></Error>")
+            })
+            .collect();
+        format!("<DeleteResult>{errors}</DeleteResult>").into_response()
+    }
+
+    fn delete_single(&self, key: &str) -> Response {
+        self.log("single");
+        if self.slows_down() {
+            return error(503, "SlowDown");
+        }
+        match self.delete(key) {
+            Some(code) => error(403, code),
+            None => StatusCode::NO_CONTENT.into_response(),
+        }
+    }
+
+    /// Deletes a key, or returns the error to answer for it.
+    fn delete(&self, key: &str) -> Option<&'static str> {
+        if let Some(codes) = self.script.key_errors.lock().get_mut(key)
+            && !codes.is_empty()
+        {
+            return Some(match self.script.stubborn && codes.len() == 1 {
+                true => codes[0],
+                false => codes.remove(0),
+            });
+        }
+        if !self.script.keep_all {
+            self.keys.lock().remove(key);
+        }
+        None
+    }
+}
+
+fn error(status: u16, code: &str) -> Response {
+    let body =
+        format!("<Error><Code>{code}</Code><Message>As the test wants it.</Message></Error>");
+    (StatusCode::from_u16(status).unwrap(), body).into_response()
+}
+
+fn decoded(text: &str) -> String {
+    percent_decode_str(text).decode_utf8().unwrap().into_owned()
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('\r', "&#xD;")
+}
+
+fn unescaped(text: &str) -> String {
+    // As XML parsers do: a bare CR is a line feed.
+    text.replace('\r', "\n")
+        .replace("&#xD;", "\r")
+        .replace("&#xA;", "\n")
+        .replace("&#x85;", "\u{85}")
+        .replace("&#x2028;", "\u{2028}")
+        .replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&quot;", "\"")
+        .replace("&apos;", "'")
+        .replace("&amp;", "&")
+}
