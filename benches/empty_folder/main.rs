@@ -1,0 +1,325 @@
+//! How fast a folder is emptied, side by side with what one would use instead.
+//!
+//!     cargo bench --bench empty_folder
+//!
+//! An S3 inside this process, with keys in memory and a stated latency, is
+//! emptied by whole processes in turn: ours, a bare HTTP client that sends the
+//! same requests and does nothing else (the floor), and each of s3rm, s5cmd,
+//! rclone, s3cmd and aws that is on PATH. A table for each kind of server has
+//! the medians of 5 interleaved runs. Every run must leave nothing behind.
+
+#[path = "../../tests/support/mod.rs"]
+mod support;
+
+mod bare_client;
+mod server;
+
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use server::{Latency, Server};
+use wait4::Wait4;
+
+const RUNS: usize = 5;
+const SLOW: Duration = Duration::from_secs(20);
+const BUCKET: &str = "bench";
+
+/// One kind of server, and how many keys it holds.
+struct Scenario {
+    name: &'static str,
+    keys: usize,
+    latency: Latency,
+    /// Keys per second; more are answered with SlowDown.
+    cap: Option<f64>,
+    runs: usize,
+}
+
+/// What one run cost.
+#[derive(Debug, Clone)]
+struct Cost {
+    wall: Duration,
+    cpu: Duration,
+    memory: u64,
+    calls: usize,
+    refused: usize,
+    left: usize,
+}
+
+fn main() {
+    let mut args = std::env::args().skip(1).filter(|arg| arg != "--bench");
+    if let Some(mode) = args.next()
+        && mode == "bare-client"
+    {
+        let mut next = || args.next().unwrap();
+        return bare_client::run(&next(), next().parse().unwrap(), next().parse().ok());
+    }
+    let only = std::env::var("SCENARIO").ok();
+    let slow = Latency {
+        list: Duration::from_millis(100),
+        delete: Duration::from_millis(30),
+        delete_key: Duration::from_micros(270),
+    };
+    let scenarios = [
+        Scenario {
+            name: "no latency",
+            keys: 50_000,
+            latency: Latency::default(),
+            cap: None,
+            runs: RUNS,
+        },
+        Scenario {
+            name: "latency",
+            keys: 50_000,
+            latency: slow,
+            cap: None,
+            runs: RUNS,
+        },
+        Scenario {
+            name: "latency, 3,500 keys/s",
+            keys: 50_000,
+            latency: slow,
+            cap: Some(3500.0),
+            runs: RUNS,
+        },
+        Scenario {
+            name: "latency, 1,000,000 keys",
+            keys: 1_000_000,
+            latency: slow,
+            cap: None,
+            runs: 1,
+        },
+    ];
+    for scenario in scenarios
+        .into_iter()
+        .filter(|scenario| only.as_deref().is_none_or(|only| only == scenario.name))
+    {
+        run(&scenario);
+    }
+}
+
+fn run(scenario: &Scenario) {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let server = runtime.block_on(Server::start(scenario.latency, scenario.cap));
+    // The programs' IAM: ours is the only one that asks it anything.
+    let iam = runtime.block_on(support::LocalAws::start());
+    let tools = tools(&server, &iam, scenario);
+    let mut costs = vec![Vec::new(); tools.len()];
+    for _ in 0..scenario.runs {
+        for (tool, costs) in tools.iter().zip(&mut costs) {
+            // One run is enough to see that something is slow.
+            if costs.first().is_none_or(|first: &Cost| first.wall < SLOW) {
+                costs.push(measure(&server, scenario.keys, tool));
+            }
+        }
+    }
+    println!(
+        "\n{}: {} keys, {} runs\n",
+        scenario.name, scenario.keys, scenario.runs
+    );
+    println!(
+        "| program | runs | wall s | against ours | CPU s | memory MiB | calls | refused | left |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|");
+    let ours = median(&costs[0]);
+    for (tool, costs) in tools.iter().zip(&costs) {
+        let cost = median(costs);
+        println!(
+            "| {} | {} | {:.2} | {:.2} | {:.2} | {:.0} | {} | {} | {} |",
+            tool.name,
+            costs.len(),
+            cost.wall.as_secs_f64(),
+            cost.wall.as_secs_f64() / ours.wall.as_secs_f64(),
+            cost.cpu.as_secs_f64(),
+            cost.memory as f64 / 1024.0 / 1024.0,
+            cost.calls,
+            cost.refused,
+            cost.left,
+        );
+        let must_finish = tool.name == "delete_s3_user" || tool.name == "bare client";
+        assert!(
+            !must_finish || cost.left == 0,
+            "{} left {} keys",
+            tool.name,
+            cost.left
+        );
+    }
+}
+
+fn median(costs: &[Cost]) -> Cost {
+    let middle = costs.len() / 2;
+    let by = |key: fn(&Cost) -> u64| {
+        let mut values: Vec<_> = costs.iter().map(key).collect();
+        values.sort_unstable();
+        values[middle]
+    };
+    Cost {
+        wall: Duration::from_nanos(by(|cost| cost.wall.as_nanos() as u64)),
+        cpu: Duration::from_nanos(by(|cost| cost.cpu.as_nanos() as u64)),
+        memory: by(|cost| cost.memory),
+        calls: by(|cost| cost.calls as u64) as usize,
+        refused: by(|cost| cost.refused as u64) as usize,
+        // Not the median: every run must leave nothing.
+        left: costs.iter().map(|cost| cost.left).max().unwrap(),
+    }
+}
+
+/// A program that empties the folder `alex/`.
+struct Tool {
+    name: &'static str,
+    command: Box<dyn Fn() -> Command>,
+}
+
+/// Ours, the floor, and those others that are on PATH.
+fn tools(server: &Server, iam: &support::LocalAws, scenario: &Scenario) -> Vec<Tool> {
+    let url = server.url.clone();
+    let (s3, iam_url, key) = (url.clone(), iam.url.clone(), iam.admin.clone());
+    let mut tools = vec![
+        Tool {
+            name: "delete_s3_user",
+            command: Box::new(move || {
+                let mut command = Command::new(support::binary("delete_s3_user"));
+                command.args(["-q", "-b", BUCKET, "-u", "alex", "--force"]);
+                command
+                    .env("AWS_ENDPOINT_URL_IAM", &iam_url)
+                    .env("AWS_ENDPOINT_URL_S3", &s3);
+                command
+                    .env("AWS_ACCESS_KEY_ID", &key.0)
+                    .env("AWS_SECRET_ACCESS_KEY", &key.1);
+                command
+            }),
+        },
+        Tool {
+            name: "bare client",
+            command: {
+                let (url, keys) = (url.clone(), scenario.keys.to_string());
+                let cap = scenario.cap.map(|cap| cap.to_string()).unwrap_or_default();
+                Box::new(move || {
+                    let mut command = Command::new(std::env::current_exe().unwrap());
+                    command.args(["bare-client", &url, &keys, &cap]);
+                    command
+                })
+            },
+        },
+    ];
+    if scenario.keys > 50_000 {
+        return tools;
+    }
+    let folder = format!("s3://{BUCKET}/alex/");
+    let host = url.trim_start_matches("http://").to_owned();
+    let others: [(&'static str, Vec<String>); 5] = [
+        (
+            "s3rm",
+            words(&[
+                "--force",
+                "--target-force-path-style",
+                "--target-endpoint-url",
+                &url,
+                &folder,
+            ]),
+        ),
+        (
+            "s5cmd",
+            words(&[
+                "--endpoint-url",
+                &url,
+                "--log",
+                "error",
+                "rm",
+                &format!("{folder}*"),
+            ]),
+        ),
+        (
+            "rclone",
+            words(&[
+                "delete",
+                "--config=/dev/null",
+                "--s3-provider=Other",
+                "--s3-env-auth",
+                &format!("--s3-endpoint={url}"),
+                "--s3-force-path-style",
+                "--checkers=16",
+                "--transfers=16",
+                &format!(":s3:{BUCKET}/alex"),
+            ]),
+        ),
+        (
+            "s3cmd",
+            words(&[
+                "--no-ssl",
+                &format!("--host={host}"),
+                &format!("--host-bucket={host}/%(bucket)"),
+                "--access_key=test",
+                "--secret_key=test",
+                "--quiet",
+                "--force",
+                "--recursive",
+                "rm",
+                &folder,
+            ]),
+        ),
+        (
+            "aws",
+            words(&[
+                "--endpoint-url",
+                &url,
+                "s3",
+                "rm",
+                "--recursive",
+                "--quiet",
+                &folder,
+            ]),
+        ),
+    ];
+    for (name, args) in others {
+        // They wait for each answer in turn, or send a request for each key: minutes here.
+        let is_slow = ["rclone", "s3cmd", "aws"].contains(&name);
+        if !is_on_path(name) || is_slow && !scenario.latency.delete.is_zero() {
+            continue;
+        }
+        tools.push(Tool {
+            name,
+            command: Box::new(move || {
+                let mut command = Command::new(name);
+                command
+                    .args(&args)
+                    .env("AWS_ACCESS_KEY_ID", "test")
+                    .env("AWS_SECRET_ACCESS_KEY", "test");
+                command
+            }),
+        });
+    }
+    tools
+}
+
+fn is_on_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
+}
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+fn measure(server: &Server, keys: usize, tool: &Tool) -> Cost {
+    server.fill(keys);
+    let mut command = (tool.command)();
+    command
+        .env("AWS_REGION", "us-east-1")
+        .env("AWS_EC2_METADATA_DISABLED", "true");
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    if std::env::var_os("SHOW_ERRORS").is_none() {
+        command.stderr(Stdio::null());
+    }
+    let start = Instant::now();
+    let used = command.spawn().unwrap().wait4().unwrap();
+    let wall = start.elapsed();
+    let counts = server.counts();
+    Cost {
+        wall,
+        cpu: used.rusage.utime,
+        memory: used.rusage.maxrss,
+        calls: counts.calls,
+        refused: counts.refused,
+        left: counts.left,
+    }
+}
