@@ -672,3 +672,19 @@ async fn store_without_the_optional_parts_of_iam_is_no_obstacle() {
     sandbox.delete("alex", &[]).await.succeeded();
     assert!(is_gone(&aws, "alex"));
 }
+
+#[tokio::test]
+async fn failed_run_on_a_store_that_refuses_tags_is_finished_by_running_again() {
+    let aws = aws_with_files().await;
+    aws.faults.refuse_tags();
+    let sandbox = Sandbox::new(&aws);
+    sandbox.create("alex", &[]).await.succeeded();
+    aws.undeletable.lock().insert("alex/report.txt".to_owned());
+    let run = sandbox.delete("alex", &[]).await;
+    run.failed_with("1 object could not be deleted, so user alex stays");
+    aws.iam(|iam| assert!(iam.access_keys["alex"].is_empty(), "access ends first"));
+
+    aws.undeletable.lock().clear();
+    sandbox.delete("alex", &[]).await.succeeded();
+    assert!(is_gone(&aws, "alex"));
+}

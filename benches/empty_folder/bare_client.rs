@@ -104,7 +104,7 @@ async fn get(http: &Http, url: &str) -> String {
     String::from_utf8(body.to_vec()).unwrap()
 }
 
-/// Deletes a page, when the cap has room for it.
+/// Deletes a page, when the cap has room for it, and asks again where it hasn't yet.
 async fn delete(http: &Http, url: &str, (keys, body): (u32, Bytes), cap: Option<&Schedule>) {
     if let Some(cap) = cap {
         cap.wait(keys).await;
