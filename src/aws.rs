@@ -10,13 +10,16 @@ use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_types::service_config::ServiceConfigKey;
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
-use crate::names::BucketName;
+use crate::key_file::AccessKey;
+use crate::names::{BucketName, ValueError};
 
 /// How to reach AWS; what is not given comes from the environment and the
 /// shared config files, as for the AWS CLI.
@@ -51,13 +54,11 @@ impl fmt::Display for Connection {
     }
 }
 
-fn http_url(url: &str) -> Result<String, &'static str> {
-    let host = url
-        .strip_prefix("https://")
-        .or_else(|| url.strip_prefix("http://"));
-    match host {
-        Some(host) if !host.is_empty() => Ok(url.to_owned()),
-        _ => Err("an endpoint starts with https:// or http://"),
+fn http_url(url: &str) -> Result<String, ValueError> {
+    let parsed = Url::parse(url).ok();
+    match parsed.filter(|url| ["http", "https"].contains(&url.scheme()) && url.has_host()) {
+        Some(_) => Ok(url.to_owned()),
+        None => Err(ValueError("an endpoint starts with https:// or http://")),
     }
 }
 
@@ -195,6 +196,26 @@ impl Aws {
             s3: aws_sdk_s3::Client::from_conf(s3),
             ..self.clone()
         }
+    }
+
+    /// The same S3 client, with another access key.
+    pub(crate) fn with_key(&self, key: &AccessKey) -> Self {
+        let credentials = Credentials::new(key.id(), key.secret(), None, None, "new access key");
+        let s3 = self
+            .s3
+            .config()
+            .to_builder()
+            .credentials_provider(credentials)
+            .build();
+        Self {
+            s3: aws_sdk_s3::Client::from_conf(s3),
+            ..self.clone()
+        }
+    }
+
+    /// The S3 endpoint, where it is not AWS's own.
+    pub(crate) fn s3_endpoint(&self) -> Option<&str> {
+        self.endpoints[1].as_deref()
     }
 
     /// Waits for an answer, tells the observer, and words the error.
@@ -421,8 +442,11 @@ impl AwsError {
 
 /// The operations of S3 that are used, and the permissions they need; those of
 /// IAM are named alike.
-const S3_PERMISSIONS: [(&str, &str); 9] = [
+const S3_PERMISSIONS: [(&str, &str); 12] = [
     ("HeadBucket", "ListBucket"),
+    ("GetBucketEncryption", "GetEncryptionConfiguration"),
+    ("GetObject", "GetObject"),
+    ("PutObject", "PutObject"),
     ("GetBucketVersioning", "GetBucketVersioning"),
     ("ListObjectsV2", "ListBucket"),
     ("ListObjectVersions", "ListBucketVersions"),

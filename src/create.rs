@@ -1,31 +1,65 @@
 //! The create workflow: plan, apply, undo.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use tokio_util::sync::CancellationToken;
 
 use crate::aws::{self, Aws, AwsError};
 use crate::blockers;
+use crate::bucket;
+use crate::grant::Grant;
+use crate::handover::{self, Granted, Handover};
 use crate::iam::{self, ManagedPolicy, Tags, User};
-use crate::key_file::{self, ReservedKeyFile};
-use crate::listing::{self, Cursor, Depth};
+use crate::listing::{self, Cursor, Depth, Page};
+use crate::made::{Made, NewKey, random_id};
 use crate::names::Target;
+use crate::new_user::NewUser;
 use crate::owner::{Owner, owner};
 use crate::policy::{self, PolicyDocument};
-use crate::report::{Created, Hinted, Interrupted, Leftover, PlanReport, PolicyRef, Step};
+use crate::report::{
+    Created, Failed, HandedOver, Hinted, Interrupted, Leftover, PlanReport, PolicyRef, Step,
+    folder_url,
+};
 
 mod undo;
+
+/// What a create run makes beyond the default.
+#[derive(Clone)]
+pub struct Options {
+    /// What the user may do.
+    pub grant: Grant,
+    /// How the IAM user is made.
+    pub new_user: NewUser,
+    /// Whether to put the empty object `USER/`, which some clients take for
+    /// the folder, unless it is there.
+    pub make_folder: bool,
+    /// How the key is handed over.
+    pub handover: handover::Options,
+}
+
+impl Options {
+    /// A user who lists and downloads its folder, with the key in a file in `dir`.
+    pub fn new(dir: impl AsRef<Path>) -> Self {
+        Self {
+            grant: Grant::default(),
+            new_user: NewUser::default(),
+            make_folder: false,
+            handover: handover::Options::file_in(dir.as_ref()),
+        }
+    }
+}
 
 /// What [`apply`] will do, found out without changing anything.
 #[derive(Clone)]
 pub struct Plan {
     aws: Aws,
     target: Target,
+    grant: Grant,
     document: PolicyDocument,
-    inline: bool,
-    key_file: PathBuf,
+    new_user: NewUser,
+    make_folder: bool,
+    handover: Handover,
     /// The keyless user that a killed run left.
     found: Option<User>,
 }
@@ -36,9 +70,8 @@ pub struct Plan {
 /// killed run: the plan is then to finish it. Fails on any other user, on a
 /// key file that is there already, and on a bucket that is missing or not
 /// ours to see.
-pub async fn plan(aws: &Aws, target: &Target, dir: &Path, inline: bool) -> Result<Plan> {
-    let key_file = key_file::key_file_path(dir, &target.user);
-    key_file::check_free(&key_file)?;
+pub async fn plan(aws: &Aws, target: &Target, options: &Options) -> Result<Plan> {
+    let handover = Handover::plan(&options.handover, &target.user)?;
     let (bucket, user) = tokio::join!(
         aws.find_bucket(&target.bucket),
         iam::get_user(aws, &target.user)
@@ -46,18 +79,36 @@ pub async fn plan(aws: &Aws, target: &Target, dir: &Path, inline: bool) -> Resul
     // First the user: a refused HeadBucket has no code to tell why.
     let found = user?;
     let aws = bucket?;
-    let document = PolicyDocument::read(target, policy::partition_of_region(&aws.region));
+    let document = policy_for(&options.grant, target, &aws)?;
+    let inline = options.new_user.inline_policy;
+    document.check_size(inline)?;
     if let Some(user) = &found {
         check_unfinished(&aws, target, user, &document, inline).await?;
     }
     Ok(Plan {
+        grant: options.grant.clone(),
         document,
         aws,
         target: target.clone(),
-        inline,
-        key_file,
+        new_user: options.new_user.clone(),
+        make_folder: options.make_folder,
+        handover,
         found,
     })
+}
+
+/// The policy document for a bucket whose region is known.
+pub(crate) fn policy_for(grant: &Grant, target: &Target, aws: &Aws) -> Result<PolicyDocument> {
+    if let Some(key) = &grant.kms_key {
+        ensure!(
+            key.region() == aws.region,
+            "the KMS key is in region {}, but bucket {} in {}, so it can't be the bucket's",
+            key.region(),
+            target.bucket,
+            aws.region
+        );
+    }
+    Ok(PolicyDocument::new(grant, target, &aws.region))
 }
 
 /// Fails unless the user is one that a killed run left without a key.
@@ -86,24 +137,28 @@ async fn check_unfinished(
         Owner::ThisBucket => {}
     }
     let keys = iam::access_keys(aws, name).await?;
-    let found = match keys.is_empty() {
-        false => format!("access key {}", keys.join(" and ")),
+    let anew = format!(
+        "to make the user anew, run first: {}",
+        delete_command(aws, target)
+    );
+    let (found, hint) = match keys.is_empty() {
+        false => (
+            format!("access key {}", keys.join(" and ")),
+            format!(
+                "for a new key, run: {}; {anew}",
+                create_command("--rotate-key", aws, target)
+            ),
+        ),
         true => match other_access(aws, target, user, document, inline).await? {
-            Some(other) => other,
+            Some(other) => (other, anew),
             None => return Ok(()),
         },
     };
-    Err(Hinted {
-        message: format!(
-            "user {name} exists already for bucket {}, with {found}",
-            target.bucket
-        ),
-        hint: format!(
-            "to make the user anew, run first: {}",
-            delete_command(aws, target)
-        ),
-    }
-    .into())
+    let message = format!(
+        "user {name} exists already for bucket {}, with {found}",
+        target.bucket
+    );
+    Err(Hinted { message, hint }.into())
 }
 
 /// What gives a user more, or other, access than the plan does, if anything:
@@ -145,6 +200,15 @@ async fn other_access(
     Ok(blockers.first().map(|blocker| blocker.to_string()))
 }
 
+/// A command of create_s3_user for a user that is there.
+pub(crate) fn create_command(option: &str, aws: &Aws, target: &Target) -> String {
+    let Target { bucket, user } = target;
+    format!(
+        "create_s3_user {option} -b {bucket} -u {user}{}",
+        aws.options
+    )
+}
+
 /// The command that removes a user and leaves the folder as it is.
 fn delete_command(aws: &Aws, target: &Target) -> String {
     let Target { bucket, user } = target;
@@ -162,7 +226,7 @@ impl Plan {
 
     /// The name of that policy.
     pub fn policy_name(&self) -> String {
-        match self.inline {
+        match self.new_user.inline_policy {
             true => policy::INLINE_POLICY_NAME.to_owned(),
             false => policy::managed_policy_name(&self.target.user),
         }
@@ -182,41 +246,21 @@ impl Plan {
             None => Some(Step::CreateUser(user.clone())),
             Some(_) => None,
         };
-        let policy_steps = match self.inline {
+        let policy_steps = match self.new_user.inline_policy {
             true => vec![Step::PutInlinePolicy(policy)],
             false => vec![
                 Step::CreatePolicy(policy.clone()),
                 Step::AttachPolicy(policy),
             ],
         };
-        let key_steps = [
-            Step::CreateAccessKey(user),
-            Step::WriteKeyFile(self.key_file.clone()),
-        ];
+        let folder = Step::MakeFolder(folder_url(&self.target));
         create_user
             .into_iter()
             .chain(policy_steps)
-            .chain(key_steps)
+            .chain(self.make_folder.then_some(folder))
+            .chain([Step::CreateAccessKey(user)])
+            .chain(self.handover.steps(&self.target))
             .collect()
-    }
-}
-
-/// A create run that failed, and was undone but for what is `left`.
-#[derive(Debug)]
-pub struct Failed {
-    /// What failed.
-    pub error: anyhow::Error,
-    /// What could not be undone; empty if nothing is left of the run.
-    pub left: Vec<Leftover>,
-}
-
-impl Failed {
-    /// A failure with nothing left of the run.
-    pub fn undone(error: anyhow::Error) -> Self {
-        Self {
-            error,
-            left: Vec::new(),
-        }
     }
 }
 
@@ -241,8 +285,10 @@ pub async fn apply(
         policy: Made::No,
         policy_arn: None,
         granted: Made::No,
-        key: Made::No,
-        key_id: None,
+        key: NewKey::not_yet(&plan.aws, &plan.target, &[]),
+        folder: Made::No,
+        folder_version: None,
+        left: Vec::new(),
     };
     match run.make().await {
         Ok(created) => Ok(created),
@@ -250,32 +296,6 @@ pub async fn apply(
             error,
             left: run.undo().await,
         }),
-    }
-}
-
-/// Tells this run's work from that of any other: 64 random bits.
-fn random_id() -> String {
-    let random = RandomState::new().build_hasher().finish();
-    format!("{random:016x}")
-}
-
-/// Whether a thing was made by this run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Made {
-    No,
-    /// It was asked for, and the answer leaves open whether it was made: none
-    /// came, or a retry was told that the thing exists.
-    Maybe,
-    Yes,
-}
-
-impl Made {
-    fn by<T>(result: &Result<T, AwsError>) -> Self {
-        match result {
-            Ok(_) => Self::Yes,
-            Err(error) if error.is_unclear() || error.is(iam::EXISTS) => Self::Maybe,
-            Err(_) => Self::No,
-        }
     }
 }
 
@@ -310,14 +330,18 @@ struct Run<'a> {
     policy_arn: Option<String>,
     /// Whether the user was given the policy.
     granted: Made,
-    key: Made,
-    key_id: Option<String>,
+    key: NewKey<'a>,
+    /// The folder object, and the version it got.
+    folder: Made,
+    folder_version: Option<String>,
+    /// What the handover left behind.
+    left: Vec<Leftover>,
 }
 
 impl Run<'_> {
     async fn make(&mut self) -> Result<Created> {
         let Plan { aws, target, .. } = self.plan;
-        let file = ReservedKeyFile::reserve(&self.plan.key_file)?;
+        let reserved = self.plan.handover.reserve()?;
         Interrupted::check(self.cancel)?;
 
         let (user, policy) = tokio::join!(self.create_user(), self.create_policy());
@@ -332,37 +356,95 @@ impl Run<'_> {
         }
         Interrupted::check(self.cancel)?;
 
+        let mut new_key = NewKey::not_yet(aws, target, &[]);
         let start = Cursor::start();
-        let (granted, key, first_page) = tokio::join!(
+        let (granted, key, first_page, kms_key) = tokio::join!(
             self.grant(),
-            iam::create_access_key(aws, &target.user, self.cancel),
+            new_key.create(self.cancel),
             listing::page(aws, target, Depth::Objects, &start, 1),
+            self.unopened_kms_key(),
         );
-        self.key = Made::by(&key);
-        self.key_id = key.as_ref().ok().map(|key| key.id().to_owned());
+        self.key = new_key;
         self.granted = Made::by(&granted);
         Interrupted::check(self.cancel)?;
         let key = key?;
         (self.on_step)(&Step::CreateAccessKey(target.user.to_string()));
         granted?;
+        let first_page = match self.plan.make_folder {
+            true => Some(self.make_folder(first_page?).await?),
+            false => first_page.ok(),
+        };
         Interrupted::check(self.cancel)?;
 
-        file.write(&key, &target.user)?;
-        (self.on_step)(&Step::WriteKeyFile(self.plan.key_file.clone()));
+        let granted = Granted {
+            aws,
+            target,
+            grant: Some(&self.plan.grant),
+        };
+        let handover = &self.plan.handover;
+        handover
+            .deliver(
+                reserved,
+                &key,
+                &granted,
+                self.cancel,
+                self.on_step,
+                &mut self.left,
+            )
+            .await?;
         Ok(Created {
-            user: user.name,
-            arn: user.arn,
             bucket: target.bucket.to_string(),
             prefix: target.prefix().to_string(),
+            access: self.plan.grant.access,
+            expires: self.plan.grant.expires.map(|at| at.to_string()),
             policy: PolicyRef {
                 name: self.plan.policy_name(),
                 arn: self.policy_arn.clone(),
             },
-            access_key_id: key.id().to_owned(),
-            key_file: self.plan.key_file.clone(),
-            folder_is_empty: first_page.ok().map(|page| page.entries.is_empty()),
-            tagged: user.tags.bucket.is_some(),
+            key: HandedOver::new(&key, handover),
+            notes: self.notes(&user, first_page, kms_key),
+            user: user.name,
+            arn: user.arn,
         })
+    }
+
+    fn notes(&self, user: &User, first_page: Option<Page>, kms_key: Option<String>) -> Vec<String> {
+        let folder = folder_url(&self.plan.target);
+        let empty = first_page.is_some_and(|page| page.entries.is_empty());
+        let empty = (empty && !self.plan.make_folder && self.plan.grant.access.reads()).then(|| {
+            format!(
+                "{folder} is still empty, and some clients take an empty folder for a missing one; \
+                 --make-folder helps them"
+            )
+        });
+        let kms_key = kms_key.as_deref().map(bucket::kms_note);
+        let untagged = user.tags.bucket.is_none();
+        let untagged =
+            untagged.then(|| "the store refused tags, so user and policy have none".to_owned());
+        [empty, kms_key, untagged].into_iter().flatten().collect()
+    }
+
+    /// The KMS key that the user would need and isn't given.
+    async fn unopened_kms_key(&self) -> Option<String> {
+        match self.plan.grant.kms_key {
+            None => bucket::customer_kms_key(&self.plan.aws, &self.plan.target.bucket).await,
+            Some(_) => None,
+        }
+    }
+
+    /// Puts the folder object, unless it is the first of the folder already.
+    async fn make_folder(&mut self, first_page: Page) -> Result<Page> {
+        let Plan { aws, target, .. } = self.plan;
+        let prefix = target.prefix();
+        let mut entries = first_page.entries.iter();
+        if entries.any(|entry| entry.key.as_str() == prefix.as_str()) {
+            return Ok(first_page);
+        }
+        let put = bucket::put_empty(aws, &target.bucket, prefix.as_str()).await;
+        self.folder = Made::by(&put);
+        self.folder_version = put?;
+        (self.on_step)(&Step::MakeFolder(folder_url(target)));
+        Ok(first_page)
     }
 
     async fn create_user(&self) -> (Result<User, AwsError>, Made) {
@@ -370,8 +452,13 @@ impl Run<'_> {
         if let Some(found) = &self.plan.found {
             return (Ok(found.clone()), Made::No);
         }
-        let created = create_tagged(&self.tags, async |tags| {
-            iam::create_user(aws, &target.user, tags).await
+        let tags = Tags {
+            expires: self.plan.grant.expires.map(|at| at.to_string()),
+            others: self.plan.new_user.tags.clone(),
+            ..self.tags.clone()
+        };
+        let created = create_tagged(&tags, async |tags| {
+            iam::create_user(aws, &target.user, &self.plan.new_user, tags).await
         })
         .await;
         if created.0.is_ok() {
@@ -382,7 +469,7 @@ impl Run<'_> {
 
     /// The new policy's ARN; none where the policy is to be an inline one.
     async fn create_policy(&self) -> (Result<Option<String>, AwsError>, Made) {
-        if self.plan.inline {
+        if self.plan.new_user.inline_policy {
             return (Ok(None), Made::No);
         }
         let name = self.plan.policy_name();

@@ -9,10 +9,10 @@ use tokio_util::sync::CancellationToken;
 use crate::aws::{Aws, AwsError, BucketError};
 use crate::blockers::{self, Blocker};
 use crate::folder::{self, Progress};
-use crate::iam::{self, ManagedPolicy, User};
+use crate::iam::{self, ManagedPolicy, Tags, User};
 use crate::listing::{self, Cursor, Depth, PAGE, Page};
 use crate::names::Target;
-use crate::owner::{Owner, owner};
+use crate::owner::{NotOurs, check_ours};
 use crate::policy;
 use crate::report::{self, Deleted, Hinted, Interrupted, PlanReport, Step, folder_url};
 
@@ -98,8 +98,16 @@ pub async fn plan(aws: &Aws, target: &Target, options: Options) -> Result<Plan> 
     };
     if let Some(user) = &user
         && !options.force
+        && let Err(error) = check_ours(&aws, target, user).await
     {
-        check_ours(&aws, target, user).await?;
+        return Err(match error.downcast::<NotOurs>() {
+            Ok(not_ours) => Hinted {
+                message: not_ours.to_string(),
+                hint: "--force deletes it all the same".to_owned(),
+            }
+            .into(),
+            Err(error) => error,
+        });
     }
     let (folder, belongings) = tokio::try_join!(
         async {
@@ -170,28 +178,6 @@ fn no_such_user(target: &Target, folder: Option<&Folder>) -> anyhow::Error {
         folder_url(target)
     );
     Hinted { message, hint }.into()
-}
-
-/// Fails unless the user was made for this bucket, under this very name.
-async fn check_ours(aws: &Aws, target: &Target, user: &User) -> Result<()> {
-    let Target { bucket, user: name } = target;
-    if user.name != name.as_str() {
-        bail!(
-            "there is no user {name}, only {}; names differ in case too",
-            user.name
-        );
-    }
-    let message = match owner(aws, target, user).await? {
-        Owner::ThisBucket => return Ok(()),
-        Owner::OtherBucket(found) => {
-            format!("user {name} was not made for bucket {bucket}: {found}")
-        }
-        Owner::Nobody => format!(
-            "user {name} was not made by create_s3_user: it has neither our tag nor one of our policies"
-        ),
-    };
-    let hint = "--force deletes it all the same".to_owned();
-    Err(Hinted { message, hint }.into())
 }
 
 async fn belongings(aws: &Aws, target: &Target, user: &User) -> Result<Belongings, AwsError> {
@@ -378,9 +364,11 @@ impl Run<'_> {
         if !self.plan.tag {
             return true;
         }
-        let tagged = iam::tag_user(aws, &target.user, &target.bucket)
-            .await
-            .is_ok();
+        let tags = Tags {
+            bucket: Some(target.bucket.to_string()),
+            ..Tags::default()
+        };
+        let tagged = iam::tag_user(aws, &target.user, &tags).await.is_ok();
         if tagged {
             self.done(&Step::TagUser(target.user.to_string()));
         }

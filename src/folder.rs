@@ -19,7 +19,7 @@ use crate::listing::{self, Cursor, Depth, Entry, Kind, PAGE, Page, Upload};
 use crate::names::{Prefix, Target};
 use crate::pace::Pace;
 use crate::ranges::{Alphabet, Range};
-use crate::report::Interrupted;
+use crate::report::{Interrupted, counted};
 
 /// How many listings are under way at a time at most.
 const LISTERS: usize = 12;
@@ -71,6 +71,15 @@ impl Progress {
     /// Everything but uploads.
     pub fn entries(&self) -> u64 {
         self.objects() + self.versions() + self.delete_markers()
+    }
+
+    /// What was deleted, but for uploads.
+    pub(crate) fn in_words(&self) -> String {
+        let objects = counted(self.objects(), false, "object");
+        match self.versions() + self.delete_markers() {
+            0 => objects,
+            versions => format!("{objects}, {}", counted(versions, false, "version")),
+        }
     }
 
     fn count(&self, kind: Kind) {

@@ -8,6 +8,7 @@ use std::error::Error;
 use aws_config::retry::RetryConfig;
 use aws_sdk_iam::config::http::HttpResponse;
 use aws_sdk_iam::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_iam::primitives::DateTimeFormat;
 use aws_sdk_iam::types::Tag;
 use aws_sdk_iam::types::builders::TagBuilder;
 use tokio_util::sync::CancellationToken;
@@ -15,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::aws::{Aws, AwsError, settle};
 use crate::key_file::AccessKey;
 use crate::names::{BucketName, UserName};
+use crate::new_user::{NewUser, UserTag};
 use crate::policy;
 
 /// What IAM says of a user or policy that is to be made and exists.
@@ -32,7 +34,7 @@ const SETTLING: [&str; 3] = [
 /// The same for a user or policy made a moment ago, which may not be known yet.
 const SETTLING_AFTER_CREATE: [&str; 3] = [NO_SUCH_ENTITY, SETTLING[0], SETTLING[2]];
 
-/// The tags that make a user or policy recognizable as ours.
+/// The tags by which we know a user or policy of ours again, and the admin's own.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Tags {
     /// The bucket it was made for.
@@ -40,16 +42,22 @@ pub(crate) struct Tags {
     /// The run that made it: tells a lost answer of our own from somebody
     /// else's work.
     pub run: Option<String>,
+    /// When access ends, for people and scripts; what ends it is the policy.
+    pub expires: Option<String>,
+    /// The admin's own tags; not read back.
+    pub others: Vec<UserTag>,
 }
 
 impl Tags {
     const BUCKET: &str = "s3-user:bucket";
     const RUN: &str = "s3-user:run";
+    const EXPIRES: &str = "s3-user:expires";
 
     pub fn new(bucket: &BucketName, run: &str) -> Self {
         Self {
             bucket: Some(bucket.to_string()),
             run: Some(run.to_owned()),
+            ..Self::default()
         }
     }
 
@@ -61,13 +69,22 @@ impl Tags {
         Self {
             bucket: value(Self::BUCKET),
             run: value(Self::RUN),
+            expires: value(Self::EXPIRES),
+            others: Vec::new(),
         }
     }
 
     fn to_sdk(&self) -> Vec<Tag> {
-        [(Self::BUCKET, &self.bucket), (Self::RUN, &self.run)]
+        let ours = [
+            (Self::BUCKET, &self.bucket),
+            (Self::RUN, &self.run),
+            (Self::EXPIRES, &self.expires),
+        ];
+        let ours = ours
             .into_iter()
-            .filter_map(|(key, value)| Some((key, value.as_ref()?)))
+            .filter_map(|(key, value)| Some((key, value.as_deref()?)));
+        let others = self.others.iter();
+        ours.chain(others.map(|tag| (tag.key.as_str(), tag.value.as_str())))
             .map(|(key, value)| {
                 let tag = TagBuilder::default().key(key).value(value).build();
                 tag.expect("key and value are given")
@@ -117,11 +134,18 @@ pub(crate) async fn get_user(aws: &Aws, user: &UserName) -> Result<Option<User>,
         .map(User::from))
 }
 
-pub(crate) async fn create_user(aws: &Aws, user: &UserName, tags: &Tags) -> Result<User, AwsError> {
+pub(crate) async fn create_user(
+    aws: &Aws,
+    user: &UserName,
+    properties: &NewUser,
+    tags: &Tags,
+) -> Result<User, AwsError> {
     let create = aws
         .iam
         .create_user()
         .user_name(user.as_str())
+        .set_path(properties.path.clone())
+        .set_permissions_boundary(properties.permissions_boundary.clone())
         .set_tags(Some(tags.to_sdk()));
     let answer = aws.call("CreateUser", create.send()).await?;
     let arn = answer
@@ -135,22 +159,24 @@ pub(crate) async fn create_user(aws: &Aws, user: &UserName, tags: &Tags) -> Resu
     })
 }
 
-/// Tags a user as made for the bucket.
-pub(crate) async fn tag_user(
-    aws: &Aws,
-    user: &UserName,
-    bucket: &BucketName,
-) -> Result<(), AwsError> {
-    let tags = Tags {
-        bucket: Some(bucket.to_string()),
-        run: None,
-    };
+/// Gives a user the tags that are set, and leaves all others.
+pub(crate) async fn tag_user(aws: &Aws, user: &UserName, tags: &Tags) -> Result<(), AwsError> {
     let tag = aws
         .iam
         .tag_user()
         .user_name(user.as_str())
         .set_tags(Some(tags.to_sdk()));
     aws.call("TagUser", tag.send()).await.map(drop)
+}
+
+/// Takes the tag off a user that says when its access ends.
+pub(crate) async fn untag_expiry(aws: &Aws, user: &UserName) -> Result<(), AwsError> {
+    let untag = aws
+        .iam
+        .untag_user()
+        .user_name(user.as_str())
+        .tag_keys(Tags::EXPIRES);
+    aws.call("UntagUser", untag.send()).await.map(drop)
 }
 
 /// Deletes the user. Fails with `DeleteConflict` while anything hangs on it.
@@ -237,6 +263,15 @@ pub(crate) async fn create_policy(
 
 /// Deletes a managed policy that is attached to nothing, its older versions first.
 pub(crate) async fn delete_policy(aws: &Aws, arn: &str) -> Result<bool, AwsError> {
+    for version in former_versions(aws, arn).await? {
+        delete_policy_version(aws, arn, &version).await?;
+    }
+    let delete = aws.iam.delete_policy().policy_arn(arn);
+    remove(aws, "DeletePolicy", || delete.clone().send()).await
+}
+
+/// The IDs of the policy's versions but the default one, the oldest first.
+pub(crate) async fn former_versions(aws: &Aws, arn: &str) -> Result<Vec<String>, AwsError> {
     let list = aws
         .iam
         .list_policy_versions()
@@ -247,19 +282,36 @@ pub(crate) async fn delete_policy(aws: &Aws, arn: &str) -> Result<bool, AwsError
     let versions = aws
         .call("ListPolicyVersions", list.collect::<Result<Vec<_>, _>>())
         .await;
-    for version in present(versions)?.unwrap_or_default() {
-        if !version.is_default_version() {
-            let id = version.version_id().unwrap_or_default();
-            let delete = aws
-                .iam
-                .delete_policy_version()
-                .policy_arn(arn)
-                .version_id(id);
-            remove(aws, "DeletePolicyVersion", || delete.clone().send()).await?;
-        }
-    }
-    let delete = aws.iam.delete_policy().policy_arn(arn);
-    remove(aws, "DeletePolicy", || delete.clone().send()).await
+    let mut former = present(versions)?.unwrap_or_default();
+    former.retain(|version| !version.is_default_version());
+    former.sort_by_key(|version| version.create_date().map(|date| date.as_nanos()));
+    Ok(former
+        .into_iter()
+        .filter_map(|version| version.version_id)
+        .collect())
+}
+
+pub(crate) async fn delete_policy_version(
+    aws: &Aws,
+    arn: &str,
+    version: &str,
+) -> Result<bool, AwsError> {
+    let delete = aws.iam.delete_policy_version();
+    let delete = delete.policy_arn(arn).version_id(version);
+    remove(aws, "DeletePolicyVersion", || delete.clone().send()).await
+}
+
+/// Gives the policy a new version, and makes it the one that counts.
+pub(crate) async fn create_policy_version(
+    aws: &Aws,
+    arn: &str,
+    document: &str,
+) -> Result<(), AwsError> {
+    let create = aws.iam.create_policy_version().policy_arn(arn);
+    let create = create.policy_document(document).set_as_default(true);
+    aws.call("CreatePolicyVersion", create.send())
+        .await
+        .map(drop)
 }
 
 pub(crate) async fn attach_policy(
@@ -416,6 +468,22 @@ pub(crate) async fn access_keys(aws: &Aws, user: &UserName) -> Result<Vec<String
         .into_iter()
         .filter_map(|key| key.access_key_id)
         .collect())
+}
+
+/// When and for what an access key was last used, in words.
+pub(crate) async fn last_used(aws: &Aws, id: &str) -> Result<String, AwsError> {
+    let get = aws.iam.get_access_key_last_used().access_key_id(id);
+    let answer = aws.call("GetAccessKeyLastUsed", get.send()).await?;
+    let used = answer.access_key_last_used;
+    let date = used.as_ref().and_then(|used| used.last_used_date);
+    let date = date.and_then(|date| date.fmt(DateTimeFormat::DateTime).ok());
+    Ok(match (date, used) {
+        (Some(date), Some(used)) => {
+            let service = used.service_name().to_lowercase();
+            format!("last used {date} for {service}")
+        }
+        _ => "never used".to_owned(),
+    })
 }
 
 pub(crate) async fn delete_access_key(

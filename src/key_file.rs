@@ -30,6 +30,12 @@ impl AccessKey {
     pub fn id(&self) -> &str {
         &self.id
     }
+
+    /// The secret access key, for the files that are handed over and for
+    /// signing requests.
+    pub(crate) fn secret(&self) -> &str {
+        &self.secret
+    }
 }
 
 impl fmt::Debug for AccessKey {
@@ -38,9 +44,18 @@ impl fmt::Debug for AccessKey {
     }
 }
 
-/// Where the key of a user is written in a directory: `USER_accessKeys.csv`.
-pub fn key_file_path(dir: &Path, user: &UserName) -> PathBuf {
-    let name = format!("{user}_accessKeys.csv");
+/// Where a key of a user is written in a directory: `USER_accessKeys.csv`, and
+/// from the second on `USER_accessKeys.N.csv`.
+pub fn key_file_path(dir: &Path, user: &UserName, number: u32) -> PathBuf {
+    let name = match number {
+        1 => format!("{user}_accessKeys.csv"),
+        number => format!("{user}_accessKeys.{number}.csv"),
+    };
+    in_directory(dir, name)
+}
+
+/// A name in a directory, as people write it.
+pub(crate) fn in_directory(dir: &Path, name: String) -> PathBuf {
     match dir == Path::new(".") {
         true => name.into(),
         false => dir.join(name),
@@ -104,12 +119,12 @@ fn no_such_path(error: &io::Error) -> bool {
 }
 
 /// A key file that is ours, and empty, before the key exists; removed again
-/// when dropped unless a key was written.
+/// when dropped unless kept.
 #[derive(Debug)]
 pub(crate) struct ReservedKeyFile {
     path: PathBuf,
     file: File,
-    written: bool,
+    kept: bool,
 }
 
 impl ReservedKeyFile {
@@ -134,7 +149,7 @@ impl ReservedKeyFile {
         Ok(Self {
             path: path.to_owned(),
             file,
-            written: false,
+            kept: false,
         })
     }
 
@@ -142,7 +157,7 @@ impl ReservedKeyFile {
     ///
     /// A header and one row, as the AWS console has them, with the column
     /// that `aws configure import` demands.
-    pub fn write(mut self, key: &AccessKey, user: &UserName) -> Result<()> {
+    pub fn write(&mut self, key: &AccessKey, user: &UserName) -> Result<()> {
         let failed = || format!("can't write {}", self.path.display());
         let content = to_csv(key, user).with_context(failed)?;
         self.file.write_all(&content).with_context(failed)?;
@@ -152,14 +167,17 @@ impl ReservedKeyFile {
             .with_context(failed)?;
         // A file whose name has gone meanwhile would be lost when closed.
         fs::symlink_metadata(&self.path).with_context(failed)?;
-        self.written = true;
         Ok(())
+    }
+
+    pub fn keep(mut self) {
+        self.kept = true;
     }
 }
 
 impl Drop for ReservedKeyFile {
     fn drop(&mut self) {
-        if !self.written {
+        if !self.kept {
             // Emptied as well, so that no secret stays even if it can't be removed.
             let _ = self.file.set_len(0);
             let _ = fs::remove_file(&self.path);
@@ -167,7 +185,8 @@ impl Drop for ReservedKeyFile {
     }
 }
 
-fn to_csv(key: &AccessKey, user: &UserName) -> Result<Zeroizing<Vec<u8>>> {
+/// The key as it is handed over: a header and one row.
+pub(crate) fn to_csv(key: &AccessKey, user: &UserName) -> Result<Zeroizing<Vec<u8>>> {
     let mut content = Zeroizing::new(Vec::with_capacity(512));
     let mut csv = csv::WriterBuilder::new()
         .buffer_capacity(512)
@@ -201,11 +220,10 @@ mod tests {
     fn file_is_one_header_and_one_row_with_mode_0600() {
         let dir = tempfile::tempdir().unwrap();
         let user = "alex".parse().unwrap();
-        let path = key_file_path(dir.path(), &user);
-        ReservedKeyFile::reserve(&path)
-            .unwrap()
-            .write(&key(), &user)
-            .unwrap();
+        let path = key_file_path(dir.path(), &user, 1);
+        let mut file = ReservedKeyFile::reserve(&path).unwrap();
+        file.write(&key(), &user).unwrap();
+        file.keep();
         let expected = format!(
             "Access key ID,Secret access key,User name\nAKIAIOSFODNN7EXAMPLE,{SECRET},alex\n"
         );
@@ -228,10 +246,14 @@ mod tests {
     }
 
     #[test]
-    fn unwritten_file_is_removed() {
+    fn file_that_is_not_kept_is_removed() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("alex_accessKeys.csv");
         drop(ReservedKeyFile::reserve(&path).unwrap());
+        assert!(!path.exists());
+        let mut file = ReservedKeyFile::reserve(&path).unwrap();
+        file.write(&key(), &"alex".parse().unwrap()).unwrap();
+        drop(file);
         assert!(!path.exists());
     }
 

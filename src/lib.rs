@@ -13,7 +13,7 @@
 //!     bucket: "shared-files".parse()?,
 //!     user: "alex".parse()?,
 //! };
-//! let plan = create::plan(&aws, &target, ".".as_ref(), false).await?;
+//! let plan = create::plan(&aws, &target, &create::Options::new(".")).await?;
 //! let created = create::apply(&plan, &CancellationToken::new(), &|_step| {})
 //!     .await
 //!     .map_err(|failed| failed.error)?;
@@ -35,24 +35,38 @@
 
 mod aws;
 mod blockers;
+mod bucket;
 pub mod cli;
 pub mod create;
 pub mod delete;
 mod folder;
+mod grant;
+pub mod handover;
 mod iam;
 mod key_file;
+mod kit;
 mod listing;
+mod made;
 mod names;
+mod new_user;
 mod owner;
 mod pace;
 mod policy;
 mod ranges;
 mod report;
+pub mod rotate;
+pub mod update;
+mod verify;
 
 pub use aws::{Aws, AwsError, Call, Connection};
 pub use folder::{FailedKey, Progress};
+pub use grant::{Access, Expiry, Grant, KmsKey};
 pub use key_file::key_file_path;
-pub use names::{BucketName, NameError, Prefix, Target, UserName};
-pub use policy::{INLINE_POLICY_NAME, PolicyDocument, managed_policy_name};
-pub use report::{Created, Deleted, Hinted, Interrupted, Leftover, PolicyRef, Step, folder_url};
+pub use names::{BucketName, Prefix, Target, UserName, ValueError};
+pub use new_user::{NewUser, UserTag};
+pub use policy::{INLINE_POLICY_NAME, PolicyDocument, PolicyTooLong, managed_policy_name};
+pub use report::{
+    Created, Deleted, Failed, HandedOver, Hinted, Interrupted, Leftover, PlanReport, PolicyRef,
+    Rotated, Step, Updated, folder_url,
+};
 pub use tokio_util::sync::CancellationToken;

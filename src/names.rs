@@ -3,10 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// A name that can't be used, with what is accepted instead.
+/// A value that can't be used, with what is accepted instead.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct NameError(&'static str);
+pub struct ValueError(pub(crate) &'static str);
 
 /// The name of a general purpose S3 bucket.
 ///
@@ -32,9 +32,9 @@ impl fmt::Display for BucketName {
 }
 
 impl FromStr for BucketName {
-    type Err = NameError;
+    type Err = ValueError;
 
-    fn from_str(name: &str) -> Result<Self, NameError> {
+    fn from_str(name: &str) -> Result<Self, ValueError> {
         let letter_or_digit = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
         let wrong = if name.contains("://") {
             "a bucket is given by its name alone, without s3:// and without a path"
@@ -62,7 +62,7 @@ impl FromStr for BucketName {
         } else {
             return Ok(Self(name.to_owned()));
         };
-        Err(NameError(wrong))
+        Err(ValueError(wrong))
     }
 }
 
@@ -90,9 +90,9 @@ impl fmt::Display for UserName {
 }
 
 impl FromStr for UserName {
-    type Err = NameError;
+    type Err = ValueError;
 
-    fn from_str(name: &str) -> Result<Self, NameError> {
+    fn from_str(name: &str) -> Result<Self, ValueError> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
         let wrong = if name.is_empty() || !name.chars().all(allowed) {
             "a user name has 1 to 64 characters of A-Z, a-z, 0-9 and _+=,.@-"
@@ -105,7 +105,7 @@ impl FromStr for UserName {
         } else {
             return Ok(Self(name.to_owned()));
         };
-        Err(NameError(wrong))
+        Err(ValueError(wrong))
     }
 }
 

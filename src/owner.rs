@@ -1,9 +1,9 @@
 //! Whether an IAM user is one of ours, and for which bucket.
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 
 use crate::aws::{Aws, AwsError};
-use crate::iam::{self, User};
+use crate::iam::{self, ManagedPolicy, User};
 use crate::names::{Target, UserName};
 use crate::policy;
 
@@ -28,27 +28,110 @@ pub(crate) async fn owner(aws: &Aws, target: &Target, user: &User) -> Result<Own
         });
     }
     let mut owner = Owner::Nobody;
-    for (name, document) in our_policies(aws, &target.user).await? {
-        if policy::names_bucket(&document, &target.bucket) {
+    for held in held_policies(aws, &target.user).await? {
+        if policy::names_bucket(&held.text, &target.bucket) {
             return Ok(Owner::ThisBucket);
         }
-        owner = Owner::OtherBucket(format!("its policy {name} is for another bucket"));
+        owner = Owner::OtherBucket(format!("its policy {} is for another bucket", held.name));
     }
     Ok(owner)
 }
 
-/// Name and document of every policy on the user that carries one of our names.
-async fn our_policies(aws: &Aws, user: &UserName) -> Result<Vec<(String, String)>, AwsError> {
+/// A user that was not made for the bucket in question.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct NotOurs(String);
+
+/// Fails unless the user was made for this bucket under this very name; with
+/// [`NotOurs`] if its name alone is right.
+pub(crate) async fn check_ours(aws: &Aws, target: &Target, user: &User) -> Result<()> {
+    let Target { bucket, user: name } = target;
+    if user.name != name.as_str() {
+        bail!(
+            "there is no user {name}, only {}; names differ in case too",
+            user.name
+        );
+    }
+    let message = match owner(aws, target, user).await? {
+        Owner::ThisBucket => return Ok(()),
+        Owner::OtherBucket(found) => {
+            format!("user {name} was not made for bucket {bucket}: {found}")
+        }
+        Owner::Nobody => format!(
+            "user {name} was not made by create_s3_user: it has neither our tag nor one of our policies"
+        ),
+    };
+    Err(NotOurs(message).into())
+}
+
+/// The bucket's clients and the user, which must be ours for the bucket.
+pub(crate) async fn find_ours(aws: &Aws, target: &Target) -> Result<(Aws, User)> {
+    let (bucket, user) = tokio::join!(
+        aws.find_bucket(&target.bucket),
+        iam::get_user(aws, &target.user)
+    );
+    // First the user: a refused HeadBucket has no code to tell why.
+    let user = user?;
+    let aws = bucket?;
+    let user = user.with_context(|| format!("there is no user {}", target.user))?;
+    check_ours(&aws, target, &user).await?;
+    Ok((aws, user))
+}
+
+/// A policy on a user that carries one of our names.
+pub(crate) struct HeldPolicy {
+    pub name: String,
+    /// None if it is the inline policy.
+    pub managed: Option<ManagedPolicy>,
+    /// The document.
+    pub text: String,
+}
+
+/// Every policy on the user that carries one of our names.
+pub(crate) async fn held_policies(aws: &Aws, user: &UserName) -> Result<Vec<HeldPolicy>, AwsError> {
     let mut policies = Vec::new();
     let inline = iam::inline_policy_document(aws, user, policy::INLINE_POLICY_NAME).await?;
-    policies.extend(inline.map(|document| (policy::INLINE_POLICY_NAME.to_owned(), document)));
+    policies.extend(inline.map(|text| HeldPolicy {
+        name: policy::INLINE_POLICY_NAME.to_owned(),
+        managed: None,
+        text,
+    }));
     let names = policy::names_made_for(user);
     for (name, arn) in iam::attached_policies(aws, user).await? {
         if names.contains(&name)
             && let Some(managed) = iam::get_policy(aws, &arn).await?
         {
-            policies.push((name, iam::policy_document(aws, &managed).await?));
+            policies.push(HeldPolicy {
+                name,
+                text: iam::policy_document(aws, &managed).await?,
+                managed: Some(managed),
+            });
         }
     }
     Ok(policies)
+}
+
+/// The one policy that gives a user its access. Fails where there is none, or
+/// more than that one, as with users of the Python scripts.
+pub(crate) async fn access_policy(aws: &Aws, user: &UserName) -> Result<HeldPolicy> {
+    let mut held = held_policies(aws, user).await?;
+    let ours = [
+        policy::INLINE_POLICY_NAME.to_owned(),
+        policy::managed_policy_name(user),
+    ];
+    match held.pop() {
+        Some(policy) if held.is_empty() && ours.contains(&policy.name) => Ok(policy),
+        None => bail!("user {user} has no policy that create_s3_user made"),
+        Some(last) => {
+            let names: Vec<_> = held
+                .into_iter()
+                .chain([last])
+                .map(|held| held.name)
+                .collect();
+            bail!(
+                "user {user} does not have the one policy that create_s3_user makes, but {}",
+                names.join(" and ")
+            )
+        }
+    }
 }

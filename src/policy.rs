@@ -1,8 +1,12 @@
 //! The access policy of one user, as a typed document; no I/O.
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::grant::{Access, Expiry, Grant};
 use crate::names::{BucketName, Target, UserName};
 
 /// The name of the inline policy: fixed, since it lives inside its user, and
@@ -35,6 +39,9 @@ pub struct PolicyDocument {
     statement: Vec<Statement>,
 }
 
+/// Operator, condition key, values.
+type Conditions = BTreeMap<String, BTreeMap<String, Vec<String>>>;
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Statement {
@@ -42,51 +49,116 @@ struct Statement {
     effect: String,
     action: Vec<String>,
     resource: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    condition: Option<Value>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    condition: Conditions,
 }
 
 impl Statement {
-    fn allow(sid: &str, action: &str, resource: String) -> Self {
+    fn allow(sid: &str, actions: &[&str], resource: &str) -> Self {
         Self {
             sid: sid.to_owned(),
             effect: "Allow".to_owned(),
-            action: vec![action.to_owned()],
-            resource: vec![resource],
-            condition: None,
+            action: actions.iter().map(|&action| action.to_owned()).collect(),
+            resource: vec![resource.to_owned()],
+            condition: Conditions::new(),
         }
+    }
+
+    fn when(mut self, operator: &str, key: &str, values: Vec<String>) -> Self {
+        let keys = self.condition.entry(operator.to_owned()).or_default();
+        keys.insert(key.to_owned(), values);
+        self
+    }
+
+    fn values(&self, operator: &str, key: &str) -> &[String] {
+        let keys = self.condition.get(operator);
+        keys.and_then(|keys| keys.get(key))
+            .map_or(&[], Vec::as_slice)
     }
 }
 
 impl PolicyDocument {
-    /// The policy that lets a user list and download the target's prefix, and
-    /// nothing else.
+    /// The policy that lets a user do with the target's prefix what the grant
+    /// says, and nothing else.
     ///
-    /// `partition` is the first part of the bucket's ARN (`aws`, `aws-cn`, ...).
-    /// The list statement has no condition on the delimiter, so flat,
-    /// recursive and subfolder listings all work; a request with no prefix,
-    /// an empty one, or one of another folder matches no statement.
-    pub fn read(target: &Target, partition: &str) -> Self {
-        let prefix = target.prefix();
-        let bucket = format!("arn:{partition}:s3:::{}", target.bucket);
-        let folder = format!("{prefix}*");
-        let objects = format!("{bucket}/{folder}");
+    /// `region` is the bucket's. The list statement has no condition on the
+    /// delimiter, so flat, recursive and subfolder listings all work; a request
+    /// with no prefix, an empty one, or one of another folder matches no
+    /// statement.
+    pub fn new(grant: &Grant, target: &Target, region: &str) -> Self {
+        let mut statement = s3_statements(grant, target, partition_of_region(region));
+        if !grant.source_ips.is_empty() {
+            let blocks: Vec<_> = grant.source_ips.iter().map(IpNet::to_string).collect();
+            statement = statement
+                .into_iter()
+                .map(|statement| statement.when("IpAddress", "aws:SourceIp", blocks.clone()))
+                .collect();
+        }
+        // Requests that S3 makes to KMS come from addresses of its own.
+        statement.extend(grant.kms_key.as_ref().map(|key| {
+            let actions = match grant.access.writes() {
+                true => ["kms:Decrypt", "kms:GenerateDataKey"].as_slice(),
+                false => &["kms:Decrypt"],
+            };
+            let service = vec![s3_host(region)];
+            Statement::allow("UseKey", actions, &key.to_string()).when(
+                "StringEquals",
+                "kms:ViaService",
+                service,
+            )
+        }));
+        if let Some(expiry) = &grant.expires {
+            statement = statement
+                .into_iter()
+                .map(|one| one.when("DateLessThan", "aws:CurrentTime", vec![expiry.to_string()]))
+                .collect();
+        }
         Self {
             version: "2012-10-17".to_owned(),
-            statement: vec![
-                Statement::allow("BucketLocation", "s3:GetBucketLocation", bucket.clone()),
-                Statement {
-                    condition: Some(json!({ "StringLike": { "s3:prefix": [folder] } })),
-                    ..Statement::allow("ListFolder", "s3:ListBucket", bucket)
-                },
-                Statement::allow("GetObjects", "s3:GetObject", objects),
-            ],
+            statement,
         }
+    }
+
+    /// The grant that a policy's text stands for, if it is just as
+    /// [`new`](Self::new) makes it.
+    pub(crate) fn grant(text: &str, target: &Target, region: &str) -> Option<Grant> {
+        let document: Self = serde_json::from_str(text).ok()?;
+        let of = |sid: &str| document.statement.iter().find(|one| one.sid == sid);
+        let first = document.statement.first()?;
+        let blocks = first.values("IpAddress", "aws:SourceIp").iter();
+        let expires = first.values("DateLessThan", "aws:CurrentTime").first();
+        let grant = Grant {
+            access: match (of("GetObjects"), of("ChangeObjects")) {
+                (Some(_), Some(_)) => Access::ReadWrite,
+                (Some(_), None) => Access::Read,
+                (None, _) => Access::Write,
+            },
+            expires: expires.and_then(|at| Expiry::at(at)),
+            source_ips: blocks.filter_map(|block| block.parse().ok()).collect(),
+            kms_key: of("UseKey").and_then(|one| one.resource.first()?.parse().ok()),
+            browse_root: of("ListRoot").is_some(),
+        };
+        (Self::new(&grant, target, region) == document).then_some(grant)
     }
 
     /// Whether a text is this very document.
     pub(crate) fn is(&self, text: &str) -> bool {
         serde_json::from_str(text).is_ok_and(|document: Self| document == *self)
+    }
+
+    /// Fails if the document is longer than [IAM takes][quotas]: 6,144
+    /// characters in a managed policy, 2,048 in an inline one.
+    ///
+    /// [quotas]: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+    pub fn check_size(&self, inline: bool) -> Result<(), PolicyTooLong> {
+        let (kind, most) = match inline {
+            true => ("an inline", 2048),
+            false => ("a managed", 6144),
+        };
+        match self.to_json().len() {
+            length if length > most => Err(PolicyTooLong { length, kind, most }),
+            _ => Ok(()),
+        }
     }
 
     /// The document as people read it.
@@ -98,6 +170,54 @@ impl PolicyDocument {
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).expect("strings and string maps always serialize")
     }
+}
+
+/// A policy that IAM would not take.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the policy would have {length} characters, and {kind} policy takes {most}: \
+     give fewer or wider --source-ip blocks"
+)]
+pub struct PolicyTooLong {
+    length: usize,
+    kind: &'static str,
+    most: usize,
+}
+
+fn s3_statements(grant: &Grant, target: &Target, partition: &str) -> Vec<Statement> {
+    let bucket = format!("arn:{partition}:s3:::{}", target.bucket);
+    let folder = format!("{}*", target.prefix());
+    let objects = format!("{bucket}/{folder}");
+    let mut statements = Vec::new();
+    if grant.access.reads() {
+        statements.push(Statement::allow(
+            "BucketLocation",
+            &["s3:GetBucketLocation"],
+            &bucket,
+        ));
+        let list = Statement::allow("ListFolder", &["s3:ListBucket"], &bucket);
+        statements.push(list.when("StringLike", "s3:prefix", vec![folder]));
+        if grant.browse_root {
+            let list = Statement::allow("ListRoot", &["s3:ListBucket"], &bucket);
+            let list = list.when("StringEquals", "s3:prefix", vec![String::new()]);
+            statements.push(list.when("StringEquals", "s3:delimiter", vec!["/".to_owned()]));
+        }
+        statements.push(Statement::allow("GetObjects", &["s3:GetObject"], &objects));
+    }
+    let upload = [
+        "s3:PutObject",
+        "s3:AbortMultipartUpload",
+        "s3:ListMultipartUploadParts",
+    ];
+    match grant.access {
+        Access::Read => {}
+        Access::Write => statements.push(Statement::allow("UploadObjects", &upload, &objects)),
+        Access::ReadWrite => {
+            let actions = [&upload[..], &["s3:DeleteObject"]].concat();
+            statements.push(Statement::allow("ChangeObjects", &actions, &objects));
+        }
+    }
+    statements
 }
 
 /// Whether a policy document, ours or anybody's, names this bucket or objects
@@ -139,6 +259,20 @@ pub(crate) fn partition_of_region(region: &str) -> &'static str {
     .map_or("aws", |(_, partition)| partition)
 }
 
+/// The host name of S3 in a region.
+pub(crate) fn s3_host(region: &str) -> String {
+    let domain = match partition_of_region(region) {
+        "aws-cn" => "amazonaws.com.cn",
+        "aws-iso" => "c2s.ic.gov",
+        "aws-iso-b" => "sc2s.sgov.gov",
+        "aws-iso-e" => "cloud.adc-e.uk",
+        "aws-iso-f" => "csp.hci.ic.gov",
+        "aws-eusc" => "amazonaws.eu",
+        _ => "amazonaws.com",
+    };
+    format!("s3.{region}.{domain}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,43 +284,80 @@ mod tests {
         }
     }
 
-    #[test]
-    fn read_policy_is_the_reviewed_one() {
-        let document = PolicyDocument::read(&target("shared", "alex"), "aws-cn");
-        let expected = json!({
-            "Version": "2012-10-17",
-            "Statement": [
-                {
-                    "Sid": "BucketLocation",
-                    "Effect": "Allow",
-                    "Action": ["s3:GetBucketLocation"],
-                    "Resource": ["arn:aws-cn:s3:::shared"],
-                },
-                {
-                    "Sid": "ListFolder",
-                    "Effect": "Allow",
-                    "Action": ["s3:ListBucket"],
-                    "Resource": ["arn:aws-cn:s3:::shared"],
-                    "Condition": { "StringLike": { "s3:prefix": ["alex/*"] } },
-                },
-                {
-                    "Sid": "GetObjects",
-                    "Effect": "Allow",
-                    "Action": ["s3:GetObject"],
-                    "Resource": ["arn:aws-cn:s3:::shared/alex/*"],
-                },
-            ],
+    /// Every grant that can be told apart in the policy's form.
+    fn grants() -> Vec<Grant> {
+        let plain = [Access::Read, Access::ReadWrite, Access::Write].map(|access| Grant {
+            access,
+            ..Grant::default()
         });
-        assert_eq!(serde_json::to_value(&document).unwrap(), expected);
-        let read_back: PolicyDocument = serde_json::from_str(&document.to_json()).unwrap();
-        assert_eq!(read_back, document);
+        let browsing = plain[..2].iter().cloned().map(|grant| Grant {
+            browse_root: true,
+            ..grant
+        });
+        let limited = plain.iter().cloned().map(|grant| Grant {
+            expires: Expiry::at("2020-01-01T00:00:00Z"),
+            source_ips: vec![
+                "10.0.0.0/8".parse().unwrap(),
+                "2001:db8::/32".parse().unwrap(),
+            ],
+            kms_key: Some("arn:aws:kms:eu-central-1:1:key/k".parse().unwrap()),
+            ..grant
+        });
+        plain
+            .iter()
+            .cloned()
+            .chain(browsing)
+            .chain(limited)
+            .collect()
+    }
+
+    #[test]
+    fn grant_reads_back_from_its_policy() {
+        let target = target("shared", "alex");
+        for grant in grants() {
+            let text = PolicyDocument::new(&grant, &target, "eu-central-1").to_json();
+            let read_back = PolicyDocument::grant(&text, &target, "eu-central-1");
+            assert_eq!(read_back, Some(grant));
+            for other in [
+                text.replace("alex", "kim"),
+                text.replace("Allow", "Deny"),
+                text.replace("s3:GetObject", "s3:*"),
+                "{}".to_owned(),
+            ] {
+                if other != text {
+                    let read_back = PolicyDocument::grant(&other, &target, "eu-central-1");
+                    assert_eq!(read_back, None, "{other}");
+                }
+            }
+        }
     }
 
     #[test]
     fn longest_names_fit_an_inline_policy() {
-        let document =
-            PolicyDocument::read(&target(&"b".repeat(63), &"u".repeat(64)), "aws-us-gov");
-        assert!(document.to_json().len() <= 2048);
+        let target = target(&"b".repeat(63), &"u".repeat(64));
+        for grant in grants() {
+            let document = PolicyDocument::new(&grant, &target, "us-gov-west-1");
+            document.check_size(true).unwrap();
+        }
+    }
+
+    #[test]
+    fn policy_longer_than_iam_takes_is_refused() {
+        let grant = |blocks: u8| Grant {
+            source_ips: (0..blocks)
+                .map(|n| format!("10.0.{n}.0/24").parse().unwrap())
+                .collect(),
+            ..Grant::default()
+        };
+        let check = |blocks, inline| {
+            let target = target("shared", "alex");
+            PolicyDocument::new(&grant(blocks), &target, "eu-central-1").check_size(inline)
+        };
+        assert!(check(30, true).is_ok());
+        let error = check(60, true).unwrap_err().to_string();
+        assert!(error.contains("an inline policy takes 2048"), "{error}");
+        assert!(check(60, false).is_ok());
+        assert!(check(200, false).is_err());
     }
 
     #[test]

@@ -8,6 +8,9 @@ use serde::{Serialize, Serializer};
 use tokio_util::sync::CancellationToken;
 
 use crate::folder::{FailedKey, Progress};
+use crate::grant::Access;
+use crate::handover::Handover;
+use crate::key_file::AccessKey;
 use crate::names::Target;
 use crate::policy::PolicyDocument;
 
@@ -25,9 +28,15 @@ pub enum Step {
     PutInlinePolicy(String),
     /// Make the key pair.
     CreateAccessKey(String),
-    /// Write the key pair to its file.
-    WriteKeyFile(PathBuf),
-    /// Tag a user that only its policies showed to be ours.
+    /// Make the folder object that some clients look for.
+    MakeFolder(String),
+    /// Write the key pair to its file, or the kit into its directory.
+    Write(PathBuf),
+    /// Try what the key opens, or doesn't.
+    Verify(String),
+    /// Replace a policy's document.
+    UpdatePolicy(String),
+    /// Tag a user: as ours, or with when its access ends.
     TagUser(String),
     /// Delete an access key.
     DeleteAccessKey(String),
@@ -46,6 +55,8 @@ pub enum Step {
         /// What is known to be there, or has been.
         what: String,
     },
+    /// Delete the folder object alone.
+    DeleteFolder(String),
     /// Delete the IAM user.
     DeleteUser(String),
 }
@@ -58,7 +69,10 @@ impl fmt::Display for Step {
             Self::AttachPolicy(name) => write!(f, "attach policy {name}"),
             Self::PutInlinePolicy(name) => write!(f, "put inline policy {name}"),
             Self::CreateAccessKey(user) => write!(f, "create an access key for {user}"),
-            Self::WriteKeyFile(path) => write!(f, "write {}", path.display()),
+            Self::MakeFolder(folder) => write!(f, "make folder {folder}"),
+            Self::Write(path) => write!(f, "write {}", path.display()),
+            Self::Verify(what) => write!(f, "verify: {what}"),
+            Self::UpdatePolicy(name) => write!(f, "update policy {name}"),
             Self::TagUser(user) => write!(f, "tag user {user}"),
             Self::DeleteAccessKey(id) => write!(f, "delete access key {id}"),
             Self::DetachPolicy(name) => write!(f, "detach policy {name}"),
@@ -66,6 +80,7 @@ impl fmt::Display for Step {
             Self::DeleteInlinePolicy(name) => write!(f, "delete inline policy {name}"),
             Self::Remove(what) => write!(f, "remove {what}"),
             Self::EmptyFolder { folder, what } => write!(f, "delete {what} under {folder}"),
+            Self::DeleteFolder(folder) => write!(f, "delete folder object {folder}"),
             Self::DeleteUser(user) => write!(f, "delete user {user}"),
         }
     }
@@ -147,47 +162,167 @@ pub struct Created {
     pub arn: String,
     /// The shared bucket.
     pub bucket: String,
-    /// The prefix the user can list and download.
+    /// The prefix the user has access to.
     pub prefix: String,
+    /// The access it has.
+    pub access: Access,
+    /// When access ends, RFC 3339 in UTC; none if it doesn't.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
     /// The policy that grants it.
     pub policy: PolicyRef,
-    /// The ID of the access key.
-    pub access_key_id: String,
-    /// The file that holds the key pair.
-    #[serde(serialize_with = "lossy")]
-    pub key_file: PathBuf,
-    /// Whether no object was under the prefix yet; none if that can't be told.
+    /// The access key, and where it was written.
+    #[serde(flatten)]
+    pub key: HandedOver,
+    /// What the admin should know besides, a line each.
     #[serde(skip)]
-    pub folder_is_empty: Option<bool>,
-    /// Whether the user carries our tag; false on a store that refuses tags.
-    #[serde(skip)]
-    pub tagged: bool,
+    pub notes: Vec<String>,
 }
 
 impl Created {
     /// What to hand on to the person, in a few lines.
     pub fn advice(&self) -> Vec<String> {
         let folder = format!("s3://{}/{}", self.bucket, self.prefix);
-        let mut lines = vec![
-            format!("user {} can now list and download {folder}", self.user),
-            format!("hand on, over a safe channel: {}", self.key_file.display()),
+        let verbs = self.access.verbs();
+        let until = self.expires.as_ref().map(|at| format!(" until {at}"));
+        let can = format!(
+            "user {} can now {verbs} {folder}{}",
+            self.user,
+            until.unwrap_or_default()
+        );
+        let notes = self.notes.iter().map(|note| format!("note: {note}"));
+        std::iter::once(can)
+            .chain(self.key.advice(&folder))
+            .chain(notes)
+            .collect()
+    }
+}
+
+/// A new access key, and where it was written.
+#[derive(Debug, Clone, Serialize)]
+pub struct HandedOver {
+    /// The ID of the access key.
+    pub access_key_id: String,
+    /// The file that holds the key pair; none if it went to a writer.
+    #[serde(serialize_with = "lossy")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_file: Option<PathBuf>,
+    /// The directory with settings for the person's client, if it was asked for.
+    #[serde(serialize_with = "lossy")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kit: Option<PathBuf>,
+}
+
+impl HandedOver {
+    pub(crate) fn new(key: &AccessKey, handover: &Handover) -> Self {
+        Self {
+            access_key_id: key.id().to_owned(),
+            key_file: handover.file().map(Path::to_owned),
+            kit: handover.kit().map(Path::to_owned),
+        }
+    }
+
+    fn advice(&self, folder: &str) -> Vec<String> {
+        let paths = self.key_file.iter().chain(&self.kit);
+        let paths: Vec<_> = paths.map(|path| path.display().to_string()).collect();
+        let hand_on = match (&self.kit, paths.is_empty()) {
+            (_, true) => "hand on, over a safe channel, what went to stdout".to_owned(),
+            (None, _) => format!("hand on, over a safe channel: {}", paths[0]),
+            (Some(_), _) => format!("hand on, over a safe channel: {}", paths.join(" or ")),
+        };
+        vec![
+            hand_on,
             format!("and the place to start at, with the slash: {folder}"),
-        ];
-        if self.folder_is_empty == Some(true) {
-            lines.push(format!(
-                "note: {folder} is still empty, and some clients take an empty folder for a missing one"
-            ));
-        }
-        if !self.tagged {
-            lines.push("note: the store refused tags, so user and policy have none".to_owned());
-        }
-        lines
+        ]
+    }
+}
+
+/// A user who has a new access key.
+#[derive(Debug, Clone, Serialize)]
+pub struct Rotated {
+    /// The IAM user's name.
+    pub user: String,
+    /// The shared bucket.
+    pub bucket: String,
+    /// The user's prefix.
+    pub prefix: String,
+    /// The new access key, and where it was written.
+    #[serde(flatten)]
+    pub key: HandedOver,
+    /// The IDs of the former access keys that were deleted.
+    pub deleted_keys: Vec<String>,
+    /// The IDs of the former access keys that still work.
+    pub kept_keys: Vec<String>,
+}
+
+impl Rotated {
+    /// What to hand on to the person, in a few lines.
+    pub fn advice(&self) -> Vec<String> {
+        let folder = format!("s3://{}/{}", self.bucket, self.prefix);
+        let kept = self.kept_keys.iter();
+        let kept = kept.map(|id| format!("note: the former access key {id} still works"));
+        self.key.advice(&folder).into_iter().chain(kept).collect()
+    }
+}
+
+/// A user whose access is now another.
+#[derive(Debug, Clone, Serialize)]
+pub struct Updated {
+    /// The IAM user's name.
+    pub user: String,
+    /// The shared bucket.
+    pub bucket: String,
+    /// The user's prefix.
+    pub prefix: String,
+    /// The policy that grants the access.
+    pub policy: PolicyRef,
+    /// What is different now, in words; empty if all was so already.
+    pub changes: Vec<String>,
+    /// The policy as it is now.
+    pub policy_document: PolicyDocument,
+    /// What the admin should know besides, a line each.
+    #[serde(skip)]
+    pub notes: Vec<String>,
+}
+
+impl Updated {
+    /// What changed, a line each.
+    pub fn advice(&self) -> Vec<String> {
+        let folder = format!("s3://{}/{}", self.bucket, self.prefix);
+        let unchanged = format!("nothing to change for user {} on {folder}", self.user);
+        let head = match self.changes.is_empty() {
+            true => unchanged,
+            false => format!("changed for user {} on {folder}:", self.user),
+        };
+        let changes = self.changes.iter().map(|change| format!("  {change}"));
+        let notes = self.notes.iter().map(|note| format!("note: {note}"));
+        std::iter::once(head).chain(changes).chain(notes).collect()
     }
 }
 
 /// A path as JSON text, which can't hold every byte a path can.
-fn lossy<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&path.to_string_lossy())
+fn lossy<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+    let text = path.as_ref().map(|path| path.to_string_lossy());
+    text.serialize(serializer)
+}
+
+/// A run that failed, and was undone but for what is `left`.
+#[derive(Debug)]
+pub struct Failed {
+    /// What failed.
+    pub error: anyhow::Error,
+    /// What could not be undone; empty if nothing is left of the run.
+    pub left: Vec<Leftover>,
+}
+
+impl From<anyhow::Error> for Failed {
+    /// A failure with nothing left of the run.
+    fn from(error: anyhow::Error) -> Self {
+        Self {
+            error,
+            left: Vec::new(),
+        }
+    }
 }
 
 /// Something that a failed run made and could not undo.

@@ -122,13 +122,18 @@ async fn makes_user_policy_and_key_file_in_three_round_trips() {
     });
 
     let mut calls = aws.faults.operations();
-    for round in [0..2, 2..4, 4..7] {
+    for round in [0..2, 2..4, 4..8] {
         calls[round].sort();
     }
     let expected = [
         ["GetUser", "HeadBucket"].as_slice(),
         &["CreatePolicy", "CreateUser"],
-        &["AttachUserPolicy", "CreateAccessKey", "ListObjectsV2"],
+        &[
+            "AttachUserPolicy",
+            "CreateAccessKey",
+            "GetBucketEncryption",
+            "ListObjectsV2",
+        ],
     ];
     assert_eq!(calls, expected.concat());
 }
@@ -164,6 +169,7 @@ async fn json_is_one_line_with_everything_but_the_secret() {
         "arn": format!("arn:aws:iam::{ACCOUNT}:user/alex"),
         "bucket": "shared",
         "prefix": "alex/",
+        "access": "read",
         "policy": { "name": "s3-access-for-alex", "arn": managed_policy_arn("alex") },
         "access_key_id": id,
         "key_file": "alex_accessKeys.csv",

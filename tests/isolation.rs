@@ -10,14 +10,14 @@ use crate::support::{ALLOW_ALL, LocalAws, Sandbox};
 
 /// Whether a request was allowed; anything but a refusal is a broken test.
 #[track_caller]
-fn allowed<T, E: std::fmt::Debug>(answer: Result<T, SdkError<E>>) -> bool {
+pub fn allowed<T, E: std::fmt::Debug>(answer: Result<T, SdkError<E>>) -> bool {
     let Err(error) = answer else { return true };
     let status = error.raw_response().map(|answer| answer.status().as_u16());
     assert_eq!(status, Some(403), "{error:?}");
     false
 }
 
-async fn lists(s3: &Client, prefix: Option<&str>, delimiter: Option<&str>) -> bool {
+pub async fn lists(s3: &Client, prefix: Option<&str>, delimiter: Option<&str>) -> bool {
     let list = s3.list_objects_v2().bucket("shared");
     let list = list.set_prefix(prefix.map(str::to_owned));
     let v2 = allowed(
@@ -36,15 +36,24 @@ async fn lists(s3: &Client, prefix: Option<&str>, delimiter: Option<&str>) -> bo
     v2
 }
 
-async fn gets(s3: &Client, key: &str) -> bool {
+pub async fn gets(s3: &Client, key: &str) -> bool {
     let get = allowed(s3.get_object().bucket("shared").key(key).send().await);
     let head = allowed(s3.head_object().bucket("shared").key(key).send().await);
     assert_eq!(get, head, "{key}");
     get
 }
 
+pub async fn puts(s3: &Client, key: &str) -> bool {
+    let put = s3.put_object().bucket("shared").key(key);
+    allowed(put.body(b"new".to_vec().into()).send().await)
+}
+
+pub async fn deletes(s3: &Client, key: &str) -> bool {
+    allowed(s3.delete_object().bucket("shared").key(key).send().await)
+}
+
 /// Makes alex, and returns a client with alex's key.
-async fn client_of_alex(aws: &LocalAws, options: &[&str]) -> Client {
+pub async fn client_of_alex(aws: &LocalAws, options: &[&str]) -> Client {
     let sandbox = Sandbox::new(aws);
     sandbox.create("alex", options).await.succeeded();
     aws.s3_client_of(&sandbox.key_of("alex"))

@@ -59,10 +59,10 @@ async fn create_needs_what_the_readme_says_and_nothing_less() {
     helper.create("alex", &[]).await.succeeded();
     helper.create("kim", &["--inline-policy"]).await.succeeded();
 
-    let undo = undo_actions();
+    let elsewhere = [&undo_actions()[..], &option_actions()[..]].concat();
     for action in actions(&policy)
         .iter()
-        .filter(|action| !undo.contains(&action.as_str()))
+        .filter(|action| !elsewhere.contains(&action.as_str()))
     {
         let helper = with_policy(&aws, &action.replace(':', "-"), &without(&policy, action)).await;
         let inline = match action.as_str() {
@@ -72,6 +72,116 @@ async fn create_needs_what_the_readme_says_and_nothing_less() {
         let run = helper.create("jaime", inline).await;
         assert_eq!(run.code, Some(1), "without {action}: {run:?}");
         assert!(is_gone(&aws, "jaime"), "without {action}: {run:?}");
+    }
+}
+
+/// What only certain options need.
+fn option_actions() -> [&'static str; 11] {
+    [
+        "s3:GetEncryptionConfiguration",
+        "iam:UntagUser",
+        "iam:GetUserPolicy",
+        "iam:ListAttachedUserPolicies",
+        "iam:GetAccessKeyLastUsed",
+        "iam:GetPolicyVersion",
+        "iam:CreatePolicyVersion",
+        "iam:DeletePolicyVersion",
+        "s3:PutObject",
+        "s3:DeleteObject",
+        "s3:DeleteObjectVersion",
+    ]
+}
+
+#[tokio::test]
+async fn options_need_what_the_readme_says_and_nothing_less() {
+    let [policy, _] = policies_of_the_readme();
+    let update = ["--update"].as_slice();
+    for (action, before, options) in [
+        ("iam:UntagUser", ["--expires", "9d"].as_slice(), update),
+        ("iam:GetUserPolicy", &[], update),
+        ("iam:ListAttachedUserPolicies", &[], update),
+        ("iam:GetPolicyVersion", &[], update),
+        (
+            "iam:CreatePolicyVersion",
+            &[],
+            &["--update", "--browse-root"],
+        ),
+        (
+            "iam:DeletePolicyVersion",
+            &["four versions"],
+            &["--update", "--browse-root"],
+        ),
+        ("s3:PutObject", &["nobody"], &["--make-folder"]),
+        (
+            "s3:DeleteObject",
+            &["nobody"],
+            &["--verify", "--access", "write"],
+        ),
+        (
+            "s3:DeleteObjectVersion",
+            &["nobody", "versions"],
+            &["--verify", "--access", "read-write"],
+        ),
+    ] {
+        assert!(option_actions().contains(&action) && actions(&policy).contains(action));
+        for (given, code) in [(without(&policy, action), 1), (policy.clone(), 0)] {
+            let aws = aws_with_files().await;
+            prepare(&aws, before).await;
+            let helper = with_policy(&aws, "helper", &given).await;
+            let run = helper.create("alex", options).await;
+            assert_eq!(run.code, Some(code), "{action}: {run:?}");
+        }
+    }
+}
+
+/// Makes what a run of create_s3_user is to find.
+async fn prepare(aws: &LocalAws, before: &[&str]) {
+    let admin = Sandbox::new(aws);
+    if before.contains(&"versions") {
+        aws.keep_versions("shared").await;
+    }
+    if before.contains(&"nobody") {
+        return;
+    }
+    let expires = if before.contains(&"--expires") {
+        before
+    } else {
+        &[]
+    };
+    admin.create("alex", expires).await.succeeded();
+    if before.contains(&"four versions") {
+        for address in ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"] {
+            let options = ["--update", "--source-ip", address];
+            admin.create("alex", &options).await.succeeded();
+        }
+    }
+}
+
+#[tokio::test]
+async fn notes_need_what_the_readme_says() {
+    let [policy, _] = policies_of_the_readme();
+    let aws = aws_with_files().await;
+    let key = "arn:aws:kms:us-east-1:123456789012:key/1234abcd";
+    crate::access::encrypt_bucket(&aws, Some(key)).await;
+    let actions = ["s3:GetEncryptionConfiguration", "iam:GetAccessKeyLastUsed"];
+    for (user, given, noted) in [
+        ("alex", policy.clone(), true),
+        (
+            "kim",
+            without(&without(&policy, actions[0]), actions[1]),
+            false,
+        ),
+    ] {
+        let helper = with_policy(&aws, &format!("helper-of-{user}"), &given).await;
+        let run = helper.create(user, &[]).await.succeeded();
+        assert_eq!(run.stderr.contains("--kms-key"), noted, "{run:?}");
+        let rotate = ["--rotate-key", "--keep-old-keys"];
+        helper.create(user, &rotate).await.succeeded();
+        let run = helper
+            .create(user, &rotate)
+            .await
+            .failed_with("two access keys");
+        assert_eq!(!run.stderr.contains("last use unknown"), noted, "{run:?}");
     }
 }
 

@@ -91,3 +91,41 @@ async fn yes_beforehand_is_not_asked() {
     assert_ends_with(&session, 0);
     assert!(is_gone(&aws, "alex"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn asks_once_for_all_users() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    sandbox.create("jaime", &[]).await.succeeded();
+    let mut session = delete_at_terminal(&aws, &["-u", "jaime", "-u", "nobody"]).await;
+    let shown = session.exp_string(QUESTION).unwrap();
+    for step in [
+        "alex: delete user alex",
+        "jaime: delete user jaime",
+        "nobody: there is no user nobody",
+    ] {
+        assert!(shown.contains(step), "{step} is not in {shown}");
+    }
+    session.send_line("y").unwrap();
+    let rest = session.exp_eof().unwrap();
+    assert!(!rest.contains(QUESTION), "{rest}");
+    assert!(rest.contains("2 of 3 users done"), "{rest}");
+    assert_ends_with(&session, 1);
+    assert!(is_gone(&aws, "alex") && is_gone(&aws, "jaime"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secret_is_not_shown_at_a_terminal() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    let mut command = Command::new(binary("create_s3_user"));
+    command
+        .env_clear()
+        .envs(sandbox.environment().iter().cloned());
+    command.args(["-b", "shared", "-u", "alex", "-o", "-"]);
+    let mut session = spawn_command(command, Some(60_000)).unwrap();
+    let shown = session.exp_eof().unwrap();
+    assert!(shown.contains("not for a terminal"), "{shown}");
+    assert_ends_with(&session, 2);
+    assert_eq!(aws.faults.operations(), [""; 0]);
+}

@@ -1,20 +1,20 @@
-//! Creates an IAM user that can list and download one folder of a bucket.
+//! Creates IAM users that have access to one folder of a bucket each.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use s3_user::cli::{self, Output, OutputArgs, Signals, TargetArgs};
-use s3_user::{Connection, Target, create};
-use serde_json::json;
+use s3_user::cli::{self, ExitStatus, HandoverArgs, Job, Output, OutputArgs, Signals, TargetArgs};
+use s3_user::{Connection, Grant, NewUser, PolicyDocument, UserName, create, rotate};
 
 const NAME: &str = "create_s3_user";
 
 const AFTER_HELP: &str = "\
 Examples:
   create_s3_user -b shared-files -u alex
-  create_s3_user -b shared-files -u alex --dry-run
-  key_file=$(create_s3_user -q -b shared-files -u alex -o /secure/keys)
+  create_s3_user -b shared-files -u kim --access read-write --expires 90d --kit
+  create_s3_user -b shared-files -u alex --update --expires 2030-12-31
+  create_s3_user -b shared-files -u alex --rotate-key --verify
+  key_file=$(create_s3_user -q -b shared-files -u lee -o /secure/keys)
 
 Exit codes:
   0 done, 1 failed and undone, 2 bad usage, 130 interrupted and undone (143 by SIGTERM)";
@@ -29,61 +29,101 @@ Exit codes:
 struct Args {
     #[command(flatten)]
     target: TargetArgs,
-    /// Directory for the key file
-    #[arg(short, long, value_name = "DIR", default_value = ".")]
-    output_dir: PathBuf,
-    /// Put the policy into the user instead of making a managed policy
-    #[arg(long)]
-    inline_policy: bool,
+    /// Give a user that is there the access of the access options, and no other
+    ///
+    /// Replaces the user's policy, and touches no key. What isn't said is as for a new user.
+    #[arg(long, conflicts_with_all = ["rotate_key", "HandoverArgs", "NewUser"])]
+    update: bool,
+    /// Make a new key for a user that is there, then delete the old one
+    ///
+    /// While the old key file is there, the new one is USER_accessKeys.2.csv, and so on.
+    /// The old key works until the new one is safe.
+    #[arg(verbatim_doc_comment, long, conflicts_with_all = ["make_folder", "Grant", "NewUser"])]
+    rotate_key: bool,
+    /// With --rotate-key, leave the old key as it is
+    #[arg(long, requires = "rotate_key")]
+    keep_old_keys: bool,
     /// Check, then show the steps and the policy, and make nothing
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    grant: Grant,
+    #[command(flatten)]
+    handover: HandoverArgs,
+    #[command(flatten)]
+    new_user: NewUser,
     #[command(flatten)]
     output: OutputArgs,
     #[command(flatten)]
     connection: Connection,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    let args: Args = cli::parse();
-    let out = Output::new(NAME, &args.output);
-    let target = Target::from(args.target);
-    let signals = Signals::listen(
-        "stopping, and undoing what was made; once more to stop at once",
-        format!(
-            "stopped; remove what may be left with: delete_s3_user -b {} -u {} --keep-objects",
-            target.bucket, target.user
-        ),
-    );
-    let aws = out.load(args.connection).await;
-    let plan = create::plan(&aws, &target, &args.output_dir, args.inline_policy);
-    let plan = match signals.or_interrupted(plan).await {
-        Ok(plan) => plan,
-        Err(error) => return fail(&out, &target, &signals, create::Failed::undone(error)),
-    };
-    if args.dry_run {
-        plan.steps().iter().for_each(|step| out.say(step));
-        out.result(&plan.report(), Some(plan.document().to_json_pretty()));
-        return ExitCode::SUCCESS;
-    }
-    match create::apply(&plan, &signals.cancel, &|step| out.say(step)).await {
-        Ok(created) => {
-            created.advice().iter().for_each(|line| out.say(line));
-            out.result(&created, Some(created.key_file.display().to_string()));
-            ExitCode::SUCCESS
+impl Args {
+    /// Fails on what can't work, before any call is made.
+    fn check(&self, users: &[UserName]) -> anyhow::Result<()> {
+        self.grant.check()?;
+        self.new_user.check()?;
+        self.handover.check(self.output.json, users)?;
+        for user in users {
+            // The shortest that any region makes of it.
+            let policy = PolicyDocument::new(&self.grant, &self.target.target(user), "");
+            policy.check_size(self.new_user.inline_policy)?;
         }
-        Err(failed) => fail(&out, &target, &signals, failed),
+        Ok(())
+    }
+
+    async fn work(&self, job: Job<'_>) -> ExitStatus {
+        let handover = (&self.handover).into();
+        if self.update {
+            return job.update(&self.grant).await;
+        }
+        if self.rotate_key {
+            let keep_old_keys = self.keep_old_keys;
+            return job
+                .rotate(&rotate::Options {
+                    handover,
+                    keep_old_keys,
+                })
+                .await;
+        }
+        job.create(&create::Options {
+            grant: self.grant.clone(),
+            new_user: self.new_user.clone(),
+            make_folder: self.handover.make_folder,
+            handover,
+        })
+        .await
     }
 }
 
-fn fail(out: &Output, target: &Target, signals: &Signals, failed: create::Failed) -> ExitCode {
-    out.error(&failed.error);
-    for left in &failed.left {
-        out.error_detail(&left.to_string());
+#[tokio::main]
+async fn main() -> ExitCode {
+    let args: Args = cli::parse();
+    let users = args.target.users(NAME);
+    if let Err(error) = args.check(&users) {
+        cli::bad_usage::<Args>(error);
     }
-    let left: Vec<_> = failed.left.iter().map(|left| &left.what).collect();
-    let (user, error) = (target.user.as_str(), format!("{:#}", failed.error));
-    out.result(&json!({ "user": user, "error": error, "left": left }), None);
-    signals.exit_code(&failed.error)
+    let signals = Signals::listen(
+        "stopping, and undoing what was made; once more to stop at once",
+        args.target.stopped(
+            "what may be left goes with: delete_s3_user",
+            " --keep-objects",
+        ),
+    );
+    let out = Output::new(NAME, &args.output, users.len());
+    let _line = out.count_users();
+    let aws = out.load(args.connection.clone()).await;
+    let jobs = args.target.jobs.into();
+    let (done, not_started) = cli::each(users, jobs, &signals.cancel, async |user| {
+        let job = Job {
+            aws: &aws,
+            signals: &signals,
+            target: args.target.target(&user),
+            out: out.of(&user),
+            dry_run: args.dry_run,
+        };
+        (user, args.work(job).await)
+    })
+    .await;
+    cli::conclude(&out, &signals, &done, &not_started)
 }

@@ -1,50 +1,51 @@
 //! Undoing a create run, whatever point it failed at.
 
-use super::{Made, Plan, Run, delete_command};
-use crate::aws::{self, AwsError};
+use super::{Plan, Run, delete_command};
+use crate::aws::AwsError;
+use crate::bucket;
 use crate::iam;
+use crate::made::Made;
 use crate::policy;
-use crate::report::{Leftover, Step};
+use crate::report::{Leftover, Step, folder_url};
 
 impl Run<'_> {
     /// Undoes what this run made, in reverse, and returns what is left.
-    pub(super) async fn undo(&self) -> Vec<Leftover> {
-        let key = self.undo_key().await;
+    pub(super) async fn undo(&mut self) -> Vec<Leftover> {
+        let Plan { aws, target, .. } = self.plan;
+        let folder = self.undo_folder().await;
+        let key = self
+            .key
+            .undo(&delete_command(aws, target), self.on_step)
+            .await;
         let grant = self.undo_grant().await;
         let policy = self.undo_policy(grant.is_none()).await;
         let user = self.undo_user(key.is_none() && grant.is_none()).await;
-        [key, grant, policy, user].into_iter().flatten().collect()
+        let undone = [folder, key, grant, policy, user].into_iter().flatten();
+        std::mem::take(&mut self.left)
+            .into_iter()
+            .chain(undone)
+            .collect()
     }
 
-    /// Deletes the key that was made; where that is unclear, every key of the
-    /// user, which had none before: nobody has the secret.
-    async fn undo_key(&self) -> Option<Leftover> {
+    /// Deletes the folder object, which was not there before.
+    async fn undo_folder(&self) -> Option<Leftover> {
         let Plan { aws, target, .. } = self.plan;
-        let undo = async {
-            let keys = match (&self.key_id, self.key) {
-                (Some(id), _) => vec![id.clone()],
-                (None, Made::No) => Vec::new(),
-                (None, _) => {
-                    let list = async || iam::access_keys(aws, &target.user).await;
-                    aws::wait_for(|keys: &Vec<_>| !keys.is_empty(), list).await?
-                }
-            };
-            for id in keys {
-                let delete = async || iam::delete_access_key(aws, &target.user, &id).await;
-                self.remove(self.key, delete).await?;
-                (self.on_step)(&Step::DeleteAccessKey(id));
+        if self.folder == Made::No {
+            return None;
+        }
+        let (prefix, url) = (target.prefix(), folder_url(target));
+        let version = self.folder_version.clone();
+        let deleted = bucket::delete_object(aws, &target.bucket, prefix.as_str(), version).await;
+        match deleted {
+            Ok(()) => {
+                (self.on_step)(&Step::DeleteFolder(url));
+                None
             }
-            Ok::<_, AwsError>(())
-        };
-        let id = self
-            .key_id
-            .iter()
-            .map(|id| format!(" {id}"))
-            .collect::<String>();
-        undo.await.is_err().then(|| Leftover {
-            what: format!("access key{id} of user {}", target.user),
-            remove_with: delete_command(aws, target),
-        })
+            Err(_) => Some(Leftover {
+                what: format!("folder object {url}"),
+                remove_with: format!("aws s3 rm {url}{}", aws.options),
+            }),
+        }
     }
 
     /// Takes the policy off the user again.
@@ -57,12 +58,12 @@ impl Run<'_> {
         let (undone, step) = match &self.policy_arn {
             Some(arn) => {
                 let detach = async || iam::detach_policy(aws, &target.user, arn).await;
-                let undone = self.remove(self.granted, detach).await;
+                let undone = self.granted.remove(detach).await;
                 (undone, Step::DetachPolicy(name.clone()))
             }
             None => {
                 let delete = async || iam::delete_inline_policy(aws, &target.user, &name).await;
-                let undone = self.remove(self.granted, delete).await;
+                let undone = self.granted.remove(delete).await;
                 (undone, Step::DeleteInlinePolicy(name.clone()))
             }
         };
@@ -93,7 +94,7 @@ impl Run<'_> {
             }
             if is_free {
                 let delete = async || iam::delete_policy(aws, arn).await;
-                self.remove(self.policy, delete).await?;
+                self.policy.remove(delete).await?;
                 (self.on_step)(&Step::DeletePolicy(name.clone()));
             }
             Ok::<_, AwsError>(is_free)
@@ -129,7 +130,7 @@ impl Run<'_> {
             }
             if is_free {
                 let delete = async || iam::delete_user(aws, &target.user).await;
-                self.remove(self.user, delete).await?;
+                self.user.remove(delete).await?;
                 (self.on_step)(&Step::DeleteUser(target.user.to_string()));
             }
             Ok::<_, AwsError>(is_free)
@@ -138,15 +139,5 @@ impl Run<'_> {
             what: format!("user {}", target.user),
             remove_with: delete_command(aws, target),
         })
-    }
-
-    /// Removes a thing. One that was surely made is waited for: IAM may not
-    /// know of it yet.
-    async fn remove(
-        &self,
-        made: Made,
-        remove: impl AsyncFnMut() -> Result<bool, AwsError>,
-    ) -> Result<bool, AwsError> {
-        aws::wait_for(|was_there| *was_there || made != Made::Yes, remove).await
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::body::Body;
 use axum::http::{Method, StatusCode, Uri};
@@ -67,6 +68,7 @@ impl Call {
             ("HEAD", true) => "HeadBucket",
             ("PUT", true) => "CreateBucket",
             ("POST", true) if has("delete") => "DeleteObjects",
+            ("GET", true) if has("encryption") => "GetBucketEncryption",
             ("GET", true) if has("versioning") => "GetBucketVersioning",
             ("GET", true) if has("versions") => "ListObjectVersions",
             ("GET", true) if has("uploads") => "ListMultipartUploads",
@@ -74,6 +76,8 @@ impl Call {
             ("GET", false) if has("uploadId") => "ListParts",
             ("DELETE", false) if has("uploadId") => "AbortMultipartUpload",
             ("DELETE", false) => "DeleteObject",
+            ("GET", false) => "GetObject",
+            ("PUT", false) => "PutObject",
             (other, _) => other,
         };
         Self {
@@ -100,6 +104,8 @@ struct Rule {
 pub struct Faults {
     rules: Mutex<Vec<Rule>>,
     calls: Mutex<Vec<Call>>,
+    /// Every so many calls of IAM one is throttled; 0 for none.
+    throttle_every: AtomicUsize,
     arrived: Notify,
     paused: Notify,
     resume: Notify,
@@ -139,6 +145,17 @@ impl Faults {
                 times: usize::MAX,
             });
         }
+    }
+
+    /// Of so many calls to IAM, one is told to come again later.
+    pub fn throttle_every(&self, calls: usize) {
+        self.throttle_every.store(calls, Ordering::Relaxed);
+    }
+
+    fn throttles(&self, call: &Call) -> bool {
+        let every = self.throttle_every.load(Ordering::Relaxed);
+        let is_iam = !call.fields.is_empty();
+        every > 0 && is_iam && self.calls.lock().len().is_multiple_of(every)
     }
 
     /// Nothing goes wrong any more, and no call was made yet.
@@ -202,12 +219,16 @@ impl Faults {
 
     /// Lets a call through, or lets it go wrong.
     pub async fn around(&self, call: Call, carry_out: impl Future<Output = Response>) -> Response {
-        let fault = self.fault_for(&call);
+        let fault = match self.throttles(&call) {
+            true => Some(Fault::Refuse(400, "Throttling")),
+            false => self.fault_for(&call),
+        };
+        let is_s3 = call.fields.is_empty();
         self.calls.lock().push(call);
         self.arrived.notify_waiters();
         match fault {
             None => carry_out.await,
-            Some(Fault::Refuse(status, code)) => refusal(status, code),
+            Some(Fault::Refuse(status, code)) => refusal(status, code, is_s3),
             Some(Fault::Answer(body)) => body.into_response(),
             Some(Fault::LoseAnswer) => {
                 carry_out.await;
@@ -240,9 +261,12 @@ async fn cut_in_half(answer: Response) -> Response {
     Response::from_parts(parts, Body::from_stream(pieces))
 }
 
-fn refusal(status: u16, code: &str) -> Response {
-    let error = format!("<Code>{code}</Code><Message>As the test wants it.</Message>");
-    let body =
-        format!("<ErrorResponse><Error>{error}</Error><RequestId>1</RequestId></ErrorResponse>");
+fn refusal(status: u16, code: &str, is_s3: bool) -> Response {
+    let message = "<Message>As the test wants it.</Message>";
+    let error = format!("<Error><Code>{code}</Code>{message}</Error>");
+    let body = match is_s3 {
+        true => error,
+        false => format!("<ErrorResponse>{error}<RequestId>1</RequestId></ErrorResponse>"),
+    };
     (StatusCode::from_u16(status).unwrap(), body).into_response()
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use aws_sdk_iam::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
@@ -55,6 +56,15 @@ pub struct LocalAws {
 impl LocalAws {
     /// Starts one on a free port, with an admin and nothing else in it.
     pub async fn start() -> Self {
+        Self::start_in(IamMode::Strict).await
+    }
+
+    /// Starts one that takes policies and lets everybody do everything.
+    pub async fn start_without_enforcement() -> Self {
+        Self::start_in(IamMode::Off).await
+    }
+
+    async fn start_in(iam_mode: IamMode) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let iam: SharedIamState =
@@ -64,7 +74,7 @@ impl LocalAws {
         let undeletable = Arc::new(Mutex::new(HashSet::new()));
 
         let mut registry = ServiceRegistry::new();
-        registry.register(Arc::new(Iam(IamService::new(iam.clone()))));
+        registry.register(Arc::new(Iam(IamService::new(iam.clone()), iam.clone())));
         registry.register(Arc::new(StsService::new(iam.clone())));
         registry.register(Arc::new(S3 {
             inner: S3Service::new(s3.clone(), Arc::new(DeliveryBus::new())),
@@ -72,7 +82,7 @@ impl LocalAws {
         }));
         let mut config = DispatchConfig::new(REGION, ACCOUNT);
         config.verify_sigv4 = true;
-        config.iam_mode = IamMode::Strict;
+        config.iam_mode = iam_mode;
         config.credential_resolver = Some(IamCredentialResolver::shared(iam.clone()));
         config.policy_evaluator = Some(IamPolicyEvaluatorImpl::shared(iam.clone()));
         config.resource_policy_provider = Some(S3ResourcePolicyProvider::shared(s3.clone()));
@@ -185,6 +195,14 @@ impl LocalAws {
         }
     }
 
+    /// Has the bucket keep every version of its objects.
+    pub async fn keep_versions(&self, bucket: &str) {
+        let enabled = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled);
+        let put = self.s3_client().put_bucket_versioning().bucket(bucket);
+        let put = put.versioning_configuration(enabled.build());
+        put.send().await.unwrap();
+    }
+
     /// Makes the bucket answer only to requests signed for this region.
     pub fn move_bucket(&self, bucket: &str, region: &str) {
         let mut s3 = self.s3.write();
@@ -203,6 +221,11 @@ impl LocalAws {
 
     pub fn bucket<T>(&self, bucket: &str, look: impl FnOnce(&S3Bucket) -> T) -> T {
         look(&self.s3.read().get(ACCOUNT).unwrap().buckets[bucket])
+    }
+
+    /// Changes the state of IAM, past all checks.
+    pub fn change_iam(&self, change: impl FnOnce(&mut IamState)) {
+        change(self.iam.write().get_mut(ACCOUNT).unwrap());
     }
 
     /// Looks into the state of IAM.
@@ -266,7 +289,17 @@ async fn with_code_of_aws(response: Response, is_s3: bool) -> Response {
 }
 
 /// fakecloud's IAM, with the permissions that AWS asks for besides.
-struct Iam(IamService);
+struct Iam(IamService, SharedIamState);
+
+impl Iam {
+    /// The name of the user with this access key.
+    fn owner_of(&self, id: &str) -> String {
+        let iam = self.1.read();
+        let mut users = iam.get(ACCOUNT).unwrap().access_keys.iter();
+        let owner = users.find(|(_, keys)| keys.iter().any(|key| key.access_key_id == id));
+        owner.map(|(user, _)| user.clone()).unwrap_or_default()
+    }
+}
 
 #[async_trait]
 impl AwsService for Iam {
@@ -292,11 +325,15 @@ impl AwsService for Iam {
             return actions;
         };
         let given = |name| request.query_params.get(name);
-        let arn = |kind, name| format!("arn:aws:iam::{ACCOUNT}:{kind}/{name}");
+        let arn = |kind: &str, name: &str| format!("arn:aws:iam::{ACCOUNT}:{kind}/{name}");
         match action.action {
             "RemoveUserFromGroup" => action.resource = arn("group", given("GroupName").unwrap()),
             "ListServiceSpecificCredentials" | "DeleteServiceSpecificCredential" => {
                 action.resource = arn("user", given("UserName").unwrap());
+            }
+            "GetAccessKeyLastUsed" => {
+                let id = given("AccessKeyId").unwrap();
+                action.resource = arn("user", &self.owner_of(id));
             }
             "DeleteVirtualMFADevice" => action.resource = given("SerialNumber").unwrap().clone(),
             _ => {}
@@ -349,6 +386,7 @@ impl S3 {
         let version = request.query_params.contains_key("versionId");
         match action {
             "HeadBucket" | "ListObjects" | "ListObjectsV2" => "ListBucket",
+            "GetBucketEncryption" => "GetEncryptionConfiguration",
             "ListBuckets" => "ListAllMyBuckets",
             "ListObjectVersions" => "ListBucketVersions",
             "ListMultipartUploads" => "ListBucketMultipartUploads",

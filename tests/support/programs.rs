@@ -154,7 +154,12 @@ impl Sandbox {
 
     /// The access key in the user's key file.
     pub fn key_of(&self, user: &str) -> (String, String) {
-        let file = self.key_file(user).unwrap();
+        self.key_in(&format!("{user}_accessKeys.csv"))
+    }
+
+    /// The access key in a file.
+    pub fn key_in(&self, file: &str) -> (String, String) {
+        let file = std::fs::read_to_string(self.path().join(file)).unwrap();
         let row: Vec<_> = file.lines().nth(1).unwrap().split(',').collect();
         (row[0].to_owned(), row[1].to_owned())
     }

@@ -1,0 +1,245 @@
+//! How reports reach the terminal: talk to stderr, data to stdout.
+
+use std::fmt::{self, Display};
+use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use serde::Serialize;
+
+use super::to_stderr;
+use crate::aws::{Aws, Call, Connection, one_line};
+use crate::names::UserName;
+use crate::report::{Hinted, PlanReport, Step, counted};
+
+/// How much to print, and in which form.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub struct OutputArgs {
+    /// Print the result as one line of JSON on stdout, for each user
+    #[arg(long)]
+    pub json: bool,
+    /// Print each AWS call and how long it took
+    #[arg(short, long, conflicts_with = "quiet")]
+    pub verbose: bool,
+    /// Print errors only
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// Where a command's words go.
+#[derive(Debug, Clone)]
+pub struct Output {
+    name: &'static str,
+    json: bool,
+    quiet: bool,
+    verbose: bool,
+    /// Begins each line about one user of many.
+    prefix: String,
+    users: usize,
+    users_done: Arc<AtomicUsize>,
+    line: ProgressBar,
+}
+
+impl Output {
+    /// The output of the command called `name`, which works on so many users.
+    pub fn new(name: &'static str, args: &OutputArgs, users: usize) -> Self {
+        Self {
+            name,
+            json: args.json,
+            quiet: args.quiet,
+            verbose: args.verbose,
+            prefix: String::new(),
+            users,
+            users_done: Arc::default(),
+            line: ProgressBar::hidden(),
+        }
+    }
+
+    /// The output for one of the users.
+    pub fn of(&self, user: &UserName) -> Self {
+        let prefix = match self.is_alone() {
+            true => String::new(),
+            false => format!("{user}: "),
+        };
+        Self {
+            prefix,
+            ..self.clone()
+        }
+    }
+
+    /// The output for what concerns all of the users.
+    pub fn of_all(&self) -> Self {
+        Self {
+            prefix: String::new(),
+            ..self.clone()
+        }
+    }
+
+    /// Whether there is but one user.
+    pub fn is_alone(&self) -> bool {
+        self.users == 1
+    }
+
+    /// Shows at the terminal how many of several users are done, until the
+    /// result is dropped.
+    pub fn count_users(&self) -> Option<ProgressLine> {
+        let (done, users) = (self.users_done.clone(), self.users);
+        let words = move |_| format!("{} of {users} users", done.load(Ordering::Relaxed));
+        (users > 1).then(|| self.progress(words))
+    }
+
+    /// Loads the clients; with `--verbose`, each of their calls is printed.
+    pub async fn load(&self, connection: Connection) -> Aws {
+        let line = self.line.clone();
+        let observer = move |call: Call<'_>| {
+            let outcome = call
+                .error
+                .map(|error| format!("  {error}"))
+                .unwrap_or_default();
+            let ms = call.duration.as_millis();
+            line.suspend(|| to_stderr(&format!("  {} {ms} ms{outcome}", call.operation)));
+        };
+        let observer = self.verbose.then(|| Arc::new(observer) as _);
+        Aws::load(connection, observer).await
+    }
+
+    fn print(&self, line: &str) {
+        let line = format!("{}{line}", self.prefix);
+        self.line.suspend(|| to_stderr(&line));
+    }
+
+    /// Prints a line of talk, unless quiet.
+    pub fn say(&self, line: impl Display) {
+        if !self.quiet {
+            self.print(&line.to_string());
+        }
+    }
+
+    /// Prints a line that a question is about, even when quiet.
+    pub fn ask(&self, line: impl Display) {
+        self.print(&line.to_string());
+    }
+
+    /// Prints a step that was taken; one of many users' steps are for
+    /// `--verbose` alone.
+    pub fn step(&self, step: &Step) {
+        if self.is_alone() || self.verbose {
+            self.say(step);
+        }
+    }
+
+    /// Prints what a run would do: its steps, and on stdout `json` or `text`.
+    pub fn plan(&self, steps: &[Step], json: &PlanReport, text: Option<String>) {
+        steps.iter().for_each(|step| self.say(step));
+        self.result(json, text);
+    }
+
+    /// Prints a result: lines of talk, in one for one of many users, and on
+    /// stdout `json` or `text`.
+    pub fn done(&self, talk: &[String], json: &impl Serialize, text: Option<String>) {
+        match self.is_alone() {
+            true => talk.iter().for_each(|line| self.say(line)),
+            false => self.say(talk.join("; ")),
+        }
+        self.result(json, text);
+        self.users_done.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Prints the result of what was told step by step: `line` only for one of
+    /// many users, whose steps were not.
+    pub fn done_one_of_many(&self, line: String, json: &impl Serialize) {
+        let talk = if self.is_alone() { None } else { Some(line) };
+        self.done(talk.as_slice(), json, None);
+    }
+
+    /// Prints the result: `json` as one line with `--json`, else `text` if any.
+    pub fn result(&self, json: &impl Serialize, text: Option<String>) {
+        let json = || serde_json::to_string(json).expect("reports always serialize");
+        let text = if self.json { Some(json()) } else { text };
+        self.line.suspend(|| {
+            // A closed pipe is no reason to panic, or to undo what is done.
+            let _ = text.map(|text| writeln!(io::stdout(), "{text}"));
+        });
+    }
+
+    /// Prints an error in one line, and a hint in another if there is one.
+    pub fn error(&self, error: &anyhow::Error) {
+        let text = one_line(&format!("{error:#}"));
+        let line = format!("{}: error: {}{text}", self.name, self.prefix);
+        self.line.suspend(|| to_stderr(&line));
+        if let Some(hinted) = error.downcast_ref::<Hinted>() {
+            self.print(&format!("hint: {}", hinted.hint));
+        }
+    }
+
+    /// Prints a line that belongs to an error, even when quiet.
+    pub fn error_detail(&self, line: &str) {
+        self.print(&one_line(line));
+    }
+
+    /// Says how many of several users are done.
+    pub fn summary(&self, done: usize, total: usize) {
+        self.say(format!(
+            "{done} of {} done",
+            counted(total as u64, false, "user")
+        ));
+    }
+
+    /// Asks a question that takes `y` or `yes` for a yes.
+    ///
+    /// Anything else, the end of the input too, is a no.
+    pub async fn confirm(&self, question: &str) -> bool {
+        let _ = write!(io::stderr(), "{question} [y/N] ");
+        let (sender, answer) = tokio::sync::oneshot::channel();
+        // A thread of its own, since nothing can end a blocking read of a terminal.
+        std::thread::spawn(move || {
+            let mut line = String::new();
+            let _ = io::stdin().read_line(&mut line);
+            let _ = sender.send(line);
+        });
+        let line = answer.await.unwrap_or_default();
+        matches!(line.trim().to_lowercase().as_str(), "y" | "yes")
+    }
+
+    /// Shows at the terminal, until the result is dropped, a line that tells
+    /// how far the work has got; nothing with `--quiet` or `--verbose`, and
+    /// where stderr is no terminal.
+    pub fn progress(
+        &self,
+        words: impl Fn(Duration) -> String + Clone + Send + Sync + 'static,
+    ) -> ProgressLine {
+        let style = ProgressStyle::with_template("{spinner} {words}, {elapsed}");
+        let style = style.expect("a valid template").with_key(
+            "words",
+            move |state: &ProgressState, line: &mut dyn fmt::Write| {
+                let _ = line.write_str(&words(state.elapsed()));
+            },
+        );
+        if !self.quiet && !self.verbose {
+            self.line.set_style(style);
+            self.line.reset_elapsed();
+            self.line.set_draw_target(ProgressDrawTarget::stderr());
+            self.line.enable_steady_tick(Duration::from_millis(100));
+        }
+        ProgressLine(self.line.clone())
+    }
+}
+
+/// A line at the terminal that goes when this is dropped.
+#[derive(Debug)]
+pub struct ProgressLine(ProgressBar);
+
+impl Drop for ProgressLine {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+/// Whether there is somebody to ask: both stdin and stderr are terminals.
+pub fn at_terminal() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}

@@ -1,0 +1,352 @@
+//! What each access option opens, and what it doesn't: by requests with the
+//! person's own key.
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::types::{
+    ServerSideEncryption, ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration,
+    ServerSideEncryptionRule,
+};
+
+use crate::bad_input::assert_usage;
+use crate::create::{assert_complete, aws_with_files, is_gone};
+use crate::isolation::{allowed, client_of_alex, deletes, gets, lists, puts};
+use crate::support::{Fault, LocalAws, Sandbox};
+
+const KMS_KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+
+#[tokio::test]
+async fn policies_are_as_reviewed() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    for (reviewed, options) in [
+        (include_str!("policies/read.json"), [].as_slice()),
+        (
+            include_str!("policies/read-write.json"),
+            &["--access", "read-write"],
+        ),
+        (include_str!("policies/write.json"), &["--access", "write"]),
+        (
+            include_str!("policies/browse-root.json"),
+            &["--browse-root"],
+        ),
+        (
+            include_str!("policies/everything.json"),
+            &[
+                "--access",
+                "read-write",
+                "--expires",
+                "2099-12-31",
+                "--source-ip",
+                "203.0.113.0/24",
+                "--source-ip",
+                "2001:db8::/32",
+                "--kms-key",
+                KMS_KEY,
+                "--browse-root",
+            ],
+        ),
+        (
+            include_str!("policies/write-kms.json"),
+            &["--access", "write", "--kms-key", KMS_KEY],
+        ),
+    ] {
+        let run = sandbox
+            .create("alex", &[&["--dry-run"], options].concat())
+            .await
+            .succeeded();
+        assert_eq!(run.stdout, reviewed, "{options:?}");
+    }
+    aws.move_bucket("shared", "cn-north-1");
+    let key = KMS_KEY
+        .replace("us-east-1", "cn-north-1")
+        .replace("arn:aws:", "arn:aws-cn:");
+    let run = sandbox
+        .create("alex", &["--dry-run", "--kms-key", &key])
+        .await;
+    assert_eq!(
+        run.succeeded().stdout,
+        include_str!("policies/china-kms.json")
+    );
+}
+
+#[tokio::test]
+async fn read_write_changes_the_own_folder_and_nothing_else() {
+    let aws = aws_with_files().await;
+    let s3 = client_of_alex(&aws, &["--access", "read-write"]).await;
+    assert!(lists(&s3, Some("alex/"), None).await);
+    assert!(gets(&s3, "alex/report.txt").await);
+    assert!(puts(&s3, "alex/new.txt").await && puts(&s3, "alex/report.txt").await);
+    assert!(deletes(&s3, "alex/new.txt").await);
+    upload_in_parts(&s3, "alex/large").await;
+
+    assert!(!lists(&s3, Some(""), Some("/")).await && !lists(&s3, None, None).await);
+    for key in ["alexander/secret.txt", "jaime/photo.jpg", "alex", "new.txt"] {
+        assert!(!gets(&s3, key).await && !puts(&s3, key).await, "{key}");
+        assert!(!deletes(&s3, key).await, "{key}");
+    }
+    let version = s3.delete_object().bucket("shared").key("alex/report.txt");
+    assert!(!allowed(version.version_id("null").send().await));
+    let mut keys = aws.keys("shared");
+    keys.retain(|key| !key.starts_with("alex/"));
+    assert_eq!(keys, ["alexander/secret.txt", "jaime/photo.jpg"]);
+}
+
+/// Uploads one object in parts, and gives up another.
+async fn upload_in_parts(s3: &Client, key: &str) {
+    for completes in [true, false] {
+        let upload = s3.create_multipart_upload().bucket("shared").key(key);
+        let id = upload.send().await.unwrap().upload_id.unwrap();
+        let part = s3.upload_part().bucket("shared").key(key).upload_id(&id);
+        let part = part.part_number(1).body(b"part".to_vec().into());
+        assert!(allowed(part.send().await));
+        let parts = s3.list_parts().bucket("shared").key(key).upload_id(&id);
+        let parts = parts.send().await.unwrap();
+        assert_eq!(parts.parts().len(), 1);
+        if completes {
+            let part = aws_sdk_s3::types::CompletedPart::builder()
+                .part_number(1)
+                .set_e_tag(parts.parts()[0].e_tag.clone());
+            let parts = aws_sdk_s3::types::CompletedMultipartUpload::builder().parts(part.build());
+            let complete = s3.complete_multipart_upload().bucket("shared").key(key);
+            let complete = complete.upload_id(&id).multipart_upload(parts.build());
+            assert!(allowed(complete.send().await));
+        } else {
+            let abort = s3.abort_multipart_upload().bucket("shared").key(key);
+            assert!(allowed(abort.upload_id(&id).send().await));
+        }
+    }
+}
+
+#[tokio::test]
+async fn write_uploads_and_sees_nothing() {
+    let aws = aws_with_files().await;
+    let s3 = client_of_alex(&aws, &["--access", "write"]).await;
+    assert!(puts(&s3, "alex/new.txt").await);
+    upload_in_parts(&s3, "alex/large").await;
+    for prefix in [Some("alex/"), Some(""), None] {
+        assert!(!lists(&s3, prefix, None).await, "{prefix:?}");
+    }
+    assert!(!gets(&s3, "alex/new.txt").await);
+    assert!(!deletes(&s3, "alex/new.txt").await);
+    assert!(!puts(&s3, "alexander/new.txt").await && !puts(&s3, "new.txt").await);
+    let location = s3.get_bucket_location().bucket("shared");
+    assert!(!allowed(location.send().await));
+    assert!(aws.keys("shared").contains(&"alex/large".to_owned()));
+}
+
+#[tokio::test]
+async fn browse_root_shows_names_of_folders_and_no_more() {
+    let aws = aws_with_files().await;
+    let s3 = client_of_alex(&aws, &["--browse-root"]).await;
+    assert!(lists(&s3, Some(""), Some("/")).await);
+    assert!(lists(&s3, Some("alex/"), None).await);
+    assert!(!lists(&s3, Some(""), None).await && !lists(&s3, None, Some("/")).await);
+    assert!(!lists(&s3, Some(""), Some("e")).await);
+    assert!(!lists(&s3, Some("jaime/"), Some("/")).await);
+    assert!(!gets(&s3, "jaime/photo.jpg").await);
+}
+
+/// Puts another policy document in place of alex's, past all checks.
+fn replace_policy(aws: &LocalAws, from: &str, to: &str) {
+    aws.change_iam(|iam| {
+        let policy = iam.policies.values_mut().next().unwrap();
+        let document = &mut policy.versions[0].document;
+        assert!(document.contains(from), "{document}");
+        *document = document.replace(from, to);
+    });
+}
+
+#[tokio::test]
+async fn access_ends_at_the_given_time() {
+    for mode in ["read", "read-write", "write"] {
+        let aws = aws_with_files().await;
+        let options = ["--access", mode, "--expires", "2099-12-31"];
+        let s3 = client_of_alex(&aws, &options).await;
+        let (reads, writes) = (mode != "write", mode != "read");
+        assert_eq!(lists(&s3, Some("alex/"), None).await, reads);
+        assert_eq!(gets(&s3, "alex/report.txt").await, reads);
+        assert_eq!(puts(&s3, "alex/new.txt").await, writes);
+        aws.iam(|iam| {
+            let tags = &iam.users["alex"].tags;
+            let tag = tags.iter().find(|tag| tag.key == "s3-user:expires");
+            assert_eq!(tag.unwrap().value, "2100-01-01T00:00:00Z");
+        });
+
+        replace_policy(&aws, "2100-01-01T00:00:00Z", "2020-01-01T00:00:00Z");
+        assert!(!lists(&s3, Some("alex/"), None).await);
+        assert!(!gets(&s3, "alex/report.txt").await);
+        assert!(!puts(&s3, "alex/new.txt").await);
+        let location = s3.get_bucket_location().bucket("shared");
+        assert!(!allowed(location.send().await));
+    }
+}
+
+#[tokio::test]
+async fn access_is_for_the_given_addresses() {
+    for (blocks, matches) in [
+        (["127.0.0.0/8", "2001:db8::/32"], true),
+        (["203.0.113.0/24", "127.0.0.1"], true),
+        (["203.0.113.0/24", "2001:db8::/32"], false),
+    ] {
+        let aws = aws_with_files().await;
+        let options = [
+            "--access",
+            "read-write",
+            "--source-ip",
+            blocks[0],
+            "--source-ip",
+            blocks[1],
+        ];
+        let s3 = client_of_alex(&aws, &options).await;
+        assert_eq!(lists(&s3, Some("alex/"), None).await, matches, "{blocks:?}");
+        assert_eq!(gets(&s3, "alex/report.txt").await, matches, "{blocks:?}");
+        assert_eq!(puts(&s3, "alex/new.txt").await, matches, "{blocks:?}");
+        assert!(!lists(&s3, Some("jaime/"), None).await);
+    }
+}
+
+#[tokio::test]
+async fn user_gets_path_boundary_and_tags() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    let boundary = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess";
+    let options = [
+        "--path",
+        "/outside/",
+        "--permissions-boundary",
+        boundary,
+        "--tag",
+        "customer=Alex",
+        "--tag",
+        "cost center=42",
+    ];
+    let run = sandbox
+        .create("alex", &[&options[..], &["--json"]].concat())
+        .await;
+    let arn = run.succeeded().json()["arn"].clone();
+    assert!(
+        arn.as_str().unwrap().ends_with(":user/outside/alex"),
+        "{arn}"
+    );
+    assert_complete(&aws, &sandbox, "alex");
+    aws.iam(|iam| {
+        let user = &iam.users["alex"];
+        assert_eq!(user.path, "/outside/");
+        assert_eq!(user.permissions_boundary.as_deref(), Some(boundary));
+        let tag = |key| {
+            user.tags
+                .iter()
+                .find(|tag| tag.key == key)
+                .unwrap()
+                .value
+                .as_str()
+        };
+        assert_eq!((tag("customer"), tag("cost center")), ("Alex", "42"));
+        assert_eq!(tag("s3-user:bucket"), "shared");
+    });
+    sandbox.delete("alex", &[]).await.succeeded();
+    assert!(is_gone(&aws, "alex"));
+}
+
+#[tokio::test]
+async fn options_that_make_no_sense_are_refused_before_any_call() {
+    let aws = LocalAws::start().await;
+    let sandbox = Sandbox::new(&aws);
+    let many: Vec<_> = (0..200)
+        .flat_map(|n| ["--source-ip".to_owned(), format!("10.0.{n}.0/24")])
+        .collect();
+    let many: Vec<_> = many.iter().map(String::as_str).collect();
+    let some: Vec<_> = many[..100]
+        .iter()
+        .copied()
+        .chain(["--inline-policy"])
+        .collect();
+    let tags: Vec<_> = (0..48)
+        .flat_map(|n| ["--tag".to_owned(), format!("k{n}=v")])
+        .collect();
+    let tags: Vec<_> = tags.iter().map(String::as_str).collect();
+    for (options, part) in [
+        (["--access", "all"].as_slice(), "read-write"),
+        (&["--expires", "2020-01-01"], "passed already"),
+        (&["--expires", "soon"], "RFC 3339"),
+        (&["--source-ip", "10.0.0.0/40"], "203.0.113.0/24"),
+        (&["--kms-key", "alias/mine"], "describe-key"),
+        (&["--browse-root", "--access", "write"], "--browse-root"),
+        (&["--path", "outside"], "begins and ends with /"),
+        (&["--permissions-boundary", "limits"], "ARN of a policy"),
+        (&["--tag", "novalue"], "KEY=VALUE"),
+        (&["--tag", "a=1", "--tag", "A=2"], "once"),
+        (&tags, "47 tags"),
+        (&many, "a managed policy takes 6144"),
+        (&some, "an inline policy takes 2048"),
+        (&["--update", "--rotate-key"], "--rotate-key"),
+        (&["--update", "--kit"], "--kit"),
+        (&["--update", "-o", "."], "--output-dir"),
+        (&["--update", "--inline-policy"], "--inline-policy"),
+        (&["--update", "--tag", "a=b"], "--tag"),
+        (&["--rotate-key", "--access", "read"], "--access"),
+        (&["--rotate-key", "--expires", "1d"], "--expires"),
+        (&["--rotate-key", "--path", "/a/"], "--path"),
+        (&["--rotate-key", "--make-folder"], "--make-folder"),
+        (&["--keep-old-keys"], "--rotate-key"),
+        (&["-o", "-", "--json"], "--json"),
+        (&["-o", "-", "--kit"], "--kit"),
+        (&["-o", "-", "-u", "kim"], "one user"),
+    ] {
+        let run = sandbox.create("alex", options).await;
+        assert_usage(&run, part);
+    }
+    assert_eq!(aws.faults.operations(), [""; 0]);
+}
+
+#[tokio::test]
+async fn kms_key_of_another_region_is_refused_before_anything_is_made() {
+    let aws = aws_with_files().await;
+    let key = KMS_KEY.replace("us-east-1", "eu-central-1");
+    let run = Sandbox::new(&aws)
+        .create("alex", &["--kms-key", &key])
+        .await;
+    run.failed_with("KMS key is in region eu-central-1, but bucket shared in us-east-1");
+    assert!(is_gone(&aws, "alex"));
+}
+
+pub async fn encrypt_bucket(aws: &LocalAws, key: Option<&str>) {
+    let default = ServerSideEncryptionByDefault::builder()
+        .sse_algorithm(ServerSideEncryption::AwsKms)
+        .set_kms_master_key_id(key.map(str::to_owned));
+    let rule = ServerSideEncryptionRule::builder()
+        .apply_server_side_encryption_by_default(default.build().unwrap());
+    let encryption = ServerSideEncryptionConfiguration::builder().rules(rule.build());
+    let put = aws.s3_client().put_bucket_encryption().bucket("shared");
+    let put = put.server_side_encryption_configuration(encryption.build().unwrap());
+    put.send().await.unwrap();
+}
+
+#[tokio::test]
+async fn note_says_when_the_bucket_needs_a_kms_key() {
+    let aws = aws_with_files().await;
+    let note = |run: crate::support::Run| run.succeeded().stderr.contains("--kms-key");
+    let create =
+        async |user: &str, options: &[&str]| note(Sandbox::new(&aws).create(user, options).await);
+    assert!(!create("plain", &[]).await);
+    encrypt_bucket(&aws, None).await;
+    assert!(!create("aws-key", &[]).await);
+    encrypt_bucket(&aws, Some(KMS_KEY)).await;
+    assert!(create("alex", &[]).await);
+    assert!(!create("kim", &["--kms-key", KMS_KEY]).await);
+    aws.faults.always("GetBucketEncryption", Fault::DENIED);
+    assert!(!create("lee", &[]).await);
+    aws.faults.forget();
+    let update = Sandbox::new(&aws).create("alex", &["--update"]).await;
+    assert!(note(update));
+    let update = Sandbox::new(&aws)
+        .create("alex", &["--update", "--kms-key", KMS_KEY])
+        .await;
+    let update = update.succeeded();
+    assert!(
+        update
+            .stderr
+            .contains(&format!("KMS key: none -> {KMS_KEY}")),
+        "{update:?}"
+    );
+}

@@ -1,0 +1,316 @@
+//! What the admin hands on: the kit, the folder object, and the key on stdout.
+
+use std::collections::HashMap;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Stdio;
+
+use aws_config::BehaviorVersion;
+use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
+use percent_encoding::percent_decode_str;
+use tokio::process::Command;
+
+use crate::create::{assert_complete, aws_with_files, is_gone};
+use crate::isolation::allowed;
+use crate::support::{Fault, LocalAws, Run, Sandbox, binary};
+
+fn kit_file(sandbox: &Sandbox, name: &str) -> String {
+    std::fs::read_to_string(sandbox.path().join("alex_kit").join(name)).unwrap()
+}
+
+fn mode(path: &Path) -> u32 {
+    std::fs::symlink_metadata(path)
+        .unwrap()
+        .permissions()
+        .mode()
+        & 0o777
+}
+
+/// The settings of a file with one section.
+fn settings(text: &str) -> (String, HashMap<String, String>) {
+    let mut lines = text.lines();
+    let section = lines.next().unwrap().to_owned();
+    let pairs = lines.filter_map(|line| line.split_once('='));
+    let pairs = pairs.map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned()));
+    (section, pairs.collect())
+}
+
+#[tokio::test]
+async fn kit_is_closed_to_others_and_holds_the_key_and_the_place() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    let options = ["--kit", "--json", "--expires", "2099-12-31"];
+    let run = sandbox.create("alex", &options).await.succeeded();
+    assert_eq!(run.json()["kit"], "alex_kit");
+    assert_complete(&aws, &sandbox, "alex");
+    let kit = sandbox.path().join("alex_kit");
+    assert_eq!(mode(&kit), 0o700);
+    let mut names = Vec::new();
+    for file in std::fs::read_dir(&kit).unwrap() {
+        let path = file.unwrap().path();
+        assert_eq!(mode(&path), 0o600, "{}", path.display());
+        names.push(path.file_name().unwrap().to_str().unwrap().to_owned());
+    }
+    names.sort();
+    let expected = [
+        "README.txt",
+        "alex.duck",
+        "aws-config",
+        "aws-credentials",
+        "rclone.conf",
+        "winscp-url.txt",
+    ];
+    assert_eq!(names, expected);
+
+    let (id, secret) = sandbox.key_of("alex");
+    let (section, credentials) = settings(&kit_file(&sandbox, "aws-credentials"));
+    assert_eq!(section, "[alex]");
+    assert_eq!(credentials["aws_access_key_id"], id);
+    assert_eq!(credentials["aws_secret_access_key"], secret);
+
+    let (section, rclone) = settings(&kit_file(&sandbox, "rclone.conf"));
+    assert_eq!(section, "[alex]");
+    for (key, value) in [
+        ("type", "s3"),
+        ("provider", "Other"),
+        ("endpoint", &aws.url),
+        ("force_path_style", "true"),
+        ("access_key_id", &id),
+        ("secret_access_key", &secret),
+        ("region", "us-east-1"),
+        ("no_check_bucket", "true"),
+        ("no_head_object", "true"),
+    ] {
+        assert_eq!(rclone[key], value, "{key}");
+    }
+
+    let duck = plist::Value::from_file(kit.join("alex.duck")).unwrap();
+    let duck = duck.as_dictionary().unwrap();
+    let url = url::Url::parse(&aws.url).unwrap();
+    for (key, value) in [
+        ("Protocol", "s3"),
+        ("Nickname", "alex"),
+        ("Hostname", "127.0.0.1"),
+        ("Port", &url.port().unwrap().to_string()),
+        ("Username", &id),
+        ("Path", "/shared/alex"),
+    ] {
+        assert_eq!(duck[key].as_string(), Some(value), "{key}");
+    }
+
+    let text = kit_file(&sandbox, "winscp-url.txt");
+    assert_eq!(text.lines().count(), 1);
+    let place = text.trim().replace(";x-s3urlstyle=1", "");
+    let winscp = url::Url::parse(&place).unwrap();
+    let decoded = |text| percent_decode_str(text).decode_utf8().unwrap().into_owned();
+    assert_eq!((winscp.scheme(), winscp.username()), ("s3", id.as_str()));
+    assert_eq!(decoded(winscp.password().unwrap()), secret);
+    assert_eq!(
+        (winscp.host_str(), winscp.port()),
+        (Some("127.0.0.1"), url.port())
+    );
+    assert_eq!(decoded(winscp.path()), "/shared/alex/");
+
+    let readme = kit_file(&sandbox, "README.txt");
+    for part in [
+        "s3://shared/alex/",
+        "2100-01-01T00:00:00Z",
+        "list and download",
+        "WinSCP",
+    ] {
+        assert!(readme.contains(part), "{part}");
+    }
+    assert!(!readme.contains(&secret) && !kit_file(&sandbox, "alex.duck").contains(&secret));
+}
+
+#[tokio::test]
+async fn aws_sdk_reads_the_kits_profile_and_lists() {
+    for user in ["alex", "a=b,c+d@e_f.g"] {
+        let aws = aws_with_files().await;
+        let sandbox = Sandbox::new(&aws);
+        sandbox.create(user, &["--kit"]).await.succeeded();
+        let kit = sandbox.path().join(format!("{user}_kit"));
+        let files = EnvConfigFiles::builder()
+            .with_file(EnvConfigFileKind::Config, kit.join("aws-config"))
+            .with_file(EnvConfigFileKind::Credentials, kit.join("aws-credentials"))
+            .build();
+        let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
+            .profile_files(files)
+            .profile_name(user.replace(['=', ','], "_"))
+            .load()
+            .await;
+        let s3 = aws_sdk_s3::config::Builder::from(&config).force_path_style(true);
+        let s3 = aws_sdk_s3::Client::from_conf(s3.build());
+        let list = s3.list_objects_v2().bucket("shared");
+        let prefix = format!("{user}/");
+        assert!(allowed(list.clone().prefix(prefix).send().await), "{user}");
+        assert!(!allowed(list.prefix("jaime/").send().await), "{user}");
+    }
+}
+
+#[tokio::test]
+async fn kit_of_a_drop_box_is_for_clients_that_need_not_list() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    sandbox
+        .create("alex", &["--kit", "--access", "write"])
+        .await
+        .succeeded();
+    let kit = sandbox.path().join("alex_kit");
+    assert!(!kit.join("alex.duck").exists() && !kit.join("winscp-url.txt").exists());
+    assert!(kit_file(&sandbox, "rclone.conf").contains("no_head = true"));
+    assert!(kit_file(&sandbox, "README.txt").contains("can't see what is in the folder"));
+}
+
+#[tokio::test]
+async fn kit_that_is_there_already_stays_and_nothing_is_made() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    let kit = sandbox.path().join("alex_kit");
+    std::fs::create_dir(&kit).unwrap();
+    std::fs::write(kit.join("precious"), "").unwrap();
+    sandbox
+        .create("alex", &["--kit"])
+        .await
+        .failed_with("alex_kit is there already");
+    assert!(kit.join("precious").exists() && is_gone(&aws, "alex"));
+    assert_eq!(sandbox.key_file("alex"), None);
+
+    std::fs::remove_dir_all(&kit).unwrap();
+    std::os::unix::fs::symlink("elsewhere", &kit).unwrap();
+    sandbox
+        .create("alex", &["--kit"])
+        .await
+        .failed_with("alex_kit is there already");
+
+    // As a killed run leaves it.
+    std::fs::remove_file(&kit).unwrap();
+    std::fs::create_dir(&kit).unwrap();
+    sandbox.create("alex", &["--kit"]).await.succeeded();
+    assert_eq!(mode(&kit), 0o700);
+}
+
+#[tokio::test]
+async fn kit_goes_when_anything_fails() {
+    for call in ["CreateUser", "AttachUserPolicy", "CreateAccessKey"] {
+        let aws = aws_with_files().await;
+        let sandbox = Sandbox::new(&aws);
+        aws.faults.always(call, Fault::DENIED);
+        sandbox.create("alex", &["--kit"]).await.failed_with(call);
+        assert_eq!(
+            std::fs::read_dir(sandbox.path()).unwrap().count(),
+            1,
+            "only home"
+        );
+    }
+}
+
+#[tokio::test]
+async fn folder_object_is_made_once_and_not_taken_away_from_others() {
+    let aws = LocalAws::start().await;
+    aws.add_bucket("shared", &["jaime/photo.jpg"]).await;
+    let sandbox = Sandbox::new(&aws);
+    let run = sandbox.create("alex", &["--make-folder"]).await.succeeded();
+    assert!(
+        run.stderr.contains("make folder s3://shared/alex/"),
+        "{run:?}"
+    );
+    assert!(!run.stderr.contains("note:"), "{run:?}");
+    aws.bucket("shared", |bucket| {
+        assert_eq!(bucket.objects["alex/"].size, 0)
+    });
+
+    aws.put("shared", "kim/").await;
+    aws.faults.forget();
+    sandbox.create("kim", &["--make-folder"]).await.succeeded();
+    assert!(!aws.faults.operations().contains(&"PutObject".to_owned()));
+    aws.bucket("shared", |bucket| {
+        assert_eq!(bucket.objects["kim/"].size, 4)
+    });
+
+    sandbox.create("lee", &[]).await.succeeded();
+    assert_eq!(aws.keys("shared"), ["alex/", "jaime/photo.jpg", "kim/"]);
+}
+
+#[tokio::test]
+async fn folder_object_is_undone_with_the_rest() {
+    for (call, fault) in [
+        ("PutObject", Fault::DENIED),
+        ("PutObject", Fault::BROKEN),
+        ("PutObject", Fault::LoseAnswer),
+        ("AttachUserPolicy", Fault::DENIED),
+        ("CreateAccessKey", Fault::DENIED),
+        ("ListObjectsV2", Fault::DENIED),
+    ] {
+        let aws = aws_with_files().await;
+        let sandbox = Sandbox::new(&aws);
+        aws.faults.at(call, 0, 2, fault);
+        let run = sandbox.create("alex", &["--make-folder"]).await;
+        let run = run.failed_with(call);
+        assert!(!run.stderr.contains("left:"), "{run:?}");
+        assert!(is_gone(&aws, "alex"), "{call} {fault:?}");
+        assert_eq!(aws.keys("shared").len(), 4, "{call} {fault:?}");
+    }
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    std::fs::create_dir(sandbox.path().join("keys")).unwrap();
+    aws.faults.once("PutObject", Fault::Pause);
+    aws.faults.always("DeleteObject", Fault::DENIED);
+    let args = ["-b", "shared", "-u", "alex", "--make-folder", "-o", "keys"];
+    let started = sandbox.start("create_s3_user", &args);
+    aws.faults.paused().await;
+    std::fs::remove_dir_all(sandbox.path().join("keys")).unwrap();
+    aws.faults.resume();
+    let run = started
+        .ended()
+        .await
+        .failed_with("can't write keys/alex_accessKeys.csv");
+    let left = "left: folder object s3://shared/alex/; remove it with: aws s3 rm s3://shared/alex/";
+    assert!(run.stderr.contains(left), "{run:?}");
+    assert!(is_gone(&aws, "alex"));
+}
+
+/// A program whose stdout is a pipe that takes nothing.
+async fn run_with_closed_stdout(command: &mut Command) -> Run {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let command = command.stdout(Stdio::from(writer)).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    Run::from(child.wait_with_output().await.unwrap())
+}
+
+#[tokio::test]
+async fn key_goes_to_stdout_and_into_no_file() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    let run = sandbox
+        .create("alex", &["-o", "-", "--verify"])
+        .await
+        .succeeded();
+    std::fs::write(sandbox.path().join("alex_accessKeys.csv"), &run.stdout).unwrap();
+    assert_complete(&aws, &sandbox, "alex");
+    let secret = sandbox.key_of("alex").1;
+    assert!(
+        run.stdout
+            .starts_with("Access key ID,Secret access key,User name\n")
+    );
+    assert!(!run.stderr.contains(&secret) && run.stderr.contains("stdout"));
+    assert_eq!(std::fs::read_dir(sandbox.path()).unwrap().count(), 2);
+
+    let run = sandbox
+        .create("alex", &["-o", "-", "--rotate-key", "-q"])
+        .await
+        .succeeded();
+    assert_eq!((run.stdout.lines().count(), run.stderr.as_str()), (2, ""));
+}
+
+#[tokio::test]
+async fn key_that_stdout_does_not_take_is_undone() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    let mut create = sandbox.command(binary("create_s3_user"));
+    create.args(["-b", "shared", "-u", "alex", "-o", "-"]);
+    let run = run_with_closed_stdout(&mut create).await;
+    run.failed_with("can't write the key: Broken pipe");
+    assert!(is_gone(&aws, "alex"));
+}

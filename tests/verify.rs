@@ -1,0 +1,146 @@
+//! `--verify`: what it tries, waits for, and does when a store doesn't enforce
+//! policies.
+
+use crate::create::{assert_complete, aws_with_files, is_gone};
+use crate::support::{Fault, LocalAws, Sandbox};
+
+#[tokio::test]
+async fn each_mode_is_tried_line_by_line_and_leaves_no_object() {
+    for (mode, browse, can, cannot) in [
+        ("read", false, 1, 5),
+        ("read", true, 2, 4),
+        ("read-write", false, 2, 6),
+        ("write", false, 1, 7),
+    ] {
+        let aws = aws_with_files().await;
+        let sandbox = Sandbox::new(&aws);
+        let browse = if browse {
+            ["--browse-root"].as_slice()
+        } else {
+            &[]
+        };
+        let options = [&["--verify", "--access", mode], browse].concat();
+        let run = sandbox.create("alex", &options).await.succeeded();
+        let lines = |start: &str| {
+            run.stderr
+                .lines()
+                .filter(|line| line.starts_with(start))
+                .count()
+        };
+        assert_eq!(lines("verify: can "), can, "{mode}: {run:?}");
+        assert_eq!(lines("verify: can't "), cannot, "{mode}: {run:?}");
+        assert_complete(&aws, &sandbox, "alex");
+        assert_eq!(aws.keys("shared").len(), 4, "{mode}");
+    }
+}
+
+#[tokio::test]
+async fn versioned_bucket_keeps_nothing_of_a_verification() {
+    let aws = LocalAws::start().await;
+    aws.add_bucket("shared", &[]).await;
+    aws.keep_versions("shared").await;
+    let sandbox = Sandbox::new(&aws);
+    let options = ["--verify", "--access", "read-write"];
+    sandbox.create("alex", &options).await.succeeded();
+    let list = aws.s3_client().list_object_versions().bucket("shared");
+    let list = list.send().await.unwrap();
+    assert_eq!((list.versions().len(), list.delete_markers().len()), (0, 0));
+}
+
+#[tokio::test]
+async fn empty_bucket_can_be_verified() {
+    let aws = LocalAws::start().await;
+    aws.add_bucket("shared", &[]).await;
+    let sandbox = Sandbox::new(&aws);
+    sandbox.create("alex", &["--verify"]).await.succeeded();
+    assert_complete(&aws, &sandbox, "alex");
+}
+
+#[tokio::test]
+async fn key_that_is_not_known_yet_is_waited_for() {
+    // The folder's first page and the search for a foreign object come before.
+    for (call, skip, mode) in [("ListObjectsV2", 3, "read"), ("PutObject", 0, "write")] {
+        for code in ["InvalidAccessKeyId", "AccessDenied"] {
+            let aws = aws_with_files().await;
+            let sandbox = Sandbox::new(&aws);
+            aws.faults.at(call, skip, 2, Fault::Refuse(403, code));
+            let options = ["--verify", "--access", mode];
+            let run = sandbox.create("alex", &options).await.succeeded();
+            assert!(run.stderr.contains("verify: can't"), "{run:?}");
+            assert_complete(&aws, &sandbox, "alex");
+        }
+    }
+}
+
+#[tokio::test]
+async fn store_that_ignores_policies_is_found_out_and_everything_undone() {
+    for options in [
+        ["--verify", "--access", "read", "--kit"].as_slice(),
+        &["--verify", "--access", "write", "--make-folder"],
+        &["--verify", "--inline-policy"],
+    ] {
+        let aws = LocalAws::start_without_enforcement().await;
+        aws.add_bucket("shared", &["jaime/photo.jpg"]).await;
+        let sandbox = Sandbox::new(&aws);
+        let run = sandbox.create("alex", options).await;
+        let run = run.failed_with("does not enforce policies");
+        assert!(!run.stderr.contains("left:"), "{run:?}");
+        assert!(is_gone(&aws, "alex"));
+        assert_eq!(aws.keys("shared"), ["jaime/photo.jpg"]);
+        assert_eq!(
+            std::fs::read_dir(sandbox.path()).unwrap().count(),
+            1,
+            "only home"
+        );
+    }
+}
+
+#[tokio::test]
+async fn object_that_verifying_could_not_delete_is_named() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    aws.faults.always("DeleteObject", Fault::DENIED);
+    let options = ["--verify", "--access", "write"];
+    let run = sandbox.create("alex", &options).await;
+    let run = run.failed_with("DeleteObject: AccessDenied");
+    let left = "left: object s3://shared/alex/s3-user-verify-";
+    assert!(run.stderr.contains(left), "{run:?}");
+    assert!(is_gone(&aws, "alex"));
+}
+
+#[tokio::test]
+async fn interrupted_verification_is_undone() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    aws.faults.at(
+        "ListObjectsV2",
+        3,
+        usize::MAX,
+        Fault::Refuse(403, "InvalidAccessKeyId"),
+    );
+    let args = ["-b", "shared", "-u", "alex", "--verify"];
+    let mut started = sandbox.start("create_s3_user", &args);
+    started.says("write alex_accessKeys.csv").await;
+    started.signal("INT").await;
+    let run = started.ended().await;
+    assert_eq!(run.code, Some(130), "{run:?}");
+    assert!(is_gone(&aws, "alex"));
+    assert_eq!(sandbox.key_file("alex"), None);
+}
+
+#[tokio::test]
+#[ignore = "takes a minute"]
+async fn key_that_stays_refused_is_given_up_after_a_minute() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    let options = ["--verify", "--source-ip", "203.0.113.0/24"];
+    let run = sandbox.create("alex", &options).await;
+    let run =
+        run.failed_with("the new key can't list s3://shared/alex/: ListObjectsV2: AccessDenied");
+    assert!(
+        run.stderr.contains("hint: a key limited by --source-ip"),
+        "{run:?}"
+    );
+    assert!(is_gone(&aws, "alex"));
+    assert_eq!(sandbox.key_file("alex"), None);
+}
