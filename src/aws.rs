@@ -14,7 +14,9 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_runtime::client::retries::{RetryPartition, TokenBucket};
 use aws_types::service_config::ServiceConfigKey;
+use clap::value_parser;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -35,10 +37,13 @@ pub struct Connection {
     /// Another store with AWS's IAM and S3 APIs [default: AWS_ENDPOINT_URL]
     #[arg(long, value_name = "URL", value_parser = http_url)]
     pub endpoint_url: Option<String>,
+    /// Seconds until an unanswered request is repeated, 1 to 3600 [default: 60]
+    #[arg(long, value_name = "SECONDS", value_parser = value_parser!(u16).range(1..=3600))]
+    pub timeout: Option<u16>,
 }
 
 impl fmt::Display for Connection {
-    /// As on a command line, each option with a space before it.
+    /// As on a command line of this or the AWS CLI, each option with a space before it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let options = [
             ("--profile", &self.profile),
@@ -80,6 +85,8 @@ type Observer = Arc<dyn Fn(Call<'_>) + Send + Sync>;
 pub struct Aws {
     pub(crate) iam: aws_sdk_iam::Client,
     pub(crate) s3: aws_sdk_s3::Client,
+    /// None for a store of its own that names no endpoint for STS.
+    pub(crate) sts: Option<aws_sdk_sts::Client>,
     pub(crate) region: String,
     /// The endpoints of IAM and S3, where they are not AWS's own.
     endpoints: [Option<String>; 2],
@@ -94,13 +101,14 @@ impl Aws {
     /// Where no region is configured, `us-east-1` is the one to start from.
     /// `observer` is told of every call when it has ended.
     pub async fn load(connection: Connection, observer: Option<Observer>) -> Self {
+        let timeout = Duration::from_secs(connection.timeout.unwrap_or(60).into());
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .app_name(AppName::new("s3-user").expect("a valid name"))
             .retry_config(retry_config())
             .timeout_config(
                 TimeoutConfig::builder()
                     .connect_timeout(Duration::from_secs(5))
-                    .operation_attempt_timeout(Duration::from_secs(60))
+                    .operation_attempt_timeout(timeout)
                     .build(),
             );
         if let Some(profile) = &connection.profile {
@@ -132,13 +140,22 @@ impl Aws {
             let given = connection.endpoint_url.clone();
             given.or_else(|| configured_endpoint(&config, service))
         });
+        let is_aws = endpoints[0].is_none();
+        let has_sts = is_aws || connection.endpoint_url.is_some();
+        let has_sts = has_sts || configured_endpoint(&config, "sts").is_some();
         // A store that isn't AWS seldom has a host name for each bucket.
         let s3 = aws_sdk_s3::config::Builder::from(&config)
             .force_path_style(endpoints[1].is_some())
             .build();
+        // Many users' calls draw on the bucket together; each call's attempts are limited.
+        let retries = RetryPartition::custom("iam").token_bucket(TokenBucket::unlimited());
+        let iam = aws_sdk_iam::config::Builder::from(&config)
+            .retry_partition(retries.build())
+            .build();
         Self {
-            iam: aws_sdk_iam::Client::new(&config),
+            iam: aws_sdk_iam::Client::from_conf(iam),
             s3: aws_sdk_s3::Client::from_conf(s3),
+            sts: has_sts.then(|| aws_sdk_sts::Client::new(&config)),
             region,
             endpoints,
             options: connection.to_string(),
@@ -213,6 +230,11 @@ impl Aws {
         }
     }
 
+    /// Whether IAM is not AWS's own.
+    pub(crate) fn is_store_of_its_own(&self) -> bool {
+        self.endpoints[0].is_some()
+    }
+
     /// The S3 endpoint, where it is not AWS's own.
     pub(crate) fn s3_endpoint(&self) -> Option<&str> {
         self.endpoints[1].as_deref()
@@ -271,7 +293,8 @@ fn configured_endpoint(config: &SdkConfig, service: &str) -> Option<String> {
 }
 
 /// Tries again while IAM, which is eventually consistent, answers with one of
-/// `codes`: after 0.5 s, then doubling, for about a minute in all.
+/// `codes`: after 0.5 s, then doubling, for about a minute in all; half of that
+/// if something isn't known, which is settled sooner or never.
 ///
 /// Gives up early, with the last error, when cancelled.
 pub(crate) async fn settle<T>(
@@ -281,19 +304,16 @@ pub(crate) async fn settle<T>(
 ) -> Result<T, AwsError> {
     let mut pause = Duration::from_millis(500);
     loop {
-        match attempt().await {
-            Err(error) if codes.iter().any(|code| error.is(code)) && pause.as_secs() < 64 => {
-                if cancel
-                    .run_until_cancelled(tokio::time::sleep(pause))
-                    .await
-                    .is_none()
-                {
-                    return Err(error);
-                }
-                pause *= 2;
-            }
+        let error = match attempt().await {
+            Err(error) if codes.iter().any(|code| error.is(code)) => error,
             settled => return settled,
+        };
+        let most = if error.is("NoSuchEntity") { 16 } else { 32 };
+        let waited = cancel.run_until_cancelled(tokio::time::sleep(pause));
+        if pause.as_secs() > most || waited.await.is_none() {
+            return Err(error);
         }
+        pause *= 2;
     }
 }
 
@@ -411,6 +431,16 @@ impl AwsError {
             .iter()
             .any(|code| self.is(code))
             || (self.code().is_none_or(str::is_empty) && matches!(self.status, Some(400 | 404)))
+    }
+
+    /// Whether the server broke down over the call, as some stores do over one
+    /// they don't know; AWS has a code even for that.
+    pub(crate) fn is_crash(&self) -> bool {
+        self.answered && self.status == Some(500) && self.code().is_none_or(str::is_empty)
+    }
+
+    pub(crate) fn is_forbidden(&self) -> bool {
+        self.status == Some(403)
     }
 
     fn is_about_credentials(&self) -> bool {

@@ -1,19 +1,70 @@
 //! Single things done to the bucket and its objects.
 
-use aws_sdk_s3::types::ServerSideEncryption;
+use std::time::Duration;
+
+use anyhow::Result;
+use aws_sdk_s3::types::{EncodingType, ServerSideEncryption};
 
 use crate::aws::{Aws, AwsError};
+use crate::listing::decoded;
 use crate::names::BucketName;
 
-/// Puts an object of no bytes, and returns the version it got, if any.
-pub(crate) async fn put_empty(
-    aws: &Aws,
-    bucket: &BucketName,
-    key: &str,
-) -> Result<Option<String>, AwsError> {
-    let put = aws.s3.put_object().bucket(bucket.as_str()).key(key);
-    let answer = aws.call("PutObject", put.send()).await?;
-    Ok(answer.version_id)
+/// How often an object is put at most.
+const ATTEMPTS: u32 = 6;
+
+/// What came of putting an object.
+#[derive(Debug)]
+pub(crate) struct Put {
+    pub answer: Result<(), AwsError>,
+    /// The version it got; none without versions, and where `unclear`.
+    version: Option<String>,
+    /// Whether an answer got lost, so that there may be versions nobody knows.
+    unclear: bool,
+}
+
+impl Put {
+    /// Deletes what was put, in all its versions.
+    pub async fn undo(&self, aws: &Aws, bucket: &BucketName, key: &str) -> Result<(), AwsError> {
+        if self.unclear {
+            return delete_versions(aws, bucket, key).await;
+        }
+        match self.answer {
+            Ok(()) => delete_object(aws, bucket, key, self.version.clone()).await,
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+/// Puts an object of no bytes, again while the store is in trouble.
+pub(crate) async fn put_empty(aws: &Aws, bucket: &BucketName, key: &str) -> Put {
+    let once = aws.without_retries();
+    let mut unclear = false;
+    let mut pause = Duration::from_millis(250);
+    for attempt in 1.. {
+        let put = once.s3.put_object().bucket(bucket.as_str()).key(key);
+        match once.call("PutObject", put.send()).await {
+            Ok(answer) => {
+                return Put {
+                    answer: Ok(()),
+                    version: answer.version_id.filter(|_| !unclear),
+                    unclear,
+                };
+            }
+            Err(error) => {
+                unclear |= error.is_unclear();
+                if attempt == ATTEMPTS || !error.is_passing() {
+                    return Put {
+                        answer: Err(error),
+                        version: None,
+                        unclear,
+                    };
+                }
+            }
+        }
+        tokio::time::sleep(pause).await;
+        pause *= 2;
+    }
+    unreachable!("the last attempt returns")
 }
 
 /// Deletes an object, or one version of it without leaving a marker.
@@ -28,21 +79,57 @@ pub(crate) async fn delete_object(
     aws.call("DeleteObject", delete.send()).await.map(drop)
 }
 
+/// Deletes every version of one key. Where versions can't be listed, the object
+/// is deleted, and that error returned: more of it may be left.
+async fn delete_versions(aws: &Aws, bucket: &BucketName, key: &str) -> Result<(), AwsError> {
+    let list = aws.s3.list_object_versions().bucket(bucket.as_str());
+    let list = list.prefix(key).encoding_type(EncodingType::Url);
+    let found = match aws.call("ListObjectVersions", list.send()).await {
+        Ok(found) => found,
+        Err(error) => {
+            delete_object(aws, bucket, key, None).await?;
+            return if error.is_unsupported() {
+                Ok(())
+            } else {
+                Err(error)
+            };
+        }
+    };
+    let encoded = found.encoding_type() == Some(&EncodingType::Url);
+    let is_it = |listed: Option<&str>| {
+        listed.is_some_and(|listed| decoded(listed, encoded).is_ok_and(|listed| listed == key))
+    };
+    let versions = found.versions().iter();
+    let versions = versions.filter(|found| is_it(found.key()));
+    let markers = found.delete_markers().iter();
+    let markers = markers.filter(|found| is_it(found.key()));
+    let ids = versions
+        .map(|found| found.version_id.clone())
+        .chain(markers.map(|found| found.version_id.clone()));
+    for id in ids {
+        delete_object(aws, bucket, key, id).await?;
+    }
+    Ok(())
+}
+
 /// The first key in the bucket that doesn't begin with the prefix, if any.
 pub(crate) async fn first_key_outside(
     aws: &Aws,
     bucket: &BucketName,
     prefix: &str,
-) -> Result<Option<String>, AwsError> {
+) -> Result<Option<String>> {
     // `0` comes next after the `/` that the prefix ends in.
     let behind = format!("{}0", prefix.trim_end_matches('/'));
     for start in [None, Some(behind)] {
         let list = aws.s3.list_objects_v2().bucket(bucket.as_str());
-        let list = list.max_keys(1).set_start_after(start);
+        let list = list.encoding_type(EncodingType::Url).max_keys(1);
+        let list = list.set_start_after(start);
         let answer = aws.call("ListObjectsV2", list.send()).await?;
+        let encoded = answer.encoding_type() == Some(&EncodingType::Url);
         let first = answer.contents().first().and_then(|object| object.key());
-        if let Some(key) = first.filter(|key| !key.starts_with(prefix)) {
-            return Ok(Some(key.to_owned()));
+        let key = first.map(|key| decoded(key, encoded)).transpose()?;
+        if let Some(key) = key.filter(|key| !key.starts_with(prefix)) {
+            return Ok(Some(key));
         }
     }
     Ok(None)

@@ -2,7 +2,10 @@
 //! reports reach the terminal.
 
 use std::fmt::Display;
+use std::fs::{self, File, Metadata};
 use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::panic;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,6 +16,7 @@ use crate::aws::one_line;
 use crate::handover::{self, Destination};
 use crate::names::{BucketName, Target, UserName, ValueError};
 
+mod generate;
 mod many;
 mod output;
 mod signals;
@@ -20,8 +24,10 @@ mod users;
 mod workflows;
 
 pub use many::{ExitStatus, conclude, each};
-pub use output::{Output, OutputArgs, ProgressLine, at_terminal};
+pub use output::{Output, OutputArgs, ProgressLine, at_terminal, stderr_is_terminal};
 pub use signals::Signals;
+#[cfg(fuzzing)]
+pub(crate) use users::names_in;
 pub use workflows::{Job, delete_all};
 
 /// The bucket and the users.
@@ -67,15 +73,17 @@ impl TargetArgs {
         })
     }
 
-    /// What to say when a run is stopped at once: `remedy`, the bucket, the
-    /// users where they are few, and `options`.
-    pub fn stopped(&self, remedy: &str, options: &str) -> String {
-        let users = match (self.user.as_slice(), &self.users_from) {
+    /// Whether stdin is where the names come from.
+    pub fn names_from_stdin(&self) -> bool {
+        self.users_from.as_deref() == Some(Path::new("-"))
+    }
+
+    /// The user's name where there is one, or what stands for any of them.
+    pub fn user_or_placeholder(&self) -> &str {
+        match (self.user.as_slice(), &self.users_from) {
             ([user], None) => user.as_str(),
             _ => "USER",
-        };
-        let bucket = &self.bucket;
-        format!("stopped; {remedy} -b {bucket} -u {users}{options}")
+        }
     }
 
     /// One of the users in the bucket.
@@ -121,6 +129,10 @@ impl HandoverArgs {
             (json, "-o - has stdout for the key, so there is no --json"),
             (users.len() > 1, "-o - takes one user at a time"),
             (
+                is_null_device(),
+                "-o - needs a stdout that goes somewhere, or the secret is lost",
+            ),
+            (
                 io::stdout().is_terminal(),
                 "-o - is for a pipe or a file, not for a terminal, where others can read the secret",
             ),
@@ -155,17 +167,28 @@ impl From<&HandoverArgs> for handover::Options {
     }
 }
 
+/// Whether stdout goes nowhere, as it does too where it was closed.
+fn is_null_device() -> bool {
+    let stdout = io::stdout().as_fd().try_clone_to_owned().map(File::from);
+    let device = |found: io::Result<Metadata>| found.map(|found| found.rdev()).ok();
+    let stdout = stdout.and_then(|stdout| stdout.metadata());
+    device(stdout) == device(fs::metadata("/dev/null"))
+}
+
 /// Parses the arguments; on bad ones prints one line and exits with code 2.
 ///
 /// From here on a panic, as the SDK has for settings it can't read, is one
 /// line too, and exit code 1.
 pub fn parse<A: Parser>() -> A {
-    panic::set_hook(Box::new(|info| {
+    let name = A::command().get_name().to_owned();
+    panic::set_hook(Box::new(move |info| {
         let text = info.payload_as_str().unwrap_or("internal error");
-        to_stderr(&format!("error: {}", one_line(text)));
+        to_stderr(&format!("{name}: error: {}", one_line(text)));
         exit_now(1);
     }));
-    A::try_parse().unwrap_or_else(|error| {
+    let args: Vec<_> = std::env::args_os().collect();
+    let asked = generate::asked_for(A::command(), &args);
+    asked.and_then(|()| A::try_parse()).unwrap_or_else(|error| {
         if !error.use_stderr() {
             error.exit();
         }

@@ -1,13 +1,14 @@
 //! The create workflow: plan, apply, undo.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
 use tokio_util::sync::CancellationToken;
 
 use crate::aws::{self, Aws, AwsError};
 use crate::blockers;
-use crate::bucket;
+use crate::bucket::{self, Put};
 use crate::grant::Grant;
 use crate::handover::{self, Granted, Handover};
 use crate::iam::{self, ManagedPolicy, Tags, User};
@@ -15,7 +16,7 @@ use crate::listing::{self, Cursor, Depth, Page};
 use crate::made::{Made, NewKey, random_id};
 use crate::names::Target;
 use crate::new_user::NewUser;
-use crate::owner::{Owner, owner};
+use crate::owner::{Owner, held_policies, owner};
 use crate::policy::{self, PolicyDocument};
 use crate::report::{
     Created, Failed, HandedOver, Hinted, Interrupted, Leftover, PlanReport, PolicyRef, Step,
@@ -23,6 +24,9 @@ use crate::report::{
 };
 
 mod undo;
+
+/// A run that takes longer may have been taken for killed; see [`aws::wait_for`].
+const HELD_UP: Duration = Duration::from_secs(5);
 
 /// What a create run makes beyond the default.
 #[derive(Clone)]
@@ -83,7 +87,7 @@ pub async fn plan(aws: &Aws, target: &Target, options: &Options) -> Result<Plan>
     let inline = options.new_user.inline_policy;
     document.check_size(inline)?;
     if let Some(user) = &found {
-        check_unfinished(&aws, target, user, &document, inline).await?;
+        check_unfinished(&aws, target, user, &document, options).await?;
     }
     Ok(Plan {
         grant: options.grant.clone(),
@@ -107,6 +111,12 @@ pub(crate) fn policy_for(grant: &Grant, target: &Target, aws: &Aws) -> Result<Po
             target.bucket,
             aws.region
         );
+        let partition = policy::partition_of_region(&aws.region);
+        ensure!(
+            key.to_string().starts_with(&format!("arn:{partition}:")),
+            "the KMS key is not in partition {partition}, where bucket {} is",
+            target.bucket
+        );
     }
     Ok(PolicyDocument::new(grant, target, &aws.region))
 }
@@ -117,7 +127,7 @@ async fn check_unfinished(
     target: &Target,
     user: &User,
     document: &PolicyDocument,
-    inline: bool,
+    options: &Options,
 ) -> Result<()> {
     let name = &target.user;
     if user.name != name.as_str() {
@@ -136,23 +146,31 @@ async fn check_unfinished(
         }
         Owner::ThisBucket => {}
     }
-    let keys = iam::access_keys(aws, name).await?;
+    // A run that made it just now may be about to make its key.
+    let list = async || iam::access_keys(aws, name).await;
+    let keys = aws::wait_for(|keys: &Vec<_>| !keys.is_empty() || !user.is_young(), list).await?;
     let anew = format!(
         "to make the user anew, run first: {}",
         delete_command(aws, target)
     );
     let (found, hint) = match keys.is_empty() {
-        false => (
-            format!("access key {}", keys.join(" and ")),
-            format!(
-                "for a new key, run: {}; {anew}",
-                create_command("--rotate-key", aws, target)
-            ),
-        ),
-        true => match other_access(aws, target, user, document, inline).await? {
-            Some(other) => (other, anew),
-            None => return Ok(()),
-        },
+        false => {
+            let rotate = create_command("--rotate-key", aws, target);
+            let hint = match held_policies(aws, name).await?.is_empty() {
+                true => anew,
+                false => format!("for a new key, run: {rotate}; {anew}"),
+            };
+            (format!("access key {}", keys.join(" and ")), hint)
+        }
+        true => {
+            let inline = options.new_user.inline_policy;
+            let expires = options.grant.expires.map(|at| at.to_string());
+            match other_access(aws, target, user, document, inline).await? {
+                Some(other) => (other, anew),
+                None if user.is_as(&options.new_user, expires.as_deref()) => return Ok(()),
+                None => ("another path, boundary or tags".to_owned(), anew),
+            }
+        }
     };
     let message = format!(
         "user {name} exists already for bucket {}, with {found}",
@@ -210,7 +228,7 @@ pub(crate) fn create_command(option: &str, aws: &Aws, target: &Target) -> String
 }
 
 /// The command that removes a user and leaves the folder as it is.
-fn delete_command(aws: &Aws, target: &Target) -> String {
+pub(crate) fn delete_command(aws: &Aws, target: &Target) -> String {
     let Target { bucket, user } = target;
     format!(
         "delete_s3_user -b {bucket} -u {user} --keep-objects{}",
@@ -286,26 +304,30 @@ pub async fn apply(
         policy_arn: None,
         granted: Made::No,
         key: NewKey::not_yet(&plan.aws, &plan.target, &[]),
-        folder: Made::No,
-        folder_version: None,
+        folder: None,
         left: Vec::new(),
+        started: Instant::now(),
     };
     match run.make().await {
         Ok(created) => Ok(created),
         Err(error) => Err(Failed {
-            error,
             left: run.undo().await,
+            ..Failed::from(error)
         }),
     }
 }
 
 /// Creates something with tags, or without them on a store that refuses them.
+///
+/// Not where the admin's own tags would be lost, nor on AWS, which has tags.
 async fn create_tagged<T>(
+    aws: &Aws,
     tags: &Tags,
     create: impl AsyncFn(&Tags) -> Result<T, AwsError>,
 ) -> (Result<T, AwsError>, Made) {
     let result = create(tags).await;
-    if !result.as_ref().is_err_and(iam::refuses_tags) {
+    let may_go_without = aws.is_store_of_its_own() && tags.others.is_empty();
+    if !may_go_without || !result.as_ref().is_err_and(iam::refuses_tags) {
         let made = Made::by(&result);
         return (result, made);
     }
@@ -331,11 +353,11 @@ struct Run<'a> {
     /// Whether the user was given the policy.
     granted: Made,
     key: NewKey<'a>,
-    /// The folder object, and the version it got.
-    folder: Made,
-    folder_version: Option<String>,
+    /// What came of putting the folder object.
+    folder: Option<Put>,
     /// What the handover left behind.
     left: Vec<Leftover>,
+    started: Instant,
 }
 
 impl Run<'_> {
@@ -370,6 +392,7 @@ impl Run<'_> {
         let key = key?;
         (self.on_step)(&Step::CreateAccessKey(target.user.to_string()));
         granted?;
+        self.check_alone().await?;
         let first_page = match self.plan.make_folder {
             true => Some(self.make_folder(first_page?).await?),
             false => first_page.ok(),
@@ -408,6 +431,26 @@ impl Run<'_> {
         })
     }
 
+    /// Fails if another run gave the same user a key: one that took this run's
+    /// user for left by a killed one, or whose user this run took for that.
+    ///
+    /// The former waits for longer than a run takes that isn't held up, so only
+    /// one that is needs to look. What is left then but the key is the other's.
+    async fn check_alone(&mut self) -> Result<()> {
+        let Plan { aws, target, .. } = self.plan;
+        if self.plan.found.is_none() && self.started.elapsed() < HELD_UP {
+            return Ok(());
+        }
+        if iam::access_keys(aws, &target.user).await?.len() > 1 {
+            (self.user, self.policy, self.granted) = (Made::No, Made::No, Made::No);
+            bail!(
+                "user {} got an access key from another run meanwhile",
+                target.user
+            );
+        }
+        Ok(())
+    }
+
     fn notes(&self, user: &User, first_page: Option<Page>, kms_key: Option<String>) -> Vec<String> {
         let folder = folder_url(&self.plan.target);
         let empty = first_page.is_some_and(|page| page.entries.is_empty());
@@ -441,8 +484,8 @@ impl Run<'_> {
             return Ok(first_page);
         }
         let put = bucket::put_empty(aws, &target.bucket, prefix.as_str()).await;
-        self.folder = Made::by(&put);
-        self.folder_version = put?;
+        let put = self.folder.insert(put);
+        put.answer.clone()?;
         (self.on_step)(&Step::MakeFolder(folder_url(target)));
         Ok(first_page)
     }
@@ -457,7 +500,7 @@ impl Run<'_> {
             others: self.plan.new_user.tags.clone(),
             ..self.tags.clone()
         };
-        let created = create_tagged(&tags, async |tags| {
+        let created = create_tagged(aws, &tags, async |tags| {
             iam::create_user(aws, &target.user, &self.plan.new_user, tags).await
         })
         .await;
@@ -474,7 +517,7 @@ impl Run<'_> {
         }
         let name = self.plan.policy_name();
         let document = self.plan.document.to_json();
-        let (arn, made) = create_tagged(&self.tags, async |tags| {
+        let (arn, made) = create_tagged(&self.plan.aws, &self.tags, async |tags| {
             iam::create_policy(&self.plan.aws, &name, &document, tags).await
         })
         .await;
@@ -531,6 +574,15 @@ impl Run<'_> {
             return Ok(());
         }
         self.policy = Made::No;
+        // Another run that lost the user to this one may be about to undo it.
+        let wait = self.plan.found.is_none();
+        let look = async || iam::get_policy(aws, &arn).await;
+        let Some(found) = aws::wait_for(|found| found.is_none() || !wait, look).await? else {
+            let (created, made) = self.create_policy().await;
+            self.policy = made;
+            self.policy_arn = created?;
+            return Ok(());
+        };
         let text = iam::policy_document(aws, &found).await?;
         let ours = found
             .tags

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use aws_sdk_s3::types::MfaDeleteStatus;
 use tokio_util::sync::CancellationToken;
 
-use crate::aws::{Aws, AwsError, BucketError};
+use crate::aws::{Aws, AwsError, BucketError, settle};
 use crate::blockers::{self, Blocker};
 use crate::folder::{self, Progress};
 use crate::iam::{self, ManagedPolicy, Tags, User};
@@ -45,8 +45,9 @@ impl Default for Options {
 pub struct Plan {
     aws: Aws,
     target: Target,
-    /// None if there is no such user, and only the folder is to be emptied.
-    user: Option<Belongings>,
+    /// None if there is no such user, and only what is left of one goes.
+    user: Option<User>,
+    belongings: Belongings,
     /// Whether to tag an untagged user, so that it stays recognizable as ours
     /// when its policies are gone.
     tag: bool,
@@ -118,21 +119,45 @@ pub async fn plan(aws: &Aws, target: &Target, options: Options) -> Result<Plan> 
         },
         async {
             match &user {
-                Some(user) => Ok(Some(belongings(&aws, target, user).await?)),
-                None => Ok(None),
+                Some(user) => Ok(belongings(&aws, target, user).await?),
+                None => Ok(left_behind(&aws, target).await?),
             }
         }
     )?;
-    if user.is_none() && !options.force {
+    if user.is_none() && belongings.policies.is_empty() && !options.force {
         return Err(no_such_user(target, folder.as_ref()));
     }
+    let is_untagged = user.as_ref().is_some_and(|user| user.tags.bucket.is_none());
     Ok(Plan {
         aws,
         target: target.clone(),
-        user: belongings,
-        tag: !options.force && user.is_some_and(|user| user.tags.bucket.is_none()),
+        user,
+        belongings,
+        tag: is_untagged && !options.force,
         folder,
     })
+}
+
+/// What a create run that was killed before it made the user leaves: a policy
+/// for this bucket that nothing uses.
+async fn left_behind(aws: &Aws, target: &Target) -> Result<Belongings, AwsError> {
+    let mut left = Belongings::default();
+    let Some(account) = iam::account(aws).await else {
+        return Ok(left);
+    };
+    let name = policy::managed_policy_name(&target.user);
+    let found = iam::get_policy(aws, &format!("{account}:policy/{name}")).await?;
+    if let Some(found) = found
+        && is_unused_and_ours(aws, target, &found).await?
+    {
+        left.policies.push(Policy {
+            name,
+            arn: found.arn,
+            attached: false,
+            ours: true,
+        });
+    }
+    Ok(left)
 }
 
 async fn look_into_folder(aws: &Aws, target: &Target, options: Options) -> Result<Folder> {
@@ -269,26 +294,24 @@ impl Plan {
     /// What will be done, in order.
     pub fn steps(&self) -> Vec<Step> {
         let mut steps = Vec::new();
-        if let Some(user) = &self.user {
+        let found = &self.belongings;
+        steps.extend(
+            self.tag
+                .then(|| Step::TagUser(self.target.user.to_string())),
+        );
+        steps.extend(found.access_keys.iter().cloned().map(Step::DeleteAccessKey));
+        for policy in &found.policies {
             steps.extend(
-                self.tag
-                    .then(|| Step::TagUser(self.target.user.to_string())),
+                policy
+                    .attached
+                    .then(|| Step::DetachPolicy(policy.name.clone())),
             );
-            let keys = user.access_keys.iter().cloned();
-            steps.extend(keys.map(Step::DeleteAccessKey));
-            for policy in &user.policies {
-                steps.extend(
-                    policy
-                        .attached
-                        .then(|| Step::DetachPolicy(policy.name.clone())),
-                );
-                steps.extend(policy.ours.then(|| Step::DeletePolicy(policy.name.clone())));
-            }
-            let inline = user.inline_policies.iter().cloned();
-            steps.extend(inline.map(Step::DeleteInlinePolicy));
-            let blockers = user.blockers.iter();
-            steps.extend(blockers.map(|blocker| Step::Remove(blocker.to_string())));
+            steps.extend(policy.ours.then(|| Step::DeletePolicy(policy.name.clone())));
         }
+        let inline = found.inline_policies.iter().cloned();
+        steps.extend(inline.map(Step::DeleteInlinePolicy));
+        let blockers = found.blockers.iter();
+        steps.extend(blockers.map(|blocker| Step::Remove(blocker.to_string())));
         if let Some(folder) = &self.folder {
             let kind = match folder.depth {
                 Depth::Objects => "object",
@@ -328,18 +351,17 @@ pub async fn apply(
         on_step,
         deleted,
     };
-    let no_user = Belongings::default();
-    let user = plan.user.as_ref().unwrap_or(&no_user);
+    let found = &plan.belongings;
     let marked = run.mark_user().await;
-    run.delete_keys(user).await?;
+    run.delete_keys(found).await?;
     // Without a tag, the policies are what a second run knows the user by.
     if marked {
-        run.delete_policies(user).await?;
+        run.delete_policies(found).await?;
     }
-    run.remove_blockers(user).await?;
+    run.remove_blockers(found).await?;
     run.empty_folder(progress).await?;
     if !marked {
-        run.delete_policies(user).await?;
+        run.delete_policies(found).await?;
     }
     run.delete_user().await
 }
@@ -373,6 +395,12 @@ impl Run<'_> {
             self.done(&Step::TagUser(target.user.to_string()));
         }
         tagged
+    }
+
+    async fn clear(&mut self, user: &Belongings) -> Result<()> {
+        self.delete_keys(user).await?;
+        self.delete_policies(user).await?;
+        self.remove_blockers(user).await
     }
 
     async fn delete_keys(&mut self, user: &Belongings) -> Result<()> {
@@ -455,13 +483,27 @@ impl Run<'_> {
         }
     }
 
+    /// Deletes the user, and before that what came to hang on it meanwhile.
     async fn delete_user(&mut self) -> Result<()> {
         let Plan { aws, target, .. } = self.plan;
-        if self.plan.user.is_none() {
+        let Some(user) = &self.plan.user else {
             return Ok(());
-        }
+        };
         Interrupted::check(self.cancel)?;
-        iam::delete_user(aws, &target.user).await?;
+        let cancel = self.cancel;
+        let delete = async || {
+            let deleted = iam::delete_user(aws, &target.user).await;
+            if deleted
+                .as_ref()
+                .is_err_and(|error| error.is(iam::DELETE_CONFLICT))
+            {
+                let new = belongings(aws, target, user).await?;
+                // What can't be deleted now is in the way again when that is all.
+                let _ = self.clear(&new).await;
+            }
+            deleted
+        };
+        settle(&iam::SETTLING, cancel, delete).await?;
         self.deleted.user_deleted = true;
         self.done(&Step::DeleteUser(target.user.to_string()));
         Ok(())

@@ -55,6 +55,11 @@ impl Grant {
         }
     }
 
+    /// When access ended, if it has.
+    pub(crate) fn ended(&self) -> Option<Expiry> {
+        self.expires.filter(|expiry| expiry.0.secs() <= now())
+    }
+
     /// What differs in another grant, in words.
     pub(crate) fn changes_to(&self, other: &Self) -> Vec<String> {
         self.in_words()
@@ -139,9 +144,9 @@ pub struct Expiry(DateTime);
 impl Expiry {
     /// Reads what [`Display`](fmt::Display) wrote, in the past too.
     pub(crate) fn at(text: &str) -> Option<Self> {
-        DateTime::from_str(text, DateTimeFormat::DateTimeWithOffset)
-            .ok()
-            .map(Self)
+        let time = DateTime::from_str(text, DateTimeFormat::DateTimeWithOffset).ok()?;
+        time.fmt(DateTimeFormat::DateTime).ok()?;
+        Some(Self(time))
     }
 
     fn parse(text: &str, now: i64) -> Result<Self, ValueError> {
@@ -174,10 +179,14 @@ impl FromStr for Expiry {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let now = now.map_or(0, |since| since.as_secs());
-        Self::parse(text, now.try_into().unwrap_or(i64::MAX))
+        Self::parse(text, now())
     }
+}
+
+/// Seconds since 1970.
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs().cast_signed())
 }
 
 impl fmt::Display for Expiry {

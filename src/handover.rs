@@ -12,7 +12,7 @@ use crate::grant::Grant;
 use crate::key_file::{self, AccessKey, ReservedKeyFile, key_file_path};
 use crate::kit::{self, ReservedKit};
 use crate::names::{Target, UserName};
-use crate::report::{Leftover, Step, folder_url};
+use crate::report::{Interrupted, Leftover, Step, folder_url};
 use crate::verify;
 
 /// Takes the bytes of a key's CSV, and fails if it can't.
@@ -78,7 +78,7 @@ impl Handover {
         let is_taken = |path: &Path| path.symlink_metadata().is_ok();
         let planned = (1..)
             .map(|number| Self::numbered(options, user, number))
-            .find(|planned| !planned.paths().any(is_taken))
+            .find(|planned| planned.check_free().is_ok() || !planned.paths().any(is_taken))
             .context("no number is free for another key file")?;
         planned.check_free()?;
         Ok(planned)
@@ -176,6 +176,7 @@ impl Handover {
         if let Some(grant) = grant.filter(|_| self.verify) {
             verify::verify(user, grant, key, cancel, on_step, left).await?;
         }
+        Interrupted::check(cancel)?;
         if let Place::Writer(writer) = &self.to {
             let csv = key_file::to_csv(key, &target.user)?;
             writer(&csv).context("can't write the key")?;

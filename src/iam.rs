@@ -4,6 +4,7 @@
 //! everything can be run again.
 
 use std::error::Error;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_config::retry::RetryConfig;
 use aws_sdk_iam::config::http::HttpResponse;
@@ -22,12 +23,15 @@ use crate::policy;
 /// What IAM says of a user or policy that is to be made and exists.
 pub(crate) const EXISTS: &str = "EntityAlreadyExists";
 
+/// What IAM says of a user or policy that is to be deleted and still in use.
+pub(crate) const DELETE_CONFLICT: &str = "DeleteConflict";
+
 const NO_SUCH_ENTITY: &str = "NoSuchEntity";
 
 /// Answers IAM gives while it settles after a change: try again.
-const SETTLING: [&str; 3] = [
+pub(crate) const SETTLING: [&str; 3] = [
     "ConcurrentModification",
-    "DeleteConflict",
+    DELETE_CONFLICT,
     "EntityTemporarilyUnmodifiable",
 ];
 
@@ -44,7 +48,7 @@ pub(crate) struct Tags {
     pub run: Option<String>,
     /// When access ends, for people and scripts; what ends it is the policy.
     pub expires: Option<String>,
-    /// The admin's own tags; not read back.
+    /// The admin's own tags.
     pub others: Vec<UserTag>,
 }
 
@@ -70,7 +74,14 @@ impl Tags {
             bucket: value(Self::BUCKET),
             run: value(Self::RUN),
             expires: value(Self::EXPIRES),
-            others: Vec::new(),
+            others: tags
+                .iter()
+                .filter(|tag| ![Self::BUCKET, Self::RUN, Self::EXPIRES].contains(&tag.key()))
+                .map(|tag| UserTag {
+                    key: tag.key().to_owned(),
+                    value: tag.value().to_owned(),
+                })
+                .collect(),
         }
     }
 
@@ -113,6 +124,28 @@ pub(crate) struct User {
     pub name: String,
     pub arn: String,
     pub tags: Tags,
+    path: String,
+    boundary: Option<String>,
+    /// Seconds since 1970.
+    created: i64,
+}
+
+impl User {
+    /// Whether it was made with these properties, and to end at that time.
+    pub fn is_as(&self, properties: &NewUser, expires: Option<&str>) -> bool {
+        let has = |tag: &UserTag| self.tags.others.contains(tag);
+        self.path == properties.path.as_deref().unwrap_or("/")
+            && self.boundary == properties.permissions_boundary
+            && self.tags.expires.as_deref() == expires
+            && properties.tags.iter().all(has)
+    }
+
+    /// Whether it was made within the last minute, as far as clocks agree.
+    pub fn is_young(&self) -> bool {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = now.map_or(0, |since| since.as_secs());
+        now.abs_diff(self.created.unsigned_abs()) < 60
+    }
 }
 
 impl From<&aws_sdk_iam::types::User> for User {
@@ -121,6 +154,12 @@ impl From<&aws_sdk_iam::types::User> for User {
             name: user.user_name().to_owned(),
             arn: user.arn().to_owned(),
             tags: Tags::from_sdk(user.tags()),
+            path: user.path().to_owned(),
+            boundary: user
+                .permissions_boundary()
+                .and_then(|boundary| boundary.permissions_boundary_arn())
+                .map(str::to_owned),
+            created: user.create_date().secs(),
         }
     }
 }
@@ -147,15 +186,12 @@ pub(crate) async fn create_user(
         .set_path(properties.path.clone())
         .set_permissions_boundary(properties.permissions_boundary.clone())
         .set_tags(Some(tags.to_sdk()));
-    let answer = aws.call("CreateUser", create.send()).await?;
-    let arn = answer
-        .user()
-        .map(|user| user.arn().to_owned())
-        .unwrap_or_default();
+    let answer = patiently(async || aws.call("CreateUser", create.clone().send()).await).await?;
+    let made = answer.user.as_ref().map(User::from);
+    let made = made.ok_or(AwsError::incomplete("CreateUser"))?;
     Ok(User {
-        name: user.to_string(),
-        arn,
         tags: tags.clone(),
+        ..made
     })
 }
 
@@ -166,7 +202,7 @@ pub(crate) async fn tag_user(aws: &Aws, user: &UserName, tags: &Tags) -> Result<
         .tag_user()
         .user_name(user.as_str())
         .set_tags(Some(tags.to_sdk()));
-    aws.call("TagUser", tag.send()).await.map(drop)
+    patiently(async || aws.call("TagUser", tag.clone().send()).await.map(drop)).await
 }
 
 /// Takes the tag off a user that says when its access ends.
@@ -176,13 +212,30 @@ pub(crate) async fn untag_expiry(aws: &Aws, user: &UserName) -> Result<(), AwsEr
         .untag_user()
         .user_name(user.as_str())
         .tag_keys(Tags::EXPIRES);
-    aws.call("UntagUser", untag.send()).await.map(drop)
+    patiently(async || aws.call("UntagUser", untag.clone().send()).await.map(drop)).await
 }
 
-/// Deletes the user. Fails with `DeleteConflict` while anything hangs on it.
+/// Deletes the user. Fails with [`DELETE_CONFLICT`] while anything hangs on it.
 pub(crate) async fn delete_user(aws: &Aws, user: &UserName) -> Result<bool, AwsError> {
     let delete = aws.iam.delete_user().user_name(user.as_str());
-    remove(aws, "DeleteUser", || delete.clone().send()).await
+    let deleted = present(aws.call("DeleteUser", delete.send()).await);
+    match deleted {
+        // Done, maybe, and only the answer is lost.
+        Err(error) if error.is_unclear() => match get_user(aws, user).await {
+            Ok(None) => Ok(true),
+            _ => Err(error),
+        },
+        deleted => Ok(deleted?.is_some()),
+    }
+}
+
+/// The ARN that IAM's resources of the caller's account begin with, as
+/// `arn:aws:iam::123456789012`; none where the store can't tell.
+pub(crate) async fn account(aws: &Aws) -> Option<String> {
+    let identity = aws.sts.as_ref()?.get_caller_identity();
+    let identity = aws.call("GetCallerIdentity", identity.send()).await.ok()?;
+    let partition = identity.arn()?.split(':').nth(1)?;
+    Some(format!("arn:{partition}:iam::{}", identity.account()?))
 }
 
 /// A managed policy as IAM describes it.
@@ -253,7 +306,7 @@ pub(crate) async fn create_policy(
         .policy_name(name)
         .policy_document(document)
         .set_tags(Some(tags.to_sdk()));
-    let answer = aws.call("CreatePolicy", create.send()).await?;
+    let answer = patiently(async || aws.call("CreatePolicy", create.clone().send()).await).await?;
     Ok(answer
         .policy()
         .and_then(|policy| policy.arn())
@@ -309,9 +362,12 @@ pub(crate) async fn create_policy_version(
 ) -> Result<(), AwsError> {
     let create = aws.iam.create_policy_version().policy_arn(arn);
     let create = create.policy_document(document).set_as_default(true);
-    aws.call("CreatePolicyVersion", create.send())
-        .await
-        .map(drop)
+    patiently(async || {
+        aws.call("CreatePolicyVersion", create.clone().send())
+            .await
+            .map(drop)
+    })
+    .await
 }
 
 pub(crate) async fn attach_policy(
@@ -499,6 +555,11 @@ pub(crate) async fn delete_access_key(
     remove(aws, "DeleteAccessKey", || delete.clone().send()).await
 }
 
+/// Does something again while IAM has another change to the same thing under way.
+async fn patiently<T>(attempt: impl AsyncFnMut() -> Result<T, AwsError>) -> Result<T, AwsError> {
+    settle(&SETTLING, &CancellationToken::new(), attempt).await
+}
+
 /// What was looked up, or none if IAM says there is no such thing.
 pub(crate) fn present<T>(answer: Result<T, AwsError>) -> Result<Option<T>, AwsError> {
     match answer {
@@ -526,7 +587,7 @@ where
 /// Nothing, for a list of things that the store doesn't have at all.
 pub(crate) fn optional<T: Default>(answer: Result<T, AwsError>) -> Result<T, AwsError> {
     match answer {
-        Err(error) if error.is_unsupported() => Ok(T::default()),
+        Err(error) if error.is_unsupported() || error.is_crash() => Ok(T::default()),
         answer => answer,
     }
 }

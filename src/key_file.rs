@@ -188,8 +188,9 @@ impl Drop for ReservedKeyFile {
 /// The key as it is handed over: a header and one row.
 pub(crate) fn to_csv(key: &AccessKey, user: &UserName) -> Result<Zeroizing<Vec<u8>>> {
     let mut content = Zeroizing::new(Vec::with_capacity(512));
+    // Its buffer is not wiped: this leaves no more than two characters there.
     let mut csv = csv::WriterBuilder::new()
-        .buffer_capacity(512)
+        .buffer_capacity(2)
         .from_writer(&mut *content);
     csv.write_record(["Access key ID", "Secret access key", "User name"])?;
     csv.write_record([key.id.as_str(), key.secret.as_str(), user.as_str()])?;
@@ -200,6 +201,8 @@ pub(crate) fn to_csv(key: &AccessKey, user: &UserName) -> Result<Zeroizing<Vec<u
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const SECRET: &str = "+/wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
@@ -243,6 +246,24 @@ mod tests {
             row.iter().collect::<Vec<_>>(),
             ["AKIAIOSFODNN7EXAMPLE", SECRET, "a,b"]
         );
+    }
+
+    proptest! {
+        #[test]
+        fn any_key_reads_back(
+            id in "[A-Z0-9]{16,32}",
+            secret in "[ -~]{1,64}",
+            user in "[A-Za-z0-9_+=,.@][A-Za-z0-9_+=,.@-]{2,63}",
+        ) {
+            let key = AccessKey::new(id.clone(), secret.clone());
+            let csv = to_csv(&key, &user.parse().unwrap()).unwrap();
+            let mut reader = csv::Reader::from_reader(&csv[..]);
+            let rows: Vec<_> = reader.records().collect::<Result<_, _>>().unwrap();
+            prop_assert_eq!(rows.len(), 1);
+            let row: Vec<_> = rows[0].iter().collect();
+            prop_assert_eq!(row, [id.as_str(), &secret, &user]);
+            prop_assert!(!csv.ends_with(b"\n\n"));
+        }
     }
 
     #[test]

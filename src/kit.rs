@@ -1,8 +1,8 @@
 //! Settings files for the person's client, beside the key file.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
@@ -59,6 +59,7 @@ impl ReservedKit {
         DirBuilder::new()
             .mode(0o700)
             .create(path)
+            .and_then(|()| fs::set_permissions(path, Permissions::from_mode(0o700)))
             .with_context(|| format!("can't create {}", path.display()))?;
         Ok(Self {
             path: path.to_owned(),
@@ -71,9 +72,10 @@ impl ReservedKit {
     pub fn write(&mut self, settings: &Settings<'_>) -> Result<()> {
         for (name, content) in settings.files()? {
             let path = self.path.join(name);
+            let failed = || format!("can't write {}", path.display());
+            let file = create_private(&path).with_context(failed)?;
             self.files.push(path.clone());
-            write_private(&path, content.as_bytes())
-                .with_context(|| format!("can't write {}", path.display()))?;
+            write_all(file, content.as_bytes()).with_context(failed)?;
         }
         File::open(&self.path)
             .and_then(|dir| dir.sync_all())
@@ -96,13 +98,18 @@ impl Drop for ReservedKit {
     }
 }
 
-fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
+fn create_private(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    let mut file = options
+    let file = options
         .write(true)
         .create_new(true)
         .mode(0o600)
         .open(path)?;
+    file.set_permissions(Permissions::from_mode(0o600))?;
+    Ok(file)
+}
+
+fn write_all(mut file: File, content: &[u8]) -> io::Result<()> {
     file.write_all(content)?;
     file.sync_all()
 }
@@ -138,9 +145,14 @@ impl Settings<'_> {
     }
 
     /// The user's name as profile and remote: neither the AWS SDKs nor rclone
-    /// take `=` and `,` there.
+    /// take `=` and `,` there, rclone no `-` at the end, and `default` would take
+    /// the place of the person's own.
     fn profile(&self) -> String {
-        self.target.user.as_str().replace(['=', ','], "_")
+        let name = self.target.user.as_str().replace(['=', ','], "_");
+        match name == "default" || name.ends_with('-') {
+            true => name + "_",
+            false => name,
+        }
     }
 
     fn folder(&self) -> String {
@@ -244,12 +256,12 @@ impl Settings<'_> {
         };
         let clients = match self.grant.access {
             Access::Write => uploading(&folder, &profile),
-            _ => browsing(&folder, &profile),
+            Access::Read => browsing(&folder, &profile),
+            Access::ReadWrite => browsing(&folder, &profile) + &sending(&folder, &profile),
         };
         format!(
             "\
 Your folder in the Amazon S3 bucket {bucket}
-============================================
 
 This key lets you {verbs} your folder:
 
@@ -288,6 +300,16 @@ With rclone, in this directory:
 With the AWS CLI, in this directory (in PowerShell: $env:NAME = 'value' in place of export):
     export AWS_CONFIG_FILE=aws-config AWS_SHARED_CREDENTIALS_FILE=aws-credentials
     aws --profile {profile} s3 sync s3://{folder} my-files
+"
+    )
+}
+
+fn sending(folder: &str, profile: &str) -> String {
+    format!(
+        "
+To upload, drag files into the folder in WinSCP or Cyberduck, or:
+    rclone --config rclone.conf copy report.pdf {profile}:{folder}
+    aws --profile {profile} s3 cp report.pdf s3://{folder}
 "
     )
 }

@@ -70,3 +70,19 @@ pub use report::{
     Rotated, Step, Updated, folder_url,
 };
 pub use tokio_util::sync::CancellationToken;
+
+/// What fuzzing drives; see the directory `fuzz`.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    /// A key as listed, if it lies in the user's folder.
+    pub fn listed_key(user: &str, key: &str, encoded: bool) -> Option<String> {
+        let prefix = crate::Prefix::from(&user.parse().expect("a user name"));
+        let key = crate::listing::OwnKey::from_listing(&prefix, Some(key), encoded);
+        key.ok().map(|key| key.as_str().to_owned())
+    }
+
+    /// The names in a users file, or what is wrong with them.
+    pub fn users(text: &str) -> Result<Vec<String>, Vec<String>> {
+        crate::cli::names_in(text)
+    }
+}

@@ -17,12 +17,9 @@ pub(crate) struct OwnKey(String);
 
 impl OwnKey {
     /// Fails, whatever the store answers, on a key outside the folder.
-    fn from_listing(prefix: &Prefix, key: Option<&str>, encoded: bool) -> Result<Self> {
+    pub fn from_listing(prefix: &Prefix, key: Option<&str>, encoded: bool) -> Result<Self> {
         let key = key.context("the store listed something without a key")?;
-        let key = match encoded {
-            true => url_decoded(key)?,
-            false => key.to_owned(),
-        };
+        let key = decoded(key, encoded)?;
         ensure!(
             key.starts_with(prefix.as_str()),
             "asked for {prefix}, the store listed {}; nothing of that answer is deleted",
@@ -33,6 +30,14 @@ impl OwnKey {
 
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// A key as it is, of one as it was listed.
+pub(crate) fn decoded(key: &str, encoded: bool) -> Result<String> {
+    match encoded {
+        true => url_decoded(key),
+        false => Ok(key.to_owned()),
     }
 }
 
@@ -189,13 +194,8 @@ async fn versions(aws: &Aws, target: &Target, from: &Cursor, max_keys: usize) ->
     let next = match answer.is_truncated() {
         Some(true) => {
             let key = answer.next_key_marker().unwrap_or_default();
-            let key = if encoded {
-                url_decoded(key)?
-            } else {
-                key.to_owned()
-            };
             Some(Cursor::Version(
-                key,
+                decoded(key, encoded)?,
                 answer.next_version_id_marker().map(str::to_owned),
             ))
         }

@@ -82,7 +82,8 @@ impl FromStr for UserTag {
 /// [paths]: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
 fn path(text: &str) -> Result<String, ValueError> {
     let printable = text.chars().all(|c| c.is_ascii_graphic());
-    match printable && text.len() <= 512 && text.starts_with('/') && text.ends_with('/') {
+    let framed = text == "/" || text.len() > 2 && text.starts_with('/') && text.ends_with('/');
+    match printable && framed && text.len() <= 512 {
         true => Ok(text.to_owned()),
         false => Err(ValueError(
             "a path begins and ends with /, and has at most 512 printable ASCII characters",
@@ -141,7 +142,7 @@ mod tests {
         for good in ["/", "/outside/", "/a/b/"] {
             assert!(path(good).is_ok(), "{good}");
         }
-        for bad in ["", "outside", "/outside", "outside/", "/out side/"] {
+        for bad in ["", "//", "outside", "/outside", "outside/", "/out side/"] {
             assert!(path(bad).is_err(), "{bad}");
         }
     }

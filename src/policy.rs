@@ -294,7 +294,7 @@ mod tests {
             browse_root: true,
             ..grant
         });
-        let limited = plain.iter().cloned().map(|grant| Grant {
+        let limited = plain.clone().map(|grant| Grant {
             expires: Expiry::at("2020-01-01T00:00:00Z"),
             source_ips: vec![
                 "10.0.0.0/8".parse().unwrap(),
@@ -303,12 +303,8 @@ mod tests {
             kms_key: Some("arn:aws:kms:eu-central-1:1:key/k".parse().unwrap()),
             ..grant
         });
-        plain
-            .iter()
-            .cloned()
-            .chain(browsing)
-            .chain(limited)
-            .collect()
+        let browsing: Vec<_> = browsing.collect();
+        plain.into_iter().chain(browsing).chain(limited).collect()
     }
 
     #[test]

@@ -175,7 +175,7 @@ pub struct Created {
     #[serde(flatten)]
     pub key: HandedOver,
     /// What the admin should know besides, a line each.
-    #[serde(skip)]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
 
@@ -281,7 +281,7 @@ pub struct Updated {
     /// The policy as it is now.
     pub policy_document: PolicyDocument,
     /// What the admin should know besides, a line each.
-    #[serde(skip)]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
 
@@ -313,6 +313,8 @@ pub struct Failed {
     pub error: anyhow::Error,
     /// What could not be undone; empty if nothing is left of the run.
     pub left: Vec<Leftover>,
+    /// The new key, if it is handed over all the same.
+    pub handed_over: Option<HandedOver>,
 }
 
 impl From<anyhow::Error> for Failed {
@@ -321,6 +323,7 @@ impl From<anyhow::Error> for Failed {
         Self {
             error,
             left: Vec::new(),
+            handed_over: None,
         }
     }
 }

@@ -4,13 +4,13 @@ use anyhow::{Context, Result};
 use tokio_util::sync::CancellationToken;
 
 use crate::aws::Aws;
-use crate::create::create_command;
+use crate::create::{create_command, delete_command};
 use crate::grant::Grant;
 use crate::handover::{self, Granted, Handover};
 use crate::iam;
 use crate::made::NewKey;
 use crate::names::Target;
-use crate::owner::{access_policy, find_ours};
+use crate::owner::{access_policy, find_ours, held_policies};
 use crate::policy::PolicyDocument;
 use crate::report::{Failed, HandedOver, Hinted, Interrupted, Leftover, PlanReport, Rotated, Step};
 
@@ -50,10 +50,33 @@ pub async fn plan(aws: &Aws, target: &Target, options: &Options) -> Result<Plan>
     if old_keys.len() >= MOST_KEYS {
         return Err(no_room(&aws, target, &old_keys).await.into());
     }
+    if held_policies(&aws, &target.user).await?.is_empty() {
+        return Err(Hinted {
+            message: format!(
+                "user {} has no policy, so a key would open nothing",
+                target.user
+            ),
+            hint: format!(
+                "to make the user anew, run first: {}",
+                delete_command(&aws, target)
+            ),
+        }
+        .into());
+    }
     let grant = match handover.needs_grant() {
         true => Some(grant_of(&aws, target).await?),
         false => None,
     };
+    if let Some(ended) = grant.as_ref().and_then(Grant::ended) {
+        return Err(Hinted {
+            message: format!("access of user {} ended at {ended}", target.user),
+            hint: format!(
+                "give it again first: {} --expires WHEN --access ...",
+                create_command("--update", &aws, target)
+            ),
+        }
+        .into());
+    }
     Ok(Plan {
         aws,
         target: target.clone(),
@@ -96,7 +119,7 @@ async fn grant_of(aws: &Aws, target: &Target) -> Result<Grant> {
     PolicyDocument::grant(&held.text, target, &aws.region).with_context(|| {
         format!(
             "policy {} is not as create_s3_user writes it, so what the key should open is not known; \
-             first run: {}",
+             first give the access it should have with: {} --access ...",
             held.name,
             create_command("--update", aws, target)
         )
@@ -143,13 +166,19 @@ pub async fn apply(
     let handed_over = match hand_over(plan, &mut key, cancel, on_step, &mut left).await {
         Ok(handed_over) => handed_over,
         Err(error) => {
-            let list = format!("aws iam list-access-keys --user-name {}", target.user);
+            let list = format!(
+                "aws iam list-access-keys --user-name {}{}",
+                target.user, aws.options
+            );
             let remove_with = match key.id() {
                 Some(id) => delete_key(id, aws, target),
                 None => format!("{list}; {}", delete_key("ACCESS_KEY_ID", aws, target)),
             };
             left.extend(key.undo(&remove_with, on_step).await);
-            return Err(Failed { error, left });
+            return Err(Failed {
+                left,
+                ..Failed::from(error)
+            });
         }
     };
     for id in plan.to_delete() {
@@ -160,6 +189,7 @@ pub async fn apply(
                 what: format!("the former access key {id} of user {}", target.user),
                 remove_with: delete_key(id, aws, target),
             }],
+            handed_over: Some(handed_over.clone()),
         })?;
         on_step(&Step::DeleteAccessKey(id.clone()));
     }

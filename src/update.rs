@@ -1,6 +1,6 @@
 //! The update workflow: another grant for a user that is there.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use tokio_util::sync::CancellationToken;
 
 use crate::aws::Aws;
@@ -125,7 +125,11 @@ pub async fn apply(
             Some(arn) => replace_managed(plan, arn).await?,
             None => {
                 let text = plan.document.to_json();
-                iam::put_inline_policy(aws, &target.user, &text, cancel).await?;
+                let put = iam::put_inline_policy(aws, &target.user, &text, cancel).await;
+                if put.is_err() {
+                    Interrupted::check(cancel)?;
+                }
+                put?;
             }
         }
         on_step(&Step::UpdatePolicy(plan.policy.name.clone()));
@@ -138,7 +142,13 @@ pub async fn apply(
                 notes.push("the store refused the tag that says when access ends".to_owned());
             }
             tagged => {
-                tagged?;
+                tagged.with_context(|| {
+                    format!(
+                        "user {} has the new access, but not the tag that says when it ends; \
+                         running the same command again sets it",
+                        target.user
+                    )
+                })?;
                 on_step(&Step::TagUser(target.user.to_string()));
             }
         }

@@ -257,3 +257,28 @@ async fn settings_of_the_environment_that_make_no_sense_are_no_panic() {
         assert_ne!(run.code, Some(101), "{name}: {run:?}");
     }
 }
+
+#[tokio::test]
+async fn completions_and_man_page_are_made_from_the_same_definitions() {
+    let aws = LocalAws::start().await;
+    let sandbox = Sandbox::new(&aws);
+    for program in ["create_s3_user", "delete_s3_user"] {
+        for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+            let run = sandbox.run(program, &["--completions", shell]).await;
+            let run = run.succeeded();
+            for part in [program, "users-from", "endpoint-url"] {
+                assert!(run.stdout.contains(part), "{part} is not in {shell}'s");
+            }
+        }
+        let man = sandbox.run(program, &["--man"]).await.succeeded().stdout;
+        assert!(
+            man.contains(".TH ") && man.contains("users\\-from"),
+            "{man}"
+        );
+        let run = sandbox.run(program, &["--completions", "cmd"]).await;
+        assert_usage(&run, "bash");
+        let help = sandbox.run(program, &["--help"]).await.succeeded().stdout;
+        assert!(!help.contains("--completions") && !help.contains("--man"));
+    }
+    assert_eq!(aws.faults.operations(), [""; 0]);
+}

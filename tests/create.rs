@@ -410,38 +410,6 @@ async fn user_that_differs_only_in_case_is_left_alone() {
 }
 
 #[tokio::test]
-async fn killed_run_is_finished_by_running_again() {
-    for (operation, inline) in [
-        ("CreateUser", false),
-        ("CreatePolicy", false),
-        ("AttachUserPolicy", false),
-        ("CreateUser", true),
-        ("PutUserPolicy", true),
-    ] {
-        let aws = aws_with_files().await;
-        let sandbox = Sandbox::new(&aws);
-        let mut args = vec!["-b", "shared", "-u", "alex"];
-        args.extend(inline.then_some("--inline-policy"));
-        aws.faults.once(operation, Fault::Pause);
-        // With a key made it would be the next test's case.
-        aws.faults.once("CreateAccessKey", Fault::DENIED);
-        let killed = sandbox.start("create_s3_user", &args);
-        aws.faults.paused().await;
-        killed.signal("KILL").await;
-        killed.ended().await;
-        assert_eq!(
-            sandbox.key_file("alex").as_deref(),
-            Some(""),
-            "after {operation}"
-        );
-
-        aws.faults.forget();
-        sandbox.run("create_s3_user", &args).await.succeeded();
-        assert_complete(&aws, &sandbox, "alex");
-    }
-}
-
-#[tokio::test]
 async fn killed_run_that_made_a_key_is_not_finished_but_told_about() {
     let aws = aws_with_files().await;
     let sandbox = Sandbox::new(&aws);

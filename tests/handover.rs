@@ -244,7 +244,8 @@ async fn folder_object_is_undone_with_the_rest() {
     ] {
         let aws = aws_with_files().await;
         let sandbox = Sandbox::new(&aws);
-        aws.faults.at(call, 0, 2, fault);
+        let times = if call == "PutObject" { usize::MAX } else { 2 };
+        aws.faults.at(call, 0, times, fault);
         let run = sandbox.create("alex", &["--make-folder"]).await;
         let run = run.failed_with(call);
         assert!(!run.stderr.contains("left:"), "{run:?}");
@@ -313,4 +314,18 @@ async fn key_that_stdout_does_not_take_is_undone() {
     let run = run_with_closed_stdout(&mut create).await;
     run.failed_with("can't write the key: Broken pipe");
     assert!(is_gone(&aws, "alex"));
+}
+
+#[tokio::test]
+async fn key_is_not_sent_nowhere() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    for redirection in [">&-", ">/dev/null"] {
+        let script = format!("exec \"$0\" -b shared -u alex -o - {redirection}");
+        let mut shell = sandbox.command("/bin/sh");
+        shell.args(["-c", &script]).arg(binary("create_s3_user"));
+        let run = Run::from(shell.output().await.unwrap());
+        crate::bad_input::assert_usage(&run, "or the secret is lost");
+    }
+    assert_eq!(aws.faults.operations(), [""; 0]);
 }

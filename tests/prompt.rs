@@ -129,3 +129,23 @@ async fn secret_is_not_shown_at_a_terminal() {
     assert_ends_with(&session, 2);
     assert_eq!(aws.faults.operations(), [""; 0]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_from_stdin_at_a_terminal_need_a_yes_beforehand() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    sandbox.create("alex", &[]).await.succeeded();
+    for (yes, code) in [("", 2), ("--yes", 0)] {
+        let script = format!("echo alex | \"$0\" -b shared --users-from - {yes}");
+        let mut command = Command::new("/bin/sh");
+        command
+            .env_clear()
+            .envs(sandbox.environment().iter().cloned());
+        command.args(["-c", &script]).arg(binary("delete_s3_user"));
+        let mut session = spawn_command(command, Some(60_000)).unwrap();
+        let shown = session.exp_eof().unwrap();
+        assert_eq!(shown.contains("add --yes"), code == 2, "{shown}");
+        assert_ends_with(&session, code);
+        assert_eq!(is_gone(&aws, "alex"), code == 0);
+    }
+}

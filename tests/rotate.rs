@@ -139,6 +139,7 @@ async fn old_key_that_can_not_be_deleted_is_named_and_the_new_one_stays() {
     let run = run.failed_with("the new key is handed over: DeleteAccessKey: AccessDenied");
     let left = format!("left: the former access key {} of user alex", old.0);
     assert!(run.stderr.contains(&left), "{run:?}");
+    assert_eq!(run.stdout, "alex_accessKeys.2.csv\n");
     assert!(opens(&aws, &sandbox.key_in("alex_accessKeys.2.csv")).await);
 }
 
@@ -227,4 +228,45 @@ async fn dry_run_shows_the_steps_and_makes_nothing() {
     );
     assert_eq!(run.stderr, expected);
     assert_eq!(keys_of(&aws), [old]);
+}
+
+#[tokio::test]
+async fn access_that_has_ended_is_said_to_and_not_waited_for() {
+    let (aws, sandbox) = aws_with_alex(&["--inline-policy", "--expires", "2099-12-31"]).await;
+    aws.change_iam(|iam| {
+        let inline = iam.user_inline_policies.get_mut("alex").unwrap();
+        let document = inline.get_mut("s3-access").unwrap();
+        *document = document.replace("2100-", "2020-");
+    });
+    let run = sandbox.create("alex", &["--rotate-key", "--verify"]).await;
+    let run = run.failed_with("access of user alex ended at 2020-01-01T00:00:00Z");
+    assert!(run.stderr.contains("hint: "), "{run:?}");
+    assert_eq!(keys_of(&aws), [sandbox.key_of("alex").0]);
+}
+
+#[tokio::test]
+async fn second_ctrl_c_does_not_tell_to_delete_a_user_that_works() {
+    let (aws, sandbox) = aws_with_alex(&[]).await;
+    aws.faults.once("CreateAccessKey", Fault::Pause);
+    let args = [
+        "-b",
+        "shared",
+        "-u",
+        "alex",
+        "--rotate-key",
+        "--region",
+        "us-east-1",
+    ];
+    let mut started = sandbox.start("create_s3_user", &args);
+    aws.faults.paused().await;
+    started.signal("INT").await;
+    started.says("stopping").await;
+    started.signal("INT").await;
+    let run = started.ended().await;
+    assert_eq!(run.code, Some(130), "{run:?}");
+    let see = "aws iam list-access-keys --user-name alex --region 'us-east-1'";
+    assert!(
+        run.stderr.contains(see) && !run.stderr.contains("delete_s3_user"),
+        "{run:?}"
+    );
 }

@@ -78,44 +78,6 @@ async fn refused_call_is_named_and_everything_undone() {
 }
 
 #[tokio::test]
-async fn call_that_keeps_failing_is_named_and_everything_undone() {
-    at_every_call(|call, options| async move {
-        let aws = aws_with_files().await;
-        let sandbox = Sandbox::new(&aws);
-        aws.faults.at(call, 0, 2, Fault::BROKEN);
-        let run = sandbox
-            .create("alex", options)
-            .await
-            .failed_with(&format!("{call}: "));
-        assert!(!run.stderr.contains("left:"), "{run:?}");
-        assert_nothing_left(&aws, &sandbox, call);
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn call_that_fails_once_is_tried_again() {
-    for (call, options) in calls().filter(|(call, _)| *call != "CreateAccessKey") {
-        let aws = aws_with_files().await;
-        let sandbox = Sandbox::new(&aws);
-        aws.faults.once(call, Fault::BROKEN);
-        sandbox.create("alex", options).await.succeeded();
-        assert_complete(&aws, &sandbox, "alex");
-    }
-}
-
-#[tokio::test]
-async fn lost_answer_of_a_call_is_made_up_for() {
-    for (call, options) in calls().filter(|(call, _)| *call != "CreateAccessKey") {
-        let aws = aws_with_files().await;
-        let sandbox = Sandbox::new(&aws);
-        aws.faults.once(call, Fault::LoseAnswer);
-        sandbox.create("alex", options).await.succeeded();
-        assert_complete(&aws, &sandbox, "alex");
-    }
-}
-
-#[tokio::test]
 async fn call_whose_every_answer_is_lost_leaves_nothing() {
     for fault in [Fault::LoseAnswer, Fault::CutAnswer] {
         at_every_call(move |call, options| async move {
@@ -226,21 +188,6 @@ async fn key_whose_secret_never_came_is_found_and_deleted() {
 }
 
 #[tokio::test]
-async fn throttled_calls_get_through() {
-    let aws = aws_with_files().await;
-    let sandbox = Sandbox::new(&aws).set("AWS_MAX_ATTEMPTS", None);
-    for call in MANAGED {
-        let throttled = match call {
-            "HeadBucket" => Fault::Refuse(503, "SlowDown"),
-            _ => Fault::Refuse(400, "Throttling"),
-        };
-        aws.faults.at(call, 0, 2, throttled);
-    }
-    sandbox.create("alex", &[]).await.succeeded();
-    assert_complete(&aws, &sandbox, "alex");
-}
-
-#[tokio::test]
 async fn user_and_policy_that_iam_does_not_know_yet_are_waited_for() {
     for call in ["AttachUserPolicy", "CreateAccessKey"] {
         let aws = aws_with_files().await;
@@ -304,28 +251,6 @@ async fn what_cannot_be_undone_is_named_with_the_command_that_removes_it() {
 }
 
 #[tokio::test]
-async fn signal_at_any_call_undoes_everything() {
-    for (signal, code) in [("INT", 130), ("TERM", 143)] {
-        at_every_call(move |call, options| async move {
-            let aws = aws_with_files().await;
-            let sandbox = Sandbox::new(&aws);
-            aws.faults.once(call, Fault::Pause);
-            let args = [&["-b", "shared", "-u", "alex"], options].concat();
-            let mut run = sandbox.start("create_s3_user", &args);
-            aws.faults.paused().await;
-            run.signal(signal).await;
-            run.says("stopping").await;
-            aws.faults.resume();
-            let run = run.ended().await;
-            assert_eq!(run.code, Some(code), "{call}: {run:?}");
-            assert!(run.stderr.contains("error: interrupted"), "{call}: {run:?}");
-            assert_nothing_left(&aws, &sandbox, call);
-        })
-        .await;
-    }
-}
-
-#[tokio::test]
 async fn signal_while_waiting_for_iam_to_settle_undoes_everything() {
     let aws = aws_with_files().await;
     let sandbox = Sandbox::new(&aws);
@@ -344,7 +269,7 @@ async fn signal_while_waiting_for_iam_to_settle_undoes_everything() {
 async fn disk_that_is_full_costs_no_key() {
     let aws = aws_with_files().await;
     let sandbox = Sandbox::new(&aws);
-    let script = "trap '' XFSZ; ulimit -f 0; exec \"$0\" -b shared -u alex";
+    let script = "ulimit -f 0; exec \"$0\" -b shared -u alex";
     let output = sandbox
         .command("/bin/sh")
         .args(["-c", script])

@@ -7,10 +7,10 @@ use crate::support::{Fault, LocalAws, Sandbox};
 #[tokio::test]
 async fn each_mode_is_tried_line_by_line_and_leaves_no_object() {
     for (mode, browse, can, cannot) in [
-        ("read", false, 1, 5),
-        ("read", true, 2, 4),
-        ("read-write", false, 2, 6),
-        ("write", false, 1, 7),
+        ("read", false, 2, 10),
+        ("read", true, 3, 9),
+        ("read-write", false, 4, 8),
+        ("write", false, 1, 11),
     ] {
         let aws = aws_with_files().await;
         let sandbox = Sandbox::new(&aws);
@@ -48,8 +48,12 @@ async fn versioned_bucket_keeps_nothing_of_a_verification() {
 }
 
 #[tokio::test]
-async fn empty_bucket_can_be_verified() {
+async fn empty_bucket_and_strange_keys_can_be_verified() {
     let aws = LocalAws::start().await;
+    aws.add_bucket("strange", &["\u{1} +%&<"]).await;
+    let strange = ["-b", "strange", "-u", "kim", "--verify"];
+    let run = Sandbox::new(&aws).run("create_s3_user", &strange).await;
+    run.succeeded();
     aws.add_bucket("shared", &[]).await;
     let sandbox = Sandbox::new(&aws);
     sandbox.create("alex", &["--verify"]).await.succeeded();
@@ -59,7 +63,7 @@ async fn empty_bucket_can_be_verified() {
 #[tokio::test]
 async fn key_that_is_not_known_yet_is_waited_for() {
     // The folder's first page and the search for a foreign object come before.
-    for (call, skip, mode) in [("ListObjectsV2", 3, "read"), ("PutObject", 0, "write")] {
+    for (call, skip, mode) in [("ListObjectsV2", 4, "read"), ("PutObject", 0, "write")] {
         for code in ["InvalidAccessKeyId", "AccessDenied"] {
             let aws = aws_with_files().await;
             let sandbox = Sandbox::new(&aws);
@@ -114,7 +118,7 @@ async fn interrupted_verification_is_undone() {
     let sandbox = Sandbox::new(&aws);
     aws.faults.at(
         "ListObjectsV2",
-        3,
+        4,
         usize::MAX,
         Fault::Refuse(403, "InvalidAccessKeyId"),
     );
@@ -143,4 +147,76 @@ async fn key_that_stays_refused_is_given_up_after_a_minute() {
     );
     assert!(is_gone(&aws, "alex"));
     assert_eq!(sandbox.key_file("alex"), None);
+}
+
+#[tokio::test]
+async fn store_that_enforces_half_of_it_is_found_out() {
+    for (mode, action, resource, what) in [
+        (
+            "read",
+            "s3:PutObject",
+            "shared/alex/*",
+            "upload to s3://shared/alex/",
+        ),
+        ("read", "s3:PutObject", "shared/*", "upload to "),
+        (
+            "read-write",
+            "s3:DeleteObject",
+            "shared/*",
+            "delete from another folder",
+        ),
+        ("write", "s3:GetObject", "shared/alex/*", "download "),
+        (
+            "read",
+            "s3:GetObject",
+            "shared/*",
+            "download an object of another folder",
+        ),
+        ("write", "s3:ListBucket", "shared", "list "),
+    ] {
+        let aws = aws_with_files().await;
+        let sandbox = Sandbox::new(&aws);
+        let policy = serde_json::json!({
+            "Version": "2012-10-17",
+            "Statement": [{
+                "Effect": "Allow",
+                "Principal": "*",
+                "Action": action,
+                "Resource": format!("arn:aws:s3:::{resource}"),
+            }],
+        });
+        let put = aws.s3_client().put_bucket_policy().bucket("shared");
+        put.policy(policy.to_string()).send().await.unwrap();
+        let run = sandbox
+            .create("alex", &["--verify", "--access", mode])
+            .await;
+        let run = run.failed_with(&format!("the new key can {what}"));
+        assert!(!run.stderr.contains("left:"), "{run:?}");
+        assert!(is_gone(&aws, "alex"));
+        assert_eq!(aws.keys("shared").len(), 4);
+    }
+}
+
+#[tokio::test]
+async fn lost_answers_leave_no_version_behind() {
+    for (options, fails) in [
+        (["--verify", "--access", "read-write"].as_slice(), false),
+        (&["--make-folder", "--inline-policy", "--verify"], true),
+    ] {
+        let aws = LocalAws::start().await;
+        aws.add_bucket("shared", &[]).await;
+        aws.keep_versions("shared").await;
+        let sandbox = Sandbox::new(&aws);
+        aws.faults.at("PutObject", 0, 2, Fault::LoseAnswer);
+        if fails {
+            let denied = Fault::Refuse(400, "Broken");
+            aws.faults.at("ListObjectsV2", 3, usize::MAX, denied);
+        }
+        let run = sandbox.create("alex", options).await;
+        assert_eq!(run.code, Some(i32::from(fails)), "{run:?}");
+        let list = aws.s3_client().list_object_versions().bucket("shared");
+        let list = list.send().await.unwrap();
+        let left = (list.versions().len(), list.delete_markers().len());
+        assert_eq!(left, (0, 0), "{run:?}");
+    }
 }

@@ -72,6 +72,31 @@ impl Args {
         Ok(())
     }
 
+    /// What the first signal says, and the second.
+    fn stopping(&self) -> (&'static str, String) {
+        let (bucket, user) = (&self.target.bucket, self.target.user_or_placeholder());
+        let options = &self.connection;
+        if self.update {
+            let first = "stopping after the call under way; once more to stop at once";
+            return (
+                first,
+                "stopped; running the same command again continues".to_owned(),
+            );
+        }
+        let first = "stopping, and undoing what was made; once more to stop at once";
+        let second = match self.rotate_key {
+            true => format!(
+                "stopped; a new key whose file is not there can be deleted, see: \
+                 aws iam list-access-keys --user-name {user}{options}"
+            ),
+            false => format!(
+                "stopped; remove what may be left with: \
+                 delete_s3_user -b {bucket} -u {user} --keep-objects{options}"
+            ),
+        };
+        (first, second)
+    }
+
     async fn work(&self, job: Job<'_>) -> ExitStatus {
         let handover = (&self.handover).into();
         if self.update {
@@ -103,13 +128,8 @@ async fn main() -> ExitCode {
     if let Err(error) = args.check(&users) {
         cli::bad_usage::<Args>(error);
     }
-    let signals = Signals::listen(
-        "stopping, and undoing what was made; once more to stop at once",
-        args.target.stopped(
-            "what may be left goes with: delete_s3_user",
-            " --keep-objects",
-        ),
-    );
+    let (first, second) = args.stopping();
+    let signals = Signals::listen(first, second);
     let out = Output::new(NAME, &args.output, users.len());
     let _line = out.count_users();
     let aws = out.load(args.connection.clone()).await;

@@ -54,6 +54,10 @@ struct Args {
 #[tokio::main]
 async fn main() -> ExitCode {
     let args: Args = cli::parse();
+    let no_way_to_ask = args.target.names_from_stdin() && cli::stderr_is_terminal();
+    if no_way_to_ask && !args.yes && !args.dry_run {
+        cli::bad_usage::<Args>("--users-from - takes the input that answers a question: add --yes");
+    }
     let users = args.target.users(NAME);
     let signals = Signals::listen(
         "stopping after the calls under way; once more to stop at once",

@@ -239,6 +239,11 @@ impl Drop for ProgressLine {
     }
 }
 
+/// Whether somebody may be reading along.
+pub fn stderr_is_terminal() -> bool {
+    io::stderr().is_terminal()
+}
+
 /// Whether there is somebody to ask: both stdin and stderr are terminals.
 pub fn at_terminal() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()

@@ -28,6 +28,8 @@ impl Signals {
             exit_code: Arc::new(AtomicU8::new(130)),
         };
         let on = |kind| signal(kind).expect("the runtime has a signal driver");
+        // Held, a limit on file sizes fails the write and not the whole process.
+        let _held = on(SignalKind::from_raw(libc::SIGXFSZ));
         let mut interrupt = on(SignalKind::interrupt());
         let mut terminate = on(SignalKind::terminate());
         let listener = signals.clone();

@@ -39,6 +39,17 @@ pub(super) fn read(
     }
 }
 
+/// The names in a file with this text.
+#[cfg(fuzzing)]
+pub(crate) fn names_in(text: &str) -> Result<Vec<String>, Vec<String>> {
+    let mut list = List::default();
+    list.add_lines("users", text);
+    match list.problems.is_empty() {
+        true => Ok(list.users.iter().map(UserName::to_string).collect()),
+        false => Err(list.problems),
+    }
+}
+
 fn content(file: &Path) -> io::Result<String> {
     if file != Path::new("-") {
         return fs::read_to_string(file);
@@ -46,6 +57,21 @@ fn content(file: &Path) -> io::Result<String> {
     let mut text = String::new();
     io::stdin().read_to_string(&mut text)?;
     Ok(text)
+}
+
+/// The line up to a `#` that begins it or follows white space; within a word,
+/// it is a part of a bad name.
+fn without_comment(line: &str) -> &str {
+    let starts = |(index, _): &(usize, &str)| {
+        line[..*index]
+            .chars()
+            .next_back()
+            .is_none_or(char::is_whitespace)
+    };
+    match line.match_indices('#').find(starts) {
+        Some((index, _)) => &line[..index],
+        None => line,
+    }
 }
 
 #[derive(Default)]
@@ -61,7 +87,7 @@ impl List {
     fn add_lines(&mut self, file: &str, text: &str) {
         let text = text.trim_start_matches('\u{feff}');
         for (index, line) in text.lines().enumerate() {
-            let name = line.split('#').next().unwrap_or_default().trim();
+            let name = without_comment(line).trim();
             let place = format!("{file}:{}", index + 1);
             match name.parse() {
                 _ if name.is_empty() => {}
@@ -90,6 +116,8 @@ impl List {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn lines(text: &str) -> (Vec<String>, Vec<String>) {
@@ -109,12 +137,30 @@ mod tests {
 
     #[test]
     fn bad_names_and_duplicates_are_all_reported_with_their_lines() {
-        let (_, problems) = lines("alex\nal ex\n\nAlex\nkim/\nalex\n");
+        let (_, problems) = lines("alex\nal ex\n\nAlex\nkim/\nalex\nlee#old\n");
         let places: Vec<_> = problems
             .iter()
             .map(|it| it.split(' ').next().unwrap())
             .collect();
-        assert_eq!(places, ["users:2:", "users:4:", "users:5:", "users:6:"]);
+        assert_eq!(
+            places,
+            ["users:2:", "users:4:", "users:5:", "users:6:", "users:7:"]
+        );
         assert!(problems[1].contains("first by users:1"), "{problems:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_names_or_problems(text in "(?s).{0,200}") {
+            let (users, problems) = lines(&text);
+            let mut distinct: Vec<_> = users.iter().map(|user| user.to_lowercase()).collect();
+            distinct.sort();
+            distinct.dedup();
+            prop_assert_eq!(distinct.len(), users.len());
+            let named = text.lines().filter(|line| {
+                !line.trim_start_matches('\u{feff}').trim().is_empty()
+            });
+            prop_assert!(users.len() + problems.len() <= named.count() + 1);
+        }
     }
 }

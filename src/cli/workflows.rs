@@ -88,7 +88,12 @@ impl Job<'_> {
 
     /// Prints a failure, if it is one, and returns the status.
     fn status(&self, result: Result<(), Failed>) -> ExitStatus {
-        let Err(Failed { error, left }) = result else {
+        let Err(Failed {
+            error,
+            left,
+            handed_over,
+        }) = result
+        else {
             return ExitStatus::Done;
         };
         self.out.error(&error);
@@ -96,8 +101,12 @@ impl Job<'_> {
             .for_each(|left| self.out.error_detail(&left.to_string()));
         let left: Vec<_> = left.iter().map(|left| &left.what).collect();
         let (user, error_text) = (self.target.user.as_str(), format!("{error:#}"));
-        let json = json!({ "user": user, "error": error_text, "left": left });
-        self.out.result(&json, None);
+        let mut json = json!({ "user": user, "error": error_text, "left": left });
+        if let (Some(key), Some(fields)) = (&handed_over, json.as_object_mut()) {
+            let key = serde_json::to_value(key).unwrap_or_default();
+            fields.extend(key.as_object().cloned().unwrap_or_default());
+        }
+        self.out.result(&json, handed_over.as_ref().and_then(path));
         ExitStatus::of(&error)
     }
 

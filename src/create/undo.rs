@@ -1,11 +1,11 @@
 //! Undoing a create run, whatever point it failed at.
 
+use tokio_util::sync::CancellationToken;
+
 use super::{Plan, Run, delete_command};
-use crate::aws::AwsError;
-use crate::bucket;
+use crate::aws::{self, AwsError};
 use crate::iam;
 use crate::made::Made;
-use crate::policy;
 use crate::report::{Leftover, Step, folder_url};
 
 impl Run<'_> {
@@ -30,13 +30,10 @@ impl Run<'_> {
     /// Deletes the folder object, which was not there before.
     async fn undo_folder(&self) -> Option<Leftover> {
         let Plan { aws, target, .. } = self.plan;
-        if self.folder == Made::No {
-            return None;
-        }
+        let put = self.folder.as_ref()?;
         let (prefix, url) = (target.prefix(), folder_url(target));
-        let version = self.folder_version.clone();
-        let deleted = bucket::delete_object(aws, &target.bucket, prefix.as_str(), version).await;
-        match deleted {
+        match put.undo(aws, &target.bucket, prefix.as_str()).await {
+            Ok(()) if put.answer.is_err() => None,
             Ok(()) => {
                 (self.on_step)(&Step::DeleteFolder(url));
                 None
@@ -92,6 +89,11 @@ impl Run<'_> {
                     return Ok(true);
                 }
             }
+            // Another run, whose user it is, took the policy over.
+            let found = iam::get_policy(aws, arn).await?;
+            if self.granted == Made::No && found.is_some_and(|found| found.uses > 0) {
+                return Ok(true);
+            }
             if is_free {
                 let delete = async || iam::delete_policy(aws, arn).await;
                 self.policy.remove(delete).await?;
@@ -99,23 +101,27 @@ impl Run<'_> {
             }
             Ok::<_, AwsError>(is_free)
         };
-        match (self.policy, &self.policy_arn) {
-            (Made::No, _) => None,
-            (_, Some(arn)) => {
-                let undone = undo(arn).await.unwrap_or(false);
-                (!undone).then(|| left(format!("policy {name}"), arn))
-            }
-            // Without the user, which tells the account, the ARN is not known.
-            (_, None) => {
-                let run = self.tags.run.as_deref().unwrap_or_default();
-                let account = "$(aws sts get-caller-identity --query Account --output text)";
-                let partition = policy::partition_of_region(&aws.region);
-                Some(left(
-                    format!("policy {name}, if it is there and tagged s3-user:run={run}"),
-                    &format!("arn:{partition}:iam::{account}:policy/{name}"),
-                ))
-            }
+        if self.policy == Made::No {
+            return None;
         }
+        let Some(arn) = self.policy_arn().await else {
+            let run = self.tags.run.as_deref().unwrap_or_default();
+            let arn = format!("ARN_OF_{name}");
+            let what = format!("policy {name}, if it is there and tagged s3-user:run={run}");
+            return Some(left(what, &arn));
+        };
+        let undone = undo(&arn).await.unwrap_or(false);
+        (!undone).then(|| left(format!("policy {name}"), &arn))
+    }
+
+    /// The policy's ARN; none where neither the policy's own nor the user's
+    /// answer told it, nor the account.
+    async fn policy_arn(&self) -> Option<String> {
+        if self.policy_arn.is_some() {
+            return self.policy_arn.clone();
+        }
+        let account = iam::account(&self.plan.aws).await?;
+        Some(format!("{account}:policy/{}", self.plan.policy_name()))
     }
 
     /// Deletes the user, unless something is known to hang on it still.
@@ -129,7 +135,10 @@ impl Run<'_> {
                 return Ok(true);
             }
             if is_free {
-                let delete = async || iam::delete_user(aws, &target.user).await;
+                let delete = async || {
+                    let delete = async || iam::delete_user(aws, &target.user).await;
+                    aws::settle(&iam::SETTLING, &CancellationToken::new(), delete).await
+                };
                 self.user.remove(delete).await?;
                 (self.on_step)(&Step::DeleteUser(target.user.to_string()));
             }

@@ -5,12 +5,15 @@ use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::body::Body;
-use axum::http::{Method, StatusCode, Uri};
+use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+
+use super::lag::Lag;
 
 /// A thing that goes wrong with a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,8 +26,14 @@ pub enum Fault {
     LoseAnswer,
     /// Carried out, and the connection closed after half of the answer's body.
     CutAnswer,
+    /// Refused, as the service does where calls come too fast.
+    Throttle,
+    /// Carried out, and never answered.
+    Hang,
     /// Carried out, with the answer kept back until [`Faults::resume`].
     Pause,
+    /// Kept back until [`Faults::resume`], and then carried out.
+    PauseBefore,
 }
 
 impl Fault {
@@ -40,10 +49,16 @@ pub struct Call {
     pub bucket: Option<String>,
     /// The form fields of an IAM call; empty for S3.
     pub fields: String,
+    /// The ID of the access key that signed it.
+    pub access_key: String,
 }
 
 impl Call {
-    pub fn from_http(method: &Method, uri: &Uri, body: &Bytes) -> Self {
+    pub fn from_http(method: &Method, uri: &Uri, headers: &HeaderMap, body: &Bytes) -> Self {
+        let signed = headers.get(AUTHORIZATION).and_then(|it| it.to_str().ok());
+        let signed = signed.and_then(|it| it.split("Credential=").nth(1));
+        let access_key = signed.and_then(|it| it.split('/').next());
+        let access_key = access_key.unwrap_or_default().to_owned();
         let query = uri.query().unwrap_or_default();
         let has = |name: &str| {
             query
@@ -59,6 +74,7 @@ impl Call {
                 operation: action.to_owned(),
                 bucket: None,
                 fields: body.clone().into_owned(),
+                access_key,
             };
         }
         let (bucket, key) = uri.path()[1..]
@@ -84,7 +100,22 @@ impl Call {
             operation: operation.to_owned(),
             bucket: Some(bucket.to_owned()).filter(|bucket| !bucket.is_empty()),
             fields: String::new(),
+            access_key,
         }
+    }
+
+    /// The value of a form field.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        let mut pairs = self
+            .fields
+            .split('&')
+            .filter_map(|pair| pair.split_once('='));
+        pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
+    }
+
+    /// The name of the policy it is about.
+    pub fn policy(&self) -> Option<&str> {
+        self.field("PolicyArn")?.rsplit("%2F").next()
     }
 }
 
@@ -106,6 +137,7 @@ pub struct Faults {
     calls: Mutex<Vec<Call>>,
     /// Every so many calls of IAM one is throttled; 0 for none.
     throttle_every: AtomicUsize,
+    lag: Mutex<Option<Lag>>,
     arrived: Notify,
     paused: Notify,
     resume: Notify,
@@ -150,6 +182,11 @@ impl Faults {
     /// Of so many calls to IAM, one is told to come again later.
     pub fn throttle_every(&self, calls: usize) {
         self.throttle_every.store(calls, Ordering::Relaxed);
+    }
+
+    /// What is made or taken away is known only after so many references to it.
+    pub fn lag(&self, references: usize, admin: &str) {
+        *self.lag.lock() = Some(Lag::new(references, admin));
     }
 
     fn throttles(&self, call: &Call) -> bool {
@@ -219,9 +256,14 @@ impl Faults {
 
     /// Lets a call through, or lets it go wrong.
     pub async fn around(&self, call: Call, carry_out: impl Future<Output = Response>) -> Response {
+        let too_early = self
+            .lag
+            .lock()
+            .as_mut()
+            .and_then(|lag| lag.fault_for(&call));
         let fault = match self.throttles(&call) {
-            true => Some(Fault::Refuse(400, "Throttling")),
-            false => self.fault_for(&call),
+            true => Some(Fault::Throttle),
+            false => too_early.or_else(|| self.fault_for(&call)),
         };
         let is_s3 = call.fields.is_empty();
         self.calls.lock().push(call);
@@ -229,6 +271,8 @@ impl Faults {
         match fault {
             None => carry_out.await,
             Some(Fault::Refuse(status, code)) => refusal(status, code, is_s3),
+            Some(Fault::Throttle) if is_s3 => refusal(503, "SlowDown", is_s3),
+            Some(Fault::Throttle) => refusal(400, "Throttling", is_s3),
             Some(Fault::Answer(body)) => body.into_response(),
             Some(Fault::LoseAnswer) => {
                 carry_out.await;
@@ -238,6 +282,15 @@ impl Faults {
                 Body::from_stream(cut).into_response()
             }
             Some(Fault::CutAnswer) => cut_in_half(carry_out.await).await,
+            Some(Fault::Hang) => {
+                carry_out.await;
+                std::future::pending().await
+            }
+            Some(Fault::PauseBefore) => {
+                self.paused.notify_one();
+                self.resume.notified().await;
+                carry_out.await
+            }
             Some(Fault::Pause) => {
                 let answer = carry_out.await;
                 self.paused.notify_one();

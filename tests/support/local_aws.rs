@@ -243,7 +243,7 @@ async fn intercept(
 ) -> Response {
     let (parts, body) = request.into_parts();
     let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
-    let call = Call::from_http(&parts.method, &parts.uri, &body);
+    let call = Call::from_http(&parts.method, &parts.uri, &parts.headers, &body);
     if let Some(elsewhere) = other_region(&s3, &call, &parts.headers) {
         return elsewhere;
     }

@@ -7,6 +7,7 @@
 )]
 
 mod faults;
+mod lag;
 mod local_aws;
 mod programs;
 mod scripted_s3;

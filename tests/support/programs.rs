@@ -176,7 +176,13 @@ impl Sandbox {
     }
 
     pub async fn run(&self, program: &str, args: &[&str]) -> Run {
+        self.run_with(program, args, &[]).await
+    }
+
+    /// Runs a program with other values of some variables.
+    pub async fn run_with(&self, program: &str, args: &[&str], set: &[(&str, &str)]) -> Run {
         let mut command = self.command(binary(program));
+        command.envs(set.iter().copied());
         let output = tokio::time::timeout(HANGING, command.args(args).output()).await;
         Run::from(output.expect("the program hangs").unwrap())
     }

@@ -1,0 +1,671 @@
+//! Every call of both programs, failing in every way.
+//!
+//! A clean run tells which calls there are; each is then made to go wrong in a
+//! run of its own. See how many points that is with `--nocapture`.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::create::{assert_complete, aws_with_files, is_gone};
+use crate::delete::add_every_blocker;
+use crate::support::{ALLOW_ALL, Fault, LocalAws, Run, Sandbox};
+
+/// How many points are tried at a time: most of their time is waiting.
+const AT_A_TIME: usize = 24;
+
+/// What goes wrong with a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trouble {
+    Refused,
+    Broken,
+    BrokenOnce,
+    AnswerLost,
+    Throttled,
+    Hanging,
+}
+
+impl Trouble {
+    const ALL: [Self; 6] = [
+        Self::Refused,
+        Self::Broken,
+        Self::BrokenOnce,
+        Self::AnswerLost,
+        Self::Throttled,
+        Self::Hanging,
+    ];
+
+    /// Whether a run should get through, unless the call makes a secret.
+    fn passes(self) -> bool {
+        matches!(self, Self::BrokenOnce | Self::AnswerLost | Self::Throttled)
+    }
+
+    /// Lets the call go wrong that comes after `skip` others of its kind. The
+    /// programs try twice in the tests, but seven times when throttled.
+    fn inject(self, aws: &LocalAws, operation: &str, skip: usize) {
+        let (times, fault) = match self {
+            Self::Refused => (1, Fault::DENIED),
+            Self::Broken => (2, Fault::BROKEN),
+            Self::BrokenOnce => (1, Fault::BROKEN),
+            Self::AnswerLost => (1, Fault::LoseAnswer),
+            Self::Throttled => (5, Fault::Throttle),
+            Self::Hanging => (2, Fault::Hang),
+        };
+        aws.faults.at(operation, skip, times, fault);
+    }
+}
+
+/// One command, in a world of its own, and what must hold after it.
+#[derive(Clone, Copy)]
+struct Scenario {
+    program: &'static str,
+    options: &'static [&'static str],
+    /// How alex was made before; none if there is no alex.
+    alex: Option<&'static [&'static str]>,
+    /// Whether everything that can hang on a user hangs on alex.
+    blocked: bool,
+    check: fn(&World, &Run, &str),
+}
+
+struct World {
+    aws: LocalAws,
+    sandbox: Sandbox,
+    scenario: Scenario,
+    /// The access key alex had before.
+    old_key: Option<String>,
+    /// Everything of the others.
+    others: String,
+}
+
+impl World {
+    async fn new(scenario: Scenario) -> Self {
+        let aws = aws_with_files().await;
+        let sandbox = Sandbox::new(&aws);
+        aws.add_bucket("other", &["alex/elsewhere"]).await;
+        aws.add_user("alexander", ALLOW_ALL).await;
+        if let Some(options) = scenario.alex {
+            sandbox.create("alex", options).await.succeeded();
+        }
+        if scenario.blocked {
+            add_every_blocker(&aws, "alex").await;
+            let upload = aws.s3_client().create_multipart_upload();
+            let upload = upload.bucket("shared").key("alex/unfinished");
+            upload.send().await.unwrap();
+        }
+        aws.faults.forget();
+        let old_key = scenario.alex.map(|_| sandbox.key_of("alex").0);
+        let others = of_others(&aws);
+        Self {
+            aws,
+            sandbox,
+            scenario,
+            old_key,
+            others,
+        }
+    }
+
+    async fn run(&self, trouble: Option<Trouble>) -> Run {
+        let args = [
+            ["-b", "shared", "-u", "alex"].as_slice(),
+            self.scenario.options,
+            if trouble == Some(Trouble::Hanging) {
+                &["--timeout", "1"]
+            } else {
+                &[]
+            },
+        ]
+        .concat();
+        let attempts = match trouble {
+            Some(Trouble::Throttled) => "7",
+            _ => "2",
+        };
+        let attempts = [("AWS_MAX_ATTEMPTS", attempts)];
+        self.sandbox
+            .run_with(self.scenario.program, &args, &attempts)
+            .await
+    }
+
+    fn keys(&self) -> Vec<String> {
+        self.aws.iam(|iam| {
+            let keys = iam.access_keys.get("alex").into_iter().flatten();
+            keys.map(|key| key.access_key_id.clone()).collect()
+        })
+    }
+}
+
+/// All there is in IAM and S3 that isn't alex's.
+fn of_others(aws: &LocalAws) -> String {
+    let keys = aws.keys("shared").into_iter();
+    let keys: Vec<_> = keys.filter(|key| !key.starts_with("alex/")).collect();
+    let iam = aws.iam(|iam| {
+        let user = &iam.users["alexander"];
+        let policies = &iam.user_inline_policies["alexander"];
+        let key = &iam.access_keys["alexander"][0].access_key_id;
+        format!("{} {key} {policies:?}", user.arn)
+    });
+    format!("{keys:?} {:?} {iam}", aws.keys("other"))
+}
+
+/// Tries every trouble with every call of the scenario's clean run.
+async fn at_every_call(scenario: Scenario) {
+    let world = World::new(scenario).await;
+    let clean = world.run(None).await.succeeded();
+    (scenario.check)(&world, &clean, "clean");
+    let calls = world.aws.faults.counts();
+    let calls = calls
+        .into_iter()
+        .flat_map(|(operation, times)| (0..times).map(move |skip| (operation.clone(), skip)));
+    let permits = Arc::new(Semaphore::new(AT_A_TIME));
+    let mut points = JoinSet::new();
+    for (operation, skip) in calls {
+        for trouble in Trouble::ALL {
+            let (operation, permits) = (operation.clone(), permits.clone());
+            points.spawn(async move {
+                let _permit = permits.acquire_owned().await.unwrap();
+                point(scenario, &operation, skip, trouble).await;
+            });
+        }
+    }
+    let count = points.len();
+    while let Some(point) = points.join_next().await {
+        point.unwrap();
+    }
+    println!(
+        "{count} points of {} {:?}",
+        scenario.program, scenario.options
+    );
+}
+
+async fn point(scenario: Scenario, operation: &str, skip: usize, trouble: Trouble) {
+    let what = format!("{trouble:?} {operation} {skip} of {:?}", scenario.options);
+    let world = World::new(scenario).await;
+    trouble.inject(&world.aws, operation, skip);
+    let run = world.run(Some(trouble)).await;
+    assert!(matches!(run.code, Some(0 | 1)), "{what}: {run:?}");
+    if trouble.passes() && operation != "CreateAccessKey" {
+        assert_eq!(run.code, Some(0), "{what}: {run:?}");
+    }
+    let errors = run.stderr.lines().filter(|line| line.contains(": error: "));
+    let expected = usize::from(run.code == Some(1));
+    assert_eq!(errors.count(), expected, "{what}: {run:?}");
+    assert_eq!(of_others(&world.aws), world.others, "{what}: {run:?}");
+    (scenario.check)(&world, &run, &what);
+    let again = scenario.program == "delete_s3_user" || scenario.options.contains(&"--update");
+    if again && run.code == Some(1) {
+        world.aws.faults.forget();
+        let again = world.run(None).await.succeeded();
+        assert_eq!(of_others(&world.aws), world.others, "{what}: {again:?}");
+        (scenario.check)(&world, &again, &what);
+    }
+}
+
+/// All is made, or nothing is left.
+fn made_or_undone(world: &World, run: &Run, what: &str) {
+    let has = |option| world.scenario.options.contains(&option);
+    let probes = world.aws.keys("shared").into_iter();
+    let probes: Vec<_> = probes
+        .filter(|key| key.contains("s3-user-verify"))
+        .collect();
+    for probe in &probes {
+        let left = format!("left: object s3://shared/{probe};");
+        assert!(run.stderr.contains(&left), "{what}: {run:?}");
+    }
+    let folder = world.aws.keys("shared").contains(&"alex/".to_owned());
+    let kit = world.sandbox.path().join("alex_kit");
+    // Of an object whose deletion got no answer nobody knows whether it is left.
+    let is_unclear = run.stderr.contains("verify: DeleteObject: ");
+    assert!(
+        is_unclear || !run.stderr.contains("left: "),
+        "{what}: {run:?}"
+    );
+    if run.code == Some(0) {
+        assert_complete(&world.aws, &world.sandbox, "alex");
+        assert_eq!(folder, has("--make-folder"), "{what}: {run:?}");
+        assert_eq!(
+            kit.join("README.txt").exists(),
+            has("--kit"),
+            "{what}: {run:?}"
+        );
+    } else {
+        assert!(is_gone(&world.aws, "alex"), "{what}: {run:?}");
+        assert_eq!(world.sandbox.key_file("alex"), None, "{what}: {run:?}");
+        assert!(!folder && !kit.exists(), "{what}: {run:?}");
+    }
+}
+
+const CREATE: Scenario = Scenario {
+    program: "create_s3_user",
+    options: &[],
+    alex: None,
+    blocked: false,
+    check: made_or_undone,
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn create_is_all_or_nothing() {
+    at_every_call(CREATE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn create_with_an_inline_policy_is_all_or_nothing() {
+    let options = &["--inline-policy"];
+    at_every_call(Scenario { options, ..CREATE }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn create_with_kit_and_folder_is_all_or_nothing() {
+    let options = &["--kit", "--make-folder"];
+    at_every_call(Scenario { options, ..CREATE }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn verified_create_is_all_or_nothing() {
+    let options = &["--verify", "--access", "read-write"];
+    at_every_call(Scenario { options, ..CREATE }).await;
+}
+
+/// Lets a create run fail at its end and refuses every call of its undoing,
+/// one at a time: what is named as left is what is left.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_could_not_be_undone_is_named() {
+    for options in [
+        ["--make-folder"].as_slice(),
+        &["--make-folder", "--inline-policy"],
+    ] {
+        let scenario = Scenario { options, ..CREATE };
+        let failing = async || {
+            let world = World::new(scenario).await;
+            // The directory of the key file is gone when it is to be written.
+            std::fs::create_dir(world.sandbox.path().join("keys")).unwrap();
+            world.aws.faults.once("PutObject", Fault::Pause);
+            world
+        };
+        let run = async |world: &World| {
+            let args = ["-b", "shared", "-u", "alex", "-o", "keys"];
+            let args = [&args, options].concat();
+            let started = world.sandbox.start("create_s3_user", &args);
+            world.aws.faults.paused().await;
+            std::fs::remove_dir_all(world.sandbox.path().join("keys")).unwrap();
+            world.aws.faults.resume();
+            started.ended().await.failed_with("can't write keys/")
+        };
+        let world = failing().await;
+        run(&world).await;
+        made_or_undone(
+            &world,
+            &Run {
+                code: Some(1),
+                stdout: String::new(),
+                stderr: String::new(),
+            },
+            "undone",
+        );
+        let calls = world.aws.faults.operations().into_iter();
+        let calls: Vec<_> = calls
+            .skip_while(|call| call != "PutObject")
+            .skip(1)
+            .collect();
+        assert!(calls.len() >= 4, "{calls:?}");
+        for call in calls {
+            let world = failing().await;
+            world.aws.faults.always(&call, Fault::DENIED);
+            let run = run(&world).await;
+            let named = |what: &str| run.stderr.contains(&format!("left: {what}"));
+            let (user, keys, policy) = world.aws.iam(|iam| {
+                let managed = iam
+                    .policies
+                    .values()
+                    .any(|it| it.policy_name.ends_with("-alex"));
+                let inline = iam.user_inline_policies.get("alex");
+                (
+                    iam.users.contains_key("alex"),
+                    iam.access_keys
+                        .get("alex")
+                        .is_some_and(|keys| !keys.is_empty()),
+                    managed || inline.is_some_and(|inline| !inline.is_empty()),
+                )
+            });
+            let folder = world.aws.keys("shared").contains(&"alex/".to_owned());
+            assert_eq!(named("user alex"), user, "{call}: {run:?}");
+            assert_eq!(named("access key "), keys, "{call}: {run:?}");
+            assert_eq!(named("policy "), policy, "{call}: {run:?}");
+            assert_eq!(named("folder object "), folder, "{call}: {run:?}");
+            assert!(
+                user || keys || policy || folder || call.starts_with("Get"),
+                "{call}"
+            );
+        }
+    }
+}
+
+/// The one key is the new one, which is in its file, or the old one; or both,
+/// where that is said.
+fn new_key_or_old_one(world: &World, run: &Run, what: &str) {
+    let old = world.old_key.clone().unwrap();
+    let file = "alex_accessKeys.2.csv";
+    let keys = world.keys();
+    let new = world.sandbox.path().join(file).exists();
+    let new = new.then(|| world.sandbox.key_in(file).0);
+    match (run.code, new) {
+        (Some(0), Some(new)) => assert_eq!(keys, [new], "{what}: {run:?}"),
+        (Some(1), None) => {
+            assert_eq!(keys, [old], "{what}: {run:?}");
+            assert!(!run.stderr.contains("left: "), "{what}: {run:?}");
+        }
+        (Some(1), Some(new)) => {
+            let left = format!("left: the former access key {old} ");
+            assert!(run.stderr.contains(&left), "{what}: {run:?}");
+            assert!(keys.contains(&new) && keys.len() <= 2, "{what}: {run:?}");
+        }
+        _ => panic!("{what}: {run:?}"),
+    }
+}
+
+const ROTATE: Scenario = Scenario {
+    options: &["--rotate-key"],
+    alex: Some(&[]),
+    check: new_key_or_old_one,
+    ..CREATE
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rotation_leaves_a_key_that_works() {
+    at_every_call(ROTATE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn verified_rotation_leaves_a_key_that_works() {
+    let options = &["--rotate-key", "--verify", "--kit"];
+    at_every_call(Scenario { options, ..ROTATE }).await;
+}
+
+/// The policy is the old one or the new one, and the key as it was.
+fn old_access_or_new(world: &World, run: &Run, what: &str) {
+    let document = world.aws.iam(|iam| {
+        let inline = iam.user_inline_policies.get("alex");
+        let inline = inline.and_then(|policies| policies.get("s3-access").cloned());
+        let managed = iam
+            .policies
+            .values()
+            .find(|it| it.policy_name.ends_with("-alex"));
+        let managed = managed.map(|policy| {
+            let mut versions = policy.versions.iter();
+            let default = versions.find(|it| it.version_id == policy.default_version_id);
+            default.unwrap().document.clone()
+        });
+        inline.or(managed).unwrap()
+    });
+    let (writes, expires) = (document.contains("PutObject"), document.contains("2100-"));
+    assert_eq!(writes, expires, "{what}: {run:?}");
+    let tag = world.aws.iam(|iam| {
+        let mut tags = iam.users["alex"].tags.iter();
+        tags.any(|tag| tag.key == "s3-user:expires")
+    });
+    if run.code == Some(0) {
+        assert!(writes && tag, "{what}: {run:?}");
+    }
+    assert_eq!(world.keys(), [world.old_key.clone().unwrap()]);
+}
+
+const UPDATE: Scenario = Scenario {
+    options: &["--update", "--access", "write", "--expires", "2099-12-31"],
+    alex: Some(&[]),
+    check: old_access_or_new,
+    ..CREATE
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn update_gives_the_old_access_or_the_new() {
+    at_every_call(UPDATE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn inline_update_gives_the_old_access_or_the_new() {
+    let alex = Some(["--inline-policy"].as_slice());
+    at_every_call(Scenario { alex, ..UPDATE }).await;
+}
+
+/// After success, nothing is left of alex.
+fn deleted_when_it_says_so(world: &World, run: &Run, what: &str) {
+    let keys = world.aws.keys("shared").into_iter();
+    let own = keys.filter(|key| key.starts_with("alex/")).count();
+    if run.code == Some(0) {
+        assert!(is_gone(&world.aws, "alex"), "{what}: {run:?}");
+        assert_eq!(own, 0, "{what}: {run:?}");
+        let uploads = world
+            .aws
+            .bucket("shared", |bucket| bucket.multipart_uploads.len());
+        assert_eq!(uploads, 0, "{what}: {run:?}");
+    } else {
+        let there = world.aws.iam(|iam| iam.users.contains_key("alex"));
+        assert!(
+            there,
+            "the user is what running again needs; {what}: {run:?}"
+        );
+    }
+}
+
+const DELETE: Scenario = Scenario {
+    program: "delete_s3_user",
+    options: &[],
+    alex: Some(&[]),
+    blocked: false,
+    check: deleted_when_it_says_so,
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn delete_can_always_be_run_again() {
+    at_every_call(DELETE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn delete_of_all_versions_can_always_be_run_again() {
+    let options = &["--all-versions"];
+    at_every_call(Scenario { options, ..DELETE }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn delete_of_a_user_with_everything_can_always_be_run_again() {
+    let alex = Some(["--inline-policy"].as_slice());
+    at_every_call(Scenario {
+        alex,
+        blocked: true,
+        ..DELETE
+    })
+    .await;
+}
+
+/// Stops the program by a signal at every call of the scenario, before or after
+/// the call is carried out, and lets `then` look at what it left.
+async fn stopped_at_every_call<Then>(
+    scenario: Scenario,
+    signal: &'static str,
+    then: fn(World, Run, String) -> Then,
+) where
+    Then: Future<Output = ()> + Send + 'static,
+{
+    let world = World::new(scenario).await;
+    world.run(None).await.succeeded();
+    let permits = Arc::new(Semaphore::new(AT_A_TIME));
+    let mut points = JoinSet::new();
+    for (operation, times) in world.aws.faults.counts() {
+        for skip in 0..times {
+            for fault in [Fault::PauseBefore, Fault::Pause] {
+                let (operation, permits) = (operation.clone(), permits.clone());
+                points.spawn(async move {
+                    let _permit = permits.acquire_owned().await.unwrap();
+                    let what = format!("{signal} at {operation} {skip}, {fault:?}");
+                    let world = World::new(scenario).await;
+                    world.aws.faults.at(&operation, skip, 1, fault);
+                    let run = stopped(&world, signal).await;
+                    world.aws.faults.forget();
+                    then(world, run, what).await;
+                });
+            }
+        }
+    }
+    let count = points.len();
+    while let Some(point) = points.join_next().await {
+        point.unwrap();
+    }
+    println!(
+        "{count} times SIG{signal} to {} {:?}",
+        scenario.program, scenario.options
+    );
+}
+
+/// A run that gets a signal while a call is paused.
+async fn stopped(world: &World, signal: &str) -> Run {
+    let args = ["-b", "shared", "-u", "alex"];
+    let args = [&args, world.scenario.options].concat();
+    let mut started = world.sandbox.start(world.scenario.program, &args);
+    world.aws.faults.paused().await;
+    started.signal(signal).await;
+    if signal != "KILL" {
+        started.says("stopping").await;
+    }
+    world.aws.faults.resume();
+    started.ended().await
+}
+
+/// A run that is stopped has undone what it did, or was done already.
+async fn undone_or_done(world: World, run: Run, what: String) {
+    let stopped = if what.starts_with("INT") { 130 } else { 143 };
+    assert!(
+        [0, stopped].map(Some).contains(&run.code),
+        "{what}: {run:?}"
+    );
+    assert_eq!(of_others(&world.aws), world.others, "{what}: {run:?}");
+    let code = run.code.map(|code| code.min(1));
+    (world.scenario.check)(&world, &Run { code, ..run }, &what);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn create_that_is_interrupted_is_undone() {
+    for signal in ["INT", "TERM"] {
+        stopped_at_every_call(CREATE, signal, undone_or_done).await;
+    }
+    let options = &["--inline-policy", "--make-folder", "--kit"];
+    let inline = Scenario { options, ..CREATE };
+    stopped_at_every_call(inline, "INT", undone_or_done).await;
+    let options = &["--verify", "--access", "read-write"];
+    let verified = Scenario { options, ..CREATE };
+    stopped_at_every_call(verified, "TERM", undone_or_done).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rotation_that_is_interrupted_leaves_a_key_that_works() {
+    let options = &["--rotate-key", "--verify", "--kit"];
+    let verified = Scenario { options, ..ROTATE };
+    stopped_at_every_call(verified, "INT", undone_or_done).await;
+    stopped_at_every_call(UPDATE, "INT", undone_or_done).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn delete_that_is_interrupted_is_finished_by_running_again() {
+    for signal in ["INT", "TERM"] {
+        stopped_at_every_call(DELETE, signal, delete_again_finishes).await;
+    }
+}
+
+/// Running delete once cleans up.
+async fn delete_cleans_up(world: World, _: Run, what: String) {
+    let run = world.sandbox.delete("alex", &[]).await;
+    let nothing_to_do = run.stderr.contains("there is no user alex");
+    assert!(run.code == Some(0) || nothing_to_do, "{what}: {run:?}");
+    assert!(is_gone(&world.aws, "alex"), "{what}: {run:?}");
+    assert_eq!(of_others(&world.aws), world.others, "{what}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn delete_cleans_up_what_a_killed_create_left() {
+    stopped_at_every_call(CREATE, "KILL", delete_cleans_up).await;
+    for options in [
+        ["--inline-policy", "--make-folder", "--kit"].as_slice(),
+        &["--verify", "--access", "read-write"],
+    ] {
+        stopped_at_every_call(Scenario { options, ..CREATE }, "KILL", delete_cleans_up).await;
+    }
+    stopped_at_every_call(ROTATE, "KILL", delete_cleans_up).await;
+    stopped_at_every_call(UPDATE, "KILL", delete_cleans_up).await;
+}
+
+/// Running create again finishes, or says what to do, and that helps.
+async fn create_again_helps(world: World, _: Run, what: String) {
+    let options = world.scenario.options;
+    let run = world.sandbox.create("alex", options).await;
+    if run.code == Some(0) {
+        assert_complete(&world.aws, &world.sandbox, "alex");
+        return;
+    }
+    let complete = world
+        .sandbox
+        .key_file("alex")
+        .filter(|file| !file.is_empty());
+    if complete.is_some() {
+        // Killed when all was done.
+        assert!(run.stderr.contains("is there already"), "{what}: {run:?}");
+        return assert_complete(&world.aws, &world.sandbox, "alex");
+    }
+    let rotate = "for a new key, run: create_s3_user --rotate-key -b shared -u alex";
+    if !run.stderr.contains(rotate) {
+        let anew = "run first: delete_s3_user -b shared -u alex --keep-objects";
+        assert!(run.stderr.contains(anew), "{what}: {run:?}");
+        let keep = ["--keep-objects"];
+        world.sandbox.delete("alex", &keep).await.succeeded();
+        world.sandbox.create("alex", options).await.succeeded();
+        return assert_complete(&world.aws, &world.sandbox, "alex");
+    }
+    let rotate = world
+        .sandbox
+        .create("alex", &["--rotate-key"])
+        .await
+        .succeeded();
+    let file = rotate.stdout.trim();
+    let keys = [world.sandbox.key_in(file).0];
+    assert_eq!(world.keys(), keys, "{what}");
+    let s3 = world.aws.s3_client_of(&world.sandbox.key_in(file));
+    assert!(
+        crate::isolation::gets(&s3, "alex/report.txt").await,
+        "{what}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn create_again_helps_after_a_kill() {
+    stopped_at_every_call(CREATE, "KILL", create_again_helps).await;
+    let options = &["--inline-policy"];
+    stopped_at_every_call(Scenario { options, ..CREATE }, "KILL", create_again_helps).await;
+}
+
+async fn delete_again_finishes(world: World, run: Run, what: String) {
+    assert!(
+        matches!(run.code, None | Some(0 | 130 | 143)),
+        "{what}: {run:?}"
+    );
+    let run = world.run(None).await;
+    let nothing_to_do = run.stderr.contains("there is no user alex");
+    assert!(run.code == Some(0) || nothing_to_do, "{what}: {run:?}");
+    deleted_when_it_says_so(
+        &world,
+        &Run {
+            code: Some(0),
+            ..run
+        },
+        &what,
+    );
+    assert_eq!(of_others(&world.aws), world.others, "{what}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn delete_again_finishes_after_a_kill() {
+    stopped_at_every_call(DELETE, "KILL", delete_again_finishes).await;
+    let alex = Some(["--inline-policy"].as_slice());
+    let blocked = Scenario {
+        alex,
+        blocked: true,
+        ..DELETE
+    };
+    stopped_at_every_call(blocked, "KILL", delete_again_finishes).await;
+}

@@ -1,0 +1,157 @@
+//! What holds for every name and every grant there is.
+
+use proptest::prelude::*;
+use s3_user::{Access, Expiry, Grant, KmsKey, PolicyDocument, Target, UserTag};
+use serde_json::Value;
+
+/// Whether a pattern of an IAM policy matches a text, by [IAM's rules] alone:
+/// `*` stands for any characters, `?` for one.
+///
+/// [IAM's rules]: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
+fn matches(pattern: &[char], text: &[char]) -> bool {
+    match (pattern.first(), text.first()) {
+        (None, None) => true,
+        (Some('*'), _) => {
+            matches(&pattern[1..], text) || !text.is_empty() && matches(pattern, &text[1..])
+        }
+        (Some('?'), Some(_)) => matches(&pattern[1..], &text[1..]),
+        (Some(one), Some(other)) if one == other => matches(&pattern[1..], &text[1..]),
+        _ => false,
+    }
+}
+
+fn is_like(pattern: &str, text: &str) -> bool {
+    let chars = |text: &str| text.chars().collect::<Vec<_>>();
+    matches(&chars(pattern), &chars(text))
+}
+
+fn strings(value: &Value) -> Vec<&str> {
+    value
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect()
+}
+
+fn statements<'a>(document: &'a Value, action: &'a str) -> impl Iterator<Item = &'a Value> {
+    let all = document["Statement"].as_array().unwrap().iter();
+    all.filter(move |one| strings(&one["Action"]).contains(&action))
+}
+
+/// Whether the policy lets its user do this with the object.
+fn allows_object(document: &Value, action: &str, bucket: &str, key: &str) -> bool {
+    let arn = format!("arn:aws:s3:::{bucket}/{key}");
+    statements(document, action).any(|one| {
+        strings(&one["Resource"])
+            .iter()
+            .any(|pattern| is_like(pattern, &arn))
+    })
+}
+
+/// Whether the policy lets its user list this prefix, without a delimiter.
+fn allows_list(document: &Value, bucket: &str, prefix: &str) -> bool {
+    let arn = format!("arn:aws:s3:::{bucket}");
+    statements(document, "s3:ListBucket").any(|one| {
+        let on_bucket = strings(&one["Resource"])
+            .iter()
+            .any(|pattern| is_like(pattern, &arn));
+        let condition = &one["Condition"];
+        // Without a delimiter in the request, a condition on it never holds.
+        let no_delimiter = condition["StringEquals"]["s3:delimiter"].is_null();
+        let like = strings(&condition["StringLike"]["s3:prefix"]);
+        on_bucket && no_delimiter && like.iter().any(|pattern| is_like(pattern, prefix))
+    })
+}
+
+fn targets() -> impl Strategy<Value = Target> {
+    let bucket = "[a-z0-9][a-z0-9-]{1,20}[a-z0-9]";
+    let user = "[A-Za-z0-9_+=,.@][A-Za-z0-9_+=,.@-]{0,20}";
+    (bucket, user).prop_filter_map("no name", |(bucket, user)| {
+        Some(Target {
+            bucket: bucket.parse().ok()?,
+            user: user.parse().ok()?,
+        })
+    })
+}
+
+fn grants() -> impl Strategy<Value = Grant> {
+    let access = prop_oneof![
+        Just(Access::Read),
+        Just(Access::ReadWrite),
+        Just(Access::Write)
+    ];
+    (access, any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
+        |(access, browse_root, expires, limited)| Grant {
+            access,
+            browse_root: browse_root && access != Access::Write,
+            expires: expires.then(|| "2099-12-31".parse().unwrap()),
+            source_ips: match limited {
+                true => vec!["10.0.0.0/8".parse().unwrap()],
+                false => Vec::new(),
+            },
+            kms_key: None,
+        },
+    )
+}
+
+/// Keys near a user's folder, and anything else.
+fn keys(user: &str) -> impl Strategy<Value = String> + use<> {
+    let (user, lower, upper) = (user.to_owned(), user.to_lowercase(), user.to_uppercase());
+    prop_oneof![
+        Just(user.clone()),
+        "[a-z]{0,3}".prop_map(move |more| format!("{user}{more}/x")),
+        Just(format!("{lower}/x")),
+        Just(format!("{upper}/x")),
+        "\\PC{0,12}",
+    ]
+}
+
+proptest! {
+    #[test]
+    fn policy_opens_nothing_outside_the_folder(
+        (target, grant, key, other) in (targets(), grants()).prop_flat_map(|(target, grant)| {
+            let keys = keys(target.user.as_str());
+            (Just(target), Just(grant), keys, "[a-z0-9-]{3,20}")
+        })
+    ) {
+        let document = PolicyDocument::new(&grant, &target, "eu-central-1").to_json();
+        let document: Value = serde_json::from_str(&document).unwrap();
+        let (bucket, prefix) = (target.bucket.as_str(), target.prefix());
+        let is_own = key.starts_with(prefix.as_str());
+        for action in ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"] {
+            let allowed = allows_object(&document, action, bucket, &key);
+            prop_assert!(is_own || !allowed, "{action} {key}");
+            prop_assert!(other == bucket || !allows_object(&document, action, &other, &key));
+        }
+        prop_assert!(is_own || !allows_list(&document, bucket, &key), "list {key}");
+
+        let own = format!("{prefix}{key}");
+        let reads = grant.access != Access::Write;
+        prop_assert_eq!(allows_object(&document, "s3:GetObject", bucket, &own), reads);
+        prop_assert_eq!(allows_list(&document, bucket, &own), reads);
+        let writes = grant.access != Access::Read;
+        prop_assert_eq!(allows_object(&document, "s3:PutObject", bucket, &own), writes);
+        for statement in document["Statement"].as_array().unwrap() {
+            for action in strings(&statement["Action"]) {
+                prop_assert!(!action.contains('*'), "{action}");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_that_is_typed_panics(text in "\\PC{0,40}") {
+        let _ = text.parse::<s3_user::BucketName>();
+        let _ = text.parse::<s3_user::UserName>();
+        let _ = text.parse::<Expiry>();
+        let _ = text.parse::<KmsKey>();
+        let _ = text.parse::<UserTag>();
+    }
+
+    #[test]
+    fn times_that_are_typed_lie_ahead(text in "[0-9]{1,6} ?(s|m|h|d|w|y|months)") {
+        if let Ok(expiry) = text.parse::<Expiry>() {
+            prop_assert!(expiry.to_string().as_str() > "2026-01-01", "{text} {expiry}");
+        }
+    }
+}

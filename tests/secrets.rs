@@ -1,0 +1,63 @@
+//! The secret is in the files that are handed over, and nowhere else.
+
+use std::fs;
+use std::path::Path;
+
+use crate::create::aws_with_files;
+use crate::support::{Fault, Run, Sandbox};
+
+/// The files under a directory that hold a text.
+fn files_with(dir: &Path, text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files_with(&path, text));
+        } else if fs::read_to_string(&path).unwrap().contains(text) {
+            found.push(path.file_name().unwrap().to_str().unwrap().to_owned());
+        }
+    }
+    found.sort();
+    found
+}
+
+#[tokio::test]
+async fn nothing_that_is_printed_holds_a_secret() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws)
+        .set("RUST_LOG", Some("trace"))
+        .set("RUST_BACKTRACE", Some("full"));
+    let mut runs: Vec<Run> = Vec::new();
+    for options in [
+        ["--dry-run", "--json", "-v"].as_slice(),
+        &["--kit", "--verify", "--access", "read-write", "-v"],
+        &["-v"],
+        &["--update", "-v"],
+        &["--rotate-key", "--kit", "--verify", "--json", "-v"],
+    ] {
+        runs.push(sandbox.create("alex", options).await);
+    }
+    let new = sandbox.key_in("alex_accessKeys.2.csv");
+    let old = sandbox.key_of("alex");
+    aws.faults.once("DeleteAccessKey", Fault::DENIED);
+    runs.push(sandbox.delete("alex", &["-v"]).await);
+    runs.push(sandbox.delete("alex", &["-v", "--json"]).await);
+    for (secret, number) in [(&old.1, ""), (&new.1, ".2")] {
+        for run in &runs {
+            let printed = format!("{}{}", run.stdout, run.stderr);
+            assert!(!printed.contains(secret.as_str()), "{run:?}");
+            assert!(!printed.contains(&aws.admin.1), "{run:?}");
+        }
+        let files = files_with(sandbox.path(), secret);
+        let csv = format!("alex_accessKeys{number}.csv");
+        assert_eq!(files.len(), 4, "{files:?}");
+        for file in [csv.as_str(), "aws-credentials", "rclone.conf"] {
+            assert!(files.contains(&file.to_owned()), "{files:?}");
+        }
+    }
+    assert!(
+        runs.iter()
+            .any(|run| run.stderr.contains("CreateAccessKey")),
+        "-v says little"
+    );
+}
