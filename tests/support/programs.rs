@@ -13,7 +13,7 @@ use tokio::process::{Child, ChildStderr, Command};
 use super::LocalAws;
 
 /// No program runs longer than this, unless it hangs.
-const HANGING: Duration = Duration::from_secs(90);
+const HANGING: Duration = Duration::from_secs(240);
 
 /// What a program printed, and how it ended.
 #[derive(Debug)]
