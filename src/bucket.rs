@@ -6,6 +6,7 @@ use anyhow::Result;
 use aws_sdk_s3::types::{EncodingType, ServerSideEncryption};
 
 use crate::aws::{Aws, AwsError};
+use crate::grant::Grant;
 use crate::listing::decoded;
 use crate::names::BucketName;
 
@@ -139,7 +140,7 @@ pub(crate) async fn first_key_outside(
 ///
 /// None for AWS's own key `aws/s3`, which every user of the account may use,
 /// and where the answer is refused or the store has no such thing.
-pub(crate) async fn customer_kms_key(aws: &Aws, bucket: &BucketName) -> Option<String> {
+async fn customer_kms_key(aws: &Aws, bucket: &BucketName) -> Option<String> {
     let get = aws.s3.get_bucket_encryption().bucket(bucket.as_str());
     let answer = aws.call("GetBucketEncryption", get.send()).await.ok()?;
     let rules = answer.server_side_encryption_configuration?.rules;
@@ -156,10 +157,15 @@ pub(crate) async fn customer_kms_key(aws: &Aws, bucket: &BucketName) -> Option<S
         .filter(|key| !key.ends_with("alias/aws/s3"))
 }
 
-/// What the admin should know of a KMS key that the user isn't given.
-pub(crate) fn kms_note(key: &str) -> String {
-    format!(
+/// What the admin should know of a KMS key that the user would need and the
+/// grant doesn't open.
+pub(crate) async fn kms_note(aws: &Aws, bucket: &BucketName, grant: &Grant) -> Option<String> {
+    if grant.kms_key.is_some() {
+        return None;
+    }
+    let key = customer_kms_key(aws, bucket).await?;
+    Some(format!(
         "new objects of the bucket are encrypted with KMS key {key}, so requests will be refused: \
          --update with --kms-key opens it"
-    )
+    ))
 }

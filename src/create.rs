@@ -380,11 +380,11 @@ impl Run<'_> {
 
         let mut new_key = NewKey::not_yet(aws, target, &[]);
         let start = Cursor::start();
-        let (granted, key, first_page, kms_key) = tokio::join!(
+        let (granted, key, first_page, kms_note) = tokio::join!(
             self.grant(),
             new_key.create(self.cancel),
             listing::page(aws, target, Depth::Objects, &start, 1),
-            self.unopened_kms_key(),
+            bucket::kms_note(aws, &target.bucket, &self.plan.grant),
         );
         self.key = new_key;
         self.granted = Made::by(&granted);
@@ -425,7 +425,7 @@ impl Run<'_> {
                 arn: self.policy_arn.clone(),
             },
             key: HandedOver::new(&key, handover),
-            notes: self.notes(&user, first_page, kms_key),
+            notes: self.notes(&user, first_page, kms_note),
             user: user.name,
             arn: user.arn,
         })
@@ -451,7 +451,12 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn notes(&self, user: &User, first_page: Option<Page>, kms_key: Option<String>) -> Vec<String> {
+    fn notes(
+        &self,
+        user: &User,
+        first_page: Option<Page>,
+        kms_note: Option<String>,
+    ) -> Vec<String> {
         let folder = folder_url(&self.plan.target);
         let empty = first_page.is_some_and(|page| page.entries.is_empty());
         let empty = (empty && !self.plan.make_folder && self.plan.grant.access.reads()).then(|| {
@@ -460,19 +465,10 @@ impl Run<'_> {
                  --make-folder helps them"
             )
         });
-        let kms_key = kms_key.as_deref().map(bucket::kms_note);
         let untagged = user.tags.bucket.is_none();
         let untagged =
             untagged.then(|| "the store refused tags, so user and policy have none".to_owned());
-        [empty, kms_key, untagged].into_iter().flatten().collect()
-    }
-
-    /// The KMS key that the user would need and isn't given.
-    async fn unopened_kms_key(&self) -> Option<String> {
-        match self.plan.grant.kms_key {
-            None => bucket::customer_kms_key(&self.plan.aws, &self.plan.target.bucket).await,
-            Some(_) => None,
-        }
+        [empty, kms_note, untagged].into_iter().flatten().collect()
     }
 
     /// Puts the folder object, unless it is the first of the folder already.

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::aws::{self, Aws, AwsError, one_line};
+use crate::bucket;
 use crate::listing::{self, Cursor, Depth, Entry, Kind, PAGE, Page, Upload};
 use crate::names::{Prefix, Target};
 use crate::pace::Pace;
@@ -428,15 +429,9 @@ impl Emptying {
     }
 
     async fn delete_object(&self, entry: &Entry) -> Result<Vec<KeyError>, AwsError> {
-        let delete = self
-            .once
-            .s3
-            .delete_object()
-            .bucket(self.target.bucket.as_str())
-            .key(entry.key.as_str())
-            .set_version_id(entry.version.clone());
-        match self.once.call("DeleteObject", delete.send()).await {
-            Ok(_) => Ok(Vec::new()),
+        let (bucket, version) = (&self.target.bucket, entry.version.clone());
+        match bucket::delete_object(&self.once, bucket, entry.key.as_str(), version).await {
+            Ok(()) => Ok(Vec::new()),
             Err(error) if error.is("AccessDenied") || error.is("InvalidObjectState") => {
                 Ok(vec![KeyError::of(entry, &error)])
             }

@@ -556,7 +556,9 @@ pub(crate) async fn delete_access_key(
 }
 
 /// Does something again while IAM has another change to the same thing under way.
-async fn patiently<T>(attempt: impl AsyncFnMut() -> Result<T, AwsError>) -> Result<T, AwsError> {
+pub(crate) async fn patiently<T>(
+    attempt: impl AsyncFnMut() -> Result<T, AwsError>,
+) -> Result<T, AwsError> {
     settle(&SETTLING, &CancellationToken::new(), attempt).await
 }
 
@@ -580,7 +582,7 @@ where
     F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
 {
     let call = async || aws.call(operation, send()).await;
-    let deleted = settle(&SETTLING, &CancellationToken::new(), call).await;
+    let deleted = patiently(call).await;
     Ok(present(deleted)?.is_some())
 }
 

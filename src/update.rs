@@ -153,11 +153,7 @@ pub async fn apply(
             }
         }
     }
-    if plan.grant.kms_key.is_none()
-        && let Some(key) = bucket::customer_kms_key(aws, &target.bucket).await
-    {
-        notes.push(bucket::kms_note(&key));
-    }
+    notes.extend(bucket::kms_note(aws, &target.bucket, &plan.grant).await);
     Ok(Updated {
         user: target.user.to_string(),
         bucket: target.bucket.to_string(),

@@ -1,9 +1,7 @@
 //! Undoing a create run, whatever point it failed at.
 
-use tokio_util::sync::CancellationToken;
-
 use super::{Plan, Run, delete_command};
-use crate::aws::{self, AwsError};
+use crate::aws::AwsError;
 use crate::iam;
 use crate::made::Made;
 use crate::report::{Leftover, Step, folder_url};
@@ -90,8 +88,10 @@ impl Run<'_> {
                 }
             }
             // Another run, whose user it is, took the policy over.
-            let found = iam::get_policy(aws, arn).await?;
-            if self.granted == Made::No && found.is_some_and(|found| found.uses > 0) {
+            if self.granted == Made::No
+                && let Some(found) = iam::get_policy(aws, arn).await?
+                && found.uses > 0
+            {
                 return Ok(true);
             }
             if is_free {
@@ -135,11 +135,10 @@ impl Run<'_> {
                 return Ok(true);
             }
             if is_free {
-                let delete = async || {
-                    let delete = async || iam::delete_user(aws, &target.user).await;
-                    aws::settle(&iam::SETTLING, &CancellationToken::new(), delete).await
-                };
-                self.user.remove(delete).await?;
+                let delete = async || iam::delete_user(aws, &target.user).await;
+                self.user
+                    .remove(async || iam::patiently(delete).await)
+                    .await?;
                 (self.on_step)(&Step::DeleteUser(target.user.to_string()));
             }
             Ok::<_, AwsError>(is_free)
