@@ -1,33 +1,71 @@
 //! What delete_s3_user asks at a terminal.
 
-use std::process::Command;
-
-use rexpect::process::WaitStatus;
-use rexpect::session::{PtySession, spawn_command};
+use pty_process::{Command, Pty};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::process::Child;
 
 use crate::create::{aws_with_files, is_gone};
-use crate::support::{LocalAws, Sandbox, binary};
+use crate::support::{HANGING, LocalAws, Sandbox, binary};
 
 const QUESTION: &str = "go on? [y/N] ";
+const CTRL_C: &str = "\x03";
+const CTRL_D: &str = "\x04";
 
-/// Makes alex, and starts delete_s3_user at a terminal of its own.
-async fn delete_at_terminal(aws: &LocalAws, options: &[&str]) -> PtySession {
-    let sandbox = Sandbox::new(aws);
-    sandbox.create("alex", &[]).await.succeeded();
-    let mut command = Command::new(binary("delete_s3_user"));
-    command
-        .env_clear()
-        .envs(sandbox.environment().iter().cloned());
-    command.args(["-b", "shared", "-u", "alex"]).args(options);
-    spawn_command(command, Some(60_000)).unwrap()
+/// A program at a terminal of its own.
+struct Session {
+    terminal: Pty,
+    program: Child,
 }
 
-#[track_caller]
-fn assert_ends_with(session: &PtySession, expected: i32) {
-    match session.process().wait().unwrap() {
-        WaitStatus::Exited(_, code) => assert_eq!(code, expected),
-        other => panic!("{other:?}"),
+impl Session {
+    /// Starts a program in the sandbox's environment.
+    fn start(sandbox: &Sandbox, program: Command) -> Self {
+        let (terminal, programs_end) = pty_process::open().unwrap();
+        let program = program
+            .env_clear()
+            .envs(sandbox.environment().iter().cloned())
+            .kill_on_drop(true)
+            .spawn(programs_end)
+            .unwrap();
+        Self { terminal, program }
     }
+
+    /// What the terminal shows next, up to and with `part`, or to the end.
+    async fn shows(&mut self, part: Option<&str>) -> String {
+        let mut shown = Vec::new();
+        let read = async {
+            // Linux tells the end of a terminal by an error.
+            while let Ok(byte) = self.terminal.read_u8().await {
+                shown.push(byte);
+                if part.is_some_and(|part| shown.ends_with(part.as_bytes())) {
+                    return;
+                }
+            }
+            assert_eq!(part, None, "not in {}", String::from_utf8_lossy(&shown));
+        };
+        tokio::time::timeout(HANGING, read).await.unwrap();
+        String::from_utf8(shown).unwrap()
+    }
+
+    async fn types(&mut self, text: &str) {
+        self.terminal.write_all(text.as_bytes()).await.unwrap();
+    }
+
+    /// What else it shows, once it has ended with this exit code.
+    async fn ends_with(&mut self, code: i32) -> String {
+        let shown = self.shows(None).await;
+        assert_eq!(self.program.wait().await.unwrap().code(), Some(code));
+        shown
+    }
+}
+
+/// Makes alex, and starts delete_s3_user at a terminal of its own.
+async fn delete_at_terminal(aws: &LocalAws, options: &[&str]) -> Session {
+    let sandbox = Sandbox::new(aws);
+    sandbox.create("alex", &[]).await.succeeded();
+    let delete = Command::new(binary("delete_s3_user"));
+    let delete = delete.args(["-b", "shared", "-u", "alex"]).args(options);
+    Session::start(&sandbox, delete)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -35,7 +73,7 @@ async fn shows_what_it_found_and_asks_before_deleting() {
     for answer in ["y", "yes", "Y"] {
         let aws = aws_with_files().await;
         let mut session = delete_at_terminal(&aws, &[]).await;
-        let shown = session.exp_string(QUESTION).unwrap();
+        let shown = session.shows(Some(QUESTION)).await;
         for step in [
             "delete access key ",
             "detach policy s3-access-for-alex",
@@ -44,9 +82,8 @@ async fn shows_what_it_found_and_asks_before_deleting() {
             assert!(shown.contains(step), "{step} is not in {shown}");
         }
         assert!(!is_gone(&aws, "alex"));
-        session.send_line(answer).unwrap();
-        session.exp_eof().unwrap();
-        assert_ends_with(&session, 0);
+        session.types(&format!("{answer}\n")).await;
+        session.ends_with(0).await;
         assert!(is_gone(&aws, "alex"));
     }
 }
@@ -56,13 +93,13 @@ async fn anything_but_yes_deletes_nothing() {
     for answer in ["n", "", "yep"] {
         let aws = aws_with_files().await;
         let mut session = delete_at_terminal(&aws, &[]).await;
-        session.exp_string(QUESTION).unwrap();
-        session.send_line(answer).unwrap();
-        session
-            .exp_string("not confirmed, so nothing is deleted")
-            .unwrap();
-        session.exp_eof().unwrap();
-        assert_ends_with(&session, 1);
+        session.shows(Some(QUESTION)).await;
+        session.types(&format!("{answer}\n")).await;
+        let shown = session.ends_with(1).await;
+        assert!(
+            shown.contains("not confirmed, so nothing is deleted"),
+            "{shown}"
+        );
         assert!(!is_gone(&aws, "alex"));
         assert_eq!(aws.keys("shared").len(), 4);
     }
@@ -70,13 +107,12 @@ async fn anything_but_yes_deletes_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn end_of_input_and_ctrl_c_delete_nothing() {
-    for (control, code) in [('d', 1), ('c', 130)] {
+    for (control, code) in [(CTRL_D, 1), (CTRL_C, 130)] {
         let aws = aws_with_files().await;
         let mut session = delete_at_terminal(&aws, &[]).await;
-        session.exp_string(QUESTION).unwrap();
-        session.send_control(control).unwrap();
-        session.exp_eof().unwrap();
-        assert_ends_with(&session, code);
+        session.shows(Some(QUESTION)).await;
+        session.types(control).await;
+        session.ends_with(code).await;
         assert!(!is_gone(&aws, "alex"));
         assert_eq!(aws.keys("shared").len(), 4);
     }
@@ -86,9 +122,8 @@ async fn end_of_input_and_ctrl_c_delete_nothing() {
 async fn yes_beforehand_is_not_asked() {
     let aws = aws_with_files().await;
     let mut session = delete_at_terminal(&aws, &["-y"]).await;
-    let shown = session.exp_eof().unwrap();
+    let shown = session.ends_with(0).await;
     assert!(!shown.contains(QUESTION), "{shown}");
-    assert_ends_with(&session, 0);
     assert!(is_gone(&aws, "alex"));
 }
 
@@ -98,7 +133,7 @@ async fn asks_once_for_all_users() {
     let sandbox = Sandbox::new(&aws);
     sandbox.create("jaime", &[]).await.succeeded();
     let mut session = delete_at_terminal(&aws, &["-u", "jaime", "-u", "nobody"]).await;
-    let shown = session.exp_string(QUESTION).unwrap();
+    let shown = session.shows(Some(QUESTION)).await;
     for step in [
         "alex: delete user alex",
         "jaime: delete user jaime",
@@ -106,11 +141,10 @@ async fn asks_once_for_all_users() {
     ] {
         assert!(shown.contains(step), "{step} is not in {shown}");
     }
-    session.send_line("y").unwrap();
-    let rest = session.exp_eof().unwrap();
+    session.types("y\n").await;
+    let rest = session.ends_with(1).await;
     assert!(!rest.contains(QUESTION), "{rest}");
     assert!(rest.contains("2 of 3 users done"), "{rest}");
-    assert_ends_with(&session, 1);
     assert!(is_gone(&aws, "alex") && is_gone(&aws, "jaime"));
 }
 
@@ -118,15 +152,10 @@ async fn asks_once_for_all_users() {
 async fn secret_is_not_shown_at_a_terminal() {
     let aws = aws_with_files().await;
     let sandbox = Sandbox::new(&aws);
-    let mut command = Command::new(binary("create_s3_user"));
-    command
-        .env_clear()
-        .envs(sandbox.environment().iter().cloned());
-    command.args(["-b", "shared", "-u", "alex", "-o", "-"]);
-    let mut session = spawn_command(command, Some(60_000)).unwrap();
-    let shown = session.exp_eof().unwrap();
+    let create = Command::new(binary("create_s3_user"));
+    let create = create.args(["-b", "shared", "-u", "alex", "-o", "-"]);
+    let shown = Session::start(&sandbox, create).ends_with(2).await;
     assert!(shown.contains("not for a terminal"), "{shown}");
-    assert_ends_with(&session, 2);
     assert_eq!(aws.faults.operations(), [""; 0]);
 }
 
@@ -137,15 +166,10 @@ async fn names_from_stdin_at_a_terminal_need_a_yes_beforehand() {
     sandbox.create("alex", &[]).await.succeeded();
     for (yes, code) in [("", 2), ("--yes", 0)] {
         let script = format!("echo alex | \"$0\" -b shared --users-from - {yes}");
-        let mut command = Command::new("/bin/sh");
-        command
-            .env_clear()
-            .envs(sandbox.environment().iter().cloned());
-        command.args(["-c", &script]).arg(binary("delete_s3_user"));
-        let mut session = spawn_command(command, Some(60_000)).unwrap();
-        let shown = session.exp_eof().unwrap();
+        let shell = Command::new("/bin/sh").args(["-c", &script]);
+        let shell = shell.arg(binary("delete_s3_user"));
+        let shown = Session::start(&sandbox, shell).ends_with(code).await;
         assert_eq!(shown.contains("add --yes"), code == 2, "{shown}");
-        assert_ends_with(&session, code);
         assert_eq!(is_gone(&aws, "alex"), code == 0);
     }
 }

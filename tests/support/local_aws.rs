@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use aws_sdk_iam::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_iam::config::{BehaviorVersion, Credentials, Region, SharedHttpClient};
 use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
@@ -51,6 +51,8 @@ pub struct LocalAws {
     pub admin: (String, String),
     iam: SharedIamState,
     s3: SharedS3State,
+    /// One without TLS, and so without reading certificates for each client.
+    http: SharedHttpClient,
 }
 
 impl LocalAws {
@@ -103,6 +105,7 @@ impl LocalAws {
             admin: ("test".to_owned(), "test".to_owned()),
             iam,
             s3,
+            http: aws_smithy_http_client::Builder::new().build_http(),
         };
         aws.admin = aws.add_user("admin", ALLOW_ALL).await;
         aws.faults.forget();
@@ -135,6 +138,7 @@ impl LocalAws {
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::new(REGION))
             .endpoint_url(&self.url)
+            .http_client(self.http.clone())
             .credentials_provider(Credentials::new(&key.0, &key.1, None, None, "test"));
         aws_sdk_iam::Client::from_conf(config.build())
     }
@@ -149,6 +153,7 @@ impl LocalAws {
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::new(REGION))
             .endpoint_url(&self.url)
+            .http_client(self.http.clone())
             .force_path_style(true)
             .credentials_provider(Credentials::new(&key.0, &key.1, None, None, "test"));
         aws_sdk_s3::Client::from_conf(config.build())

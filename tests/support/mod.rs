@@ -14,7 +14,7 @@ mod scripted_s3;
 
 pub use faults::Fault;
 pub use local_aws::{ACCOUNT, ALLOW_ALL, LocalAws};
-pub use programs::{Run, Sandbox, binary, build_binaries};
+pub use programs::{HANGING, Run, Sandbox, binary, build_binaries};
 pub use scripted_s3::{Script, ScriptedS3};
 
 /// What the bucket of the examples holds.
