@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::aws::{Aws, AwsError};
+use crate::aws::Aws;
+use crate::error::AwsError;
 use crate::iam::{optional, present, remove};
 use crate::names::UserName;
 

@@ -5,13 +5,53 @@ use std::time::Duration;
 use anyhow::Result;
 use aws_sdk_s3::types::{EncodingType, ServerSideEncryption};
 
-use crate::aws::{Aws, AwsError};
+use crate::aws::Aws;
+use crate::error::AwsError;
 use crate::grant::Grant;
 use crate::listing::decoded;
 use crate::names::BucketName;
 
 /// How often an object is put at most.
 const ATTEMPTS: u32 = 6;
+
+/// Why a bucket can't be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BucketError {
+    #[error("there is no bucket {0}")]
+    Missing(BucketName),
+    #[error(
+        "HeadBucket: AccessDenied: bucket {0} is there but not yours to see \
+         (needs the permission s3:ListBucket, and the right account)"
+    )]
+    Refused(BucketName),
+    #[error(transparent)]
+    Other(#[from] AwsError),
+}
+
+/// Clients that speak to the bucket's region, once the bucket is found to be
+/// there and ours to see.
+pub(crate) async fn find(aws: &Aws, bucket: &BucketName) -> Result<Aws, BucketError> {
+    let found = match head(aws, bucket).await {
+        Ok(()) => return Ok(aws.clone()),
+        Err(error) => match error.bucket_region() {
+            Some(region) if *region != aws.region => {
+                let aws = aws.in_region(region);
+                head(&aws, bucket).await.map(|()| aws)
+            }
+            _ => Err(error),
+        },
+    };
+    found.map_err(|error| match error.status() {
+        Some(404) => BucketError::Missing(bucket.clone()),
+        Some(403) if !error.is_about_credentials() => BucketError::Refused(bucket.clone()),
+        _ => BucketError::Other(error),
+    })
+}
+
+async fn head(aws: &Aws, bucket: &BucketName) -> Result<(), AwsError> {
+    let head = aws.s3.head_bucket().bucket(bucket.as_str());
+    aws.call("HeadBucket", head.send()).await.map(drop)
+}
 
 /// What came of putting an object.
 #[derive(Debug)]

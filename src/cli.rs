@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use clap::{ArgGroup, Args, Parser, value_parser};
 
-use crate::aws::one_line;
+use crate::error::one_line;
 use crate::handover::{self, Destination};
 use crate::names::{BucketName, Target, UserName, ValueError};
 
@@ -196,14 +196,17 @@ pub fn parse<A: Parser>() -> A {
         let paragraphs = text.trim_start_matches("error: ").split("\n\n");
         let wanted = |text: &&str| !text.starts_with("Usage:") && !text.starts_with("For more");
         let lines: Vec<_> = paragraphs.filter(wanted).map(one_line).collect();
-        bad_usage::<A>(lines.join("; "))
+        bad_usage(A::command().get_name(), lines.join("; "))
     })
 }
 
-/// Prints what is wrong with the arguments in one line, and exits with code 2.
-pub fn bad_usage<A: Parser>(message: impl Display) -> ! {
-    let name = A::command().get_name().to_owned();
-    to_stderr(&format!("{name}: error: {message}; see {name} --help"));
+/// Prints what is wrong with the command's arguments in one line, and exits
+/// with code 2.
+pub fn bad_usage(command: &str, message: impl Display) -> ! {
+    let message = one_line(&message.to_string());
+    to_stderr(&format!(
+        "{command}: error: {message}; see {command} --help"
+    ));
     exit_now(2)
 }
 

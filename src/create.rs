@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail, ensure};
 use tokio_util::sync::CancellationToken;
 
-use crate::aws::{self, Aws, AwsError};
+use crate::aws::Aws;
 use crate::blockers;
 use crate::bucket::{self, Put};
+use crate::error::AwsError;
 use crate::grant::Grant;
 use crate::handover::{self, Granted, Handover};
 use crate::iam::{self, ManagedPolicy, Tags, User};
@@ -22,10 +23,11 @@ use crate::report::{
     Created, Failed, HandedOver, Hinted, Interrupted, Leftover, PlanReport, PolicyRef, Step,
     folder_url,
 };
+use crate::settle::wait_for;
 
 mod undo;
 
-/// A run that takes longer may have been taken for killed; see [`aws::wait_for`].
+/// A run that takes longer may have been taken for killed; see [`wait_for`].
 const HELD_UP: Duration = Duration::from_secs(5);
 
 /// What a create run makes beyond the default.
@@ -77,7 +79,7 @@ pub struct Plan {
 pub async fn plan(aws: &Aws, target: &Target, options: &Options) -> Result<Plan> {
     let handover = Handover::plan(&options.handover, &target.user)?;
     let (bucket, user) = tokio::join!(
-        aws.find_bucket(&target.bucket),
+        bucket::find(aws, &target.bucket),
         iam::get_user(aws, &target.user)
     );
     // First the user: a refused HeadBucket has no code to tell why.
@@ -148,7 +150,7 @@ async fn check_unfinished(
     }
     // A run that made it just now may be about to make its key.
     let list = async || iam::access_keys(aws, name).await;
-    let keys = aws::wait_for(|keys: &Vec<_>| !keys.is_empty() || !user.is_young(), list).await?;
+    let keys = wait_for(|keys: &Vec<_>| !keys.is_empty() || !user.is_young(), list).await?;
     let anew = format!(
         "to make the user anew, run first: {}",
         delete_command(aws, target)
@@ -537,12 +539,12 @@ impl Run<'_> {
     /// The user, if this run made it; waits until IAM knows of it.
     async fn our_user(&self) -> Result<Option<User>, AwsError> {
         let get = async || iam::get_user(&self.plan.aws, &self.plan.target.user).await;
-        let user = aws::wait_for(Option::is_some, get).await?;
+        let user = wait_for(Option::is_some, get).await?;
         Ok(user.filter(|user| user.tags.run == self.tags.run))
     }
 
     async fn get_policy(&self, arn: &str) -> Result<Option<ManagedPolicy>, AwsError> {
-        aws::wait_for(Option::is_some, async || {
+        wait_for(Option::is_some, async || {
             iam::get_policy(&self.plan.aws, arn).await
         })
         .await
@@ -573,7 +575,7 @@ impl Run<'_> {
         // Another run that lost the user to this one may be about to undo it.
         let wait = self.plan.found.is_none();
         let look = async || iam::get_policy(aws, &arn).await;
-        let Some(found) = aws::wait_for(|found| found.is_none() || !wait, look).await? else {
+        let Some(found) = wait_for(|found| found.is_none() || !wait, look).await? else {
             let (created, made) = self.create_policy().await;
             self.policy = made;
             self.policy_arn = created?;

@@ -6,8 +6,10 @@ use anyhow::{Result, bail};
 use aws_sdk_s3::types::MfaDeleteStatus;
 use tokio_util::sync::CancellationToken;
 
-use crate::aws::{Aws, AwsError, BucketError, settle};
+use crate::aws::Aws;
 use crate::blockers::{self, Blocker};
+use crate::bucket::{self, BucketError};
+use crate::error::AwsError;
 use crate::folder::{self, Progress};
 use crate::iam::{self, ManagedPolicy, Tags, User};
 use crate::listing::{self, Cursor, Depth, PAGE, Page};
@@ -15,6 +17,7 @@ use crate::names::Target;
 use crate::owner::{NotOurs, check_ours};
 use crate::policy;
 use crate::report::{self, Deleted, Hinted, Interrupted, PlanReport, Step, folder_url};
+use crate::settle::settle;
 
 /// What a delete run may do beyond the default.
 #[derive(Debug, Clone, Copy)]
@@ -88,7 +91,7 @@ struct Policy {
 /// user isn't ours for this bucket; the latter two not with `force`.
 pub async fn plan(aws: &Aws, target: &Target, options: Options) -> Result<Plan> {
     let (bucket, user) = tokio::join!(
-        aws.find_bucket(&target.bucket),
+        bucket::find(aws, &target.bucket),
         iam::get_user(aws, &target.user)
     );
     // First the user: a refused HeadBucket has no code to tell why.

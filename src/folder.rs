@@ -14,8 +14,9 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::aws::{self, Aws, AwsError, one_line};
+use crate::aws::Aws;
 use crate::bucket;
+use crate::error::{AwsError, is_passing, is_slow_down, one_line};
 use crate::listing::{self, Cursor, Depth, Entry, Kind, PAGE, Page, Upload};
 use crate::names::{Prefix, Target};
 use crate::pace::Pace;
@@ -129,20 +130,23 @@ pub(crate) async fn empty(
     let mut last_first = None;
     loop {
         let before = progress.entries();
-        let pass = emptying
+        let mut pass = emptying
             .pass(first.take(), |entry| entry.kind != Kind::DeleteMarker)
             .await?;
         if pass.listed == 0 {
             return Ok(Vec::new());
         }
-        let mut failed = pass.failed;
         if pass.skipped > 0 {
             // Last, and not where a version stays: without its marker it would be back.
-            let stays: HashSet<_> = failed.iter().map(|failed| failed.key.clone()).collect();
+            let failed = pass.failed.iter();
+            let stays: HashSet<_> = failed.map(|failed| failed.key.clone()).collect();
             let goes = |entry: &Entry| !stays.contains(entry.key.as_str());
             let markers = |entry: &Entry| entry.kind == Kind::DeleteMarker && goes(entry);
-            failed.extend(emptying.pass(None, markers).await?.failed);
+            let markers = emptying.pass(None, markers).await?;
+            pass.failed.extend(markers.failed);
+            pass.first = pass.first.or(markers.first);
         }
+        let failed = pass.failed;
         if progress.entries() == before && !failed.is_empty() {
             return Ok(failed);
         }
@@ -355,12 +359,10 @@ impl Emptying {
             let slow_down = match self.send(&entries, request).await {
                 Ok(errors) => {
                     entries = self.settle(entries, &errors, may_retry, &mut failed);
-                    errors
-                        .iter()
-                        .any(|error| aws::is_slow_down(&error.failed.code))
+                    errors.iter().any(|error| is_slow_down(&error.failed.code))
                 }
                 Err(error) if error.is_passing() && may_retry => {
-                    error.code().is_some_and(aws::is_slow_down)
+                    error.code().is_some_and(is_slow_down)
                 }
                 Err(error) => return Err(error),
             };
@@ -388,9 +390,7 @@ impl Emptying {
         for entry in entries {
             match errors.iter().find(|error| error.is_of(&entry)) {
                 None => self.progress.count(entry.kind),
-                Some(error) if may_retry && aws::is_passing(&error.failed.code) => {
-                    again.push(entry)
-                }
+                Some(error) if may_retry && is_passing(&error.failed.code) => again.push(entry),
                 Some(error) => failed.push(error.failed.clone()),
             }
         }

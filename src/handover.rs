@@ -169,7 +169,7 @@ impl Handover {
                 target,
                 grant,
                 region: &aws.region,
-                endpoint: aws.s3_endpoint(),
+                endpoint: aws.s3_endpoint.as_deref(),
             })?;
         }
         wrote(self.kit());

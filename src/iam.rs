@@ -14,11 +14,13 @@ use aws_sdk_iam::types::Tag;
 use aws_sdk_iam::types::builders::TagBuilder;
 use tokio_util::sync::CancellationToken;
 
-use crate::aws::{Aws, AwsError, settle};
+use crate::aws::Aws;
+use crate::error::AwsError;
 use crate::key_file::AccessKey;
 use crate::names::{BucketName, UserName};
 use crate::new_user::{NewUser, UserTag};
 use crate::policy;
+use crate::settle::settle;
 
 /// What IAM says of a user or policy that is to be made and exists.
 pub(crate) const EXISTS: &str = "EntityAlreadyExists";

@@ -8,7 +8,7 @@
 //! use s3_user::{Aws, CancellationToken, Connection, Target, create};
 //!
 //! # async fn example() -> anyhow::Result<()> {
-//! let aws = Aws::load(Connection::default(), None).await;
+//! let aws = Aws::load(&Connection::default(), None).await?;
 //! let target = Target {
 //!     bucket: "shared-files".parse()?,
 //!     user: "alex".parse()?,
@@ -37,8 +37,10 @@ mod aws;
 mod blockers;
 mod bucket;
 pub mod cli;
+mod connection;
 pub mod create;
 pub mod delete;
+mod error;
 mod folder;
 mod grant;
 pub mod handover;
@@ -48,6 +50,7 @@ mod kit;
 mod listing;
 mod made;
 mod names;
+mod nearest;
 mod new_user;
 mod owner;
 mod pace;
@@ -55,10 +58,13 @@ mod policy;
 mod ranges;
 mod report;
 pub mod rotate;
+mod settle;
 pub mod update;
 mod verify;
 
-pub use aws::{Aws, AwsError, Call, Connection};
+pub use aws::{Aws, Call, Observer};
+pub use connection::{Connection, ProfileError};
+pub use error::AwsError;
 pub use folder::{FailedKey, Progress};
 pub use grant::{Access, Expiry, Grant, KmsKey};
 pub use key_file::key_file_path;

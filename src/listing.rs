@@ -4,7 +4,8 @@ use anyhow::{Context, Result, ensure};
 use aws_sdk_s3::types::EncodingType;
 use percent_encoding::percent_decode;
 
-use crate::aws::{Aws, one_line};
+use crate::aws::Aws;
+use crate::error::one_line;
 use crate::names::{Prefix, Target};
 
 /// How many keys S3 lists or deletes in one call at most.

@@ -4,11 +4,13 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::aws::{self, Aws, AwsError};
+use crate::aws::Aws;
+use crate::error::AwsError;
 use crate::iam;
 use crate::key_file::AccessKey;
 use crate::names::{Target, UserName};
 use crate::report::{Leftover, Step};
+use crate::settle::wait_for;
 
 /// Tells this run's work from that of any other: 64 random bits.
 pub(crate) fn random_id() -> String {
@@ -41,7 +43,7 @@ impl Made {
         self,
         remove: impl AsyncFnMut() -> Result<bool, AwsError>,
     ) -> Result<bool, AwsError> {
-        aws::wait_for(|was_there| *was_there || self != Self::Yes, remove).await
+        wait_for(|was_there| *was_there || self != Self::Yes, remove).await
     }
 }
 
@@ -105,6 +107,6 @@ impl<'a> NewKey<'a> {
             let is_new = |id: &String| !self.before.contains(id);
             Ok(keys.into_iter().filter(is_new).collect())
         };
-        aws::wait_for(|keys: &Vec<_>| !keys.is_empty(), new).await
+        wait_for(|keys: &Vec<_>| !keys.is_empty(), new).await
     }
 }

@@ -2,7 +2,9 @@
 
 use anyhow::{Context, Result, bail};
 
-use crate::aws::{Aws, AwsError};
+use crate::aws::Aws;
+use crate::bucket;
+use crate::error::AwsError;
 use crate::iam::{self, ManagedPolicy, User};
 use crate::names::{Target, UserName};
 use crate::policy;
@@ -67,7 +69,7 @@ pub(crate) async fn check_ours(aws: &Aws, target: &Target, user: &User) -> Resul
 /// The bucket's clients and the user, which must be ours for the bucket.
 pub(crate) async fn find_ours(aws: &Aws, target: &Target) -> Result<(Aws, User)> {
     let (bucket, user) = tokio::join!(
-        aws.find_bucket(&target.bucket),
+        bucket::find(aws, &target.bucket),
         iam::get_user(aws, &target.user)
     );
     // First the user: a refused HeadBucket has no code to tell why.

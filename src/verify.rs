@@ -6,8 +6,9 @@ use anyhow::{Context, Result, anyhow};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::aws::{Aws, AwsError};
+use crate::aws::Aws;
 use crate::bucket;
+use crate::error::AwsError;
 use crate::grant::{Access, Grant};
 use crate::handover::Granted;
 use crate::key_file::AccessKey;

@@ -467,23 +467,3 @@ async fn keyless_user_with_other_access_is_not_finished() {
         });
     }
 }
-
-#[tokio::test]
-async fn profile_on_the_command_line_goes_before_keys_in_the_environment() {
-    let aws = aws_with_files().await;
-    let sandbox = Sandbox::new(&aws);
-    let nobody = aws.add_user("nobody", NOTHING).await;
-    let config = sandbox.path().join("home/.aws");
-    std::fs::create_dir(&config).unwrap();
-    let (id, secret) = nobody;
-    let profile = format!("[nobody]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n");
-    std::fs::write(config.join("credentials"), profile).unwrap();
-    let run = sandbox.create("alex", &["--profile", "nobody"]).await;
-    run.failed_with("GetUser: AccessDenied: User: arn:aws:iam::123456789012:user/nobody");
-    let run = sandbox.create("alex", &["--profile", "missing"]).await;
-    run.failed_with("AWS credentials");
-    assert!(is_gone(&aws, "alex"));
-}
-
-/// A policy that allows next to nothing.
-const NOTHING: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:GetCallerIdentity","Resource":"*"}]}"#;

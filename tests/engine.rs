@@ -7,6 +7,7 @@
 
 use aws_config::BehaviorVersion;
 use aws_sdk_iam::error::ProvideErrorMetadata;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
 use crate::support::{LocalAws, Sandbox};
 
@@ -53,7 +54,10 @@ impl Engine {
         let endpoint = std::env::var("S3_USER_TEST_ENDPOINT");
         let endpoint = endpoint.expect("S3_USER_TEST_ENDPOINT names a store, or aws");
         let is_aws = endpoint == "aws";
-        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12());
+        let https = aws_smithy_http_client::Builder::new()
+            .tls_provider(Provider::Rustls(CryptoMode::Ring))
+            .build_https();
+        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12()).http_client(https);
         let mut sandbox = Sandbox::with_key("", &Default::default());
         for name in [
             "AWS_ACCESS_KEY_ID",

@@ -313,6 +313,40 @@ async fn all_versions_and_delete_markers_go_when_asked_for() {
 }
 
 #[tokio::test]
+async fn delete_markers_of_objects_long_gone_go_too() {
+    let aws = aws_with_versions(BucketVersioningStatus::Enabled).await;
+    let sandbox = Sandbox::new(&aws);
+    sandbox.create("alex", &[]).await.succeeded();
+    let s3 = aws.s3_client();
+    for key in aws
+        .keys("shared")
+        .iter()
+        .filter(|key| key.starts_with("alex/"))
+    {
+        s3.delete_object()
+            .bucket("shared")
+            .key(key)
+            .send()
+            .await
+            .unwrap();
+    }
+    let all = s3.list_object_versions().bucket("shared").prefix("alex/");
+    for version in all.send().await.unwrap().versions() {
+        let delete = s3
+            .delete_object()
+            .bucket("shared")
+            .key(version.key().unwrap());
+        let delete = delete.version_id(version.version_id().unwrap());
+        delete.send().await.unwrap();
+    }
+    let markers = versions(&aws, "alex/").await.len() as u64;
+    assert!(markers > 1);
+    let run = sandbox.delete("alex", &["--all-versions", "--json"]).await;
+    assert_eq!(run.succeeded().json()["delete_markers"], markers);
+    assert!(versions(&aws, "alex/").await.is_empty() && is_gone(&aws, "alex"));
+}
+
+#[tokio::test]
 async fn earlier_versions_that_remain_are_pointed_out() {
     for status in [
         BucketVersioningStatus::Enabled,

@@ -137,6 +137,7 @@ async fn aws_sdk_reads_the_kits_profile_and_lists() {
         let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .profile_files(files)
             .profile_name(user.replace(['=', ','], "_"))
+            .http_client(aws.http.clone())
             .load()
             .await;
         let s3 = aws_sdk_s3::config::Builder::from(&config).force_path_style(true);

@@ -4,6 +4,7 @@
 mod access;
 mod bad_input;
 mod clients;
+mod connection;
 mod create;
 mod delete;
 mod engine;

@@ -126,13 +126,13 @@ async fn main() -> ExitCode {
     let args: Args = cli::parse();
     let users = args.target.users(NAME);
     if let Err(error) = args.check(&users) {
-        cli::bad_usage::<Args>(error);
+        cli::bad_usage(NAME, error);
     }
     let (first, second) = args.stopping();
     let signals = Signals::listen(first, second);
     let out = Output::new(NAME, &args.output, users.len());
+    let aws = out.load(&args.connection).await;
     let _line = out.count_users();
-    let aws = out.load(args.connection.clone()).await;
     let jobs = args.target.jobs.into();
     let (done, not_started) = cli::each(users, jobs, &signals.cancel, async |user| {
         let job = Job {

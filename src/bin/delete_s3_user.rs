@@ -56,7 +56,10 @@ async fn main() -> ExitCode {
     let args: Args = cli::parse();
     let no_way_to_ask = args.target.names_from_stdin() && cli::stderr_is_terminal();
     if no_way_to_ask && !args.yes && !args.dry_run {
-        cli::bad_usage::<Args>("--users-from - takes the input that answers a question: add --yes");
+        cli::bad_usage(
+            NAME,
+            "--users-from - takes the input that answers a question: add --yes",
+        );
     }
     let users = args.target.users(NAME);
     let signals = Signals::listen(
@@ -64,7 +67,7 @@ async fn main() -> ExitCode {
         "stopped; running the same command again continues".to_owned(),
     );
     let out = Output::new(NAME, &args.output, users.len());
-    let aws = out.load(args.connection).await;
+    let aws = out.load(&args.connection).await;
     let options = delete::Options {
         keep_objects: args.keep_objects,
         all_versions: args.all_versions,

@@ -10,8 +10,10 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use serde::Serialize;
 
-use super::to_stderr;
-use crate::aws::{Aws, Call, Connection, one_line};
+use super::{bad_usage, to_stderr};
+use crate::aws::{Aws, Call};
+use crate::connection::Connection;
+use crate::error::one_line;
 use crate::names::UserName;
 use crate::report::{Hinted, PlanReport, Step, counted};
 
@@ -92,8 +94,9 @@ impl Output {
         (users > 1).then(|| self.progress(words))
     }
 
-    /// Loads the clients; with `--verbose`, each of their calls is printed.
-    pub async fn load(&self, connection: Connection) -> Aws {
+    /// Loads the clients; with `--verbose`, each of their calls is printed. On a
+    /// profile that can't be used, prints a line and exits with code 2.
+    pub async fn load(&self, connection: &Connection) -> Aws {
         let line = self.line.clone();
         let observer = move |call: Call<'_>| {
             let outcome = call
@@ -104,7 +107,8 @@ impl Output {
             line.suspend(|| to_stderr(&format!("  {} {ms} ms{outcome}", call.operation)));
         };
         let observer = self.verbose.then(|| Arc::new(observer) as _);
-        Aws::load(connection, observer).await
+        let loaded = Aws::load(connection, observer).await;
+        loaded.unwrap_or_else(|error| bad_usage(self.name, error))
     }
 
     fn print(&self, line: &str) {

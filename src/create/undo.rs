@@ -1,7 +1,7 @@
 //! Undoing a create run, whatever point it failed at.
 
 use super::{Plan, Run, delete_command};
-use crate::aws::AwsError;
+use crate::error::AwsError;
 use crate::iam;
 use crate::made::Made;
 use crate::report::{Leftover, Step, folder_url};

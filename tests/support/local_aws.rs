@@ -52,7 +52,7 @@ pub struct LocalAws {
     iam: SharedIamState,
     s3: SharedS3State,
     /// One without TLS, and so without reading certificates for each client.
-    http: SharedHttpClient,
+    pub http: SharedHttpClient,
 }
 
 impl LocalAws {

@@ -1,0 +1,108 @@
+//! How AWS is reached: profiles, roles and regions.
+
+use crate::bad_input::assert_usage;
+use crate::create::{assert_complete, aws_with_files, is_gone};
+use crate::support::{ACCOUNT, ALLOW_ALL, LocalAws, Sandbox};
+
+/// A policy that allows next to nothing.
+const NOTHING: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:GetCallerIdentity","Resource":"*"}]}"#;
+
+/// Writes one of the shared config files.
+fn write_shared(sandbox: &Sandbox, file: &str, content: &str) {
+    let dir = sandbox.path().join("home/.aws");
+    std::fs::create_dir_all(&dir).unwrap();
+    std::fs::write(dir.join(file), content).unwrap();
+}
+
+fn profile(name: &str, (id, secret): &(String, String)) -> String {
+    format!("[{name}]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n")
+}
+
+#[tokio::test]
+async fn profile_on_the_command_line_goes_before_keys_in_the_environment() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    let nobody = aws.add_user("nobody", NOTHING).await;
+    write_shared(&sandbox, "credentials", &profile("nobody", &nobody));
+    let run = sandbox.create("alex", &["--profile", "nobody"]).await;
+    run.failed_with("GetUser: AccessDenied: User: arn:aws:iam::123456789012:user/nobody");
+    assert!(is_gone(&aws, "alex"));
+}
+
+#[tokio::test]
+async fn unknown_profile_is_bad_usage_and_the_nearest_one_is_named() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    write_shared(&sandbox, "credentials", &profile("work", &aws.admin));
+    for program in ["create_s3_user", "delete_s3_user"] {
+        let args = ["-b", "shared", "-u", "alex"];
+        for (name, advice) in [
+            ("wrok", "did you mean work?"),
+            ("elsewhere", "aws configure list-profiles"),
+            ("od\nd", "there is no profile od d "),
+        ] {
+            let by_option = [&args[..], &["--profile", name]].concat();
+            assert_usage(&sandbox.run(program, &by_option).await, advice);
+            let environment = [("AWS_PROFILE", name)];
+            assert_usage(
+                &sandbox.run_with(program, &args, &environment).await,
+                advice,
+            );
+        }
+    }
+    assert_eq!(aws.faults.operations(), [""; 0]);
+}
+
+#[tokio::test]
+async fn unreadable_config_file_is_said_where_a_profile_is_named() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    write_shared(&sandbox, "config", "[profile work\nregion = us-east-1\n");
+    let run = sandbox.create("alex", &["--profile", "work"]).await;
+    assert_usage(&run, "can't read the shared config files: ");
+    sandbox.create("alex", &[]).await.succeeded();
+}
+
+#[tokio::test]
+async fn role_of_a_profile_is_taken_on_without_a_region() {
+    let aws = aws_with_files().await;
+    add_role(&aws).await;
+    let config = format!(
+        "[profile work]\nrole_arn = arn:aws:iam::{ACCOUNT}:role/admin\nsource_profile = base\n"
+    );
+    let by_option = ["--profile", "work"].as_slice();
+    for (user, options, set) in [("alex", by_option, None), ("kim", &[], Some("work"))] {
+        let sandbox = Sandbox::new(&aws)
+            .set("AWS_REGION", None)
+            .set("AWS_ACCESS_KEY_ID", None)
+            .set("AWS_SECRET_ACCESS_KEY", None)
+            .set("AWS_PROFILE", set);
+        write_shared(&sandbox, "config", &config);
+        write_shared(&sandbox, "credentials", &profile("base", &aws.admin));
+        sandbox.create(user, options).await.succeeded();
+        assert_complete(&aws, &sandbox, user);
+    }
+    let calls = aws.faults.counts();
+    assert_eq!(calls["AssumeRole"], 2, "{calls:?}");
+}
+
+async fn add_role(aws: &LocalAws) {
+    let iam = aws.iam_client();
+    let trust = ALLOW_ALL.replace(r#""Resource":"*""#, r#""Principal":{"AWS":"*"}"#);
+    let role = iam.create_role().role_name("admin");
+    let role = role.assume_role_policy_document(trust);
+    role.send().await.unwrap();
+    let put = iam.put_role_policy().role_name("admin").policy_name("all");
+    put.policy_document(ALLOW_ALL).send().await.unwrap();
+    aws.faults.forget();
+}
+
+#[tokio::test]
+async fn region_that_can_not_be_one_is_bad_usage() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    for region in ["EU (Frankfurt)", "eu_central_1", "", "eu-central-1a.evil"] {
+        let run = sandbox.create("alex", &["--region", region]).await;
+        assert_usage(&run, "a region is given by its code, as eu-central-1");
+    }
+}
