@@ -65,12 +65,8 @@ impl TargetArgs {
     /// The users in order. On a name that is bad or given twice, prints a line
     /// for each and exits with code 2.
     pub fn users(&self, command: &str) -> Vec<UserName> {
-        users::read(self.user.clone(), self.users_from.as_deref()).unwrap_or_else(|problems| {
-            for problem in problems {
-                to_stderr(&format!("{command}: error: {}", one_line(&problem)));
-            }
-            exit_now(2)
-        })
+        users::read(self.user.clone(), self.users_from.as_deref())
+            .unwrap_or_else(|problems| refuse(command, problems))
     }
 
     /// Whether stdin is where the names come from.
@@ -203,10 +199,15 @@ pub fn parse<A: Parser>() -> A {
 /// Prints what is wrong with the command's arguments in one line, and exits
 /// with code 2.
 pub fn bad_usage(command: &str, message: impl Display) -> ! {
-    let message = one_line(&message.to_string());
-    to_stderr(&format!(
-        "{command}: error: {message}; see {command} --help"
-    ));
+    refuse(command, [format!("{message}; see {command} --help")])
+}
+
+/// Prints what can't be used, a line each, and exits with code 2.
+fn refuse(command: &str, problems: impl IntoIterator<Item = impl Display>) -> ! {
+    for problem in problems {
+        let problem = one_line(&problem.to_string());
+        to_stderr(&format!("{command}: error: {problem}"));
+    }
     exit_now(2)
 }
 

@@ -3,20 +3,25 @@
 use std::os::unix::fs::PermissionsExt;
 
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 
 use crate::support::{ACCOUNT, ALLOW_ALL, Fault, LocalAws, Sandbox};
 
 /// A local AWS with the bucket `shared`, which holds folders of several people.
 pub async fn aws_with_files() -> LocalAws {
-    let aws = LocalAws::start().await;
-    let keys = [
-        "alex/report.txt",
-        "alex/2026/may.csv",
-        "alexander/secret.txt",
-        "jaime/photo.jpg",
-    ];
-    aws.add_bucket("shared", &keys).await;
-    aws
+    static PREPARED: OnceCell<LocalAws> = OnceCell::const_new();
+    let prepare = async || {
+        let aws = LocalAws::start().await;
+        let keys = [
+            "alex/report.txt",
+            "alex/2026/may.csv",
+            "alexander/secret.txt",
+            "jaime/photo.jpg",
+        ];
+        aws.add_bucket("shared", &keys).await;
+        aws
+    };
+    PREPARED.get_or_init(prepare).await.copy().await
 }
 
 /// Whether anything of the user is left in IAM: the user itself, a key, or a

@@ -12,8 +12,8 @@ use crate::create::{assert_complete, aws_with_files, is_gone};
 use crate::delete::add_every_blocker;
 use crate::support::{ALLOW_ALL, Fault, LocalAws, Run, Sandbox};
 
-/// How many points are tried at a time: most of their time is waiting.
-const AT_A_TIME: usize = 24;
+/// How many points of all tests are tried at a time: most of their time is waiting.
+static AT_A_TIME: Semaphore = Semaphore::const_new(48);
 
 /// What goes wrong with a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,7 +93,6 @@ impl World {
             let upload = upload.bucket("shared").key("alex/unfinished");
             upload.send().await.unwrap();
         }
-        aws.faults.forget();
         let old_key = scenario.alex.map(|_| sandbox.key_of("alex").0);
         let others = of_others(&aws);
         Self {
@@ -105,12 +104,30 @@ impl World {
         }
     }
 
+    /// The same world once more, where nothing has been called yet.
+    async fn copy(&self) -> Self {
+        let aws = self.aws.copy().await;
+        let sandbox = Sandbox::new(&aws);
+        if self.old_key.is_some() {
+            let file = "alex_accessKeys.csv";
+            let from = self.sandbox.path().join(file);
+            std::fs::copy(from, sandbox.path().join(file)).unwrap();
+        }
+        Self {
+            aws,
+            sandbox,
+            scenario: self.scenario,
+            old_key: self.old_key.clone(),
+            others: self.others.clone(),
+        }
+    }
+
     async fn run(&self, trouble: Option<Trouble>) -> Run {
         let args = [
             ["-b", "shared", "-u", "alex"].as_slice(),
             self.scenario.options,
             if trouble == Some(Trouble::Hanging) {
-                &["--timeout", "1"]
+                &["--timeout", "2"]
             } else {
                 &[]
             },
@@ -149,21 +166,21 @@ fn of_others(aws: &LocalAws) -> String {
 
 /// Tries every trouble with every call of the scenario's clean run.
 async fn at_every_call(scenario: Scenario) {
-    let world = World::new(scenario).await;
+    let before = Arc::new(World::new(scenario).await);
+    let world = before.copy().await;
     let clean = world.run(None).await.succeeded();
     (scenario.check)(&world, &clean, "clean");
     let calls = world.aws.faults.counts();
     let calls = calls
         .into_iter()
         .flat_map(|(operation, times)| (0..times).map(move |skip| (operation.clone(), skip)));
-    let permits = Arc::new(Semaphore::new(AT_A_TIME));
     let mut points = JoinSet::new();
     for (operation, skip) in calls {
         for trouble in Trouble::ALL {
-            let (operation, permits) = (operation.clone(), permits.clone());
+            let (operation, before) = (operation.clone(), before.clone());
             points.spawn(async move {
-                let _permit = permits.acquire_owned().await.unwrap();
-                point(scenario, &operation, skip, trouble).await;
+                let _permit = AT_A_TIME.acquire().await.unwrap();
+                point(before.copy().await, &operation, skip, trouble).await;
             });
         }
     }
@@ -177,9 +194,9 @@ async fn at_every_call(scenario: Scenario) {
     );
 }
 
-async fn point(scenario: Scenario, operation: &str, skip: usize, trouble: Trouble) {
+async fn point(world: World, operation: &str, skip: usize, trouble: Trouble) {
+    let scenario = world.scenario;
     let what = format!("{trouble:?} {operation} {skip} of {:?}", scenario.options);
-    let world = World::new(scenario).await;
     trouble.inject(&world.aws, operation, skip);
     let run = world.run(Some(trouble)).await;
     assert!(matches!(run.code, Some(0 | 1)), "{what}: {run:?}");
@@ -485,18 +502,18 @@ async fn stopped_at_every_call<Then>(
 ) where
     Then: Future<Output = ()> + Send + 'static,
 {
-    let world = World::new(scenario).await;
+    let before = Arc::new(World::new(scenario).await);
+    let world = before.copy().await;
     world.run(None).await.succeeded();
-    let permits = Arc::new(Semaphore::new(AT_A_TIME));
     let mut points = JoinSet::new();
     for (operation, times) in world.aws.faults.counts() {
         for skip in 0..times {
             for fault in [Fault::PauseBefore, Fault::Pause] {
-                let (operation, permits) = (operation.clone(), permits.clone());
+                let (operation, before) = (operation.clone(), before.clone());
                 points.spawn(async move {
-                    let _permit = permits.acquire_owned().await.unwrap();
+                    let _permit = AT_A_TIME.acquire().await.unwrap();
                     let what = format!("{signal} at {operation} {skip}, {fault:?}");
-                    let world = World::new(scenario).await;
+                    let world = before.copy().await;
                     world.aws.faults.at(&operation, skip, 1, fault);
                     let run = stopped(&world, signal).await;
                     world.aws.faults.forget();

@@ -10,7 +10,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use serde::Serialize;
 
-use super::{bad_usage, to_stderr};
+use super::{refuse, to_stderr};
 use crate::aws::{Aws, Call};
 use crate::connection::Connection;
 use crate::error::one_line;
@@ -108,7 +108,7 @@ impl Output {
         };
         let observer = self.verbose.then(|| Arc::new(observer) as _);
         let loaded = Aws::load(connection, observer).await;
-        loaded.unwrap_or_else(|error| bad_usage(self.name, error))
+        loaded.unwrap_or_else(|error| refuse(self.name, [error]))
     }
 
     fn print(&self, line: &str) {

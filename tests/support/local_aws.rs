@@ -49,6 +49,7 @@ pub struct LocalAws {
     pub undeletable: Arc<Mutex<HashSet<String>>>,
     /// Access key ID and secret of an IAM user who may do everything.
     pub admin: (String, String),
+    iam_mode: IamMode,
     iam: SharedIamState,
     s3: SharedS3State,
     /// One without TLS, and so without reading certificates for each client.
@@ -67,6 +68,24 @@ impl LocalAws {
     }
 
     async fn start_in(iam_mode: IamMode) -> Self {
+        let mut aws = Self::start_empty(iam_mode).await;
+        aws.admin = aws.add_user("admin", ALLOW_ALL).await;
+        aws.faults.forget();
+        aws
+    }
+
+    /// Starts another one with the same users and buckets in it, far sooner
+    /// than they could be made again.
+    pub async fn copy(&self) -> Self {
+        let mut copy = Self::start_empty(self.iam_mode).await;
+        copy.admin = self.admin.clone();
+        *copy.iam.write() = self.iam.read().clone();
+        let buckets = self.s3.read().get(ACCOUNT).unwrap().buckets.clone();
+        copy.s3.write().get_mut(ACCOUNT).unwrap().buckets = buckets;
+        copy
+    }
+
+    async fn start_empty(iam_mode: IamMode) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let iam: SharedIamState =
@@ -98,18 +117,16 @@ impl LocalAws {
             .into_make_service_with_connect_info::<SocketAddr>();
         tokio::spawn(async move { axum::serve(listener, router).await });
 
-        let mut aws = Self {
+        Self {
             url,
             faults,
             undeletable,
             admin: ("test".to_owned(), "test".to_owned()),
+            iam_mode,
             iam,
             s3,
             http: aws_smithy_http_client::Builder::new().build_http(),
-        };
-        aws.admin = aws.add_user("admin", ALLOW_ALL).await;
-        aws.faults.forget();
-        aws
+        }
     }
 
     /// Makes an IAM user with an inline policy, and returns its access key.
