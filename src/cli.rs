@@ -23,6 +23,7 @@ mod signals;
 mod users;
 mod workflows;
 
+pub use crate::commands::{list_keys, remove_user};
 pub use many::{ExitStatus, conclude, each};
 pub use output::{Output, OutputArgs, ProgressLine, at_terminal, stderr_is_terminal};
 pub use signals::Signals;

@@ -7,11 +7,10 @@ use aws_sdk_s3::types::MfaDeleteStatus;
 use tokio_util::sync::CancellationToken;
 
 use crate::aws::Aws;
-use crate::blockers::{self, Blocker};
 use crate::bucket::{self, BucketError};
 use crate::error::AwsError;
 use crate::folder::{self, Progress};
-use crate::iam::{self, ManagedPolicy, Tags, User};
+use crate::iam::{self, Blocker, ManagedPolicy, Tags, User};
 use crate::listing::{self, Cursor, Depth, PAGE, Page};
 use crate::names::Target;
 use crate::owner::{NotOurs, check_ours};
@@ -214,7 +213,7 @@ async fn belongings(aws: &Aws, target: &Target, user: &User) -> Result<Belonging
         iam::access_keys(aws, name),
         policies(aws, target, user),
         iam::inline_policies(aws, name),
-        blockers::list(aws, name),
+        iam::blockers(aws, name),
     )?;
     Ok(Belongings {
         access_keys,
@@ -445,7 +444,7 @@ impl Run<'_> {
         let Plan { aws, target, .. } = self.plan;
         for blocker in &user.blockers {
             Interrupted::check(self.cancel)?;
-            blockers::delete(aws, &target.user, blocker).await?;
+            iam::remove_blocker(aws, &target.user, blocker).await?;
             self.deleted.other.push(blocker.to_string());
             self.done(&Step::Remove(blocker.to_string()));
         }

@@ -34,9 +34,9 @@
 )]
 
 mod aws;
-mod blockers;
 mod bucket;
 pub mod cli;
+mod commands;
 mod connection;
 pub mod create;
 pub mod delete;

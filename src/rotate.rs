@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use tokio_util::sync::CancellationToken;
 
 use crate::aws::Aws;
-use crate::create::{create_command, delete_command};
+use crate::commands;
 use crate::grant::Grant;
 use crate::handover::{self, Granted, Handover};
 use crate::iam;
@@ -58,7 +58,7 @@ pub async fn plan(aws: &Aws, target: &Target, options: &Options) -> Result<Plan>
             ),
             hint: format!(
                 "to make the user anew, run first: {}",
-                delete_command(&aws, target)
+                commands::remove_user(&target.bucket, &target.user, &aws.options)
             ),
         }
         .into());
@@ -72,7 +72,7 @@ pub async fn plan(aws: &Aws, target: &Target, options: &Options) -> Result<Plan>
             message: format!("access of user {} ended at {ended}", target.user),
             hint: format!(
                 "give it again first: {} --expires WHEN --access ...",
-                create_command("--update", &aws, target)
+                commands::create("--update", target, &aws.options)
             ),
         }
         .into());
@@ -102,16 +102,9 @@ async fn no_room(aws: &Aws, target: &Target, keys: &[String]) -> Hinted {
         ),
         hint: format!(
             "delete the one not in use: {}",
-            delete_key("ACCESS_KEY_ID", aws, target)
+            commands::delete_key("ACCESS_KEY_ID", &target.user, &aws.options)
         ),
     }
-}
-
-fn delete_key(id: &str, aws: &Aws, target: &Target) -> String {
-    format!(
-        "aws iam delete-access-key --user-name {} --access-key-id {id}{}",
-        target.user, aws.options
-    )
 }
 
 async fn grant_of(aws: &Aws, target: &Target) -> Result<Grant> {
@@ -121,7 +114,7 @@ async fn grant_of(aws: &Aws, target: &Target) -> Result<Grant> {
             "policy {} is not as create_s3_user writes it, so what the key should open is not known; \
              first give the access it should have with: {} --access ...",
             held.name,
-            create_command("--update", aws, target)
+            commands::create("--update", target, &aws.options)
         )
     })
 }
@@ -166,13 +159,13 @@ pub async fn apply(
     let handed_over = match hand_over(plan, &mut key, cancel, on_step, &mut left).await {
         Ok(handed_over) => handed_over,
         Err(error) => {
-            let list = format!(
-                "aws iam list-access-keys --user-name {}{}",
-                target.user, aws.options
-            );
+            let list = commands::list_keys(&target.user, &aws.options);
             let remove_with = match key.id() {
-                Some(id) => delete_key(id, aws, target),
-                None => format!("{list}; {}", delete_key("ACCESS_KEY_ID", aws, target)),
+                Some(id) => commands::delete_key(id, &target.user, &aws.options),
+                None => format!(
+                    "{list}; {}",
+                    commands::delete_key("ACCESS_KEY_ID", &target.user, &aws.options)
+                ),
             };
             left.extend(key.undo(&remove_with, on_step).await);
             return Err(Failed {
@@ -187,7 +180,7 @@ pub async fn apply(
             error: anyhow::Error::from(error).context("the new key is handed over"),
             left: vec![Leftover {
                 what: format!("the former access key {id} of user {}", target.user),
-                remove_with: delete_key(id, aws, target),
+                remove_with: commands::delete_key(id, &target.user, &aws.options),
             }],
             handed_over: Some(handed_over.clone()),
         })?;

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::aws::Aws;
 use crate::bucket;
+use crate::commands;
 use crate::error::AwsError;
 use crate::grant::{Access, Grant};
 use crate::handover::Granted;
@@ -257,7 +258,10 @@ impl Verifying<'_> {
         if deleted.is_err() {
             self.left.push(Leftover {
                 what: format!("object s3://{bucket}/{key}"),
-                remove_with: format!("aws s3 rm s3://{bucket}/{key}{}", self.aws.options),
+                remove_with: commands::delete_object(
+                    &format!("s3://{bucket}/{key}"),
+                    &self.aws.options,
+                ),
             });
         }
         deleted.context("verify")

@@ -85,14 +85,14 @@ impl Args {
         }
         let first = "stopping, and undoing what was made; once more to stop at once";
         let second = match self.rotate_key {
-            true => format!(
-                "stopped; a new key whose file is not there can be deleted, see: \
-                 aws iam list-access-keys --user-name {user}{options}"
-            ),
-            false => format!(
-                "stopped; remove what may be left with: \
-                 delete_s3_user -b {bucket} -u {user} --keep-objects{options}"
-            ),
+            true => {
+                let list = cli::list_keys(user, options);
+                format!("stopped; a new key whose file is not there can be deleted, see: {list}")
+            }
+            false => {
+                let remove = cli::remove_user(bucket, user, options);
+                format!("stopped; remove what may be left with: {remove}")
+            }
         };
         (first, second)
     }

@@ -1,6 +1,7 @@
 //! Undoing a create run, whatever point it failed at.
 
-use super::{Plan, Run, delete_command};
+use super::{Plan, Run};
+use crate::commands;
 use crate::error::AwsError;
 use crate::iam;
 use crate::made::Made;
@@ -8,13 +9,9 @@ use crate::report::{Leftover, Step, folder_url};
 
 impl Run<'_> {
     /// Undoes what this run made, in reverse, and returns what is left.
-    pub(super) async fn undo(&mut self) -> Vec<Leftover> {
-        let Plan { aws, target, .. } = self.plan;
+    pub async fn undo(&mut self) -> Vec<Leftover> {
         let folder = self.undo_folder().await;
-        let key = self
-            .key
-            .undo(&delete_command(aws, target), self.on_step)
-            .await;
+        let key = self.key.undo(&self.remove_command(), self.on_step).await;
         let grant = self.undo_grant().await;
         let policy = self.undo_policy(grant.is_none()).await;
         let user = self.undo_user(key.is_none() && grant.is_none()).await;
@@ -23,6 +20,12 @@ impl Run<'_> {
             .into_iter()
             .chain(undone)
             .collect()
+    }
+
+    /// The command that removes all of it but the folder.
+    fn remove_command(&self) -> String {
+        let Plan { aws, target, .. } = self.plan;
+        commands::remove_user(&target.bucket, &target.user, &aws.options)
     }
 
     /// Deletes the folder object, which was not there before.
@@ -38,7 +41,7 @@ impl Run<'_> {
             }
             Err(_) => Some(Leftover {
                 what: format!("folder object {url}"),
-                remove_with: format!("aws s3 rm {url}{}", aws.options),
+                remove_with: commands::delete_object(&url, &aws.options),
             }),
         }
     }
@@ -68,7 +71,7 @@ impl Run<'_> {
         }
         Some(Leftover {
             what: format!("policy {name} on user {}", target.user),
-            remove_with: delete_command(aws, target),
+            remove_with: self.remove_command(),
         })
     }
 
@@ -78,7 +81,7 @@ impl Run<'_> {
         let name = self.plan.policy_name();
         let left = |what, arn: &str| Leftover {
             what,
-            remove_with: format!("aws iam delete-policy --policy-arn {arn}{}", aws.options),
+            remove_with: commands::delete_policy(arn, &aws.options),
         };
         let undo = async |arn: &str| {
             if self.policy == Made::Maybe {
@@ -145,7 +148,7 @@ impl Run<'_> {
         };
         (!undo.await.unwrap_or(false)).then(|| Leftover {
             what: format!("user {}", target.user),
-            remove_with: delete_command(aws, target),
+            remove_with: self.remove_command(),
         })
     }
 }

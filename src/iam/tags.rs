@@ -1,0 +1,82 @@
+//! The tags by which a user or policy of ours is known again.
+
+use aws_sdk_iam::types::Tag;
+
+use crate::error::AwsError;
+use crate::names::BucketName;
+use crate::new_user::UserTag;
+
+const BUCKET: &str = "s3-user:bucket";
+const RUN: &str = "s3-user:run";
+pub(super) const EXPIRES: &str = "s3-user:expires";
+
+/// The tags by which we know a user or policy of ours again, and the admin's own.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Tags {
+    /// The bucket it was made for.
+    pub bucket: Option<String>,
+    /// The run that made it: tells a lost answer of our own from somebody
+    /// else's work.
+    pub run: Option<String>,
+    /// When access ends, for people and scripts; what ends it is the policy.
+    pub expires: Option<String>,
+    /// The admin's own tags.
+    pub others: Vec<UserTag>,
+}
+
+impl Tags {
+    pub fn new(bucket: &BucketName, run: &str) -> Self {
+        Self {
+            bucket: Some(bucket.to_string()),
+            run: Some(run.to_owned()),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn from_sdk(tags: &[Tag]) -> Self {
+        let mut found = Self::default();
+        for tag in tags {
+            let value = tag.value().to_owned();
+            match tag.key() {
+                BUCKET => found.bucket = Some(value),
+                RUN => found.run = Some(value),
+                EXPIRES => found.expires = Some(value),
+                key => found.others.push(UserTag {
+                    key: key.to_owned(),
+                    value,
+                }),
+            }
+        }
+        found
+    }
+
+    pub(super) fn to_sdk(&self) -> Vec<Tag> {
+        let ours = [
+            (BUCKET, &self.bucket),
+            (RUN, &self.run),
+            (EXPIRES, &self.expires),
+        ];
+        let ours = ours.into_iter();
+        let ours = ours.filter_map(|(key, value)| Some((key, value.as_deref()?)));
+        let others = self.others.iter();
+        let others = others.map(|tag| (tag.key.as_str(), tag.value.as_str()));
+        let tag = |(key, value)| Tag::builder().key(key).value(value).build();
+        ours.chain(others)
+            .map(|pair| tag(pair).expect("key and value are given"))
+            .collect()
+    }
+}
+
+/// Whether a store refused the tags rather than the thing tagged.
+pub(crate) fn refuses_tags(error: &AwsError) -> bool {
+    error.is_unsupported()
+        || [
+            "InvalidInput",
+            "InvalidParameter",
+            "InvalidParameterValue",
+            "InvalidRequest",
+            "ValidationError",
+        ]
+        .iter()
+        .any(|code| error.is(code))
+}
