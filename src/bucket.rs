@@ -10,6 +10,7 @@ use crate::error::AwsError;
 use crate::grant::Grant;
 use crate::listing::decoded;
 use crate::names::BucketName;
+use crate::nearest::{did_you_mean, nearest};
 
 /// How often an object is put at most.
 const ATTEMPTS: u32 = 6;
@@ -17,8 +18,11 @@ const ATTEMPTS: u32 = 6;
 /// Why a bucket can't be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BucketError {
-    #[error("there is no bucket {0}")]
-    Missing(BucketName),
+    #[error("there is no bucket {bucket}{}", did_you_mean(.meant.as_deref()))]
+    Missing {
+        bucket: BucketName,
+        meant: Option<String>,
+    },
     #[error(
         "HeadBucket: AccessDenied: bucket {0} is there but not yours to see \
          (needs the permission s3:ListBucket, and the right account)"
@@ -41,16 +45,44 @@ pub(crate) async fn find(aws: &Aws, bucket: &BucketName) -> Result<Aws, BucketEr
             _ => Err(error),
         },
     };
-    found.map_err(|error| match error.status() {
-        Some(404) => BucketError::Missing(bucket.clone()),
-        Some(403) if !error.is_about_credentials() => BucketError::Refused(bucket.clone()),
-        _ => BucketError::Other(error),
-    })
+    match found {
+        Err(error) if error.status() == Some(404) => {
+            let meant = nearest_bucket(aws, bucket).await;
+            let bucket = bucket.clone();
+            Err(BucketError::Missing { bucket, meant })
+        }
+        Err(error) if error.status() == Some(403) && !error.is_about_credentials() => {
+            Err(BucketError::Refused(bucket.clone()))
+        }
+        found => Ok(found?),
+    }
 }
 
 async fn head(aws: &Aws, bucket: &BucketName) -> Result<(), AwsError> {
     let head = aws.s3.head_bucket().bucket(bucket.as_str());
     aws.call("HeadBucket", head.send()).await.map(drop)
+}
+
+/// The admin's bucket whose name is most like one that isn't there, where the
+/// admin may list buckets.
+async fn nearest_bucket(aws: &Aws, bucket: &BucketName) -> Option<String> {
+    let list = aws.s3.list_buckets().send();
+    let answer = aws.call("ListBuckets", list).await.ok()?;
+    let names = answer.buckets().iter().filter_map(|bucket| bucket.name());
+    nearest(bucket.as_str(), names).map(str::to_owned)
+}
+
+/// The names of the first 1,000 folders at the bucket's top level.
+pub(crate) async fn folders(aws: &Aws, bucket: &BucketName) -> Result<Vec<String>> {
+    let list = aws.s3.list_objects_v2().bucket(bucket.as_str());
+    let list = list.delimiter("/").encoding_type(EncodingType::Url);
+    let answer = aws.call("ListObjectsV2", list.send()).await?;
+    let encoded = answer.encoding_type() == Some(&EncodingType::Url);
+    let prefixes = answer.common_prefixes().iter();
+    prefixes
+        .filter_map(|common| common.prefix())
+        .map(|prefix| Ok(decoded(prefix, encoded)?.trim_end_matches('/').to_owned()))
+        .collect()
 }
 
 /// What came of putting an object.

@@ -145,7 +145,8 @@ impl AwsError {
 
 /// The operations of S3 that are used, and the permissions they need; those of
 /// IAM are named alike.
-const S3_PERMISSIONS: [(&str, &str); 12] = [
+const S3_PERMISSIONS: [(&str, &str); 13] = [
+    ("ListBuckets", "ListAllMyBuckets"),
     ("HeadBucket", "ListBucket"),
     ("GetBucketEncryption", "GetEncryptionConfiguration"),
     ("GetObject", "GetObject"),

@@ -53,9 +53,7 @@ mod names;
 mod nearest;
 mod new_user;
 mod owner;
-mod pace;
 mod policy;
-mod ranges;
 mod report;
 pub mod rotate;
 mod settle;
@@ -72,8 +70,8 @@ pub use names::{BucketName, Prefix, Target, UserName, ValueError};
 pub use new_user::{NewUser, UserTag};
 pub use policy::{INLINE_POLICY_NAME, PolicyDocument, PolicyTooLong, managed_policy_name};
 pub use report::{
-    Created, Deleted, Failed, HandedOver, Hinted, Interrupted, Leftover, PlanReport, PolicyRef,
-    Rotated, Step, Updated, folder_url,
+    Created, Deleted, Failed, HandedOver, Hinted, Incomplete, Interrupted, Leftover, PlanReport,
+    PolicyRef, Rotated, Step, Updated, folder_url,
 };
 pub use tokio_util::sync::CancellationToken;
 

@@ -19,6 +19,11 @@ pub(crate) fn nearest<'a>(
         .map(|(candidate, _)| candidate)
 }
 
+/// What to add to the word that a name isn't there.
+pub(crate) fn did_you_mean(meant: Option<&str>) -> String {
+    meant.map_or(String::new(), |meant| format!("; did you mean {meant}?"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

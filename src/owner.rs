@@ -1,12 +1,13 @@
 //! Whether an IAM user is one of ours, and for which bucket.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, anyhow, bail};
 
 use crate::aws::Aws;
 use crate::bucket;
 use crate::error::AwsError;
 use crate::iam::{self, ManagedPolicy, User};
 use crate::names::{Target, UserName};
+use crate::nearest::{did_you_mean, nearest};
 use crate::policy;
 
 /// Whom a user was made for, as far as its tags and policies tell.
@@ -75,9 +76,39 @@ pub(crate) async fn find_ours(aws: &Aws, target: &Target) -> Result<(Aws, User)>
     // First the user: a refused HeadBucket has no code to tell why.
     let user = user?;
     let aws = bucket?;
-    let user = user.with_context(|| format!("there is no user {}", target.user))?;
+    let Some(user) = user else {
+        return Err(no_such_user(&aws, target).await);
+    };
     check_ours(&aws, target, &user).await?;
     Ok((aws, user))
+}
+
+/// That there is no such user, and which one may have been meant.
+pub(crate) async fn no_such_user(aws: &Aws, target: &Target) -> anyhow::Error {
+    let meant = nearest_user(aws, target).await;
+    anyhow!(
+        "there is no user {}{}",
+        target.user,
+        did_you_mean(meant.as_deref())
+    )
+}
+
+/// The user of this bucket whose name is most like one that isn't there.
+///
+/// Looks at the first 1,000 folders alone, so it costs two or three calls
+/// however many users there are.
+async fn nearest_user(aws: &Aws, target: &Target) -> Option<String> {
+    let folders = bucket::folders(aws, &target.bucket).await.ok()?;
+    let user: UserName = nearest(target.user.as_str(), folders.iter().map(String::as_str))?
+        .parse()
+        .ok()?;
+    let target = Target {
+        user,
+        ..target.clone()
+    };
+    let found = iam::get_user(aws, &target.user).await.ok()??;
+    let owner = owner(aws, &target, &found).await.ok()?;
+    (owner == Owner::ThisBucket).then_some(found.name)
 }
 
 /// A policy on a user that carries one of our names.

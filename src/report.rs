@@ -381,6 +381,15 @@ pub struct Deleted {
     pub error: Option<String>,
 }
 
+/// A delete run that stopped before its end.
+#[derive(Debug)]
+pub struct Incomplete {
+    /// What was deleted until then.
+    pub deleted: Deleted,
+    /// Why it stopped.
+    pub error: anyhow::Error,
+}
+
 impl Deleted {
     /// The report of a run that has done nothing yet.
     pub fn nothing(target: &Target) -> Self {

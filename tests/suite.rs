@@ -20,6 +20,7 @@ mod propagation;
 mod properties;
 mod rotate;
 mod secrets;
+mod suggestions;
 mod support;
 mod undo;
 mod update;

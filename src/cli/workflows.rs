@@ -11,7 +11,7 @@ use crate::aws::Aws;
 use crate::folder::Progress;
 use crate::grant::Grant;
 use crate::names::{Target, UserName};
-use crate::report::{Deleted, Failed, HandedOver, Interrupted};
+use crate::report::{Deleted, Failed, HandedOver, Incomplete, Interrupted};
 use crate::{create, delete, rotate, update};
 
 /// How many failed objects are named on the terminal; `--json` has all of them.
@@ -114,7 +114,7 @@ impl Job<'_> {
     async fn plan_delete(&self, options: delete::Options) -> Result<delete::Plan, ExitStatus> {
         let plan = delete::plan(self.aws, &self.target, options);
         let plan = self.signals.or_interrupted(plan).await;
-        let plan = plan.map_err(|error| self.not_deleted(None, &error))?;
+        let plan = plan.map_err(|error| self.nothing_deleted(&error))?;
         if plan.versions_remain() {
             self.out.say(
                 "note: earlier versions of the objects remain; --all-versions deletes them too",
@@ -128,18 +128,17 @@ impl Job<'_> {
     }
 
     async fn delete(&self, plan: &delete::Plan) -> ExitStatus {
-        let mut deleted = Deleted::nothing(&self.target);
         let progress = Arc::default();
         let _line = self.out.is_alone().then(|| self.count_objects(&progress));
         let on_step = |step: &_| self.out.step(step);
         let cancel = &self.signals.cancel;
-        match delete::apply(plan, cancel, &on_step, &progress, &mut deleted).await {
-            Ok(()) => {
+        match delete::apply(plan, cancel, &on_step, &progress).await {
+            Ok(deleted) => {
                 let line = format!("deleted, with {}", deleted.summary());
                 self.out.done_one_of_many(line, &deleted);
                 ExitStatus::Done
             }
-            Err(error) => self.not_deleted(Some(deleted), &error),
+            Err(Incomplete { deleted, error }) => self.not_deleted(deleted, &error),
         }
     }
 
@@ -151,8 +150,11 @@ impl Job<'_> {
         })
     }
 
-    fn not_deleted(&self, deleted: Option<Deleted>, error: &anyhow::Error) -> ExitStatus {
-        let mut deleted = deleted.unwrap_or_else(|| Deleted::nothing(&self.target));
+    fn nothing_deleted(&self, error: &anyhow::Error) -> ExitStatus {
+        self.not_deleted(Deleted::nothing(&self.target), error)
+    }
+
+    fn not_deleted(&self, mut deleted: Deleted, error: &anyhow::Error) -> ExitStatus {
         for line in deleted.failures(NAMED) {
             self.out.error_detail(&line);
         }
@@ -201,7 +203,7 @@ pub async fn delete_all(
         && let Err(error) = confirm(&out, &signals, &plans).await
     {
         let refused = plans.into_iter().map(|(job, _)| {
-            let status = job.not_deleted(None, &error);
+            let status = job.nothing_deleted(&error);
             (job.target.user, status)
         });
         finished.extend(refused);

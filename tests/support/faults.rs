@@ -81,6 +81,7 @@ impl Call {
             .split_once('/')
             .unwrap_or((&uri.path()[1..], ""));
         let operation = match (method.as_str(), key.is_empty()) {
+            ("GET", true) if bucket.is_empty() => "ListBuckets",
             ("HEAD", true) => "HeadBucket",
             ("PUT", true) => "CreateBucket",
             ("POST", true) if has("delete") => "DeleteObjects",

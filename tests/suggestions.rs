@@ -1,0 +1,73 @@
+//! What may have been meant is named, where something isn't there.
+
+use crate::create::aws_with_files;
+use crate::support::{LocalAws, Sandbox};
+
+/// Exit code 1, and the one line of error, without the program's name.
+#[track_caller]
+fn error_of(run: crate::support::Run) -> String {
+    let run = run.failed_with("there is no ");
+    let line = run.stderr.lines().find(|line| line.contains(": error: "));
+    line.unwrap().split(": error: ").nth(1).unwrap().to_owned()
+}
+
+/// The errors of every command that needs the user to be there.
+async fn errors(sandbox: &Sandbox, user: &str) -> Vec<String> {
+    vec![
+        error_of(sandbox.delete(user, &[]).await),
+        error_of(sandbox.create(user, &["--rotate-key"]).await),
+        error_of(sandbox.create(user, &["--update"]).await),
+    ]
+}
+
+#[tokio::test]
+async fn user_with_a_similar_name_is_named_and_not_touched() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    sandbox.create("jaime", &[]).await.succeeded();
+    for error in errors(&sandbox, "jamie").await {
+        assert_eq!(error, "there is no user jamie; did you mean jaime?");
+    }
+    assert!(aws.iam(|iam| iam.users.contains_key("jaime")));
+    assert!(aws.keys("shared").contains(&"jaime/photo.jpg".to_owned()));
+}
+
+#[tokio::test]
+async fn folder_without_a_user_of_this_bucket_is_not_suggested() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    for error in errors(&sandbox, "jamie").await {
+        assert_eq!(error, "there is no user jamie");
+    }
+    aws.add_user("jaime", crate::support::ALLOW_ALL).await;
+    for error in errors(&sandbox, "jamie").await {
+        assert_eq!(error, "there is no user jamie");
+    }
+}
+
+#[tokio::test]
+async fn bucket_with_a_similar_name_is_named_where_buckets_may_be_listed() {
+    let aws = aws_with_files().await;
+    let run = async |aws: &LocalAws, program| {
+        let args = ["-b", "shraed", "-u", "alex"];
+        error_of(Sandbox::new(aws).run(program, &args).await)
+    };
+    for program in ["create_s3_user", "delete_s3_user"] {
+        let error = run(&aws, program).await;
+        assert_eq!(error, "there is no bucket shraed; did you mean shared?");
+    }
+    aws.faults
+        .always("ListBuckets", crate::support::Fault::DENIED);
+    for program in ["create_s3_user", "delete_s3_user"] {
+        assert_eq!(run(&aws, program).await, "there is no bucket shraed");
+    }
+}
+
+#[tokio::test]
+async fn option_with_a_similar_name_is_named() {
+    let aws = aws_with_files().await;
+    let run = Sandbox::new(&aws)
+        .create("alex", &["--acces", "read"])
+        .await;
+    crate::bad_input::assert_usage(&run, "a similar argument exists: '--access'");
+}
