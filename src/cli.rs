@@ -34,6 +34,7 @@ pub use workflows::{Job, delete_all};
 /// The bucket and the users.
 #[derive(Debug, Clone, Args)]
 #[command(group = ArgGroup::new("users").required(true).multiple(true))]
+#[command(next_help_heading = "Users")]
 pub struct TargetArgs {
     /// Bucket that all the users share
     #[arg(
@@ -58,7 +59,7 @@ pub struct TargetArgs {
     #[arg(long, value_name = "FILE", group = "users")]
     pub users_from: Option<PathBuf>,
     /// How many users to work on at a time, 1 to 32
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = value_parser!(u8).range(1..=32))]
+    #[arg(hide_short_help = true, long, value_name = "N", default_value_t = 4, value_parser = value_parser!(u8).range(1..=32))]
     pub jobs: u8,
 }
 

@@ -28,16 +28,16 @@ use crate::nearest::nearest;
 #[command(next_help_heading = "Connection")]
 pub struct Connection {
     /// Profile of the AWS config files to use [default: AWS_PROFILE]
-    #[arg(long, value_name = "PROFILE")]
+    #[arg(hide_short_help = true, long, value_name = "PROFILE")]
     pub profile: Option<String>,
     /// Region to start from; the bucket's own region is found by itself
-    #[arg(long, value_name = "REGION", value_parser = region)]
+    #[arg(hide_short_help = true, long, value_name = "REGION", value_parser = region)]
     pub region: Option<String>,
     /// Another store with AWS's IAM and S3 APIs [default: AWS_ENDPOINT_URL]
-    #[arg(long, value_name = "URL", value_parser = http_url)]
+    #[arg(hide_short_help = true, long, value_name = "URL", value_parser = http_url)]
     pub endpoint_url: Option<String>,
     /// Seconds until an unanswered request is repeated, 1 to 3600 [default: 60]
-    #[arg(long, value_name = "SECONDS", value_parser = value_parser!(u16).range(1..=3600))]
+    #[arg(hide_short_help = true, long, value_name = "SECONDS", value_parser = value_parser!(u16).range(1..=3600))]
     pub timeout: Option<u16>,
 }
 

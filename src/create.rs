@@ -163,7 +163,7 @@ impl Plan {
 ///
 /// Either all of it is done, or what this run made is undone again, including
 /// what was carried out although its answer got lost. Cancelling `cancel`
-/// counts as a failure, [`Interrupted`], until the key file is written; calls
+/// counts as a failure, [`Interrupted`](crate::Interrupted), until the key file is written; calls
 /// under way are waited for, so that nothing is made behind our back.
 /// `on_step` is told of each step when it is done, those of undoing too.
 pub async fn apply(

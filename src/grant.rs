@@ -16,8 +16,19 @@ use crate::names::ValueError;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Access")]
 pub struct Grant {
-    /// Kind of access
-    #[arg(long, value_name = "MODE", value_enum, default_value_t)]
+    /// Kind of access: read, read-write, or write (upload only)
+    ///
+    ///   read        list and download
+    ///   read-write  list, download, upload, overwrite and delete
+    ///   write       upload only: no list, no download
+    #[arg(
+        verbatim_doc_comment,
+        long,
+        value_name = "MODE",
+        value_enum,
+        default_value_t
+    )]
+    #[arg(hide_possible_values = true)]
     pub access: Access,
     /// When access ends: a date, an RFC 3339 time, or a span as 90d or 12h
     ///
@@ -35,12 +46,12 @@ pub struct Grant {
     ///
     /// Allows using that key through S3 only. The key's own policy must let IAM decide, as
     /// the default one does.
-    #[arg(verbatim_doc_comment, long, value_name = "ARN")]
+    #[arg(verbatim_doc_comment, hide_short_help = true, long, value_name = "ARN")]
     pub kms_key: Option<KmsKey>,
     /// Allow listing the bucket's top level too, which shows every folder's name
     ///
     /// For clients that must start at the bucket. The content of other folders stays closed.
-    #[arg(long)]
+    #[arg(hide_short_help = true, long)]
     pub browse_root: bool,
 }
 

@@ -1,8 +1,14 @@
 //! IAM users that can list and download one folder of a shared S3 bucket, and
 //! nothing else.
 //!
-//! The library behind `create_s3_user` and `delete_s3_user`. Both are a `plan`,
-//! which only reads, and an `apply`, which carries the plan out:
+//! The library behind `create_s3_user` and `delete_s3_user`. Each workflow is a
+//! `plan`, which only reads, and an `apply`, which carries the plan out: see
+//! [`create`], [`delete`], [`rotate`] and [`update`].
+//!
+//! # Creating a user
+//!
+//! The key goes to `alex_accessKeys.csv` in the directory that [`create::Options`]
+//! names. Either everything is made, or what was made is undone.
 //!
 //! ```no_run
 //! use s3_user::{Aws, CancellationToken, Connection, Target, create};
@@ -13,11 +19,40 @@
 //!     bucket: "shared-files".parse()?,
 //!     user: "alex".parse()?,
 //! };
-//! let plan = create::plan(&aws, &target, &create::Options::new(".")).await?;
-//! let created = create::apply(&plan, &CancellationToken::new(), &|_step| {})
-//!     .await
-//!     .map_err(|failed| failed.error)?;
-//! assert_eq!(created.prefix, "alex/");
+//! let plan = create::plan(&aws, &target, &create::Options::new("keys")).await?;
+//! let cancel = CancellationToken::new();
+//! match create::apply(&plan, &cancel, &|step| eprintln!("{step}")).await {
+//!     Ok(created) => assert_eq!(created.prefix, "alex/"),
+//!     Err(failed) => eprintln!("{:#}, left: {:?}", failed.error, failed.left),
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Deleting a user
+//!
+//! The user goes last, so whatever stops the run, running it again finishes.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//!
+//! use s3_user::{Aws, CancellationToken, Connection, Progress, Target, delete};
+//!
+//! # async fn example() -> anyhow::Result<()> {
+//! let aws = Aws::load(&Connection::default(), None).await?;
+//! let target = Target {
+//!     bucket: "shared-files".parse()?,
+//!     user: "alex".parse()?,
+//! };
+//! let plan = delete::plan(&aws, &target, delete::Options::default()).await?;
+//! for step in plan.steps() {
+//!     eprintln!("will {step}");
+//! }
+//! let progress = Arc::new(Progress::default());
+//! match delete::apply(&plan, &CancellationToken::new(), &|_| {}, &progress).await {
+//!     Ok(deleted) => eprintln!("deleted {}", deleted.summary()),
+//!     Err(stopped) => eprintln!("{:#}, deleted: {:?}", stopped.error, stopped.deleted),
+//! }
 //! # Ok(())
 //! # }
 //! ```
@@ -35,6 +70,7 @@
 
 mod aws;
 mod bucket;
+#[doc(hidden)]
 pub mod cli;
 mod commands;
 mod connection;

@@ -11,16 +11,16 @@ use crate::names::ValueError;
 #[command(next_help_heading = "IAM user")]
 pub struct NewUser {
     /// Put the policy into the user instead of making a managed policy
-    #[arg(long)]
+    #[arg(hide_short_help = true, long)]
     pub inline_policy: bool,
     /// Policy that limits what the user can ever be allowed
-    #[arg(long, value_name = "ARN", value_parser = policy_arn)]
+    #[arg(hide_short_help = true, long, value_name = "ARN", value_parser = policy_arn)]
     pub permissions_boundary: Option<String>,
     /// IAM path of the user
-    #[arg(long, value_name = "/PATH/", value_parser = path)]
+    #[arg(hide_short_help = true, long, value_name = "/PATH/", value_parser = path)]
     pub path: Option<String>,
     /// Tag of the user; may be repeated
-    #[arg(long = "tag", value_name = "KEY=VALUE")]
+    #[arg(hide_short_help = true, long = "tag", value_name = "KEY=VALUE")]
     pub tags: Vec<UserTag>,
 }
 

@@ -223,6 +223,7 @@ async fn help_is_as_reviewed() {
         for line in long.lines().chain(short.lines()) {
             assert!(line.chars().count() <= 100, "{line}");
         }
+        assert!(short.lines().count() < 40, "-h fits a screen");
     }
 }
 
@@ -273,6 +274,7 @@ async fn completions_and_man_page_are_made_from_the_same_definitions() {
             man.contains(".TH ") && man.contains("users\\-from"),
             "{man}"
         );
+        assert!(man.contains("How many users to work on at a time"), "{man}");
         let run = sandbox.run(program, &["--completions", "cmd"]).await;
         assert_usage(&run, "bash");
         let help = sandbox.run(program, &["--help"]).await.succeeded().stdout;

@@ -8,10 +8,19 @@ use s3_user::{Connection, Grant, NewUser, PolicyDocument, UserName, create, rota
 
 const NAME: &str = "create_s3_user";
 
+const USAGE: &str = "create_s3_user -b BUCKET -u USER [OPTIONS]";
+
 const AFTER_HELP: &str = "\
 Examples:
   create_s3_user -b shared-files -u alex
-  create_s3_user -b shared-files -u kim --access read-write --expires 90d --kit
+  create_s3_user -b shared-files -u kim --access read-write --expires 90d --kit --verify
+
+All options, and what they mean: create_s3_user --help";
+
+const AFTER_LONG_HELP: &str = "\
+Examples:
+  create_s3_user -b shared-files -u alex
+  create_s3_user -b shared-files -u kim --access read-write --expires 90d --kit --verify
   create_s3_user -b shared-files -u alex --update --expires 2030-12-31
   create_s3_user -b shared-files -u alex --rotate-key --verify
   key_file=$(create_s3_user -q -b shared-files -u lee -o /secure/keys)
@@ -25,10 +34,30 @@ Exit codes:
 /// USER_accessKeys.csv for you to hand on. The path of that file is all that goes to stdout.
 /// If anything fails, what was made is undone.
 #[derive(Parser)]
-#[command(name = NAME, version, after_help = AFTER_HELP, verbatim_doc_comment)]
+#[command(name = NAME, version, override_usage = USAGE, verbatim_doc_comment)]
+#[command(disable_help_flag = true, disable_version_flag = true)]
+#[command(after_help = AFTER_HELP, after_long_help = AFTER_LONG_HELP)]
 struct Args {
     #[command(flatten)]
     target: TargetArgs,
+    #[command(flatten)]
+    grant: Grant,
+    #[command(flatten)]
+    handover: HandoverArgs,
+    #[command(flatten)]
+    change: Change,
+    #[command(flatten)]
+    new_user: NewUser,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// What to do with a user that is there, in place of making one.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Changing a user that is there")]
+struct Change {
     /// Give a user that is there the access of the access options, and no other
     ///
     /// Replaces the user's policy, and touches no key. What isn't said is as for a new user.
@@ -41,21 +70,8 @@ struct Args {
     #[arg(verbatim_doc_comment, long, conflicts_with_all = ["make_folder", "Grant", "NewUser"])]
     rotate_key: bool,
     /// With --rotate-key, leave the old key as it is
-    #[arg(long, requires = "rotate_key")]
+    #[arg(hide_short_help = true, long, requires = "rotate_key")]
     keep_old_keys: bool,
-    /// Check, then show the steps and the policy, and make nothing
-    #[arg(long)]
-    dry_run: bool,
-    #[command(flatten)]
-    grant: Grant,
-    #[command(flatten)]
-    handover: HandoverArgs,
-    #[command(flatten)]
-    new_user: NewUser,
-    #[command(flatten)]
-    output: OutputArgs,
-    #[command(flatten)]
-    connection: Connection,
 }
 
 impl Args {
@@ -76,7 +92,7 @@ impl Args {
     fn stopping(&self) -> (&'static str, String) {
         let (bucket, user) = (&self.target.bucket, self.target.user_or_placeholder());
         let options = &self.connection;
-        if self.update {
+        if self.change.update {
             let first = "stopping after the call under way; once more to stop at once";
             return (
                 first,
@@ -84,7 +100,7 @@ impl Args {
             );
         }
         let first = "stopping, and undoing what was made; once more to stop at once";
-        let second = match self.rotate_key {
+        let second = match self.change.rotate_key {
             true => {
                 let list = cli::list_keys(user, options);
                 format!("stopped; a new key whose file is not there can be deleted, see: {list}")
@@ -99,11 +115,11 @@ impl Args {
 
     async fn work(&self, job: Job<'_>) -> ExitStatus {
         let handover = (&self.handover).into();
-        if self.update {
+        if self.change.update {
             return job.update(&self.grant).await;
         }
-        if self.rotate_key {
-            let keep_old_keys = self.keep_old_keys;
+        if self.change.rotate_key {
+            let keep_old_keys = self.change.keep_old_keys;
             return job
                 .rotate(&rotate::Options {
                     handover,
@@ -140,7 +156,7 @@ async fn main() -> ExitCode {
             signals: &signals,
             target: args.target.target(&user),
             out: out.of(&user),
-            dry_run: args.dry_run,
+            dry_run: args.output.dry_run,
         };
         (user, args.work(job).await)
     })

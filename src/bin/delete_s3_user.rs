@@ -8,7 +8,16 @@ use s3_user::{Connection, delete};
 
 const NAME: &str = "delete_s3_user";
 
+const USAGE: &str = "delete_s3_user -b BUCKET -u USER [OPTIONS]";
+
 const AFTER_HELP: &str = "\
+Examples:
+  delete_s3_user -b shared-files -u alex --dry-run
+  delete_s3_user -b shared-files -u alex
+
+All options, and what they mean: delete_s3_user --help";
+
+const AFTER_LONG_HELP: &str = "\
 Examples:
   delete_s3_user -b shared-files -u alex
   delete_s3_user -b shared-files -u alex --dry-run
@@ -23,39 +32,58 @@ Exit codes:
 /// under s3://BUCKET/USER/, and at last the user. Running it again finishes what was
 /// interrupted. At a terminal it asks first; in a script it doesn't. Local key files stay.
 #[derive(Parser)]
-#[command(name = NAME, version, after_help = AFTER_HELP, verbatim_doc_comment)]
+#[command(name = NAME, version, override_usage = USAGE, verbatim_doc_comment)]
+#[command(disable_help_flag = true, disable_version_flag = true)]
+#[command(after_help = AFTER_HELP, after_long_help = AFTER_LONG_HELP)]
 struct Args {
     #[command(flatten)]
     target: TargetArgs,
-    /// Leave the folder's objects where they are
-    #[arg(long)]
-    keep_objects: bool,
-    /// Delete earlier versions and delete markers of the objects too
-    #[arg(long, conflicts_with = "keep_objects")]
-    all_versions: bool,
-    /// Delete requests under way at a time for each user, 1 to 256
-    #[arg(long, value_name = "N", default_value_t = 16, value_parser = value_parser!(u16).range(1..=256))]
-    concurrency: u16,
-    /// Show what would be deleted, and delete nothing
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    extent: Extent,
     /// Don't ask, even at a terminal
-    #[arg(short, long)]
+    #[arg(short, long, help_heading = "Running")]
     yes: bool,
-    /// Delete even a user not made for this bucket, or a folder that has no user
-    #[arg(long)]
-    force: bool,
     #[command(flatten)]
     output: OutputArgs,
     #[command(flatten)]
     connection: Connection,
 }
 
+/// How much is deleted, and how.
+#[derive(clap::Args)]
+#[command(next_help_heading = "What is deleted")]
+struct Extent {
+    /// Leave the folder's objects where they are
+    #[arg(long)]
+    keep_objects: bool,
+    /// Delete earlier versions and delete markers of the objects too
+    #[arg(long, conflicts_with = "keep_objects")]
+    all_versions: bool,
+    /// Delete even a user not made for this bucket, or a folder that has no user
+    #[arg(long)]
+    force: bool,
+    /// Delete requests under way at a time for each user, 1 to 256
+    #[arg(hide_short_help = true, long, value_name = "N", default_value_t = 16)]
+    #[arg(value_parser = value_parser!(u16).range(1..=256))]
+    concurrency: u16,
+}
+
+impl From<&Extent> for delete::Options {
+    fn from(extent: &Extent) -> Self {
+        Self {
+            keep_objects: extent.keep_objects,
+            all_versions: extent.all_versions,
+            concurrency: extent.concurrency.into(),
+            force: extent.force,
+        }
+    }
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let args: Args = cli::parse();
     let no_way_to_ask = args.target.names_from_stdin() && cli::stderr_is_terminal();
-    if no_way_to_ask && !args.yes && !args.dry_run {
+    if no_way_to_ask && !args.yes && !args.output.dry_run {
         cli::bad_usage(
             NAME,
             "--users-from - takes the input that answers a question: add --yes",
@@ -68,18 +96,13 @@ async fn main() -> ExitCode {
     );
     let out = Output::new(NAME, &args.output, users.len());
     let aws = out.load(&args.connection).await;
-    let options = delete::Options {
-        keep_objects: args.keep_objects,
-        all_versions: args.all_versions,
-        concurrency: args.concurrency.into(),
-        force: args.force,
-    };
+    let options = (&args.extent).into();
     let job = |user| Job {
         aws: &aws,
         signals: &signals,
         target: args.target.target(user),
         out: out.of(user),
-        dry_run: args.dry_run,
+        dry_run: args.output.dry_run,
     };
     let jobs = users.iter().map(job).collect();
     let ask = !args.yes && cli::at_terminal();

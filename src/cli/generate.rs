@@ -30,6 +30,8 @@ pub(super) fn asked_for(mut command: Command, args: &[OsString]) -> Result<(), E
     {
         Some(shell) => clap_complete::generate(*shell, &mut command, name, &mut text),
         None => {
+            // It would leave out the words of what only --help shows.
+            let command = command.mut_args(|arg| arg.hide_short_help(false));
             let man = clap_mangen::Man::new(command);
             man.render(&mut text)
                 .expect("a Vec takes all that is written");

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use clap::Args;
+use clap::{ArgAction, Args};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use serde::Serialize;
 
@@ -19,8 +19,11 @@ use crate::report::{Hinted, PlanReport, Step, counted};
 
 /// How much to print, and in which form.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Output")]
+#[command(next_help_heading = "Running")]
 pub struct OutputArgs {
+    /// Check, show what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
     /// Print the result as one line of JSON on stdout, for each user
     #[arg(long)]
     pub json: bool,
@@ -30,6 +33,12 @@ pub struct OutputArgs {
     /// Print errors only
     #[arg(short, long)]
     pub quiet: bool,
+    /// Print the most used options; --help explains all of them
+    #[arg(short, long, action = ArgAction::Help)]
+    help: Option<bool>,
+    /// Print version
+    #[arg(short = 'V', long, action = ArgAction::Version)]
+    version: Option<bool>,
 }
 
 /// Where a command's words go.
