@@ -74,10 +74,11 @@ fn http_url(url: &str) -> Result<String, ValueError> {
     }
 }
 
-/// A profile that can't be used, and why.
+/// A setting of the environment or the shared config files that can't be used,
+/// and why.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{0}")]
-pub struct ProfileError(String);
+pub struct SettingError(String);
 
 impl Aws {
     /// Loads settings and makes the clients; no call of IAM or S3 is made.
@@ -85,11 +86,12 @@ impl Aws {
     /// Where no region is configured, `us-east-1` is the one to start from.
     /// `observer` is told of every call when it has ended. Fails if the profile
     /// named by the connection, or else by `AWS_PROFILE`, isn't in the shared
-    /// config files.
+    /// config files, and if an endpoint or key in the environment is none.
     pub async fn load(
         connection: &Connection,
         observer: Option<Observer>,
-    ) -> Result<Self, ProfileError> {
+    ) -> Result<Self, SettingError> {
+        check_environment()?;
         let profile = profile_name(connection);
         if let Some(name) = &profile {
             check_profile(name).await?;
@@ -123,6 +125,25 @@ impl Aws {
     }
 }
 
+/// Fails on what the SDK would choke on.
+fn check_environment() -> Result<(), SettingError> {
+    for service in ["", "_IAM", "_S3", "_STS"] {
+        let name = format!("AWS_ENDPOINT_URL{service}");
+        if let Ok(url) = std::env::var(&name) {
+            http_url(&url).map_err(|error| SettingError(format!("{name}: {error}")))?;
+        }
+    }
+    for name in ["AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN"] {
+        let value = std::env::var(name).unwrap_or_default();
+        if !value.chars().all(|c| c.is_ascii_graphic()) {
+            return Err(SettingError(format!(
+                "{name} has a space or line break in it, as none of AWS's has"
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// The profile named on the command line, or else by the environment.
 fn profile_name(connection: &Connection) -> Option<String> {
     let named = connection.profile.clone();
@@ -130,12 +151,12 @@ fn profile_name(connection: &Connection) -> Option<String> {
     named.filter(|name| !name.is_empty())
 }
 
-async fn check_profile(name: &str) -> Result<(), ProfileError> {
+async fn check_profile(name: &str) -> Result<(), SettingError> {
     let loaded = profile::load(&Fs::real(), &Env::real(), &Default::default(), None).await;
     let profiles = loaded.map_err(|error| {
         let cause =
             std::error::Error::source(&error).map_or(error.to_string(), |it| it.to_string());
-        ProfileError(format!("can't read the shared config files: {cause}"))
+        SettingError(format!("can't read the shared config files: {cause}"))
     })?;
     match profiles.get_profile(name) {
         Some(_) => Ok(()),
@@ -144,7 +165,7 @@ async fn check_profile(name: &str) -> Result<(), ProfileError> {
                 Some(profile) => format!("did you mean {profile}?"),
                 None => "aws configure list-profiles shows them".to_owned(),
             };
-            Err(ProfileError(format!(
+            Err(SettingError(format!(
                 "there is no profile {name} in the shared config files; {advice}"
             )))
         }

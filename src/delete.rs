@@ -174,11 +174,12 @@ async fn nobody(aws: &Aws, target: &Target, folder: Option<&Folder>) -> anyhow::
 }
 
 impl Plan {
-    /// Whether earlier versions of the objects will remain.
-    pub fn versions_remain(&self) -> bool {
-        self.folder
-            .as_ref()
-            .is_some_and(|folder| folder.versions_remain)
+    /// What the admin should know before it is carried out, a line each.
+    pub fn notes(&self) -> Vec<String> {
+        let folder = self.folder.as_ref();
+        let remain = folder.is_some_and(|folder| folder.versions_remain);
+        let note = "earlier versions of the objects remain; --all-versions deletes them too";
+        remain.then(|| note.to_owned()).into_iter().collect()
     }
 
     /// The plan as data, for `--dry-run --json`.

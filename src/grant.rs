@@ -165,6 +165,13 @@ impl Expiry {
             "a time is a date as 2026-12-31, an RFC 3339 time as 2026-12-31T18:00:00+01:00, \
              or a span from now as 90d or 12h",
         );
+        // humantime takes m for minutes and M for months.
+        let is_m = |unit: &str| unit == "m" || unit == "M";
+        if text.split(|c: char| !c.is_ascii_alphabetic()).any(is_m) {
+            return Err(ValueError(
+                "m may be minutes or months: write min or months, or a span in days as 90d",
+            ));
+        }
         let seconds = if let Ok(span) = humantime::parse_duration(text) {
             i64::try_from(span.as_secs())
                 .ok()
@@ -211,10 +218,17 @@ impl fmt::Display for Expiry {
 /// A block of addresses; a single address is a block of one.
 fn cidr(text: &str) -> Result<IpNet, ValueError> {
     let single = || text.parse::<IpAddr>().map(IpNet::from);
-    let block = text.parse::<IpNet>().or_else(|_| single());
-    block.map(|block| block.trunc()).map_err(|_| {
+    let block = text.parse::<IpNet>().or_else(|_| single()).map_err(|_| {
         ValueError("an address block is written as 203.0.113.0/24, 203.0.113.7 or 2001:db8::/32")
-    })
+    })?;
+    // One address with the length of its network would open the whole of it.
+    match block.addr() == block.network() {
+        true => Ok(block),
+        false => Err(ValueError(
+            "an address block begins at its first address, as 203.0.113.0/24; \
+             a single address has no length, as 203.0.113.7",
+        )),
+    }
 }
 
 /// The ARN of a KMS key.
@@ -286,6 +300,7 @@ mod tests {
             ("12h", "2026-06-16T00:00:00Z"),
             ("90d", "2026-09-13T12:00:00Z"),
             ("1d 2h", "2026-06-16T14:00:00Z"),
+            ("30min", "2026-06-15T12:30:00Z"),
         ] {
             let expiry = Expiry::parse(text, NOW).unwrap();
             assert_eq!(expiry.to_string(), expected, "{text}");
@@ -305,6 +320,8 @@ mod tests {
             ("tomorrow", "RFC 3339"),
             ("-5d", "RFC 3339"),
             ("90", "RFC 3339"),
+            ("3m", "minutes or months"),
+            ("1d 3M", "minutes or months"),
             ("", "RFC 3339"),
             ("9000y", "10000"),
             ("99999999999999999d", "RFC 3339"),
@@ -318,14 +335,21 @@ mod tests {
     fn addresses_are_blocks_of_either_family() {
         for (text, expected) in [
             ("203.0.113.0/24", "203.0.113.0/24"),
-            ("203.0.113.7/24", "203.0.113.0/24"),
             ("203.0.113.7", "203.0.113.7/32"),
             ("2001:db8::/32", "2001:db8::/32"),
             ("2001:db8::1", "2001:db8::1/128"),
         ] {
             assert_eq!(cidr(text).unwrap().to_string(), expected);
         }
-        for text in ["", "203.0.113.0/33", "203.0.113", "example.com", "*"] {
+        for text in [
+            "",
+            "203.0.113.0/33",
+            "203.0.113.7/24",
+            "2001:db8::1/32",
+            "203.0.113",
+            "example.com",
+            "*",
+        ] {
             assert!(cidr(text).is_err(), "{text:?}");
         }
     }

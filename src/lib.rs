@@ -97,7 +97,7 @@ pub mod update;
 mod verify;
 
 pub use aws::{Aws, Call, Observer};
-pub use connection::{Connection, ProfileError};
+pub use connection::{Connection, SettingError};
 pub use error::AwsError;
 pub use folder::{FailedKey, Progress};
 pub use grant::{Access, Expiry, Grant, KmsKey};

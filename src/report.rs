@@ -376,6 +376,9 @@ pub struct Deleted {
     pub user_deleted: bool,
     /// The objects that could not be deleted.
     pub failed: Vec<FailedKey>,
+    /// What the admin should know besides, a line each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// Why the run stopped before its end, if it did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -407,6 +410,7 @@ impl Deleted {
             uploads: 0,
             user_deleted: false,
             failed: Vec::new(),
+            notes: Vec::new(),
             error: None,
         }
     }

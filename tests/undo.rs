@@ -303,3 +303,23 @@ async fn existing_policy_that_differs_is_not_taken_over() {
     });
     assert_eq!(sandbox.key_file("alex"), None);
 }
+
+#[tokio::test]
+async fn account_with_no_room_for_policies_is_undone_and_the_way_around_named() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    let full = Fault::Refuse(409, "LimitExceeded");
+    aws.faults.always("CreatePolicy", full);
+    let run = sandbox.create("alex", &[]).await;
+    let run = run.failed_with("CreatePolicy: LimitExceeded: ");
+    assert!(
+        run.stderr
+            .contains("hint: --inline-policy makes no managed policy"),
+        "{run:?}"
+    );
+    assert_nothing_left(&aws, &sandbox, "CreatePolicy");
+    sandbox
+        .create("alex", &["--inline-policy"])
+        .await
+        .succeeded();
+}

@@ -104,7 +104,7 @@ impl Output {
     }
 
     /// Loads the clients; with `--verbose`, each of their calls is printed. On a
-    /// profile that can't be used, prints a line and exits with code 2.
+    /// setting that can't be used, prints a line and exits with code 2.
     pub async fn load(&self, connection: &Connection) -> Aws {
         let line = self.line.clone();
         let observer = move |call: Call<'_>| {

@@ -10,7 +10,8 @@ use crate::names::UserName;
 /// Whose names are given, each once and in order; or all that is wrong with
 /// them, a line each.
 ///
-/// `file` has a name per line; blank lines and what follows a `#` are skipped.
+/// `file` has a name per line, without commas; blank lines and what follows a
+/// `#` are skipped.
 /// `-` stands for stdin.
 pub(super) fn read(
     given: Vec<UserName>,
@@ -91,6 +92,10 @@ impl List {
             let place = format!("{file}:{}", index + 1);
             match name.parse() {
                 _ if name.is_empty() => {}
+                // A line of a CSV file would make a user of another name.
+                Ok(_) if name.contains(',') => self.problems.push(format!(
+                    "{place}: {name}: a line has a name alone; one with a comma is given by -u"
+                )),
                 Ok(user) => self.add(place, user),
                 Err(error) => {
                     let name = name.escape_debug();
@@ -137,14 +142,16 @@ mod tests {
 
     #[test]
     fn bad_names_and_duplicates_are_all_reported_with_their_lines() {
-        let (_, problems) = lines("alex\nal ex\n\nAlex\nkim/\nalex\nlee#old\n");
+        let (_, problems) = lines("alex\nal ex\n\nAlex\nkim/\nalex\nlee#old\nlee,90\n");
         let places: Vec<_> = problems
             .iter()
             .map(|it| it.split(' ').next().unwrap())
             .collect();
         assert_eq!(
             places,
-            ["users:2:", "users:4:", "users:5:", "users:6:", "users:7:"]
+            [
+                "users:2:", "users:4:", "users:5:", "users:6:", "users:7:", "users:8:"
+            ]
         );
         assert!(problems[1].contains("first by users:1"), "{problems:?}");
     }

@@ -115,10 +115,8 @@ impl Job<'_> {
         let plan = delete::plan(self.aws, &self.target, options);
         let plan = self.signals.or_interrupted(plan).await;
         let plan = plan.map_err(|error| self.nothing_deleted(&error))?;
-        if plan.versions_remain() {
-            self.out.say(
-                "note: earlier versions of the objects remain; --all-versions deletes them too",
-            );
+        for note in plan.notes() {
+            self.out.say(format!("note: {note}"));
         }
         if self.dry_run {
             self.out.plan(&plan.steps(), &plan.report(), None);

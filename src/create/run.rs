@@ -14,7 +14,9 @@ use crate::iam::{self, ManagedPolicy, Tags, User};
 use crate::key_file::AccessKey;
 use crate::listing::{self, Cursor, Depth, Page};
 use crate::made::{Made, NewKey, random_id};
-use crate::report::{Created, HandedOver, Interrupted, Leftover, PolicyRef, Step, folder_url};
+use crate::report::{
+    Created, HandedOver, Hinted, Interrupted, Leftover, PolicyRef, Step, folder_url,
+};
 use crate::settle::wait_for;
 
 mod undo;
@@ -289,7 +291,7 @@ impl<'a> Run<'a> {
         } = self.plan;
         let arn = iam::policy_arn(user, &self.plan.policy_name());
         let Some(arn) = arn.filter(|_| self.policy == Made::Maybe) else {
-            return Err(error.into());
+            return Err(at_quota(error));
         };
         self.policy_arn = Some(arn.clone());
         let Some(found) = self.get_policy(&arn).await? else {
@@ -341,6 +343,19 @@ impl<'a> Run<'a> {
         (self.on_step)(&step);
         Ok(())
     }
+}
+
+/// The error of a policy that wasn't made, with the way around a full account.
+fn at_quota(error: AwsError) -> anyhow::Error {
+    if !error.is("LimitExceeded") {
+        return error.into();
+    }
+    Hinted {
+        message: error.to_string(),
+        hint: "--inline-policy makes no managed policy, and counts towards no such quota"
+            .to_owned(),
+    }
+    .into()
 }
 
 /// Creates something with tags, or without them on a store that refuses them.

@@ -28,7 +28,10 @@ impl<'a> Run<'a> {
             plan,
             cancel,
             on_step,
-            deleted: Deleted::nothing(&plan.target),
+            deleted: Deleted {
+                notes: plan.notes(),
+                ..Deleted::nothing(&plan.target)
+            },
         }
     }
 
