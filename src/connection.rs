@@ -11,7 +11,10 @@ use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
+use aws_sdk_iam::config::{RuntimeComponents, SharedHttpClient};
+use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_http_client::{Builder as HttpClientBuilder, ConnectorBuilder};
 use aws_smithy_runtime::client::retries::{RetryPartition, TokenBucket};
 use aws_types::os_shim_internal::{Env, Fs};
 use aws_types::service_config::ServiceConfigKey;
@@ -174,9 +177,7 @@ async fn check_profile(name: &str) -> Result<(), SettingError> {
 
 /// All that clients are made from, the region included.
 async fn settings(connection: &Connection, profile: Option<String>) -> SdkConfig {
-    let http_client = aws_smithy_http_client::Builder::new()
-        .tls_provider(Provider::Rustls(CryptoMode::Ring))
-        .build_https();
+    let http_client = http_client();
     let providers = ProviderConfig::without_region().with_http_client(http_client.clone());
     let region = starting_region(connection, profile.as_deref(), &providers).await;
     let timeout = Duration::from_secs(connection.timeout.unwrap_or(60).into());
@@ -201,6 +202,19 @@ async fn settings(connection: &Connection, profile: Option<String>) -> SdkConfig
         loader = loader.endpoint_url(url);
     }
     loader.load().await
+}
+
+/// An HTTP client as the SDK makes it by default, proxies of the environment
+/// included, but with a TLS library that compiles in a fraction of the time.
+fn http_client() -> SharedHttpClient {
+    HttpClientBuilder::new().build_with_connector_fn(|settings, components| {
+        let mut connector = ConnectorBuilder::default()
+            .tls_provider(Provider::Rustls(CryptoMode::Ring))
+            .proxy_config(ProxyConfig::from_env());
+        connector.set_connector_settings(settings.cloned());
+        connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
+        connector.build()
+    })
 }
 
 /// The region given, or configured, or where the machine is; a bucket is found

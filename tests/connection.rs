@@ -98,6 +98,19 @@ async fn add_role(aws: &LocalAws) {
 }
 
 #[tokio::test]
+async fn proxy_of_the_environment_is_used() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws)
+        .set("AWS_ENDPOINT_URL", Some("http://store.invalid"))
+        .set("HTTP_PROXY", Some(&aws.url));
+    sandbox.create("alex", &[]).await.succeeded();
+    assert_complete(&aws, &sandbox, "alex");
+    let sandbox = sandbox.set("NO_PROXY", Some("store.invalid"));
+    let run = sandbox.create("kim", &[]).await;
+    run.failed_with("no answer from http://store.invalid");
+}
+
+#[tokio::test]
 async fn region_that_can_not_be_one_is_bad_usage() {
     let aws = aws_with_files().await;
     let sandbox = Sandbox::new(&aws);
