@@ -1,4 +1,4 @@
-//! An admin needs exactly the permissions that the README lists.
+//! An admin needs exactly the permissions in the directory `permissions`.
 
 use std::collections::HashSet;
 
@@ -8,17 +8,28 @@ use tokio::task::JoinSet;
 use crate::create::{aws_with_files, is_gone};
 use crate::support::{Fault, LocalAws, Sandbox};
 
-/// The policies of the README's JSON blocks, for the bucket `shared`: what
+/// The policies in the directory `permissions`, for the bucket `shared`: what
 /// create needs, and what delete needs.
-fn policies_of_the_readme() -> [Value; 2] {
-    let readme = include_str!("../README.md").replace("shared-files", "shared");
-    let blocks = readme.split("```json\n").skip(1);
-    let blocks = blocks.map(|block| block.split("```").next().unwrap());
-    let policies: Vec<_> = blocks
-        .map(|block| serde_json::from_str::<Value>(block).unwrap())
-        .filter(|block| block["Statement"].to_string().contains("iam:GetUser"))
-        .collect();
-    policies.try_into().unwrap()
+fn policies_of_the_files() -> [Value; 2] {
+    let files = [
+        include_str!("../permissions/create_s3_user.json"),
+        include_str!("../permissions/delete_s3_user.json"),
+    ];
+    files.map(|file| serde_json::from_str(&file.replace("shared-files", "shared")).unwrap())
+}
+
+/// The actions in the first column of the README's table that explains a file.
+fn actions_in_the_readme(file: &str) -> Vec<String> {
+    let readme = include_str!("../README.md");
+    let (_, behind) = readme
+        .split_once(&format!("\n| action in `permissions/{file}` |"))
+        .unwrap_or_else(|| panic!("the README has a table about {file}"));
+    let rows = behind.lines().skip(2);
+    rows.take_while(|row| row.starts_with('|'))
+        .flat_map(|row| row.split('|').nth(1).unwrap().split('`'))
+        .filter(|word| word.contains(':'))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// The policy without one of its actions.
@@ -51,9 +62,21 @@ async fn with_policy(aws: &LocalAws, name: &str, policy: &Value) -> Sandbox {
     Sandbox::with_key(&aws.url, &key)
 }
 
+#[test]
+fn readme_explains_exactly_the_actions_of_the_files() {
+    let files = ["create_s3_user.json", "delete_s3_user.json"];
+    for (file, policy) in files.into_iter().zip(policies_of_the_files()) {
+        let mut explained = actions_in_the_readme(file);
+        let mut given: Vec<_> = actions(&policy).into_iter().collect();
+        explained.sort();
+        given.sort();
+        assert_eq!(explained, given, "{file}");
+    }
+}
+
 #[tokio::test]
-async fn create_needs_what_the_readme_says_and_nothing_less() {
-    let [policy, _] = policies_of_the_readme();
+async fn create_needs_what_its_file_says_and_nothing_less() {
+    let [policy, _] = policies_of_the_files();
     let aws = aws_with_files().await;
     let helper = with_policy(&aws, "helper", &policy).await;
     helper.create("alex", &[]).await.succeeded();
@@ -93,8 +116,8 @@ fn option_actions() -> [&'static str; 11] {
 }
 
 #[tokio::test]
-async fn options_need_what_the_readme_says_and_nothing_less() {
-    let [policy, _] = policies_of_the_readme();
+async fn options_need_what_the_file_says_and_nothing_less() {
+    let [policy, _] = policies_of_the_files();
     let update = ["--update"].as_slice();
     for (action, before, options) in [
         ("iam:UntagUser", ["--expires", "9d"].as_slice(), update),
@@ -158,8 +181,8 @@ async fn prepare(aws: &LocalAws, before: &[&str]) {
 }
 
 #[tokio::test]
-async fn notes_need_what_the_readme_says() {
-    let [policy, _] = policies_of_the_readme();
+async fn notes_need_what_the_file_says() {
+    let [policy, _] = policies_of_the_files();
     let aws = aws_with_files().await;
     let key = "arn:aws:kms:us-east-1:123456789012:key/1234abcd";
     crate::access::encrypt_bucket(&aws, Some(key)).await;
@@ -200,8 +223,8 @@ fn undo_actions() -> [&'static str; 8] {
 }
 
 #[tokio::test]
-async fn undoing_needs_what_the_readme_says_and_nothing_less() {
-    let [policy, _] = policies_of_the_readme();
+async fn undoing_needs_what_the_file_says_and_nothing_less() {
+    let [policy, _] = policies_of_the_files();
     let managed = [].as_slice();
     let mut cases = JoinSet::new();
     for (action, call, fault, options) in [
@@ -271,8 +294,8 @@ async fn undoing_needs_what_the_readme_says_and_nothing_less() {
 }
 
 #[tokio::test]
-async fn delete_needs_what_the_readme_says_and_nothing_less() {
-    let [_, policy] = policies_of_the_readme();
+async fn delete_needs_what_its_file_says_and_nothing_less() {
+    let [_, policy] = policies_of_the_files();
     for action in actions(&policy) {
         let aws = aws_with_files().await;
         let admin = Sandbox::new(&aws);
