@@ -18,6 +18,7 @@ mod permissions;
 mod prompt;
 mod propagation;
 mod properties;
+mod readme;
 mod rotate;
 mod secrets;
 mod suggestions;
