@@ -136,6 +136,12 @@ fn check_environment() -> Result<(), SettingError> {
             http_url(&url).map_err(|error| SettingError(format!("{name}: {error}")))?;
         }
     }
+    for name in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
+        let code = std::env::var(name).unwrap_or_default();
+        if !code.is_empty() {
+            region(&code).map_err(|error| SettingError(format!("{name}: {error}")))?;
+        }
+    }
     for name in ["AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN"] {
         let value = std::env::var(name).unwrap_or_default();
         if !value.chars().all(|c| c.is_ascii_graphic()) {

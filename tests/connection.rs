@@ -118,4 +118,9 @@ async fn region_that_can_not_be_one_is_bad_usage() {
         let run = sandbox.create("alex", &["--region", region]).await;
         assert_usage(&run, "a region is given by its code, as eu-central-1");
     }
+    for name in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
+        let sandbox = Sandbox::new(&aws).set(name, Some("EU (Frankfurt)"));
+        let run = sandbox.delete("alex", &[]).await;
+        assert_usage(&run, &format!("{name}: a region is given by its code"));
+    }
 }

@@ -234,6 +234,15 @@ async fn folder_object_is_made_once_and_not_taken_away_from_others() {
 }
 
 #[tokio::test]
+async fn folder_object_is_an_object_that_the_new_key_opens() {
+    let aws = aws_with_files().await;
+    let options = ["--make-folder", "--verify"];
+    let run = Sandbox::new(&aws).create("kim", &options).await.succeeded();
+    let verified = "verify: can download an object of its own";
+    assert!(run.stderr.contains(verified), "{run:?}");
+}
+
+#[tokio::test]
 async fn folder_object_is_undone_with_the_rest() {
     for (call, fault) in [
         ("PutObject", Fault::DENIED),

@@ -28,6 +28,7 @@ use fakecloud_iam::{IamState, SharedIamState};
 use fakecloud_s3::resource_policy::S3ResourcePolicyProvider;
 use fakecloud_s3::{S3Bucket, S3Object, S3Service, SharedS3State};
 use parking_lot::{Mutex, RwLock};
+use percent_encoding::percent_decode_str;
 
 use super::faults::{Call, Faults};
 
@@ -425,6 +426,19 @@ impl S3 {
     }
 }
 
+impl S3 {
+    /// The ARN with the key as it is: fakecloud drops slashes at its end and
+    /// in a row.
+    fn resource_of_aws(request: &AwsRequest, arn: &str) -> String {
+        let path = percent_decode_str(request.raw_path.trim_start_matches('/'));
+        let path = path.decode_utf8_lossy();
+        match path.split_once('/') {
+            Some((_, key)) if !key.is_empty() => format!("arn:aws:s3:::{path}"),
+            _ => arn.to_owned(),
+        }
+    }
+}
+
 #[async_trait]
 impl AwsService for S3 {
     fn service_name(&self) -> &str {
@@ -477,6 +491,7 @@ impl AwsService for S3 {
             } else {
                 actions.push(IamAction {
                     action: Self::action_of_aws(request, action.action),
+                    resource: Self::resource_of_aws(request, &action.resource),
                     ..action
                 });
             }
