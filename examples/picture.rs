@@ -3,7 +3,8 @@
 //!     cargo run --example picture > docs/terminal.svg
 //!
 //! They run on a local AWS, at a pseudo-terminal. The access key's ID is replaced
-//! by the one of AWS's documentation, since it is another each time.
+//! by the one of AWS's documentation, since it is another each time. Steps that
+//! are taken at the same time come in any order.
 
 #[path = "../tests/support/mod.rs"]
 mod support;
@@ -19,6 +20,7 @@ const DELETE: &str = "delete_s3_user -b shared-files -u alex";
 const DOCUMENTED_KEY_ID: &str = "AKIAIOSFODNN7EXAMPLE";
 
 const PROMPT: &str = "$ ";
+const QUESTION: &str = "go on? [y/N] ";
 const ROWS: NonZeroU16 = NonZeroU16::new(60).unwrap();
 const COLUMNS: NonZeroU16 = NonZeroU16::new(80).unwrap();
 
@@ -42,7 +44,7 @@ async fn main() {
     };
     terminal.run(CREATE, None).await;
     terminal.shows("\r\n");
-    terminal.run(DELETE, Some(("go on? [y/N] ", "y\n"))).await;
+    terminal.run(DELETE, Some("y\n")).await;
     let key_id = sandbox.key_of("alex").0;
     print!("{}", draw(&terminal.lines(&key_id)));
 }
@@ -58,9 +60,8 @@ impl Terminal<'_> {
         self.screen.process(text.as_ref());
     }
 
-    /// Runs a command to its end, which must be a good one, and gives the answer
-    /// to the question if it asks one.
-    async fn run(&mut self, command: &str, mut question: Option<(&str, &str)>) {
+    /// Runs a command, which must succeed, and gives the answer if it asks.
+    async fn run(&mut self, command: &str, mut answer: Option<&str>) {
         self.shows(format!("{PROMPT}{command}\r\n"));
         let (mut terminal, programs_end) = pty_process::open().unwrap();
         terminal
@@ -79,13 +80,13 @@ impl Terminal<'_> {
         // Linux tells the end of a terminal by an error, macOS by no bytes.
         while let Ok(count @ 1..) = terminal.read(&mut bytes).await {
             self.shows(&bytes[..count]);
-            let shown = self.screen.screen().contents();
-            if let Some((_, answer)) = question.take_if(|(words, _)| shown.ends_with(*words)) {
+            let asks = self.screen.screen().contents().ends_with(QUESTION);
+            if let Some(answer) = answer.take_if(|_| asks) {
                 terminal.write_all(answer.as_bytes()).await.unwrap();
             }
         }
         assert!(program.wait().await.unwrap().success());
-        assert_eq!(question, None, "it must ask");
+        assert_eq!(answer, None, "it must ask");
     }
 
     /// What is on the screen in the end.
@@ -114,10 +115,12 @@ fn draw(lines: &[String]) -> String {
     );
     for (row, line) in lines.iter().enumerate() {
         let y = TITLE_BAR + row * LINE + FONT_SIZE;
-        let text = match line.strip_prefix(PROMPT) {
-            Some(command) => format!(
-                r##"<tspan fill="#57ab5a">{PROMPT}</tspan><tspan fill="#ffffff" font-weight="bold">{}</tspan>"##,
-                escape(command)
+        let typed = |after: &str| line.starts_with(after).then_some(after.len());
+        let text = match typed(PROMPT).or(typed(QUESTION)) {
+            Some(at) => format!(
+                r##"{}<tspan fill="#ffffff" font-weight="bold">{}</tspan>"##,
+                escape(&line[..at]),
+                escape(&line[at..])
             ),
             None => escape(line),
         };

@@ -15,6 +15,7 @@ mod isolation;
 mod many;
 mod pairs;
 mod permissions;
+mod picture;
 mod prompt;
 mod propagation;
 mod properties;

@@ -1,0 +1,48 @@
+//! The picture of a terminal in docs/.
+
+use crate::support::{FILES_OF_SEVERAL_PEOPLE, LocalAws, Sandbox};
+
+const PICTURE: &str = include_str!("../docs/terminal.svg");
+
+/// What a line of the picture says, without its elements.
+fn text_of(line: &str) -> String {
+    let parts = line.split('<').filter_map(|part| part.split_once('>'));
+    let text: String = parts.map(|(_, text)| text).collect();
+    text.replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&amp;", "&")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn picture_shows_what_the_programs_print() {
+    let aws = LocalAws::start().await;
+    aws.add_bucket("shared-files", &FILES_OF_SEVERAL_PEOPLE)
+        .await;
+    let sandbox = Sandbox::new(&aws);
+    let lines = PICTURE.lines().filter(|line| line.starts_with("<text"));
+    let lines: Vec<_> = lines.map(text_of).collect();
+    let runs: Vec<_> = lines.chunk_by(|_, next| !next.starts_with("$ ")).collect();
+    assert_eq!(runs.len(), 2);
+    for run in runs {
+        let (command, shown) = run.split_first().unwrap();
+        let words: Vec<_> = command.split(' ').skip(1).collect();
+        let printed = sandbox.run(words[0], &words[1..]).await.succeeded();
+        let printed = (printed.stderr + &printed.stdout)
+            .replace(&sandbox.key_of("alex").0, "AKIAIOSFODNN7EXAMPLE");
+        // At a terminal, the steps are also what the question is about.
+        for part in shown.split(|line| line.starts_with("go on? ")) {
+            assert_eq!(
+                in_any_order(part.iter().map(String::as_str)),
+                in_any_order(printed.lines()),
+                "cargo run --example picture > docs/terminal.svg draws it again"
+            );
+        }
+    }
+}
+
+/// Some steps are taken at the same time.
+fn in_any_order<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut lines: Vec<_> = lines.collect();
+    lines.sort_unstable();
+    lines
+}
