@@ -92,6 +92,78 @@ async fn rclone_copies_with_the_kit() {
 }
 
 #[tokio::test]
+#[ignore = "needs s3cmd on PATH"]
+async fn s3cmd_lists_and_downloads_with_the_kit() {
+    for (user, profile) in [("alex", "alex"), ("a=b,c+d@e_f.g", "a_b_c+d@e_f.g")] {
+        let aws = aws_with_files().await;
+        aws.put("shared", &format!("{user}/2026/report.txt")).await;
+        let sandbox = Sandbox::new(&aws);
+        sandbox.create(user, &["--kit"]).await.succeeded();
+        let kit = format!("{user}_kit");
+        let host = aws.url.strip_prefix("http://").unwrap();
+        let s3cmd = async |args: &str| {
+            let mut client = client(&sandbox, &kit, "s3cmd");
+            client.env("AWS_CREDENTIAL_FILE", "aws-credentials");
+            client.env("AWS_PROFILE", profile);
+            let place = format!("--no-ssl --host={host} --host-bucket={host} --region=us-east-1");
+            run(client, &format!("{place} {args}")).await
+        };
+        let list = s3cmd(&format!("ls s3://shared/{user}/")).await.succeeded();
+        assert!(list.stdout.contains(&format!("/{user}/2026/")), "{list:?}");
+        s3cmd(&format!("get --recursive s3://shared/{user}/ ."))
+            .await
+            .succeeded();
+        let file = sandbox.path().join(&kit).join("2026/report.txt");
+        assert!(file.exists());
+        for elsewhere in [
+            "ls s3://shared/",
+            "ls s3://shared/jaime/",
+            "ls",
+            "get s3://shared/jaime/photo.jpg",
+        ] {
+            let refused = s3cmd(elsewhere).await;
+            assert!(refused.stderr.contains("403"), "{elsewhere}: {refused:?}");
+        }
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs s5cmd on PATH"]
+async fn s5cmd_lists_and_downloads_with_the_kit() {
+    for (user, profile) in [("alex", "alex"), ("a=b,c+d@e_f.g", "a_b_c+d@e_f.g")] {
+        let aws = aws_with_files().await;
+        aws.put("shared", &format!("{user}/2026/report.txt")).await;
+        let sandbox = Sandbox::new(&aws);
+        sandbox.create(user, &["--kit"]).await.succeeded();
+        let kit = format!("{user}_kit");
+        let s5cmd = async |args: &str| {
+            let place = format!("--profile {profile} --endpoint-url {}", aws.url);
+            let client = client(&sandbox, &kit, "s5cmd");
+            run(client, &format!("{place} {args}")).await
+        };
+        let list = s5cmd(&format!("ls s3://shared/{user}/")).await.succeeded();
+        assert!(list.stdout.contains("2026/"), "{list:?}");
+        s5cmd(&format!("cp s3://shared/{user}/* files/"))
+            .await
+            .succeeded();
+        let file = sandbox.path().join(&kit).join("files/2026/report.txt");
+        assert!(file.exists());
+        for elsewhere in [
+            "ls s3://shared/",
+            "ls s3://shared/jaime/",
+            "ls",
+            "cp s3://shared/jaime/photo.jpg .",
+        ] {
+            let refused = s5cmd(elsewhere).await;
+            assert!(
+                refused.stderr.contains("AccessDenied"),
+                "{elsewhere}: {refused:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
 #[ignore = "needs the AWS CLI and rclone on PATH"]
 async fn clients_drop_files_into_a_folder_they_can_not_see() {
     let aws = aws_with_files().await;
