@@ -32,9 +32,12 @@ pub(super) fn asked_for(mut command: Command, args: &[OsString]) -> Result<(), E
         None => {
             // It would leave out the words of what only --help shows.
             let command = command.mut_args(|arg| arg.hide_short_help(false));
-            let man = clap_mangen::Man::new(command);
+            let man = clap_mangen::Man::new(command).title(name.to_uppercase());
             man.render(&mut text)
                 .expect("a Vec takes all that is written");
+            // What comes after the options is examples first.
+            let page = String::from_utf8_lossy(&text).replace(".SH EXTRA", ".SH EXAMPLES");
+            text = page.into_bytes();
         }
     }
     // A closed pipe is no reason to panic.

@@ -92,6 +92,12 @@ impl<'a> Run<'a> {
         let (user, policy) = tokio::join!(self.create_user(), self.create_policy());
         (self.user, self.policy) = (user.1, policy.1);
         self.policy_arn = policy.0.as_ref().ok().cloned().flatten();
+        if user.0.is_ok() && self.plan.found.is_none() {
+            (self.on_step)(&Step::CreateUser(self.plan.target.user.to_string()));
+        }
+        if self.policy_arn.is_some() {
+            (self.on_step)(&Step::CreatePolicy(self.plan.policy_name()));
+        }
         let user = match user.0 {
             Ok(user) => user,
             Err(error) => self.recover_user(error).await?,
@@ -116,9 +122,14 @@ impl<'a> Run<'a> {
         );
         self.key = new_key;
         self.granted = Made::by(&granted);
+        if let Ok(step) = &granted {
+            (self.on_step)(step);
+        }
+        if key.is_ok() {
+            (self.on_step)(&Step::CreateAccessKey(target.user.to_string()));
+        }
         Interrupted::check(self.cancel)?;
         let key = key?;
-        (self.on_step)(&Step::CreateAccessKey(target.user.to_string()));
         granted?;
         Ok((
             key,
@@ -228,14 +239,10 @@ impl<'a> Run<'a> {
             others: self.plan.new_user.tags.clone(),
             ..self.tags.clone()
         };
-        let created = create_tagged(aws, &tags, async |tags| {
+        create_tagged(aws, &tags, async |tags| {
             iam::create_user(aws, &target.user, &self.plan.new_user, tags).await
         })
-        .await;
-        if created.0.is_ok() {
-            (self.on_step)(&Step::CreateUser(target.user.to_string()));
-        }
-        created
+        .await
     }
 
     /// The new policy's ARN; none where the policy is to be an inline one.
@@ -249,9 +256,6 @@ impl<'a> Run<'a> {
             iam::create_policy(&self.plan.aws, &name, &document, tags).await
         })
         .await;
-        if arn.is_ok() {
-            (self.on_step)(&Step::CreatePolicy(name));
-        }
         (arn.map(Some), made)
     }
 
@@ -309,6 +313,7 @@ impl<'a> Run<'a> {
             let (created, made) = self.create_policy().await;
             self.policy = made;
             self.policy_arn = created?;
+            (self.on_step)(&Step::CreatePolicy(self.plan.policy_name()));
             return Ok(());
         };
         let text = iam::policy_document(aws, &found).await?;
@@ -322,7 +327,8 @@ impl<'a> Run<'a> {
         }
     }
 
-    async fn grant(&self) -> Result<(), AwsError> {
+    /// Gives the user the policy, and returns the step that this was.
+    async fn grant(&self) -> Result<Step, AwsError> {
         let Plan {
             aws,
             target,
@@ -330,18 +336,16 @@ impl<'a> Run<'a> {
             ..
         } = self.plan;
         let name = self.plan.policy_name();
-        let step = match &self.policy_arn {
+        match &self.policy_arn {
             Some(arn) => {
                 iam::attach_policy(aws, &target.user, arn, self.cancel).await?;
-                Step::AttachPolicy(name)
+                Ok(Step::AttachPolicy(name))
             }
             None => {
                 iam::put_inline_policy(aws, &target.user, &document.to_json(), self.cancel).await?;
-                Step::PutInlinePolicy(name)
+                Ok(Step::PutInlinePolicy(name))
             }
-        };
-        (self.on_step)(&step);
-        Ok(())
+        }
     }
 }
 
