@@ -1,63 +1,12 @@
 //! What delete_s3_user asks at a terminal.
 
-use pty_process::{Command, Pty};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::process::Child;
+use pty_process::Command;
 
 use crate::create::{aws_with_files, is_gone};
-use crate::support::{HANGING, LocalAws, Sandbox, binary};
+use crate::support::{LocalAws, QUESTION, Sandbox, Session, binary};
 
-const QUESTION: &str = "go on? [y/N] ";
 const CTRL_C: &str = "\x03";
 const CTRL_D: &str = "\x04";
-
-/// A program at a terminal of its own.
-struct Session {
-    terminal: Pty,
-    program: Child,
-}
-
-impl Session {
-    /// Starts a program in the sandbox's environment.
-    fn start(sandbox: &Sandbox, program: Command) -> Self {
-        let (terminal, programs_end) = pty_process::open().unwrap();
-        let program = program
-            .env_clear()
-            .envs(sandbox.environment().iter().cloned())
-            .kill_on_drop(true)
-            .spawn(programs_end)
-            .unwrap();
-        Self { terminal, program }
-    }
-
-    /// What the terminal shows next, up to and with `part`, or to the end.
-    async fn shows(&mut self, part: Option<&str>) -> String {
-        let mut shown = Vec::new();
-        let read = async {
-            // Linux tells the end of a terminal by an error.
-            while let Ok(byte) = self.terminal.read_u8().await {
-                shown.push(byte);
-                if part.is_some_and(|part| shown.ends_with(part.as_bytes())) {
-                    return;
-                }
-            }
-            assert_eq!(part, None, "not in {}", String::from_utf8_lossy(&shown));
-        };
-        tokio::time::timeout(HANGING, read).await.unwrap();
-        String::from_utf8(shown).unwrap()
-    }
-
-    async fn types(&mut self, text: &str) {
-        self.terminal.write_all(text.as_bytes()).await.unwrap();
-    }
-
-    /// What else it shows, once it has ended with this exit code.
-    async fn ends_with(&mut self, code: i32) -> String {
-        let shown = self.shows(None).await;
-        assert_eq!(self.program.wait().await.unwrap().code(), Some(code));
-        shown
-    }
-}
 
 /// Makes alex, and starts delete_s3_user at a terminal of its own.
 async fn delete_at_terminal(aws: &LocalAws, options: &[&str]) -> Session {

@@ -1,0 +1,67 @@
+//! Running a program at a pseudo-terminal.
+
+use std::num::NonZeroU16;
+
+use pty_process::{Command, Pty, Size};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::process::Child;
+
+use super::programs::{HANGING, Sandbox};
+
+/// What delete_s3_user asks.
+pub const QUESTION: &str = "go on? [y/N] ";
+
+/// The size of the terminal.
+pub const ROWS: NonZeroU16 = NonZeroU16::new(60).unwrap();
+pub const COLUMNS: NonZeroU16 = NonZeroU16::new(80).unwrap();
+
+/// A program at a terminal of its own.
+pub struct Session {
+    terminal: Pty,
+    program: Child,
+}
+
+impl Session {
+    /// Starts a program in the sandbox's environment.
+    pub fn start(sandbox: &Sandbox, program: Command) -> Self {
+        let (terminal, programs_end) = pty_process::open().unwrap();
+        terminal
+            .resize(Size::new(ROWS.get(), COLUMNS.get()))
+            .unwrap();
+        let program = program
+            .env_clear()
+            .envs(sandbox.environment().iter().cloned())
+            .kill_on_drop(true)
+            .spawn(programs_end)
+            .unwrap();
+        Self { terminal, program }
+    }
+
+    /// What the terminal shows next, up to and with `part`, or to the end.
+    pub async fn shows(&mut self, part: Option<&str>) -> String {
+        let mut shown = Vec::new();
+        let read = async {
+            // Linux tells the end of a terminal by an error.
+            while let Ok(byte) = self.terminal.read_u8().await {
+                shown.push(byte);
+                if part.is_some_and(|part| shown.ends_with(part.as_bytes())) {
+                    return;
+                }
+            }
+            assert_eq!(part, None, "not in {}", String::from_utf8_lossy(&shown));
+        };
+        tokio::time::timeout(HANGING, read).await.unwrap();
+        String::from_utf8(shown).unwrap()
+    }
+
+    pub async fn types(&mut self, text: &str) {
+        self.terminal.write_all(text.as_bytes()).await.unwrap();
+    }
+
+    /// What else it shows, once it has ended with this exit code.
+    pub async fn ends_with(&mut self, code: i32) -> String {
+        let shown = self.shows(None).await;
+        assert_eq!(self.program.wait().await.unwrap().code(), Some(code));
+        shown
+    }
+}
