@@ -6,12 +6,12 @@ use anyhow::{Result, ensure};
 use tokio_util::sync::CancellationToken;
 
 use crate::aws::Aws;
-use crate::bucket;
 use crate::grant::Grant;
 use crate::handover::{self, Handover};
-use crate::iam::{self, User};
+use crate::iam::User;
 use crate::names::Target;
 use crate::new_user::NewUser;
+use crate::owner::look_up;
 use crate::policy::{self, PolicyDocument};
 use crate::report::{Created, Failed, PlanReport, Step, folder_url};
 
@@ -68,12 +68,7 @@ pub struct Plan {
 /// ours to see.
 pub async fn plan(aws: &Aws, target: &Target, options: &Options) -> Result<Plan> {
     let handover = Handover::plan(&options.handover, &target.user)?;
-    let (bucket, user) = tokio::join!(
-        bucket::find(aws, &target.bucket),
-        iam::get_user(aws, &target.user)
-    );
-    // First the user: a refused HeadBucket has no code to tell why.
-    let found = user?;
+    let (bucket, found) = look_up(aws, target).await?;
     let aws = bucket?;
     let document = policy_for(&options.grant, target, &aws)?;
     let inline = options.new_user.inline_policy;

@@ -7,12 +7,12 @@ use aws_sdk_s3::types::MfaDeleteStatus;
 use tokio_util::sync::CancellationToken;
 
 use crate::aws::Aws;
-use crate::bucket::{self, BucketError};
+use crate::bucket::BucketError;
 use crate::folder::Progress;
-use crate::iam::{self, User};
+use crate::iam::User;
 use crate::listing::{self, Cursor, Depth, PAGE, Page};
 use crate::names::Target;
-use crate::owner::{NotOurs, check_ours, no_such_user};
+use crate::owner::{NotOurs, check_ours, look_up, no_such_user};
 use crate::report::{self, Deleted, Hinted, Incomplete, PlanReport, Step, folder_url};
 
 use belongings::{Belongings, belongings, left_behind};
@@ -74,12 +74,7 @@ struct Folder {
 /// Fails if the bucket can't be reached, if there is no such user, or if the
 /// user isn't ours for this bucket; the latter two not with `force`.
 pub async fn plan(aws: &Aws, target: &Target, options: Options) -> Result<Plan> {
-    let (bucket, user) = tokio::join!(
-        bucket::find(aws, &target.bucket),
-        iam::get_user(aws, &target.user)
-    );
-    // First the user: a refused HeadBucket has no code to tell why.
-    let user = user?;
+    let (bucket, user) = look_up(aws, target).await?;
     let aws = match bucket {
         Err(BucketError::Missing { .. }) if options.keep_objects => aws.clone(),
         found => found?,
@@ -241,9 +236,10 @@ pub async fn apply(
 ) -> Result<Deleted, Incomplete> {
     let mut run = Run::new(plan, cancel, on_step);
     let done = run.delete_everything(progress).await;
-    let deleted = run.deleted;
-    match done {
-        Ok(()) => Ok(deleted),
-        Err(error) => Err(Incomplete { deleted, error }),
-    }
+    let mut deleted = run.deleted;
+    let Err(error) = done else {
+        return Ok(deleted);
+    };
+    deleted.error = Some(format!("{error:#}"));
+    Err(Incomplete { deleted, error })
 }

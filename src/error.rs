@@ -5,7 +5,7 @@ use std::fmt;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::config::http::HttpResponse;
-use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::error::{ErrorMetadata, ProvideErrorMetadata, SdkError};
 
 /// A failed call, in one line: the operation, AWS's own code, and its message.
 ///
@@ -143,8 +143,11 @@ impl AwsError {
     }
 }
 
-/// The operations of S3 that are used, and the permissions they need; those of
-/// IAM are named alike.
+/// What helps where a session has ended.
+const SIGN_IN: &str = " (sign in again, for example with: aws sso login)";
+
+/// The operations of S3 that are used, and the permissions they need; what isn't
+/// listed is taken for one of IAM, where both have the same name.
 const S3_PERMISSIONS: [(&str, &str); 13] = [
     ("ListBuckets", "ListAllMyBuckets"),
     ("HeadBucket", "ListBucket"),
@@ -193,9 +196,7 @@ impl fmt::Display for AwsError {
             Some(code) if code.starts_with("AccessDenied") => {
                 write!(f, " (needs the permission {})", self.permission())
             }
-            Some(code) if code.starts_with("ExpiredToken") => {
-                f.write_str(" (sign in again, for example with: aws sso login)")
-            }
+            Some(code) if code.starts_with("ExpiredToken") => f.write_str(SIGN_IN),
             Some(_) if self.is_about_credentials() => {
                 f.write_str(" (check the access key and secret in use)")
             }
@@ -206,20 +207,41 @@ impl fmt::Display for AwsError {
 
 impl Error for AwsError {}
 
-/// What to tell about a call that got no answer: the end of the chain of
-/// causes says most, unless there is a better word for it.
+/// What to tell about a call that got no answer.
 fn no_answer(endpoint: &str, error: &(dyn Error + 'static)) -> String {
-    let chain = || std::iter::successors(Some(error), |cause| (*cause).source());
-    let credentials = chain().find_map(|cause| cause.downcast_ref::<CredentialsError>());
-    let innermost = chain().last().unwrap_or(error).to_string();
-    match credentials {
-        Some(CredentialsError::CredentialsNotLoaded(_)) => {
+    let credentials = chain(error).find_map(|cause| cause.downcast_ref::<CredentialsError>());
+    let Some(credentials) = credentials else {
+        return format!("no answer from {endpoint}: {}", innermost(error));
+    };
+    let is_about_sign_in = |cause: &String| cause.contains("SSO") || cause.contains("/sso/");
+    let of_sign_in = chain(error).map(ToString::to_string).find(is_about_sign_in);
+    let cause = innermost(credentials);
+    match (of_sign_in, credentials) {
+        (Some(cause), _) => format!("the AWS credentials can't be loaded: {cause}{SIGN_IN}"),
+        // What is not about one profile lists all the places where there are none.
+        (None, CredentialsError::CredentialsNotLoaded(_)) if !cause.starts_with("profile `") => {
             "no AWS credentials found: name a profile that has some with --profile or AWS_PROFILE, or \
              set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
                 .to_owned()
         }
-        Some(_) => format!("the AWS credentials can't be loaded: {innermost}"),
-        None => format!("no answer from {endpoint}: {innermost}"),
+        _ => format!("the AWS credentials can't be loaded: {cause}"),
+    }
+}
+
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |cause| (*cause).source())
+}
+
+/// The end of the chain of causes, which says most; what a service answered,
+/// with its code.
+pub(crate) fn innermost(error: &(dyn Error + 'static)) -> String {
+    let cause = chain(error).last().unwrap_or(error);
+    match cause.downcast_ref::<ErrorMetadata>() {
+        None => cause.to_string(),
+        Some(answer) => {
+            let (code, message) = (answer.code(), answer.message());
+            format!("{}: {}", code.unwrap_or("?"), message.unwrap_or_default())
+        }
     }
 }
 

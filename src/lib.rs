@@ -75,6 +75,7 @@ pub mod cli;
 mod commands;
 mod connection;
 pub mod create;
+mod credentials;
 pub mod delete;
 mod error;
 mod folder;
@@ -92,12 +93,13 @@ mod owner;
 mod policy;
 mod report;
 pub mod rotate;
+mod settings;
 mod settle;
 pub mod update;
 mod verify;
 
 pub use aws::{Aws, Call, Observer};
-pub use connection::{Connection, SettingError};
+pub use connection::Connection;
 pub use error::AwsError;
 pub use folder::{FailedKey, Progress};
 pub use grant::{Access, Expiry, Grant, KmsKey};
@@ -109,6 +111,7 @@ pub use report::{
     Created, Deleted, Failed, HandedOver, Hinted, Incomplete, Interrupted, Leftover, PlanReport,
     PolicyRef, Rotated, Step, Updated, folder_url,
 };
+pub use settings::SettingError;
 pub use tokio_util::sync::CancellationToken;
 
 /// What fuzzing drives; see the directory `fuzz`.

@@ -3,7 +3,7 @@
 use anyhow::{Result, anyhow, bail};
 
 use crate::aws::Aws;
-use crate::bucket;
+use crate::bucket::{self, BucketError};
 use crate::error::AwsError;
 use crate::iam::{self, ManagedPolicy, User};
 use crate::names::{Target, UserName};
@@ -67,14 +67,23 @@ pub(crate) async fn check_ours(aws: &Aws, target: &Target, user: &User) -> Resul
     Err(NotOurs(message).into())
 }
 
-/// The bucket's clients and the user, which must be ours for the bucket.
-pub(crate) async fn find_ours(aws: &Aws, target: &Target) -> Result<(Aws, User)> {
+/// Looks for the bucket and the user at once: the clients for the bucket, or why
+/// there are none, and the user if there is one.
+pub(crate) async fn look_up(
+    aws: &Aws,
+    target: &Target,
+) -> Result<(Result<Aws, BucketError>, Option<User>), AwsError> {
     let (bucket, user) = tokio::join!(
         bucket::find(aws, &target.bucket),
         iam::get_user(aws, &target.user)
     );
-    // First the user: a refused HeadBucket has no code to tell why.
-    let user = user?;
+    // A failed GetUser tells why; a refused HeadBucket has no code for that.
+    Ok((bucket, user?))
+}
+
+/// The bucket's clients and the user, which must be ours for the bucket.
+pub(crate) async fn find_ours(aws: &Aws, target: &Target) -> Result<(Aws, User)> {
+    let (bucket, user) = look_up(aws, target).await?;
     let aws = bucket?;
     let Some(user) = user else {
         return Err(no_such_user(&aws, target).await);

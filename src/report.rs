@@ -181,7 +181,7 @@ pub struct Created {
 
 impl Created {
     /// What to hand on to the person, in a few lines.
-    pub fn advice(&self) -> Vec<String> {
+    pub(crate) fn advice(&self) -> Vec<String> {
         let folder = format!("s3://{}/{}", self.bucket, self.prefix);
         let verbs = self.access.verbs();
         let until = self.expires.as_ref().map(|at| format!(" until {at}"));
@@ -257,7 +257,7 @@ pub struct Rotated {
 
 impl Rotated {
     /// What to hand on to the person, in a few lines.
-    pub fn advice(&self) -> Vec<String> {
+    pub(crate) fn advice(&self) -> Vec<String> {
         let folder = format!("s3://{}/{}", self.bucket, self.prefix);
         let kept = self.kept_keys.iter();
         let kept = kept.map(|id| format!("note: the former access key {id} still works"));
@@ -287,7 +287,7 @@ pub struct Updated {
 
 impl Updated {
     /// What changed, a line each.
-    pub fn advice(&self) -> Vec<String> {
+    pub(crate) fn advice(&self) -> Vec<String> {
         let folder = format!("s3://{}/{}", self.bucket, self.prefix);
         let unchanged = format!("nothing to change for user {} on {folder}", self.user);
         let head = match self.changes.is_empty() {
@@ -395,7 +395,7 @@ pub struct Incomplete {
 
 impl Deleted {
     /// The report of a run that has done nothing yet.
-    pub fn nothing(target: &Target) -> Self {
+    pub(crate) fn nothing(target: &Target) -> Self {
         Self {
             user: target.user.to_string(),
             bucket: target.bucket.to_string(),
@@ -432,7 +432,7 @@ impl Deleted {
 
     /// The objects that could not be deleted, a line each: the first `most`,
     /// and how many more there are.
-    pub fn failures(&self, most: usize) -> Vec<String> {
+    pub(crate) fn failures(&self, most: usize) -> Vec<String> {
         let named = self.failed.iter().take(most).map(|failed| {
             let key = failed.key.escape_debug();
             format!("{key}: {}: {}", failed.code, failed.message)

@@ -98,6 +98,61 @@ async fn add_role(aws: &LocalAws) {
 }
 
 #[tokio::test]
+async fn why_a_profile_can_not_be_used_is_said_to_every_call() {
+    let aws = aws_with_files().await;
+    add_role(&aws).await;
+    let sandbox = Sandbox::new(&aws)
+        .set("AWS_ACCESS_KEY_ID", None)
+        .set("AWS_SECRET_ACCESS_KEY", None);
+    let denied = format!("role_arn = arn:aws:iam::{ACCOUNT}:role/other\nsource_profile = base\n");
+    let signed_out = "sso_start_url = https://example.awsapps.com/start\nsso_region = us-east-1\n\
+                      sso_account_id = 123456789012\nsso_role_name = admin\n";
+    let half = "aws_access_key_id = AKIAIOSFODNN7EXAMPLE\n";
+    write_shared(&sandbox, "credentials", &profile("base", &aws.admin));
+    for (settings, reason) in [
+        (half, "profile missing aws_secret_access_key"),
+        (
+            "source_profile = nowhere\nrole_arn = x\n",
+            "could not find source profile nowhere",
+        ),
+        (denied.as_str(), "can't be loaded: AccessDenied: "),
+        (signed_out, "aws sso login"),
+        ("region = us-east-1\n", "no AWS credentials found"),
+    ] {
+        write_shared(&sandbox, "config", &format!("[profile work]\n{settings}"));
+        for program in ["create_s3_user", "delete_s3_user"] {
+            let args = ["-b", "shared", "-u", "alex", "--profile", "work"];
+            sandbox.run(program, &args).await.failed_with(reason);
+        }
+    }
+}
+
+#[tokio::test]
+async fn empty_variables_are_as_if_not_set() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws)
+        .set("AWS_PROFILE", Some(""))
+        .set("AWS_REGION", Some(""))
+        .set("AWS_MAX_ATTEMPTS", Some(""));
+    sandbox.create("alex", &[]).await.succeeded();
+    let run = sandbox.create("alex", &["--profile", ""]).await;
+    assert_usage(&run, "a value is required for '--profile <PROFILE>'");
+}
+
+#[tokio::test]
+async fn password_in_an_endpoint_is_refused_and_not_shown() {
+    let aws = aws_with_files().await;
+    let url = "http://admin:hunter2@127.0.0.1:1";
+    let by_option = Sandbox::new(&aws);
+    let run = by_option.create("alex", &["--endpoint-url", url]).await;
+    assert_usage(&run, "without spaces, user, password");
+    let by_variable = Sandbox::new(&aws).set("AWS_ENDPOINT_URL", Some(url));
+    let run = by_variable.create("alex", &[]).await;
+    assert_usage(&run, "without spaces, user, password");
+    assert!(!run.stderr.contains("hunter2"), "{run:?}");
+}
+
+#[tokio::test]
 async fn proxy_of_the_environment_is_used() {
     let aws = aws_with_files().await;
     let sandbox = Sandbox::new(&aws)
@@ -119,8 +174,12 @@ async fn region_that_can_not_be_one_is_bad_usage() {
         assert_usage(&run, "a region is given by its code, as eu-central-1");
     }
     for name in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
-        let sandbox = Sandbox::new(&aws).set(name, Some("EU (Frankfurt)"));
+        let sandbox = Sandbox::new(&aws).set("AWS_REGION", Some(""));
+        let sandbox = sandbox.set(name, Some("EU (Frankfurt)"));
         let run = sandbox.delete("alex", &[]).await;
-        assert_usage(&run, &format!("{name}: a region is given by its code"));
+        assert_usage(
+            &run,
+            "configured region EU (Frankfurt): a region is given by its code",
+        );
     }
 }

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Output, Signals};
 use crate::names::UserName;
+use crate::report::Interrupted;
 
 /// Works on the items in order, up to `jobs` at a time, and starts no new ones
 /// once cancelled. Returns the results as they came, and what was not started.
@@ -62,6 +63,9 @@ pub fn conclude(
             }
         }
     }
+    if finished.is_empty() {
+        out.error(&Interrupted.into());
+    }
     match with(ExitStatus::Interrupted).is_empty() && not_started.is_empty() {
         false => signals.exit_code(),
         true if done < total => ExitCode::FAILURE,
@@ -83,7 +87,7 @@ pub enum ExitStatus {
 impl ExitStatus {
     /// The status of work that ended with this error.
     pub fn of(error: &anyhow::Error) -> Self {
-        match error.is::<crate::report::Interrupted>() {
+        match error.is::<Interrupted>() {
             true => Self::Interrupted,
             false => Self::Failed,
         }

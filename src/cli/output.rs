@@ -185,7 +185,7 @@ impl Output {
         let line = format!("{}: error: {}{text}", self.name, self.prefix);
         self.line.suspend(|| to_stderr(&line));
         if let Some(hinted) = error.downcast_ref::<Hinted>() {
-            self.print(&format!("hint: {}", hinted.hint));
+            self.print(&one_line(&format!("hint: {}", hinted.hint)));
         }
     }
 

@@ -98,7 +98,7 @@ impl List {
                 )),
                 Ok(user) => self.add(place, user),
                 Err(error) => {
-                    let name = name.escape_debug();
+                    let name: String = name.escape_debug().take(80).collect();
                     self.problems.push(format!("{place}: {name}: {error}"));
                 }
             }

@@ -149,10 +149,14 @@ impl Job<'_> {
     }
 
     fn nothing_deleted(&self, error: &anyhow::Error) -> ExitStatus {
-        self.not_deleted(Deleted::nothing(&self.target), error)
+        let deleted = Deleted {
+            error: Some(format!("{error:#}")),
+            ..Deleted::nothing(&self.target)
+        };
+        self.not_deleted(deleted, error)
     }
 
-    fn not_deleted(&self, mut deleted: Deleted, error: &anyhow::Error) -> ExitStatus {
+    fn not_deleted(&self, deleted: Deleted, error: &anyhow::Error) -> ExitStatus {
         for line in deleted.failures(NAMED) {
             self.out.error_detail(&line);
         }
@@ -163,7 +167,6 @@ impl Job<'_> {
                 deleted.summary()
             ));
         }
-        deleted.error = Some(format!("{error:#}"));
         self.out.result(&deleted, None);
         ExitStatus::of(error)
     }

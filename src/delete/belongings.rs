@@ -46,6 +46,7 @@ pub(super) async fn left_behind(aws: &Aws, target: &Target) -> Result<Belongings
     Ok(left)
 }
 
+/// What hangs on the user now.
 pub(super) async fn belongings(
     aws: &Aws,
     target: &Target,

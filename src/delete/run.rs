@@ -74,6 +74,7 @@ impl<'a> Run<'a> {
         tagged
     }
 
+    /// Deletes all that hangs on the user.
     async fn clear(&mut self, user: &Belongings) -> Result<()> {
         self.delete_keys(user).await?;
         self.delete_policies(user).await?;
