@@ -243,6 +243,17 @@ pub fn build_binaries(example: &str) -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or("cargo".into());
     let mut build = std::process::Command::new(cargo);
     build.args(["build", "--quiet", "--bins", "--example", example]);
+    // Build scripts that look at what cargo sets for a program it runs would run again.
+    let of_this_program = |name: &str| {
+        ["CARGO_MANIFEST_", "CARGO_PKG_"]
+            .iter()
+            .any(|it| name.starts_with(it))
+    };
+    for (name, _) in
+        std::env::vars_os().filter(|(name, _)| of_this_program(&name.to_string_lossy()))
+    {
+        build.env_remove(name);
+    }
     build.current_dir(env!("CARGO_MANIFEST_DIR"));
     if binaries().ends_with("release") {
         build.arg("--release");
