@@ -26,6 +26,7 @@ async fn main() -> ExitCode {
         ("AWS_ACCESS_KEY_ID", aws.admin.0.clone()),
         ("AWS_SECRET_ACCESS_KEY", aws.admin.1.clone()),
         ("AWS_REGION", "us-east-1".to_owned()),
+        ("AWS_DEFAULT_REGION", "us-east-1".to_owned()),
         ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
         ("NO_PROXY", "127.0.0.1".to_owned()),
         ("PATH", format!("{}:{path}", binaries.display())),

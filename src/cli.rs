@@ -25,7 +25,7 @@ mod workflows;
 
 pub use crate::commands::{list_keys, remove_user};
 pub use many::{ExitStatus, conclude, each};
-pub use output::{Output, OutputArgs, ProgressLine, at_terminal, stderr_is_terminal};
+pub use output::{Output, OutputArgs, ProgressLine};
 pub use signals::Signals;
 #[cfg(fuzzing)]
 pub(crate) use users::names_in;
@@ -114,7 +114,7 @@ pub struct HandoverArgs {
     /// Try what the new key opens, and what it must not, by requests of its own
     ///
     /// Waits until AWS knows the key, up to a minute. If anything is not as it should be, all
-    /// is undone. With access that writes, an empty object is put into the folder, and deleted.
+    /// is undone. Uploads are tried too, and what could be put is deleted.
     #[arg(verbatim_doc_comment, long)]
     pub verify: bool,
 }

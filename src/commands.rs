@@ -13,9 +13,14 @@ pub(crate) fn create(option: &str, target: &Target, options: &str) -> String {
     format!("create_s3_user {option} -b {bucket} -u {user}{options}")
 }
 
+/// The command that deletes a user and its folder.
+pub(crate) fn delete(bucket: impl Display, user: impl Display, options: impl Display) -> String {
+    format!("delete_s3_user -b {bucket} -u {user}{options}")
+}
+
 /// The command that removes a user and leaves the folder as it is.
 pub fn remove_user(bucket: &BucketName, user: impl Display, options: impl Display) -> String {
-    format!("delete_s3_user -b {bucket} -u {user} --keep-objects{options}")
+    delete(bucket, user, format_args!(" --keep-objects{options}"))
 }
 
 /// The command that lists a user's access keys.

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::aws::Aws;
 use crate::bucket::BucketError;
+use crate::commands;
 use crate::folder::Progress;
 use crate::iam::User;
 use crate::listing::{self, Cursor, Depth, PAGE, Page};
@@ -72,7 +73,8 @@ struct Folder {
 /// Lists everything [`apply`] would remove, and changes nothing.
 ///
 /// Fails if the bucket can't be reached, if there is no such user, or if the
-/// user isn't ours for this bucket; the latter two not with `force`.
+/// user isn't ours for this bucket; the latter two not with `force`. Fails, too,
+/// if the user's own key is the one that calls are made with.
 pub async fn plan(aws: &Aws, target: &Target, options: Options) -> Result<Plan> {
     let (bucket, user) = look_up(aws, target).await?;
     let aws = match bucket {
@@ -84,11 +86,7 @@ pub async fn plan(aws: &Aws, target: &Target, options: Options) -> Result<Plan> 
         && let Err(error) = check_ours(&aws, target, user).await
     {
         return Err(match error.downcast::<NotOurs>() {
-            Ok(not_ours) => Hinted {
-                message: not_ours.to_string(),
-                hint: "--force deletes it all the same".to_owned(),
-            }
-            .into(),
+            Ok(not_ours) => refused(&aws, target, &not_ours).into(),
             Err(error) => error,
         });
     }
@@ -106,6 +104,14 @@ pub async fn plan(aws: &Aws, target: &Target, options: Options) -> Result<Plan> 
             }
         }
     )?;
+    if let Some(own) = aws.own_key_id().await
+        && belongings.access_keys.contains(&own)
+    {
+        bail!(
+            "user {} is the one whose key this command runs with; nothing is deleted",
+            target.user
+        );
+    }
     if user.is_none() && belongings.policies.is_empty() && !options.force {
         return Err(nobody(&aws, target, folder.as_ref()).await);
     }
@@ -118,6 +124,19 @@ pub async fn plan(aws: &Aws, target: &Target, options: Options) -> Result<Plan> 
         tag: is_untagged && !options.force,
         folder,
     })
+}
+
+/// That a user wasn't made for this bucket, and what can be done about it.
+fn refused(aws: &Aws, target: &Target, not_ours: &NotOurs) -> Hinted {
+    let hint = match &not_ours.made_for {
+        Some(bucket) => {
+            let delete = commands::delete(bucket, &target.user, &aws.options);
+            format!("to delete it with its folder there, run: {delete}")
+        }
+        None => "--force deletes it all the same".to_owned(),
+    };
+    let message = not_ours.to_string();
+    Hinted { message, hint }
 }
 
 async fn look_into_folder(aws: &Aws, target: &Target, options: Options) -> Result<Folder> {
@@ -171,10 +190,19 @@ async fn nobody(aws: &Aws, target: &Target, folder: Option<&Folder>) -> anyhow::
 impl Plan {
     /// What the admin should know before it is carried out, a line each.
     pub fn notes(&self) -> Vec<String> {
+        let remain = "earlier versions of the objects will remain; --all-versions deletes them too";
+        let remain = self.versions_remain().then(|| remain.to_owned());
+        self.nobody_note().into_iter().chain(remain).collect()
+    }
+
+    fn nobody_note(&self) -> Option<String> {
+        let note = format!("there is no user {}", self.target.user);
+        self.user.is_none().then_some(note)
+    }
+
+    fn versions_remain(&self) -> bool {
         let folder = self.folder.as_ref();
-        let remain = folder.is_some_and(|folder| folder.versions_remain);
-        let note = "earlier versions of the objects remain; --all-versions deletes them too";
-        remain.then(|| note.to_owned()).into_iter().collect()
+        folder.is_some_and(|folder| folder.versions_remain)
     }
 
     /// The plan as data, for `--dry-run --json`.

@@ -181,17 +181,27 @@ pub(crate) fn is_slow_down(code: &str) -> bool {
     )
 }
 
+impl AwsError {
+    /// The operation and what was answered, without advice.
+    pub(crate) fn answer(&self) -> String {
+        let Self {
+            operation, message, ..
+        } = self;
+        let answer = match (self.code(), self.status) {
+            (Some(code), _) => code.to_owned(),
+            (None, Some(status)) if self.answered => format!("HTTP {status}"),
+            _ => return format!("{operation}: {message}"),
+        };
+        match message.is_empty() {
+            true => format!("{operation}: {answer}"),
+            false => format!("{operation}: {answer}: {message}"),
+        }
+    }
+}
+
 impl fmt::Display for AwsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.operation)?;
-        match (self.code(), self.status) {
-            (Some(code), _) => write!(f, "{code}")?,
-            (None, Some(status)) if self.answered => write!(f, "HTTP {status}")?,
-            _ => return f.write_str(&self.message),
-        }
-        if !self.message.is_empty() {
-            write!(f, ": {}", self.message)?;
-        }
+        f.write_str(&self.answer())?;
         match self.code() {
             Some(code) if code.starts_with("AccessDenied") => {
                 write!(f, " (needs the permission {})", self.permission())

@@ -30,7 +30,7 @@ pub struct Grant {
     )]
     #[arg(hide_possible_values = true)]
     pub access: Access,
-    /// When access ends: a date, an RFC 3339 time, or a span as 90d or 12h
+    /// When access ends: a date, an RFC 3339 time, or a span as 2w, 90d or 12h
     ///
     /// A date includes that whole day in UTC: with 2026-12-31, the first refused instant is
     /// 2027-01-01T00:00:00Z. Ended access can be given again with --update.
@@ -64,6 +64,24 @@ impl Grant {
             )),
             false => Ok(()),
         }
+    }
+
+    /// What the admin should know of an address block from which no request comes
+    /// to AWS.
+    pub(crate) fn private_block_note(&self) -> Option<String> {
+        let private = self.source_ips.iter().find(|block| match block {
+            IpNet::V4(block) => {
+                let start = block.network();
+                start.is_private() || start.is_loopback() || start.is_link_local()
+            }
+            IpNet::V6(block) => {
+                let start = block.network();
+                start.is_unique_local() || start.is_loopback() || start.is_unicast_link_local()
+            }
+        });
+        private.map(|block| {
+            format!("{block} is a private block, and requests reach AWS from public addresses")
+        })
     }
 
     /// When access ended, if it has.
@@ -163,13 +181,16 @@ impl Expiry {
     fn parse(text: &str, now: i64) -> Result<Self, ValueError> {
         const ACCEPTED: ValueError = ValueError(
             "a time is a date as 2026-12-31, an RFC 3339 time as 2026-12-31T18:00:00+01:00, \
-             or a span from now as 90d or 12h",
+             or a span from now as 2w, 90d or 12h",
         );
-        // humantime takes m for minutes and M for months.
-        let is_m = |unit: &str| unit == "m" || unit == "M";
-        if text.split(|c: char| !c.is_ascii_alphabetic()).any(is_m) {
+        // humantime takes m for minutes and M for months, and months and years as averages.
+        let is_vague = |unit: &str| {
+            ["m", "M", "y"].contains(&unit) || unit.starts_with("month") || unit.starts_with("year")
+        };
+        if text.split(|c: char| !c.is_ascii_alphabetic()).any(is_vague) {
             return Err(ValueError(
-                "m may be minutes or months: write min or months, or a span in days as 90d",
+                "a span is in weeks, days, hours or min, as 2w, 90d, 12h or 30min, \
+                 since months and years have no fixed length",
             ));
         }
         let seconds = if let Ok(span) = humantime::parse_duration(text) {
@@ -205,6 +226,15 @@ impl FromStr for Expiry {
 fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| since.as_secs().cast_signed())
+}
+
+impl Expiry {
+    /// The last day on which there is access, where it ends with that day in UTC.
+    pub(crate) fn last_day(&self) -> Option<String> {
+        let day = DateTime::from_secs(self.0.secs() - 24 * 60 * 60);
+        let day = day.fmt(DateTimeFormat::DateTime).ok()?;
+        day.strip_suffix("T00:00:00Z").map(str::to_owned)
+    }
 }
 
 impl fmt::Display for Expiry {
@@ -305,6 +335,8 @@ mod tests {
             let expiry = Expiry::parse(text, NOW).unwrap();
             assert_eq!(expiry.to_string(), expected, "{text}");
             assert_eq!(Expiry::at(expected), Some(expiry));
+            let whole_day = expected.ends_with("T00:00:00Z") && text.len() == 10;
+            assert!(!whole_day || expiry.last_day().as_deref() == Some(text));
         }
     }
 
@@ -320,10 +352,13 @@ mod tests {
             ("tomorrow", "RFC 3339"),
             ("-5d", "RFC 3339"),
             ("90", "RFC 3339"),
-            ("3m", "minutes or months"),
-            ("1d 3M", "minutes or months"),
+            ("3m", "no fixed length"),
+            ("1d 3M", "no fixed length"),
+            ("6months", "no fixed length"),
+            ("1y", "no fixed length"),
+            ("9000years", "no fixed length"),
             ("", "RFC 3339"),
-            ("9000y", "10000"),
+            ("900000w", "10000"),
             ("99999999999999999d", "RFC 3339"),
         ] {
             let error = Expiry::parse(text, NOW).unwrap_err().to_string();
@@ -351,6 +386,24 @@ mod tests {
             "*",
         ] {
             assert!(cidr(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn private_blocks_are_pointed_out() {
+        let note = |block: &str| {
+            let source_ips = vec!["203.0.113.0/24".parse().unwrap(), cidr(block).unwrap()];
+            let grant = Grant {
+                source_ips,
+                ..Grant::default()
+            };
+            grant.private_block_note()
+        };
+        for private in ["10.0.0.0/8", "192.168.1.7", "127.0.0.1", "fd00::/8", "::1"] {
+            assert!(note(private).unwrap().contains(private), "{private}");
+        }
+        for public in ["198.51.100.7", "2001:db8::/32", "0.0.0.0/0", "::/0"] {
+            assert_eq!(note(public), None, "{public}");
         }
     }
 

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use zeroize::Zeroizing;
 
 use crate::names::UserName;
+use crate::report::Hinted;
 
 /// An access key pair. The secret is wiped from memory when dropped, and
 /// never shown by `Debug`.
@@ -72,16 +73,30 @@ pub(crate) fn check_free(path: &Path) -> Result<()> {
         Err(error) if no_such_path(&error) => match fs::metadata(dir) {
             Ok(found) if found.is_dir() => Ok(()),
             Ok(_) => bail!("{} is not a directory", dir.display()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let dir = dir.display();
+                Err(Hinted {
+                    message: format!("can't use directory {dir}: {error}"),
+                    hint: format!("make it with: mkdir -m 700 '{dir}'"),
+                }
+                .into())
+            }
             Err(error) => {
                 Err(error).with_context(|| format!("can't use directory {}", dir.display()))
             }
         },
         Err(error) => Err(error).with_context(|| format!("can't look at {}", path.display())),
         Ok(found) if found.is_file() && found.len() == 0 => Ok(()),
-        Ok(_) => bail!(
-            "{} is there already, and is never overwritten",
-            path.display()
-        ),
+        Ok(_) => Err(Hinted {
+            message: format!(
+                "{} is there already, and is never overwritten",
+                path.display()
+            ),
+            hint: "it may hold the user's only key; give another directory with -o, or make \
+                   another key with --rotate-key"
+                .to_owned(),
+        }
+        .into()),
     }
 }
 

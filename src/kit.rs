@@ -246,9 +246,23 @@ impl Settings<'_> {
 
     fn readme(&self) -> String {
         let (folder, profile) = (self.folder(), self.profile());
-        let until = match self.grant.expires {
-            Some(expiry) => format!("It works until {expiry} (UTC)."),
+        let until = match self.grant.expires.map(|expiry| (expiry, expiry.last_day())) {
+            Some((_, Some(day))) => format!("It works to the end of {day} (UTC)."),
+            Some((expiry, None)) => format!("It works until {expiry} (UTC)."),
             None => "It works until it is taken back.".to_owned(),
+        };
+        let start = match self.grant.browse_root {
+            true => {
+                "\
+It opens this folder and nothing else. You may start in the folder itself, or at the bucket, where
+you see the names of other folders, which do not open. A program that lists all buckets first is
+refused (\"Access Denied\")."
+            }
+            false => {
+                "\
+It opens this folder and nothing else. Always start in the folder itself: a program that starts
+higher up, or lists all buckets first, is refused (\"Access Denied\")."
+            }
         };
         let from = match self.grant.source_ips.is_empty() {
             true => "",
@@ -263,13 +277,12 @@ impl Settings<'_> {
             "\
 Your folder in the Amazon S3 bucket {bucket}
 
-This key lets you {verbs} your folder:
+The key in these files lets you {verbs} your folder:
 
     s3://{folder}
 
 {until}{from}
-It opens this folder and nothing else. Always start in the folder itself: a program that starts
-higher up, or lists all buckets first, is refused (\"Access Denied\").
+{start}
 
 {clients}
 Keep these files to yourself: whoever has them can do what you can. If they get lost or into wrong
@@ -285,6 +298,9 @@ them.
 fn browsing(folder: &str, profile: &str) -> String {
     format!(
         "\
+You need a program that opens it. If you have none, take WinSCP on Windows (winscp.net) or Cyberduck
+on a Mac (cyberduck.io). The other two are for people who use a command line.
+
 With WinSCP (Windows, 5.14.2 or later):
     open winscp-url.txt in an editor and copy its one line,
     start WinSCP, paste the line into the field \"Host name\", and press Login.

@@ -15,8 +15,8 @@ use crate::policy;
 pub(crate) enum Owner {
     /// Made for the bucket in question.
     ThisBucket,
-    /// Made for another bucket, with what says so.
-    OtherBucket(String),
+    /// Made for another bucket, with what says so, and its name if that does.
+    OtherBucket(String, Option<String>),
     /// Not made by this tool or the Python scripts before it.
     Nobody,
 }
@@ -27,7 +27,10 @@ pub(crate) async fn owner(aws: &Aws, target: &Target, user: &User) -> Result<Own
     if let Some(bucket) = &user.tags.bucket {
         return Ok(match bucket == target.bucket.as_str() {
             true => Owner::ThisBucket,
-            false => Owner::OtherBucket(format!("it is tagged for bucket {bucket}")),
+            false => Owner::OtherBucket(
+                format!("it is tagged for bucket {bucket}"),
+                Some(bucket.clone()),
+            ),
         });
     }
     let mut owner = Owner::Nobody;
@@ -35,15 +38,20 @@ pub(crate) async fn owner(aws: &Aws, target: &Target, user: &User) -> Result<Own
         if policy::names_bucket(&held.text, &target.bucket) {
             return Ok(Owner::ThisBucket);
         }
-        owner = Owner::OtherBucket(format!("its policy {} is for another bucket", held.name));
+        let found = format!("its policy {} is for another bucket", held.name);
+        owner = Owner::OtherBucket(found, None);
     }
     Ok(owner)
 }
 
 /// A user that was not made for the bucket in question.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct NotOurs(String);
+#[error("{message}")]
+pub(crate) struct NotOurs {
+    message: String,
+    /// The bucket it was made for, if that is known.
+    pub made_for: Option<String>,
+}
 
 /// Fails unless the user was made for this bucket under this very name; with
 /// [`NotOurs`] if its name alone is right.
@@ -55,16 +63,18 @@ pub(crate) async fn check_ours(aws: &Aws, target: &Target, user: &User) -> Resul
             user.name
         );
     }
+    let mut made_for = None;
     let message = match owner(aws, target, user).await? {
         Owner::ThisBucket => return Ok(()),
-        Owner::OtherBucket(found) => {
+        Owner::OtherBucket(found, other) => {
+            made_for = other;
             format!("user {name} was not made for bucket {bucket}: {found}")
         }
         Owner::Nobody => format!(
             "user {name} was not made by create_s3_user: it has neither our tag nor one of our policies"
         ),
     };
-    Err(NotOurs(message).into())
+    Err(NotOurs { message, made_for }.into())
 }
 
 /// Looks for the bucket and the user at once: the clients for the bucket, or why

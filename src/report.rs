@@ -59,6 +59,8 @@ pub enum Step {
     DeleteFolder(String),
     /// Delete the IAM user.
     DeleteUser(String),
+    /// Undo a step of a run that failed, by this one.
+    Undo(Box<Step>),
 }
 
 impl fmt::Display for Step {
@@ -82,6 +84,7 @@ impl fmt::Display for Step {
             Self::EmptyFolder { folder, what } => write!(f, "delete {what} under {folder}"),
             Self::DeleteFolder(folder) => write!(f, "delete folder object {folder}"),
             Self::DeleteUser(user) => write!(f, "delete user {user}"),
+            Self::Undo(step) => write!(f, "undo: {step}"),
         }
     }
 }
@@ -180,20 +183,22 @@ pub struct Created {
 }
 
 impl Created {
+    /// What the user can do now, in a line.
+    pub(crate) fn summary(&self) -> String {
+        let (verbs, Self { bucket, prefix, .. }) = (self.access.verbs(), self);
+        let until = self.expires.as_ref().map(|at| format!(" until {at}"));
+        format!(
+            "can now {verbs} s3://{bucket}/{prefix}{}",
+            until.unwrap_or_default()
+        )
+    }
+
     /// What to hand on to the person, in a few lines.
     pub(crate) fn advice(&self) -> Vec<String> {
         let folder = format!("s3://{}/{}", self.bucket, self.prefix);
-        let verbs = self.access.verbs();
-        let until = self.expires.as_ref().map(|at| format!(" until {at}"));
-        let can = format!(
-            "user {} can now {verbs} {folder}{}",
-            self.user,
-            until.unwrap_or_default()
-        );
-        let notes = self.notes.iter().map(|note| format!("note: {note}"));
+        let can = format!("user {} {}", self.user, self.summary());
         std::iter::once(can)
             .chain(self.key.advice(&folder))
-            .chain(notes)
             .collect()
     }
 }
@@ -256,12 +261,21 @@ pub struct Rotated {
 }
 
 impl Rotated {
+    /// What happened, in a line.
+    pub(crate) fn summary(&self) -> String {
+        format!("has the new access key {}", self.key.access_key_id)
+    }
+
     /// What to hand on to the person, in a few lines.
     pub(crate) fn advice(&self) -> Vec<String> {
-        let folder = format!("s3://{}/{}", self.bucket, self.prefix);
+        self.key
+            .advice(&format!("s3://{}/{}", self.bucket, self.prefix))
+    }
+
+    pub(crate) fn notes(&self) -> Vec<String> {
         let kept = self.kept_keys.iter();
-        let kept = kept.map(|id| format!("note: the former access key {id} still works"));
-        self.key.advice(&folder).into_iter().chain(kept).collect()
+        kept.map(|id| format!("the former access key {id} still works"))
+            .collect()
     }
 }
 
@@ -286,17 +300,23 @@ pub struct Updated {
 }
 
 impl Updated {
+    /// What changed, in a line.
+    pub(crate) fn summary(&self) -> String {
+        match self.changes.is_empty() {
+            true => "nothing to change".to_owned(),
+            false => self.changes.join("; "),
+        }
+    }
+
     /// What changed, a line each.
     pub(crate) fn advice(&self) -> Vec<String> {
         let folder = format!("s3://{}/{}", self.bucket, self.prefix);
-        let unchanged = format!("nothing to change for user {} on {folder}", self.user);
         let head = match self.changes.is_empty() {
-            true => unchanged,
+            true => format!("nothing to change for user {} on {folder}", self.user),
             false => format!("changed for user {} on {folder}:", self.user),
         };
         let changes = self.changes.iter().map(|change| format!("  {change}"));
-        let notes = self.notes.iter().map(|note| format!("note: {note}"));
-        std::iter::once(head).chain(changes).chain(notes).collect()
+        std::iter::once(head).chain(changes).collect()
     }
 }
 

@@ -167,7 +167,8 @@ pub async fn apply(
                     commands::delete_key("ACCESS_KEY_ID", &target.user, &aws.options)
                 ),
             };
-            left.extend(key.undo(&remove_with, on_step).await);
+            let undone = |step: &Step| on_step(&Step::Undo(Box::new(step.clone())));
+            left.extend(key.undo(&remove_with, &undone).await);
             return Err(Failed {
                 left,
                 ..Failed::from(error)

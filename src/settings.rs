@@ -73,6 +73,7 @@ impl Aws {
             region: config.region().map(Region::to_string).unwrap_or_default(),
             iam_endpoint,
             s3_endpoint,
+            credentials: config.credentials_provider(),
             options: connection.to_string(),
             observer,
         })
@@ -88,12 +89,9 @@ fn check_environment() -> Result<(), SettingError> {
         }
     }
     for name in ["AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN"] {
-        if !variable(name)
-            .unwrap_or_default()
-            .chars()
-            .all(|c| c.is_ascii_graphic())
-        {
-            let wrong = "it has a space or line break in it, as none of AWS's has";
+        let fits = |c: char| c.is_ascii_graphic() && c != '"' && c != '\'';
+        if !variable(name).unwrap_or_default().chars().all(fits) {
+            let wrong = "it has a space, line break or quote in it, as none of AWS's has";
             return Err(SettingError::new(name, wrong));
         }
     }

@@ -153,6 +153,8 @@ pub async fn apply(
             }
         }
     }
+    let is_aws = !aws.is_store_of_its_own();
+    notes.extend(plan.grant.private_block_note().filter(|_| is_aws));
     notes.extend(bucket::kms_note(aws, &target.bucket, &plan.grant).await);
     Ok(Updated {
         user: target.user.to_string(),

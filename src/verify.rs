@@ -67,10 +67,12 @@ pub(crate) async fn verify(
         .entries
         .first()
         .map(|entry| entry.key.as_str().to_owned());
+    let nothing = |where_| Step::Verify(format!("there is no object {where_} to try"));
     if foreign.is_none() {
-        on_step(&Step::Verify(
-            "there is no object of another folder to try".to_owned(),
-        ));
+        on_step(&nothing("of another folder"));
+    }
+    if own.is_none() && grant.access.reads() {
+        on_step(&nothing("of its own"));
     }
     let mut verifying = Verifying {
         aws,
@@ -180,7 +182,11 @@ impl Verifying<'_> {
     }
 
     fn too_little(&self, check: &Check, refusal: &AwsError) -> anyhow::Error {
-        let message = format!("verify: the new key can't {}: {refusal}", check.what);
+        let message = format!(
+            "verify: the new key can't {}: {}",
+            check.what,
+            refusal.answer()
+        );
         match !self.grant.source_ips.is_empty() {
             true => {
                 let hint = "a key limited by --source-ip can be verified only from such an address";

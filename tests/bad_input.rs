@@ -192,6 +192,26 @@ async fn closed_stdout_is_no_reason_to_panic() {
 }
 
 #[tokio::test]
+async fn result_that_stdout_does_not_take_is_told_and_a_failure() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    let to_full_disk = async |command: &str| {
+        let mut shell = sandbox.command("/bin/sh");
+        let directory = crate::support::binary("");
+        let command = format!("{}{command} > /dev/full", directory.display());
+        let run = Run::from(shell.args(["-c", &command]).output().await.unwrap());
+        run.failed_with("can't write to stdout: No space left on device")
+    };
+    let run = to_full_disk("create_s3_user -q -b shared -u alex").await;
+    assert!(run.stderr.contains("alex_accessKeys.csv"), "{run:?}");
+    crate::create::assert_complete(&aws, &sandbox, "alex");
+    to_full_disk("create_s3_user -q -b shared -u kim --dry-run").await;
+    to_full_disk("create_s3_user --completions bash").await;
+    to_full_disk("delete_s3_user -q -b shared -u alex --json").await;
+    assert!(is_gone(&aws, "alex"));
+}
+
+#[tokio::test]
 async fn help_is_as_reviewed() {
     let aws = LocalAws::start().await;
     let sandbox = Sandbox::new(&aws);
@@ -252,9 +272,16 @@ async fn settings_of_the_environment_that_make_no_sense_are_no_panic() {
         }
     }
     for name in ["AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN"] {
-        let sandbox = Sandbox::new(&aws).set(name, Some("two\nlines"));
-        let run = sandbox.create("alex", &["--dry-run"]).await;
-        assert_usage(&run, &format!("{name}: it has a space or line break in it"));
+        for value in [
+            "two\nlines",
+            "\"AKIAIOSFODNN7EXAMPLE\"",
+            "AKIAIOSFODNN7EXAMPLE\r",
+        ] {
+            let sandbox = Sandbox::new(&aws).set(name, Some(value));
+            let run = sandbox.create("alex", &["--dry-run"]).await;
+            let wrong = format!("{name}: it has a space, line break or quote in it");
+            assert_usage(&run, &wrong);
+        }
     }
 }
 
@@ -278,7 +305,7 @@ async fn completions_and_man_page_are_made_from_the_same_definitions() {
         assert!(man.contains("How many users to work on at a time"), "{man}");
         let run = sandbox.run(program, &["--completions", "cmd"]).await;
         assert_usage(&run, "bash");
-        let help = sandbox.run(program, &["--help"]).await.succeeded().stdout;
+        let help = sandbox.run(program, &["-h"]).await.succeeded().stdout;
         assert!(!help.contains("--completions") && !help.contains("--man"));
     }
     assert_eq!(aws.faults.operations(), [""; 0]);

@@ -199,7 +199,8 @@ async fn dry_run_shows_steps_and_policy_and_makes_nothing() {
         "create an access key for alex",
         "write alex_accessKeys.csv",
     ];
-    assert_eq!(steps, expected);
+    assert_eq!(steps[0], "this would be done:");
+    assert_eq!(steps[1..], expected);
 
     let run = sandbox
         .create("alex", &["--dry-run", "--json", "--inline-policy", "-q"])

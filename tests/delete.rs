@@ -231,7 +231,9 @@ async fn dry_run_shows_what_there_is_and_stops() {
         "delete 2 objects under s3://shared/alex/",
         "delete user alex",
     ];
-    assert_eq!(run.stderr.lines().collect::<Vec<_>>(), steps);
+    let shown: Vec<_> = run.stderr.lines().collect();
+    assert_eq!(shown[0], "this would be done:");
+    assert_eq!(shown[1..], steps);
     let run = sandbox
         .delete("alex", &["--dry-run", "--json"])
         .await
@@ -412,9 +414,11 @@ async fn users_not_made_for_this_bucket_are_refused_saying_what_was_found() {
         .delete("alex", &[])
         .await
         .failed_with("it is tagged for bucket other");
-    assert!(run.stderr.contains("hint: --force"), "{run:?}");
+    let hint = "hint: to delete it with its folder there, run: delete_s3_user -b other -u alex";
+    assert!(run.stderr.contains(hint), "{run:?}");
     let run = sandbox.delete("kim", &[]).await;
-    run.failed_with("-for-kim is for another bucket");
+    let run = run.failed_with("-for-kim is for another bucket");
+    assert!(run.stderr.contains("hint: --force"), "{run:?}");
     sandbox
         .delete("admin", &[])
         .await
@@ -620,11 +624,9 @@ async fn interrupted_run_says_so_and_is_finished_by_running_again() {
         aws.faults.resume();
         let run = run.ended().await;
         assert_eq!(run.code, Some(130), "{call}: {run:?}");
-        assert!(
-            run.stderr
-                .contains("running the same command again continues"),
-            "{call}: {run:?}"
-        );
+        let continues = "running the same command again continues";
+        let has_begun = call != "GetUser";
+        assert_eq!(run.stderr.contains(continues), has_begun, "{call}: {run:?}");
         assert!(!is_gone(&aws, "alex"), "{call}");
         sandbox.delete("alex", &[]).await.succeeded();
         assert!(is_gone(&aws, "alex"));
@@ -687,4 +689,33 @@ async fn failed_run_on_a_store_that_refuses_tags_is_finished_by_running_again() 
     aws.undeletable.lock().clear();
     sandbox.delete("alex", &[]).await.succeeded();
     assert!(is_gone(&aws, "alex"));
+}
+
+#[tokio::test]
+async fn user_whose_key_the_command_runs_with_is_never_deleted() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    for options in [["--force"].as_slice(), &["--force", "--keep-objects"]] {
+        let run = sandbox.delete("admin", options).await;
+        run.failed_with("user admin is the one whose key this command runs with");
+        aws.iam(|iam| {
+            assert_eq!(iam.access_keys["admin"].len(), 1);
+            assert_eq!(iam.user_inline_policies["admin"].len(), 1);
+        });
+    }
+}
+
+#[tokio::test]
+async fn folder_deleted_without_a_user_says_that_there_was_none() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    let run = sandbox.delete("typo", &["--force", "--dry-run"]).await;
+    let note = "note: there is no user typo";
+    assert!(run.succeeded().stderr.contains(note));
+    let run = sandbox
+        .delete("typo", &["--force", "--json"])
+        .await
+        .succeeded();
+    assert!(run.stderr.contains(note), "{run:?}");
+    assert_eq!(run.json()["notes"], json!(["there is no user typo"]));
 }

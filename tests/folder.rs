@@ -356,7 +356,8 @@ async fn earlier_versions_that_remain_are_pointed_out() {
         let sandbox = Sandbox::new(&aws);
         sandbox.create("alex", &[]).await.succeeded();
         let run = sandbox.delete("alex", &[]).await.succeeded();
-        let note = "note: earlier versions of the objects remain; --all-versions deletes them too";
+        let note = "note: earlier versions of the objects remain; to delete them too, run: \
+                    delete_s3_user -b shared -u alex --force --all-versions";
         assert!(run.stderr.contains(note), "{run:?}");
         let list = aws
             .s3_client()
@@ -365,6 +366,9 @@ async fn earlier_versions_that_remain_are_pointed_out() {
             .prefix("alex/");
         assert_eq!(list.send().await.unwrap().key_count(), Some(0));
         assert!(!versions(&aws, "alex/").await.is_empty());
+        let advised = ["--force", "--all-versions"];
+        sandbox.delete("alex", &advised).await.succeeded();
+        assert!(versions(&aws, "alex/").await.is_empty());
     }
 }
 

@@ -114,7 +114,7 @@ async fn kit_is_closed_to_others_and_holds_the_key_and_the_place() {
     let readme = kit_file(&sandbox, "README.txt");
     for part in [
         "s3://shared/alex/",
-        "2100-01-01T00:00:00Z",
+        "to the end of 2099-12-31 (UTC)",
         "list and download",
         "WinSCP",
     ] {
@@ -338,4 +338,23 @@ async fn key_is_not_sent_nowhere() {
         crate::bad_input::assert_usage(&run, "or the secret is lost");
     }
     assert_eq!(aws.faults.operations(), [""; 0]);
+}
+
+#[tokio::test]
+async fn kit_says_where_a_client_may_start() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    for (user, options, start) in [
+        (
+            "alex",
+            ["--kit"].as_slice(),
+            "Always start in the folder itself",
+        ),
+        ("kim", &["--kit", "--browse-root"], "or at the bucket"),
+    ] {
+        sandbox.create(user, options).await.succeeded();
+        let readme = sandbox.path().join(format!("{user}_kit/README.txt"));
+        let readme = std::fs::read_to_string(readme).unwrap();
+        assert!(readme.contains(start), "{readme}");
+    }
 }

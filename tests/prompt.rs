@@ -122,3 +122,20 @@ async fn names_from_stdin_at_a_terminal_need_a_yes_beforehand() {
         assert_eq!(is_gone(&aws, "alex"), code == 0);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn question_that_nobody_would_see_needs_a_yes_beforehand() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    sandbox.create("alex", &[]).await.succeeded();
+    for (options, code) in [("", 2), ("--dry-run", 0), ("-y", 0)] {
+        let script = format!(
+            "\"$0\" -b shared -u alex {options} 2>&1 | tee log; exit $(grep -c add.--yes log)"
+        );
+        let shell = Command::new("/bin/sh").current_dir(sandbox.path());
+        let shell = shell.args(["-c", &script]).arg(binary("delete_s3_user"));
+        let refused = i32::from(code == 2);
+        Session::start(&sandbox, shell).ends_with(refused).await;
+        assert_eq!(is_gone(&aws, "alex"), options == "-y");
+    }
+}

@@ -15,6 +15,9 @@ const SKIPPED: [(&str, &str); 3] = [
     ("| gpg --encrypt", "gpg needs a public key"),
 ];
 
+/// What the script for every night says of itself.
+const NIGHTLY: &str = "Deletes the users of one bucket whose access has ended.";
+
 /// A customer file as a spreadsheet on Windows may write it.
 const CUSTOMERS: &str = "name,days,contact\r\ngus,90,gus@example.com\r\n\r\nhal,30";
 
@@ -107,7 +110,7 @@ async fn readme_commands_work_as_they_stand_and_in_order() {
             skipped += 1;
             continue;
         }
-        if block.contains("s3-user:expires") {
+        if block.contains(NIGHTLY) {
             // gus has had the 90 days of the example; hal and lee have theirs.
             end_access(&aws, "gus");
         }
@@ -152,6 +155,11 @@ fn check_after(aws: &LocalAws, block: &str, run: &Run) {
     if block.contains("--profile kim") {
         assert!(run.stdout.contains("report.pdf"), "{run:?}");
     }
+    if block.contains("no end") {
+        assert!(run.stdout.contains("jaime\tno end\n"), "{run:?}");
+        assert!(run.stdout.contains("hal\t20"), "{run:?}");
+        assert!(!run.stdout.contains("admin"), "{run:?}");
+    }
     if block.contains("access_key_id") {
         let id = run.stdout.trim_end();
         aws.iam(|iam| assert_eq!(iam.access_keys["finn"][0].access_key_id, id));
@@ -187,7 +195,7 @@ async fn readme_nightly_job_deletes_none_but_the_ended_of_its_bucket() {
     let aws = aws_of_the_examples().await;
     aws.add_bucket("others", &[]).await;
     let sandbox = shell_of_an_admin(&aws);
-    let job = block_with("s3-user:expires");
+    let job = block_with(NIGHTLY);
     for (bucket, user, options) in [
         ("shared-files", "alex", ["--expires", "9d"].as_slice()),
         ("shared-files", "ada", &["--expires", "9d"]),

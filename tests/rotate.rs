@@ -175,7 +175,10 @@ async fn kit_and_verification_follow_the_access_the_user_has() {
     );
     let kit = sandbox.path().join("alex_kit.2");
     let readme = std::fs::read_to_string(kit.join("README.txt")).unwrap();
-    assert!(readme.contains("until 2100-01-01T00:00:00Z"), "{readme}");
+    assert!(
+        readme.contains("to the end of 2099-12-31 (UTC)"),
+        "{readme}"
+    );
     let new = sandbox.key_in("alex_accessKeys.2.csv");
     let credentials = std::fs::read_to_string(kit.join("aws-credentials")).unwrap();
     assert!(credentials.contains(&new.1));
@@ -224,7 +227,7 @@ async fn dry_run_shows_the_steps_and_makes_nothing() {
         .await
         .succeeded();
     let expected = format!(
-        "create an access key for alex\nwrite alex_accessKeys.2.csv\ndelete access key {old}\n"
+        "this would be done:\ncreate an access key for alex\nwrite alex_accessKeys.2.csv\ndelete access key {old}\n"
     );
     assert_eq!(run.stderr, expected);
     assert_eq!(keys_of(&aws), [old]);

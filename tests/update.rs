@@ -240,8 +240,11 @@ async fn dry_run_shows_changes_and_policy_and_makes_nothing() {
     let run = update(&sandbox, &["--dry-run", "--access", "read-write"])
         .await
         .succeeded();
-    let expected = "access: read -> read-write\nupdate policy s3-access-for-alex\n";
+    let expected = "access: read -> read-write\n\
+                    this would be done:\nupdate policy s3-access-for-alex\n";
     assert_eq!(run.stderr, expected);
     assert_eq!(run.stdout, include_str!("policies/read-write.json"));
+    let run = update(&sandbox, &["--dry-run"]).await.succeeded();
+    assert_eq!(run.stderr, "nothing to change for user alex\n");
     aws.iam(|iam| assert_eq!(iam.policies.values().next().unwrap().versions.len(), 1));
 }

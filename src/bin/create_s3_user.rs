@@ -26,7 +26,12 @@ Examples:
   key_file=$(create_s3_user -q -b shared-files -u lee -o /secure/keys)
 
 Exit codes:
-  0 done, 1 failed and undone, 2 bad usage, 130 interrupted and undone (143 by SIGTERM)";
+  0 done, 1 failed, and what was made for that user is undone, 2 bad usage,
+  130 interrupted and undone (143 by SIGTERM)
+
+Shell completions and man page:
+  create_s3_user --completions SHELL
+  create_s3_user --man";
 
 /// Create an IAM user that can list and download its own folder of an S3 bucket, and nothing else
 ///

@@ -1,5 +1,6 @@
 //! Deletes IAM users made by `create_s3_user`, and their folders' objects.
 
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use clap::{Parser, value_parser};
@@ -24,13 +25,18 @@ Examples:
   delete_s3_user -b shared-files -u alex -y --keep-objects
 
 Exit codes:
-  0 all deleted, 1 something failed or remains, 2 bad usage, 130 interrupted (143 by SIGTERM)";
+  0 all deleted, 1 something failed or remains, 2 bad usage, 130 interrupted (143 by SIGTERM)
+
+Shell completions and man page:
+  delete_s3_user --completions SHELL
+  delete_s3_user --man";
 
 /// Delete an IAM user made by create_s3_user, and all objects in the user's folder
 ///
 /// Deletes the access keys, the policies, everything else that hangs on the user, all objects
 /// under s3://BUCKET/USER/, and at last the user. Running it again finishes what was
-/// interrupted. At a terminal it asks first; in a script it doesn't. Local key files stay.
+/// interrupted. Started at a terminal it asks first, unless told --yes; without one it
+/// doesn't. Local key files stay.
 #[derive(Parser)]
 #[command(name = NAME, version, override_usage = USAGE, verbatim_doc_comment)]
 #[command(disable_help_flag = true, disable_version_flag = true)]
@@ -47,6 +53,23 @@ struct Args {
     output: OutputArgs,
     #[command(flatten)]
     connection: Connection,
+}
+
+impl Args {
+    /// Whether there is somebody to ask. Fails where somebody is there, and either
+    /// the question or the answer has no way.
+    fn can_ask(&self) -> Result<bool, &'static str> {
+        let (reads, shows) = (io::stdin().is_terminal(), io::stderr().is_terminal());
+        match (self.target.names_from_stdin(), reads, shows) {
+            (true, _, true) => {
+                Err("--users-from - takes the input that answers a question: add --yes")
+            }
+            (false, true, false) => {
+                Err("nobody would see the question, since stderr is no terminal: add --yes")
+            }
+            (from_stdin, reads, shows) => Ok(!from_stdin && reads && shows),
+        }
+    }
 }
 
 /// How much is deleted, and how.
@@ -82,13 +105,11 @@ impl From<&Extent> for delete::Options {
 #[tokio::main]
 async fn main() -> ExitCode {
     let args: Args = cli::parse();
-    let no_way_to_ask = args.target.names_from_stdin() && cli::stderr_is_terminal();
-    if no_way_to_ask && !args.yes && !args.output.dry_run {
-        cli::bad_usage(
-            NAME,
-            "--users-from - takes the input that answers a question: add --yes",
-        );
-    }
+    let may_ask = !args.yes && !args.output.dry_run;
+    let ask = may_ask
+        && args
+            .can_ask()
+            .unwrap_or_else(|wrong| cli::bad_usage(NAME, wrong));
     let users = args.target.users(NAME);
     let signals = Signals::listen(
         "stopping after the calls under way; once more to stop at once",
@@ -105,7 +126,6 @@ async fn main() -> ExitCode {
         dry_run: args.output.dry_run,
     };
     let jobs = users.iter().map(job).collect();
-    let ask = !args.yes && cli::at_terminal();
     let (done, not_started) = cli::delete_all(jobs, args.target.jobs.into(), options, ask).await;
     cli::conclude(&out, &signals, &done, &not_started)
 }

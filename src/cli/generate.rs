@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use clap::{Arg, ArgAction, Command, Error, value_parser};
 use clap_complete::Shell;
 
-use super::exit_now;
+use super::{exit_now, to_stderr};
 
 /// With `--completions SHELL` or `--man` as the first argument, writes that to
 /// stdout and exits with code 0.
@@ -28,7 +28,7 @@ pub(super) fn asked_for(mut command: Command, args: &[OsString]) -> Result<(), E
         .try_get_matches_from(args)?
         .get_one::<Shell>("completions")
     {
-        Some(shell) => clap_complete::generate(*shell, &mut command, name, &mut text),
+        Some(shell) => clap_complete::generate(*shell, &mut command, &name, &mut text),
         None => {
             // It would leave out the words of what only --help shows.
             let command = command.mut_args(|arg| arg.hide_short_help(false));
@@ -40,7 +40,11 @@ pub(super) fn asked_for(mut command: Command, args: &[OsString]) -> Result<(), E
             text = page.into_bytes();
         }
     }
-    // A closed pipe is no reason to panic.
-    let _ = io::stdout().write_all(&text);
-    exit_now(0)
+    match io::stdout().write_all(&text) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            to_stderr(&format!("{name}: error: can't write to stdout: {error}"));
+            exit_now(1)
+        }
+        _ => exit_now(0),
+    }
 }

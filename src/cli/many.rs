@@ -68,7 +68,7 @@ pub fn conclude(
     }
     match with(ExitStatus::Interrupted).is_empty() && not_started.is_empty() {
         false => signals.exit_code(),
-        true if done < total => ExitCode::FAILURE,
+        true if done < total || out.has_lost_results() => ExitCode::FAILURE,
         true => ExitCode::SUCCESS,
     }
 }

@@ -1,11 +1,12 @@
 //! How reports reach the terminal: talk to stderr, data to stdout.
 
 use std::fmt::{self, Display};
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use anyhow::anyhow;
 use clap::{ArgAction, Args};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use serde::Serialize;
@@ -52,6 +53,7 @@ pub struct Output {
     prefix: String,
     users: usize,
     users_done: Arc<AtomicUsize>,
+    has_lost_results: Arc<AtomicBool>,
     line: ProgressBar,
 }
 
@@ -66,6 +68,7 @@ impl Output {
             prefix: String::new(),
             users,
             users_done: Arc::default(),
+            has_lost_results: Arc::default(),
             line: ProgressBar::hidden(),
         }
     }
@@ -88,6 +91,11 @@ impl Output {
             prefix: String::new(),
             ..self.clone()
         }
+    }
+
+    /// Whether stdout didn't take a result.
+    pub fn has_lost_results(&self) -> bool {
+        self.has_lost_results.load(Ordering::Relaxed)
     }
 
     /// Whether there is but one user.
@@ -147,36 +155,51 @@ impl Output {
 
     /// Prints what a run would do: its steps, and on stdout `json` or `text`.
     pub fn plan(&self, steps: &[Step], json: &PlanReport, text: Option<String>) {
+        if !steps.is_empty() {
+            self.say("this would be done:");
+        }
         steps.iter().for_each(|step| self.say(step));
         self.result(json, text);
     }
 
-    /// Prints a result: lines of talk, in one for one of many users, and on
-    /// stdout `json` or `text`.
-    pub fn done(&self, talk: &[String], json: &impl Serialize, text: Option<String>) {
+    /// Prints how it ended: `advice` for the only user, `summary` for one of many,
+    /// notes for both, and on stdout `json` or `text`.
+    pub fn done(
+        &self,
+        summary: String,
+        advice: &[String],
+        notes: &[String],
+        json: &impl Serialize,
+        text: Option<String>,
+    ) {
         match self.is_alone() {
-            true => talk.iter().for_each(|line| self.say(line)),
-            false => self.say(talk.join("; ")),
+            true => advice.iter().for_each(|line| self.say(line)),
+            false => self.say(summary),
         }
+        notes.iter().for_each(|note| self.note(note));
         self.result(json, text);
         self.users_done.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Prints the result of what was told step by step: `line` only for one of
-    /// many users, whose steps were not.
-    pub fn done_one_of_many(&self, line: String, json: &impl Serialize) {
-        let talk = if self.is_alone() { None } else { Some(line) };
-        self.done(talk.as_slice(), json, None);
+    /// Prints what the admin should know besides, unless quiet.
+    pub fn note(&self, note: &str) {
+        self.say(format!("note: {note}"));
     }
 
     /// Prints the result: `json` as one line with `--json`, else `text` if any.
     pub fn result(&self, json: &impl Serialize, text: Option<String>) {
         let json = || serde_json::to_string(json).expect("reports always serialize");
         let text = if self.json { Some(json()) } else { text };
-        self.line.suspend(|| {
-            // A closed pipe is no reason to panic, or to undo what is done.
-            let _ = text.map(|text| writeln!(io::stdout(), "{text}"));
-        });
+        let Some(text) = text else { return };
+        let written = self.line.suspend(|| writeln!(io::stdout(), "{text}"));
+        match written {
+            // Whoever closed the pipe wants no more of it.
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                self.has_lost_results.store(true, Ordering::Relaxed);
+                self.error(&anyhow!("can't write to stdout: {error}; it was: {text}"));
+            }
+            _ => {}
+        }
     }
 
     /// Prints an error in one line, and a hint in another if there is one.
@@ -250,14 +273,4 @@ impl Drop for ProgressLine {
     fn drop(&mut self) {
         self.0.finish_and_clear();
     }
-}
-
-/// Whether somebody may be reading along.
-pub fn stderr_is_terminal() -> bool {
-    io::stderr().is_terminal()
-}
-
-/// Whether there is somebody to ask: both stdin and stderr are terminals.
-pub fn at_terminal() -> bool {
-    io::stdin().is_terminal() && io::stderr().is_terminal()
 }

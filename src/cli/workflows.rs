@@ -44,7 +44,14 @@ impl Job<'_> {
                 return Ok(());
             }
             let created = create::apply(&plan, cancel, &|step| out.step(step)).await?;
-            out.done(&created.advice(), &created, path(&created.key));
+            let lines = (created.summary(), created.advice());
+            out.done(
+                lines.0,
+                &lines.1,
+                &created.notes,
+                &created,
+                path(&created.key),
+            );
             Ok(())
         };
         self.status(made.await)
@@ -61,7 +68,14 @@ impl Job<'_> {
                 return Ok(());
             }
             let rotated = rotate::apply(&plan, cancel, &|step| out.step(step)).await?;
-            out.done(&rotated.advice(), &rotated, path(&rotated.key));
+            let lines = (rotated.summary(), rotated.advice());
+            out.done(
+                lines.0,
+                &lines.1,
+                &rotated.notes(),
+                &rotated,
+                path(&rotated.key),
+            );
             Ok(())
         };
         self.status(rotated.await)
@@ -75,12 +89,16 @@ impl Job<'_> {
             let plan = self.signals.or_interrupted(plan).await?;
             if self.dry_run {
                 plan.changes().iter().for_each(|change| out.say(change));
+                if plan.steps().is_empty() {
+                    out.say(format!("nothing to change for user {}", self.target.user));
+                }
                 let document = plan.document().to_json_pretty();
                 out.plan(&plan.steps(), &plan.report(), Some(document));
                 return Ok(());
             }
             let updated = update::apply(&plan, cancel, &|step| out.step(step)).await?;
-            out.done(&updated.advice(), &updated, None);
+            let lines = (updated.summary(), updated.advice());
+            out.done(lines.0, &lines.1, &updated.notes, &updated, None);
             Ok(())
         };
         self.status(updated.await)
@@ -115,11 +133,9 @@ impl Job<'_> {
         let plan = delete::plan(self.aws, &self.target, options);
         let plan = self.signals.or_interrupted(plan).await;
         let plan = plan.map_err(|error| self.nothing_deleted(&error))?;
-        for note in plan.notes() {
-            self.out.say(format!("note: {note}"));
-        }
         if self.dry_run {
             self.out.plan(&plan.steps(), &plan.report(), None);
+            plan.notes().iter().for_each(|note| self.out.note(note));
             return Err(ExitStatus::Done);
         }
         Ok(plan)
@@ -132,11 +148,20 @@ impl Job<'_> {
         let cancel = &self.signals.cancel;
         match delete::apply(plan, cancel, &on_step, &progress).await {
             Ok(deleted) => {
-                let line = format!("deleted, with {}", deleted.summary());
-                self.out.done_one_of_many(line, &deleted);
+                let summary = format!("deleted, with {}", deleted.summary());
+                self.out.done(summary, &[], &deleted.notes, &deleted, None);
                 ExitStatus::Done
             }
-            Err(Incomplete { deleted, error }) => self.not_deleted(deleted, &error),
+            Err(Incomplete { deleted, error }) => {
+                let status = self.not_deleted(&deleted, &error);
+                if error.is::<Interrupted>() {
+                    self.out.error_detail(&format!(
+                        "{} are gone; running the same command again continues",
+                        deleted.summary()
+                    ));
+                }
+                status
+            }
         }
     }
 
@@ -153,21 +178,15 @@ impl Job<'_> {
             error: Some(format!("{error:#}")),
             ..Deleted::nothing(&self.target)
         };
-        self.not_deleted(deleted, error)
+        self.not_deleted(&deleted, error)
     }
 
-    fn not_deleted(&self, deleted: Deleted, error: &anyhow::Error) -> ExitStatus {
+    fn not_deleted(&self, deleted: &Deleted, error: &anyhow::Error) -> ExitStatus {
         for line in deleted.failures(NAMED) {
             self.out.error_detail(&line);
         }
         self.out.error(error);
-        if error.is::<Interrupted>() {
-            self.out.error_detail(&format!(
-                "{} are gone; running the same command again continues",
-                deleted.summary()
-            ));
-        }
-        self.out.result(&deleted, None);
+        self.out.result(deleted, None);
         ExitStatus::of(error)
     }
 }
@@ -220,8 +239,11 @@ pub async fn delete_all(
 }
 
 async fn confirm(out: &Output, signals: &Signals, plans: &[(Job<'_>, delete::Plan)]) -> Result<()> {
+    out.ask("this would be deleted:");
     for (job, plan) in plans {
         plan.steps().iter().for_each(|step| job.out.ask(step));
+        let notes = plan.notes().into_iter();
+        notes.for_each(|note| job.out.ask(format!("note: {note}")));
     }
     let answer = signals
         .or_interrupted(async { Ok(out.confirm("go on?").await) })

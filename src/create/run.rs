@@ -211,7 +211,12 @@ impl<'a> Run<'a> {
         let untagged = user.tags.bucket.is_none();
         let untagged =
             untagged.then(|| "the store refused tags, so user and policy have none".to_owned());
-        [empty, kms_note, untagged].into_iter().flatten().collect()
+        let is_aws = !self.plan.aws.is_store_of_its_own();
+        let private = self.plan.grant.private_block_note().filter(|_| is_aws);
+        [empty, kms_note, private, untagged]
+            .into_iter()
+            .flatten()
+            .collect()
     }
 
     /// Puts the folder object, unless it is the first of the folder already.

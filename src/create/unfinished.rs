@@ -29,7 +29,7 @@ pub(super) async fn check(
     }
     match owner(aws, target, user).await? {
         Owner::Nobody => bail!("user {name} exists already, and was not made by create_s3_user"),
-        Owner::OtherBucket(found) => {
+        Owner::OtherBucket(found, _) => {
             bail!(
                 "user {name} exists already, and was not made for bucket {}: {found}",
                 target.bucket
@@ -45,9 +45,12 @@ pub(super) async fn check(
     let (found, hint) = match keys.is_empty() {
         false => {
             let rotate = commands::create("--rotate-key", target, &aws.options);
+            let update = commands::create("--update", target, &aws.options);
             let hint = match held_policies(aws, name).await?.is_empty() {
                 true => anew,
-                false => format!("for a new key, run: {rotate}; {anew}"),
+                false => {
+                    format!("for a new key, run: {rotate}; for other access: {update} ...; {anew}")
+                }
             };
             (format!("access key {}", keys.join(" and ")), hint)
         }

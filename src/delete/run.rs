@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Plan;
 use super::belongings::{Belongings, belongings};
+use crate::commands;
 use crate::folder::{self, Progress};
 use crate::iam::{self, Tags};
 use crate::report::{self, Deleted, Interrupted, Step, folder_url};
@@ -29,7 +30,7 @@ impl<'a> Run<'a> {
             cancel,
             on_step,
             deleted: Deleted {
-                notes: plan.notes(),
+                notes: plan.nobody_note().into_iter().collect(),
                 ..Deleted::nothing(&plan.target)
             },
         }
@@ -149,6 +150,12 @@ impl<'a> Run<'a> {
             folder: folder_url(target),
             what: self.deleted.summary(),
         });
+        if self.plan.versions_remain() {
+            let delete = commands::delete(&target.bucket, &target.user, &aws.options);
+            self.deleted.notes.push(format!(
+                "earlier versions of the objects remain; to delete them too, run: {delete} --force --all-versions"
+            ));
+        }
         match self.deleted.failed.len() {
             0 => Ok(()),
             count => {

@@ -11,7 +11,10 @@ impl Run<'_> {
     /// Undoes what this run made, in reverse, and returns what is left.
     pub async fn undo(&mut self) -> Vec<Leftover> {
         let folder = self.undo_folder().await;
-        let key = self.key.undo(&self.remove_command(), self.on_step).await;
+        let key = self
+            .key
+            .undo(&self.remove_command(), &|step| self.undone(step.clone()))
+            .await;
         let grant = self.undo_grant().await;
         let policy = self.undo_policy(grant.is_none()).await;
         let user = self.undo_user(key.is_none() && grant.is_none()).await;
@@ -20,6 +23,10 @@ impl Run<'_> {
             .into_iter()
             .chain(undone)
             .collect()
+    }
+
+    fn undone(&self, step: Step) {
+        (self.on_step)(&Step::Undo(Box::new(step)));
     }
 
     /// The command that removes all of it but the folder.
@@ -36,7 +43,7 @@ impl Run<'_> {
         match put.undo(aws, &target.bucket, prefix.as_str()).await {
             Ok(()) if put.answer.is_err() => None,
             Ok(()) => {
-                (self.on_step)(&Step::DeleteFolder(url));
+                self.undone(Step::DeleteFolder(url));
                 None
             }
             Err(_) => Some(Leftover {
@@ -66,7 +73,7 @@ impl Run<'_> {
             }
         };
         if undone.is_ok() {
-            (self.on_step)(&step);
+            self.undone(step);
             return None;
         }
         Some(Leftover {
@@ -100,7 +107,7 @@ impl Run<'_> {
             if is_free {
                 let delete = async || iam::delete_policy(aws, arn).await;
                 self.policy.remove(delete).await?;
-                (self.on_step)(&Step::DeletePolicy(name.clone()));
+                self.undone(Step::DeletePolicy(name.clone()));
             }
             Ok::<_, AwsError>(is_free)
         };
@@ -142,7 +149,7 @@ impl Run<'_> {
                 self.user
                     .remove(async || iam::patiently(delete).await)
                     .await?;
-                (self.on_step)(&Step::DeleteUser(target.user.to_string()));
+                self.undone(Step::DeleteUser(target.user.to_string()));
             }
             Ok::<_, AwsError>(is_free)
         };
