@@ -50,7 +50,7 @@
 //! }
 //! let progress = Arc::new(Progress::default());
 //! match delete::apply(&plan, &CancellationToken::new(), &|_| {}, &progress).await {
-//!     Ok(deleted) => eprintln!("deleted {}", deleted.summary()),
+//!     Ok(deleted) => eprintln!("deleted {}", deleted.in_words()),
 //!     Err(stopped) => eprintln!("{:#}, deleted: {:?}", stopped.error, stopped.deleted),
 //! }
 //! # Ok(())

@@ -113,6 +113,18 @@ pub struct Hinted {
     pub hint: String,
 }
 
+/// How the work on a user ended well, in words.
+pub(crate) trait Outcome: Serialize {
+    /// In a line, for one user of many.
+    fn summary(&self) -> String;
+
+    /// In a few lines, for the only user; nothing beyond what the steps told.
+    fn advice(&self) -> Vec<String>;
+
+    /// What the admin should know besides, a line each.
+    fn notes(&self) -> &[String];
+}
+
 /// A policy by name, and by ARN where it is a managed one.
 #[derive(Debug, Clone, Serialize)]
 pub struct PolicyRef {
@@ -182,10 +194,10 @@ pub struct Created {
     pub notes: Vec<String>,
 }
 
-impl Created {
-    /// What the user can do now, in a line.
-    pub(crate) fn summary(&self) -> String {
-        let (verbs, Self { bucket, prefix, .. }) = (self.access.verbs(), self);
+impl Outcome for Created {
+    fn summary(&self) -> String {
+        let verbs = self.access.verbs();
+        let Self { bucket, prefix, .. } = self;
         let until = self.expires.as_ref().map(|at| format!(" until {at}"));
         format!(
             "can now {verbs} s3://{bucket}/{prefix}{}",
@@ -193,13 +205,14 @@ impl Created {
         )
     }
 
-    /// What to hand on to the person, in a few lines.
-    pub(crate) fn advice(&self) -> Vec<String> {
+    fn advice(&self) -> Vec<String> {
         let folder = format!("s3://{}/{}", self.bucket, self.prefix);
         let can = format!("user {} {}", self.user, self.summary());
-        std::iter::once(can)
-            .chain(self.key.advice(&folder))
-            .collect()
+        [vec![can], self.key.advice(&folder)].concat()
+    }
+
+    fn notes(&self) -> &[String] {
+        &self.notes
     }
 }
 
@@ -258,24 +271,23 @@ pub struct Rotated {
     pub deleted_keys: Vec<String>,
     /// The IDs of the former access keys that still work.
     pub kept_keys: Vec<String>,
+    /// What the admin should know besides, a line each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
-impl Rotated {
-    /// What happened, in a line.
-    pub(crate) fn summary(&self) -> String {
+impl Outcome for Rotated {
+    fn summary(&self) -> String {
         format!("has the new access key {}", self.key.access_key_id)
     }
 
-    /// What to hand on to the person, in a few lines.
-    pub(crate) fn advice(&self) -> Vec<String> {
+    fn advice(&self) -> Vec<String> {
         self.key
             .advice(&format!("s3://{}/{}", self.bucket, self.prefix))
     }
 
-    pub(crate) fn notes(&self) -> Vec<String> {
-        let kept = self.kept_keys.iter();
-        kept.map(|id| format!("the former access key {id} still works"))
-            .collect()
+    fn notes(&self) -> &[String] {
+        &self.notes
     }
 }
 
@@ -299,17 +311,15 @@ pub struct Updated {
     pub notes: Vec<String>,
 }
 
-impl Updated {
-    /// What changed, in a line.
-    pub(crate) fn summary(&self) -> String {
+impl Outcome for Updated {
+    fn summary(&self) -> String {
         match self.changes.is_empty() {
             true => "nothing to change".to_owned(),
             false => self.changes.join("; "),
         }
     }
 
-    /// What changed, a line each.
-    pub(crate) fn advice(&self) -> Vec<String> {
+    fn advice(&self) -> Vec<String> {
         let folder = format!("s3://{}/{}", self.bucket, self.prefix);
         let head = match self.changes.is_empty() {
             true => format!("nothing to change for user {} on {folder}", self.user),
@@ -317,6 +327,10 @@ impl Updated {
         };
         let changes = self.changes.iter().map(|change| format!("  {change}"));
         std::iter::once(head).chain(changes).collect()
+    }
+
+    fn notes(&self) -> &[String] {
+        &self.notes
     }
 }
 
@@ -436,7 +450,7 @@ impl Deleted {
     }
 
     /// What was deleted from the folder, in words.
-    pub fn summary(&self) -> String {
+    pub fn in_words(&self) -> String {
         let further = [
             (self.versions, "earlier version"),
             (self.delete_markers, "delete marker"),
@@ -468,6 +482,20 @@ impl Deleted {
         self.versions = progress.versions();
         self.delete_markers = progress.delete_markers();
         self.uploads = progress.uploads();
+    }
+}
+
+impl Outcome for Deleted {
+    fn summary(&self) -> String {
+        format!("deleted, with {}", self.in_words())
+    }
+
+    fn advice(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn notes(&self) -> &[String] {
+        &self.notes
     }
 }
 

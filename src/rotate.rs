@@ -197,6 +197,10 @@ pub async fn apply(
         prefix: target.prefix().to_string(),
         key: handed_over,
         deleted_keys,
+        notes: kept_keys
+            .iter()
+            .map(|id| format!("the former access key {id} still works"))
+            .collect(),
         kept_keys,
     })
 }

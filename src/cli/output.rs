@@ -16,7 +16,7 @@ use crate::aws::{Aws, Call};
 use crate::connection::Connection;
 use crate::error::one_line;
 use crate::names::UserName;
-use crate::report::{Hinted, PlanReport, Step, counted};
+use crate::report::{Hinted, Outcome, PlanReport, Step, counted};
 
 /// How much to print, and in which form.
 #[derive(Debug, Args)]
@@ -162,22 +162,15 @@ impl Output {
         self.result(json, text);
     }
 
-    /// Prints how it ended: `advice` for the only user, `summary` for one of many,
-    /// notes for both, and on stdout `json` or `text`.
-    pub fn done(
-        &self,
-        summary: String,
-        advice: &[String],
-        notes: &[String],
-        json: &impl Serialize,
-        text: Option<String>,
-    ) {
+    /// Prints how it ended well: in a few lines for the only user, in one for one
+    /// of many, and on stdout as JSON or `text`.
+    pub(super) fn done(&self, outcome: &impl Outcome, text: Option<String>) {
         match self.is_alone() {
-            true => advice.iter().for_each(|line| self.say(line)),
-            false => self.say(summary),
+            true => outcome.advice().iter().for_each(|line| self.say(line)),
+            false => self.say(outcome.summary()),
         }
-        notes.iter().for_each(|note| self.note(note));
-        self.result(json, text);
+        outcome.notes().iter().for_each(|note| self.note(note));
+        self.result(outcome, text);
         self.users_done.fetch_add(1, Ordering::Relaxed);
     }
 

@@ -44,14 +44,7 @@ impl Job<'_> {
                 return Ok(());
             }
             let created = create::apply(&plan, cancel, &|step| out.step(step)).await?;
-            let lines = (created.summary(), created.advice());
-            out.done(
-                lines.0,
-                &lines.1,
-                &created.notes,
-                &created,
-                path(&created.key),
-            );
+            out.done(&created, path(&created.key));
             Ok(())
         };
         self.status(made.await)
@@ -68,14 +61,7 @@ impl Job<'_> {
                 return Ok(());
             }
             let rotated = rotate::apply(&plan, cancel, &|step| out.step(step)).await?;
-            let lines = (rotated.summary(), rotated.advice());
-            out.done(
-                lines.0,
-                &lines.1,
-                &rotated.notes(),
-                &rotated,
-                path(&rotated.key),
-            );
+            out.done(&rotated, path(&rotated.key));
             Ok(())
         };
         self.status(rotated.await)
@@ -97,8 +83,7 @@ impl Job<'_> {
                 return Ok(());
             }
             let updated = update::apply(&plan, cancel, &|step| out.step(step)).await?;
-            let lines = (updated.summary(), updated.advice());
-            out.done(lines.0, &lines.1, &updated.notes, &updated, None);
+            out.done(&updated, None);
             Ok(())
         };
         self.status(updated.await)
@@ -148,8 +133,7 @@ impl Job<'_> {
         let cancel = &self.signals.cancel;
         match delete::apply(plan, cancel, &on_step, &progress).await {
             Ok(deleted) => {
-                let summary = format!("deleted, with {}", deleted.summary());
-                self.out.done(summary, &[], &deleted.notes, &deleted, None);
+                self.out.done(&deleted, None);
                 ExitStatus::Done
             }
             Err(Incomplete { deleted, error }) => {
@@ -157,7 +141,7 @@ impl Job<'_> {
                 if error.is::<Interrupted>() {
                     self.out.error_detail(&format!(
                         "{} are gone; running the same command again continues",
-                        deleted.summary()
+                        deleted.in_words()
                     ));
                 }
                 status

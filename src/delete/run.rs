@@ -148,7 +148,7 @@ impl<'a> Run<'a> {
         self.deleted.failed = emptied?;
         self.done(&Step::EmptyFolder {
             folder: folder_url(target),
-            what: self.deleted.summary(),
+            what: self.deleted.in_words(),
         });
         if self.plan.versions_remain() {
             let delete = commands::delete(&target.bucket, &target.user, &aws.options);

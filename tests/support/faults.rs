@@ -138,6 +138,8 @@ pub struct Faults {
     calls: Mutex<Vec<Call>>,
     /// Every so many calls of IAM one is throttled; 0 for none.
     throttle_every: AtomicUsize,
+    /// How often each call was throttled that way.
+    throttled: Mutex<HashMap<String, usize>>,
     lag: Mutex<Option<Lag>>,
     arrived: Notify,
     paused: Notify,
@@ -180,7 +182,8 @@ impl Faults {
         }
     }
 
-    /// Of so many calls to IAM, one is told to come again later.
+    /// Of so many calls to IAM, one is told to come again later; the same call no
+    /// more than four times, since the programs try seven times.
     pub fn throttle_every(&self, calls: usize) {
         self.throttle_every.store(calls, Ordering::Relaxed);
     }
@@ -193,7 +196,13 @@ impl Faults {
     fn throttles(&self, call: &Call) -> bool {
         let every = self.throttle_every.load(Ordering::Relaxed);
         let is_iam = !call.fields.is_empty();
-        every > 0 && is_iam && self.calls.lock().len().is_multiple_of(every)
+        if every == 0 || !is_iam || !self.calls.lock().len().is_multiple_of(every) {
+            return false;
+        }
+        let mut throttled = self.throttled.lock();
+        let times = throttled.entry(call.fields.clone()).or_default();
+        *times += 1;
+        *times <= 4
     }
 
     /// Nothing goes wrong any more, and no call was made yet.
