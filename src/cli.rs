@@ -194,7 +194,24 @@ pub fn parse<A: Parser>() -> A {
         let paragraphs = text.trim_start_matches("error: ").split("\n\n");
         let wanted = |text: &&str| !text.starts_with("Usage:") && !text.starts_with("For more");
         let lines: Vec<_> = paragraphs.filter(wanted).map(one_line).collect();
-        bad_usage(A::command().get_name(), lines.join("; "))
+        bad_usage(
+            A::command().get_name(),
+            without_passwords(&lines.join("; ")),
+        )
+    })
+}
+
+/// The text with all hidden that a URL has before its host, as a password.
+fn without_passwords(text: &str) -> String {
+    let mut parts = text.split("://");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |shown, part| {
+        let ends = |c: char| c == '\'' || c.is_whitespace();
+        let url = &part[..part.find(ends).unwrap_or(part.len())];
+        match url.rfind('@') {
+            Some(at) => shown + "://****" + &part[at..],
+            None => shown + "://" + part,
+        }
     })
 }
 

@@ -146,6 +146,7 @@ async fn password_in_an_endpoint_is_refused_and_not_shown() {
     let by_option = Sandbox::new(&aws);
     let run = by_option.create("alex", &["--endpoint-url", url]).await;
     assert_usage(&run, "without spaces, user, password");
+    assert!(run.stderr.contains("'http://****@127.0.0.1:1'"), "{run:?}");
     let by_variable = Sandbox::new(&aws).set("AWS_ENDPOINT_URL", Some(url));
     let run = by_variable.create("alex", &[]).await;
     assert_usage(&run, "without spaces, user, password");
