@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use aws_config::Region;
 use aws_config::retry::RetryConfig;
 use aws_credential_types::Credentials;
-use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
+use crate::credentials::Remembering;
 use crate::error::{AwsError, is_s3};
 use crate::key_file::AccessKey;
 
@@ -40,7 +40,7 @@ pub struct Aws {
     pub(crate) iam_endpoint: Option<String>,
     /// The endpoint of S3, where it is not AWS's own.
     pub(crate) s3_endpoint: Option<String>,
-    pub(crate) credentials: Option<SharedCredentialsProvider>,
+    pub(crate) credentials: Option<Arc<Remembering>>,
     /// The connection options given, as they are written on a command line.
     pub(crate) options: String,
     pub(crate) observer: Option<Observer>,
@@ -78,10 +78,9 @@ impl Aws {
         self.with_s3(|s3| s3.credentials_provider(key))
     }
 
-    /// The ID of the access key that calls are made with, if it can be told.
+    /// The ID of the access key that calls were made with so far.
     pub(crate) async fn own_key_id(&self) -> Option<String> {
-        let credentials = self.credentials.as_ref()?.provide_credentials().await;
-        Some(credentials.ok()?.access_key_id().to_owned())
+        self.credentials.as_ref()?.key_id().await
     }
 
     /// Whether IAM is not AWS's own.

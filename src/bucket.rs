@@ -229,9 +229,16 @@ async fn customer_kms_key(aws: &Aws, bucket: &BucketName) -> Option<String> {
         .filter(|key| !key.ends_with("alias/aws/s3"))
 }
 
-/// What the admin should know of a KMS key that the user would need and the
-/// grant doesn't open.
-pub(crate) async fn kms_note(aws: &Aws, bucket: &BucketName, grant: &Grant) -> Option<String> {
+/// What the admin should know of what the grant opens or shuts here, a line each.
+pub(crate) async fn grant_notes(aws: &Aws, bucket: &BucketName, grant: &Grant) -> Vec<String> {
+    let is_aws = !aws.is_store_of_its_own();
+    let private = grant.private_block_note().filter(|_| is_aws);
+    let kms = kms_note(aws, bucket, grant).await;
+    kms.into_iter().chain(private).collect()
+}
+
+/// What to know of a KMS key that the user would need and the grant doesn't open.
+async fn kms_note(aws: &Aws, bucket: &BucketName, grant: &Grant) -> Option<String> {
     if grant.kms_key.is_some() {
         return None;
     }

@@ -1,4 +1,7 @@
-//! Credentials whose provider says every time why it can't be used.
+//! The credentials that calls are made with, and what is known of them without
+//! asking their provider again, which may ask a person.
+
+use std::sync::Arc;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
@@ -7,52 +10,62 @@ use tokio::sync::Mutex;
 
 use crate::error::innermost;
 
-/// A provider that answers one caller after the other, and tells each of them
-/// why its settings can't be used: the SDK's own tells it to the first only, and
-/// to the others that it is "already taken".
+/// A provider that answers one caller after the other, and remembers what it
+/// answered.
+///
+/// Each caller is told why its settings can't be used: the SDK's own provider
+/// tells it to the first only, and to the others that it is "already taken".
 #[derive(Debug)]
-pub(crate) struct SameFailure {
+pub(crate) struct Remembering {
     provider: SharedCredentialsProvider,
-    /// The last reason that was told, and whether it was that there are none.
-    failure: Mutex<Option<(String, bool)>>,
+    memory: Mutex<Memory>,
 }
 
-impl SameFailure {
-    pub fn of(provider: SharedCredentialsProvider) -> Self {
-        Self {
+#[derive(Debug, Default)]
+struct Memory {
+    /// The ID of the access key last provided.
+    key_id: Option<String>,
+    /// The last reason for there being none, and whether it was that nobody has any.
+    failure: Option<(String, bool)>,
+}
+
+impl Remembering {
+    pub fn of(provider: SharedCredentialsProvider) -> Arc<Self> {
+        Arc::new(Self {
             provider,
-            failure: Mutex::default(),
-        }
+            memory: Mutex::default(),
+        })
+    }
+
+    /// The ID of the access key that calls are made with; none before the first.
+    pub async fn key_id(&self) -> Option<String> {
+        self.memory.lock().await.key_id.clone()
     }
 
     async fn credentials(&self) -> Result<Credentials, CredentialsError> {
-        let mut failure = self.failure.lock().await;
+        let mut memory = self.memory.lock().await;
         let error = match self.provider.provide_credentials().await {
             Err(error) => error,
-            credentials => return credentials,
+            Ok(credentials) => {
+                memory.key_id = Some(credentials.access_key_id().to_owned());
+                return Ok(credentials);
+            }
         };
         let reason = innermost(&error);
-        let is_missing = matches!(error, CredentialsError::CredentialsNotLoaded(_));
-        match &*failure {
-            Some((reason, true)) if reason_is_gone(&error) => {
-                Err(CredentialsError::not_loaded(reason.clone()))
-            }
-            Some((reason, false)) if reason_is_gone(&error) => {
-                Err(CredentialsError::invalid_configuration(reason.clone()))
-            }
-            _ => {
-                *failure = Some((reason, is_missing));
-                Err(error)
-            }
+        if !reason.ends_with("already taken") {
+            let is_missing = matches!(error, CredentialsError::CredentialsNotLoaded(_));
+            memory.failure = Some((reason, is_missing));
+            return Err(error);
         }
+        Err(match memory.failure.clone() {
+            Some((reason, true)) => CredentialsError::not_loaded(reason),
+            Some((reason, false)) => CredentialsError::invalid_configuration(reason),
+            None => error,
+        })
     }
 }
 
-fn reason_is_gone(error: &CredentialsError) -> bool {
-    innermost(error).ends_with("already taken")
-}
-
-impl ProvideCredentials for SameFailure {
+impl ProvideCredentials for Remembering {
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
     where
         Self: 'a,

@@ -87,7 +87,7 @@ impl<'a> NewKey<'a> {
             for id in self.ids().await? {
                 let delete = async || iam::delete_access_key(self.aws, self.user, &id).await;
                 self.made.remove(delete).await?;
-                on_step(&Step::DeleteAccessKey(id));
+                on_step(&Step::DeleteAccessKey(id).undoing());
             }
             Ok::<_, AwsError>(())
         };

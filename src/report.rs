@@ -63,6 +63,13 @@ pub enum Step {
     Undo(Box<Step>),
 }
 
+impl Step {
+    /// The same as a part of undoing.
+    pub(crate) fn undoing(self) -> Self {
+        Self::Undo(Box::new(self))
+    }
+}
+
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -167,8 +167,7 @@ pub async fn apply(
                     commands::delete_key("ACCESS_KEY_ID", &target.user, &aws.options)
                 ),
             };
-            let undone = |step: &Step| on_step(&Step::Undo(Box::new(step.clone())));
-            left.extend(key.undo(&remove_with, &undone).await);
+            left.extend(key.undo(&remove_with, on_step).await);
             return Err(Failed {
                 left,
                 ..Failed::from(error)

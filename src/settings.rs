@@ -3,6 +3,7 @@
 
 use std::error::Error;
 use std::fmt::Display;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::imds::region::ImdsRegionProvider;
@@ -12,7 +13,7 @@ use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_iam::config::{RuntimeComponents, SharedHttpClient};
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
@@ -23,8 +24,8 @@ use aws_types::service_config::ServiceConfigKey;
 
 use crate::aws::{Aws, Observer};
 use crate::connection::{Connection, http_url, region};
-use crate::credentials::SameFailure;
-use crate::nearest::nearest;
+use crate::credentials::Remembering;
+use crate::nearest::{did_you_mean, nearest};
 
 /// A setting of the environment or the shared config files that can't be used,
 /// and why.
@@ -51,6 +52,13 @@ impl Aws {
     ) -> Result<Self, SettingError> {
         check_environment()?;
         let config = settings(connection).await?;
+        let credentials = config.credentials_provider().map(Remembering::of);
+        let provider = credentials
+            .clone()
+            .map(|it| it as Arc<dyn ProvideCredentials>);
+        let mut config = config.into_builder();
+        config.set_credentials_provider(provider.map(SharedCredentialsProvider::new));
+        let config = config.build();
         let endpoint = |service| match &connection.endpoint_url {
             Some(given) => Ok(Some(given.clone())),
             None => configured_endpoint(&config, service),
@@ -73,7 +81,7 @@ impl Aws {
             region: config.region().map(Region::to_string).unwrap_or_default(),
             iam_endpoint,
             s3_endpoint,
-            credentials: config.credentials_provider(),
+            credentials,
             options: connection.to_string(),
             observer,
         })
@@ -116,11 +124,11 @@ async fn check_profile(name: &str) -> Result<(), SettingError> {
         return Ok(());
     }
     let advice = match nearest(name, profiles.profiles()) {
-        Some(profile) => format!("did you mean {profile}?"),
-        None => "aws configure list-profiles shows them".to_owned(),
+        None => "; aws configure list-profiles shows them".to_owned(),
+        meant => did_you_mean(meant),
     };
     Err(SettingError(format!(
-        "there is no profile {name} in the shared config files; {advice}"
+        "there is no profile {name} in the shared config files{advice}"
     )))
 }
 
@@ -164,12 +172,7 @@ async fn settings(connection: &Connection) -> Result<SdkConfig, SettingError> {
     if let Some(url) = &connection.endpoint_url {
         loader = loader.endpoint_url(url);
     }
-    let config = loader.load().await;
-    let credentials = config.credentials_provider().map(SameFailure::of);
-    let credentials = credentials.map(SharedCredentialsProvider::new);
-    let mut config = config.into_builder();
-    config.set_credentials_provider(credentials);
-    Ok(config.build())
+    Ok(loader.load().await)
 }
 
 /// An HTTP client as the SDK makes it by default, proxies of the environment

@@ -153,9 +153,7 @@ pub async fn apply(
             }
         }
     }
-    let is_aws = !aws.is_store_of_its_own();
-    notes.extend(plan.grant.private_block_note().filter(|_| is_aws));
-    notes.extend(bucket::kms_note(aws, &target.bucket, &plan.grant).await);
+    notes.extend(bucket::grant_notes(aws, &target.bucket, &plan.grant).await);
     Ok(Updated {
         user: target.user.to_string(),
         bucket: target.bucket.to_string(),

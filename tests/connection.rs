@@ -86,6 +86,24 @@ async fn role_of_a_profile_is_taken_on_without_a_region() {
     assert_eq!(calls["AssumeRole"], 2, "{calls:?}");
 }
 
+#[tokio::test]
+async fn role_of_a_profile_is_taken_on_once_for_many_users() {
+    let aws = aws_with_files().await;
+    add_role(&aws).await;
+    let sandbox = Sandbox::new(&aws);
+    let config = format!(
+        "[profile work]\nrole_arn = arn:aws:iam::{ACCOUNT}:role/admin\nsource_profile = base\n"
+    );
+    write_shared(&sandbox, "config", &config);
+    write_shared(&sandbox, "credentials", &profile("base", &aws.admin));
+    sandbox.create("alex", &["-u", "kim"]).await.succeeded();
+    aws.faults.forget();
+    let options = ["-u", "kim", "--profile", "work"];
+    sandbox.delete("alex", &options).await.succeeded();
+    let calls = aws.faults.counts();
+    assert_eq!(calls["AssumeRole"], 1, "{calls:?}");
+}
+
 async fn add_role(aws: &LocalAws) {
     let iam = aws.iam_client();
     let trust = ALLOW_ALL.replace(r#""Resource":"*""#, r#""Principal":{"AWS":"*"}"#);

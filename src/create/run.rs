@@ -47,7 +47,7 @@ pub(super) struct Run<'a> {
 /// What is looked up while the key is made.
 struct Seen {
     first_page: Result<Page>,
-    kms_note: Option<String>,
+    grant_notes: Vec<String>,
 }
 
 impl<'a> Run<'a> {
@@ -83,7 +83,7 @@ impl<'a> Run<'a> {
         };
         Interrupted::check(self.cancel)?;
         self.hand_over(reserved, &key).await?;
-        let notes = self.notes(&user, first_page, seen.kms_note);
+        let notes = self.notes(&user, first_page, seen.grant_notes);
         Ok(self.created(user, &key, notes))
     }
 
@@ -114,11 +114,11 @@ impl<'a> Run<'a> {
         let Plan { aws, target, .. } = self.plan;
         let mut new_key = NewKey::not_yet(aws, target, &[]);
         let start = Cursor::start();
-        let (granted, key, first_page, kms_note) = tokio::join!(
+        let (granted, key, first_page, grant_notes) = tokio::join!(
             self.grant(),
             new_key.create(self.cancel),
             listing::page(aws, target, Depth::Objects, &start, 1),
-            bucket::kms_note(aws, &target.bucket, &self.plan.grant),
+            bucket::grant_notes(aws, &target.bucket, &self.plan.grant),
         );
         self.key = new_key;
         self.granted = Made::by(&granted);
@@ -135,7 +135,7 @@ impl<'a> Run<'a> {
             key,
             Seen {
                 first_page,
-                kms_note,
+                grant_notes,
             },
         ))
     }
@@ -194,12 +194,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn notes(
-        &self,
-        user: &User,
-        first_page: Option<Page>,
-        kms_note: Option<String>,
-    ) -> Vec<String> {
+    fn notes(&self, user: &User, first_page: Option<Page>, of_grant: Vec<String>) -> Vec<String> {
         let folder = folder_url(&self.plan.target);
         let empty = first_page.is_some_and(|page| page.entries.is_empty());
         let empty = (empty && !self.plan.make_folder && self.plan.grant.access.reads()).then(|| {
@@ -211,12 +206,7 @@ impl<'a> Run<'a> {
         let untagged = user.tags.bucket.is_none();
         let untagged =
             untagged.then(|| "the store refused tags, so user and policy have none".to_owned());
-        let is_aws = !self.plan.aws.is_store_of_its_own();
-        let private = self.plan.grant.private_block_note().filter(|_| is_aws);
-        [empty, kms_note, private, untagged]
-            .into_iter()
-            .flatten()
-            .collect()
+        empty.into_iter().chain(of_grant).chain(untagged).collect()
     }
 
     /// Puts the folder object, unless it is the first of the folder already.

@@ -11,10 +11,7 @@ impl Run<'_> {
     /// Undoes what this run made, in reverse, and returns what is left.
     pub async fn undo(&mut self) -> Vec<Leftover> {
         let folder = self.undo_folder().await;
-        let key = self
-            .key
-            .undo(&self.remove_command(), &|step| self.undone(step.clone()))
-            .await;
+        let key = self.key.undo(&self.remove_command(), self.on_step).await;
         let grant = self.undo_grant().await;
         let policy = self.undo_policy(grant.is_none()).await;
         let user = self.undo_user(key.is_none() && grant.is_none()).await;
@@ -26,7 +23,7 @@ impl Run<'_> {
     }
 
     fn undone(&self, step: Step) {
-        (self.on_step)(&Step::Undo(Box::new(step)));
+        (self.on_step)(&step.undoing());
     }
 
     /// The command that removes all of it but the folder.
