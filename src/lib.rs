@@ -11,18 +11,19 @@
 //! names. Either everything is made, or what was made is undone.
 //!
 //! ```no_run
-//! use s3_user::{Aws, CancellationToken, Connection, Target, create};
+//! use s3_user::{Aws, CancellationToken, Connection, Run, Target, create};
 //!
 //! # async fn example() -> anyhow::Result<()> {
-//! let aws = Aws::load(&Connection::default(), None).await?;
+//! let aws = Aws::load(&Connection::default()).await?;
 //! let target = Target {
 //!     bucket: "shared-files".parse()?,
 //!     user: "alex".parse()?,
 //! };
-//! let plan = create::plan(&aws, &target, &create::Options::new("keys")).await?;
 //! let cancel = CancellationToken::new();
-//! match create::apply(&plan, &cancel, &|step| eprintln!("{step}")).await {
-//!     Ok(created) => assert_eq!(created.prefix, "alex/"),
+//! let run = Run::new(aws, target, cancel, |step| eprintln!("{step}"));
+//! let plan = create::plan(&run, &create::Options::new("keys")).await?;
+//! match create::apply(&plan).await {
+//!     Ok(created) => assert_eq!(created.target.prefix().as_str(), "alex/"),
 //!     Err(failed) => eprintln!("{:#}, left: {:?}", failed.error, failed.left),
 //! }
 //! # Ok(())
@@ -34,24 +35,22 @@
 //! The user goes last, so whatever stops the run, running it again finishes.
 //!
 //! ```no_run
-//! use std::sync::Arc;
-//!
-//! use s3_user::{Aws, CancellationToken, Connection, Progress, Target, delete};
+//! use s3_user::{Aws, CancellationToken, Connection, Run, Target, delete};
 //!
 //! # async fn example() -> anyhow::Result<()> {
-//! let aws = Aws::load(&Connection::default(), None).await?;
+//! let aws = Aws::load(&Connection::default()).await?;
 //! let target = Target {
 //!     bucket: "shared-files".parse()?,
 //!     user: "alex".parse()?,
 //! };
-//! let plan = delete::plan(&aws, &target, delete::Options::default()).await?;
-//! for step in plan.steps() {
+//! let run = Run::new(aws, target, CancellationToken::new(), |_| {});
+//! let plan = delete::plan(&run, delete::Options::default()).await?;
+//! for step in &plan.preview().steps {
 //!     eprintln!("will {step}");
 //! }
-//! let progress = Arc::new(Progress::default());
-//! match delete::apply(&plan, &CancellationToken::new(), &|_| {}, &progress).await {
+//! match delete::apply(&plan).await {
 //!     Ok(deleted) => eprintln!("deleted {}", deleted.in_words()),
-//!     Err(stopped) => eprintln!("{:#}, deleted: {:?}", stopped.error, stopped.deleted),
+//!     Err(failed) => eprintln!("{:#}, deleted: {:?}", failed.error, failed.deleted),
 //! }
 //! # Ok(())
 //! # }
@@ -68,59 +67,37 @@
     )
 )]
 
+mod access;
 mod aws;
-mod bucket;
 #[doc(hidden)]
 pub mod cli;
-mod commands;
-mod connection;
-pub mod create;
-mod credentials;
-pub mod delete;
-mod error;
-mod folder;
-mod grant;
-pub mod handover;
+mod errors;
+mod handover;
 mod iam;
-mod key_file;
-mod kit;
-mod listing;
-mod made;
-mod names;
-mod nearest;
-mod new_user;
-mod owner;
-mod policy;
-mod report;
-pub mod rotate;
-mod settings;
-mod settle;
-pub mod update;
-mod verify;
+mod s3;
+mod step;
+mod workflows;
 
-pub use aws::{Aws, Call, Observer};
-pub use connection::Connection;
-pub use error::AwsError;
-pub use folder::{FailedKey, Progress};
-pub use grant::{Access, Expiry, Grant, KmsKey};
-pub use key_file::key_file_path;
-pub use names::{BucketName, Prefix, Target, UserName, ValueError};
-pub use new_user::{NewUser, UserTag};
-pub use policy::{INLINE_POLICY_NAME, PolicyDocument, PolicyTooLong, managed_policy_name};
-pub use report::{
-    Created, Deleted, Failed, HandedOver, Hinted, Incomplete, Interrupted, Leftover, PlanReport,
-    PolicyRef, Rotated, Step, Updated, folder_url,
+pub use access::{
+    Access, BucketName, Expiry, Grant, KmsKey, NewUser, PolicyDocument, PolicyError, Prefix,
+    Target, UserName, UserTag, ValueError,
 };
-pub use settings::SettingError;
+pub use aws::{Aws, AwsError, Connection, LoadError, Run, SettingError};
+pub use errors::{Candidates, Hint, Hinted, Interrupted};
+pub use handover::{Destination, HandedOver, Options as HandoverOptions};
+pub use s3::empty::{FailedKey, Progress};
+pub use step::{Blocker, Leftover, ManagedPolicy, Remedy, Step};
 pub use tokio_util::sync::CancellationToken;
+pub use workflows::outcome::{Created, Deleted, Failed, PolicyRef, Preview, Rotated, Updated};
+pub use workflows::{create, delete, rotate, update};
 
 /// What fuzzing drives; see the directory `fuzz`.
 #[cfg(fuzzing)]
 pub mod fuzzing {
     /// A key as listed, if it lies in the user's folder.
     pub fn listed_key(user: &str, key: &str, encoded: bool) -> Option<String> {
-        let prefix = crate::Prefix::from(&user.parse().expect("a user name"));
-        let key = crate::listing::OwnKey::from_listing(&prefix, Some(key), encoded);
+        let prefix = crate::access::Prefix::from(&user.parse().expect("a user name"));
+        let key = crate::s3::listing::OwnKey::from_listing(&prefix, Some(key), encoded);
         key.ok().map(|key| key.as_str().to_owned())
     }
 

@@ -95,25 +95,18 @@ impl Args {
 
     /// What the first signal says, and the second.
     fn stopping(&self) -> (&'static str, String) {
-        let (bucket, user) = (&self.target.bucket, self.target.user_or_placeholder());
-        let options = &self.connection;
         if self.change.update {
             let first = "stopping after the call under way; once more to stop at once";
-            return (
-                first,
-                "stopped; running the same command again continues".to_owned(),
-            );
+            let second = "stopped; running the same command again continues";
+            return (first, second.to_owned());
         }
         let first = "stopping, and undoing what was made; once more to stop at once";
-        let second = match self.change.rotate_key {
-            true => {
-                let list = cli::list_keys(user, options);
-                format!("stopped; a new key whose file is not there can be deleted, see: {list}")
-            }
-            false => {
-                let remove = cli::remove_user(bucket, user, options);
-                format!("stopped; remove what may be left with: {remove}")
-            }
+        let second = if self.change.rotate_key {
+            let list = self.target.list_keys(&self.connection);
+            format!("stopped; a new key whose file is not there can be deleted, see: {list}")
+        } else {
+            let delete = self.target.delete_user(&self.connection);
+            format!("stopped; remove what may be left with: {delete}")
         };
         (first, second)
     }
@@ -151,18 +144,19 @@ async fn main() -> ExitCode {
     }
     let (first, second) = args.stopping();
     let signals = Signals::listen(first, second);
-    let out = Output::new(NAME, &args.output, users.len());
-    let aws = out.load(&args.connection).await;
+    let out = Output::new(NAME, &args.output, &args.connection, users.len());
+    let aws = match out.load(&args.connection).await {
+        Ok(aws) => aws,
+        Err(error) => {
+            let targets = users.iter().map(|user| args.target.target(user));
+            return cli::no_clients(&out, &signals, targets, error, false).await;
+        }
+    };
     let _line = out.count_users();
     let jobs = args.target.jobs.into();
     let (done, not_started) = cli::each(users, jobs, &signals.cancel, async |user| {
-        let job = Job {
-            aws: &aws,
-            signals: &signals,
-            target: args.target.target(&user),
-            out: out.of(&user),
-            dry_run: args.output.dry_run,
-        };
+        let (target, out) = (args.target.target(&user), out.of(&user));
+        let job = Job::new(&aws, target, &signals, out, args.output.dry_run);
         (user, args.work(job).await)
     })
     .await;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, value_parser};
 use s3_user::cli::{self, Job, Output, OutputArgs, Signals, TargetArgs};
-use s3_user::{Connection, delete};
+use s3_user::{Connection, Target, delete};
 
 const NAME: &str = "delete_s3_user";
 
@@ -115,17 +115,18 @@ async fn main() -> ExitCode {
         "stopping after the calls under way; once more to stop at once",
         "stopped; running the same command again continues".to_owned(),
     );
-    let out = Output::new(NAME, &args.output, users.len());
-    let aws = out.load(&args.connection).await;
-    let options = (&args.extent).into();
-    let job = |user| Job {
-        aws: &aws,
-        signals: &signals,
-        target: args.target.target(user),
-        out: out.of(user),
-        dry_run: args.output.dry_run,
+    let out = Output::new(NAME, &args.output, &args.connection, users.len());
+    let targets = users.iter().map(|user| args.target.target(user));
+    let aws = match out.load(&args.connection).await {
+        Ok(aws) => aws,
+        Err(error) => return cli::no_clients(&out, &signals, targets, error, true).await,
     };
-    let jobs = users.iter().map(job).collect();
-    let (done, not_started) = cli::delete_all(jobs, args.target.jobs.into(), options, ask).await;
+    let job = |target: Target| {
+        let out = out.of(&target.user);
+        Job::new(&aws, target, &signals, out, args.output.dry_run)
+    };
+    let jobs = targets.map(job).collect();
+    let (at_a_time, options) = (args.target.jobs.into(), (&args.extent).into());
+    let (done, not_started) = cli::delete_all(jobs, at_a_time, options, ask).await;
     cli::conclude(&out, &signals, &done, &not_started)
 }

@@ -7,7 +7,8 @@ use std::io::{self, Write};
 use clap::{Arg, ArgAction, Command, Error, value_parser};
 use clap_complete::Shell;
 
-use super::{exit_now, to_stderr};
+use super::exit_now;
+use super::output::to_stderr;
 
 /// With `--completions SHELL` or `--man` as the first argument, writes that to
 /// stdout and exits with code 0.

@@ -8,8 +8,8 @@ use futures_util::stream::FuturesUnordered;
 use tokio_util::sync::CancellationToken;
 
 use super::{Output, Signals};
-use crate::names::UserName;
-use crate::report::Interrupted;
+use crate::access::UserName;
+use crate::errors::Interrupted;
 
 /// Works on the items in order, up to `jobs` at a time, and starts no new ones
 /// once cancelled. Returns the results as they came, and what was not started.
@@ -64,12 +64,14 @@ pub fn conclude(
         }
     }
     if finished.is_empty() {
-        out.error(&Interrupted.into());
+        out.error(&Interrupted.to_string());
     }
-    match with(ExitStatus::Interrupted).is_empty() && not_started.is_empty() {
-        false => signals.exit_code(),
-        true if done < total || out.has_lost_results() => ExitCode::FAILURE,
-        true => ExitCode::SUCCESS,
+    if !with(ExitStatus::Interrupted).is_empty() || !not_started.is_empty() {
+        signals.exit_code()
+    } else if done < total || out.has_lost_results() {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
     }
 }
 
@@ -87,9 +89,10 @@ pub enum ExitStatus {
 impl ExitStatus {
     /// The status of work that ended with this error.
     pub fn of(error: &anyhow::Error) -> Self {
-        match error.is::<Interrupted>() {
-            true => Self::Interrupted,
-            false => Self::Failed,
+        if error.is::<Interrupted>() {
+            Self::Interrupted
+        } else {
+            Self::Failed
         }
     }
 }

@@ -1,4 +1,4 @@
-//! How reports reach the terminal: talk to stderr, data to stdout.
+//! How words reach the terminal: messages go to stderr, results to stdout.
 
 use std::fmt::{self, Display};
 use std::io::{self, Write};
@@ -6,17 +6,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use anyhow::anyhow;
 use clap::{ArgAction, Args};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use serde::Serialize;
 
-use super::{refuse, to_stderr};
-use crate::aws::{Aws, Call};
-use crate::connection::Connection;
-use crate::error::one_line;
-use crate::names::UserName;
-use crate::report::{Hinted, Outcome, PlanReport, Step, counted};
+use super::hints::{Explained, did_you_mean};
+use super::nearest::nearest;
+use super::refuse;
+use super::shell_commands::ShellCommands;
+use crate::access::UserName;
+use crate::aws::{Aws, Call, Connection, LoadError};
+use crate::errors::one_line;
+use crate::step::{Step, counted};
+use crate::workflows::outcome::{Outcome, Preview};
 
 /// How much to print, and in which form.
 #[derive(Debug, Args)]
@@ -49,6 +51,7 @@ pub struct Output {
     json: bool,
     quiet: bool,
     verbose: bool,
+    pub(super) commands: ShellCommands,
     /// Begins each line about one user of many.
     prefix: String,
     users: usize,
@@ -59,12 +62,18 @@ pub struct Output {
 
 impl Output {
     /// The output of the command called `name`, which works on so many users.
-    pub fn new(name: &'static str, args: &OutputArgs, users: usize) -> Self {
+    pub fn new(
+        name: &'static str,
+        args: &OutputArgs,
+        connection: &Connection,
+        users: usize,
+    ) -> Self {
         Self {
             name,
             json: args.json,
             quiet: args.quiet,
             verbose: args.verbose,
+            commands: ShellCommands::new(connection),
             prefix: String::new(),
             users,
             users_done: Arc::default(),
@@ -75,9 +84,10 @@ impl Output {
 
     /// The output for one of the users.
     pub fn of(&self, user: &UserName) -> Self {
-        let prefix = match self.is_alone() {
-            true => String::new(),
-            false => format!("{user}: "),
+        let prefix = if self.is_alone() {
+            String::new()
+        } else {
+            format!("{user}: ")
         };
         Self {
             prefix,
@@ -112,20 +122,36 @@ impl Output {
     }
 
     /// Loads the clients; with `--verbose`, each of their calls is printed. On a
-    /// setting that can't be used, prints a line and exits with code 2.
-    pub async fn load(&self, connection: &Connection) -> Aws {
-        let line = self.line.clone();
-        let observer = move |call: Call<'_>| {
-            let outcome = call
-                .error
-                .map(|error| format!("  {error}"))
-                .unwrap_or_default();
-            let ms = call.duration.as_millis();
-            line.suspend(|| to_stderr(&format!("  {} {ms} ms{outcome}", call.operation)));
+    /// setting that can't be used, prints a line and exits with code 2. Fails
+    /// where there are no credentials.
+    pub async fn load(&self, connection: &Connection) -> anyhow::Result<Aws> {
+        let aws = match Aws::load(connection).await {
+            Ok(aws) => aws,
+            Err(LoadError::NoProfile { name, profiles }) => {
+                let advice = nearest(&name, &profiles).map_or(
+                    "; aws configure list-profiles shows them".to_owned(),
+                    |meant| did_you_mean(&meant),
+                );
+                let error = LoadError::NoProfile { name, profiles };
+                refuse(self.name, [format!("{error}{advice}")])
+            }
+            Err(LoadError::Setting(error)) => refuse(self.name, [error]),
+            Err(error) => return Err(error.into()),
         };
-        let observer = self.verbose.then(|| Arc::new(observer) as _);
-        let loaded = Aws::load(connection, observer).await;
-        loaded.unwrap_or_else(|error| refuse(self.name, [error]))
+        if !self.verbose {
+            return Ok(aws);
+        }
+        let line = self.line.clone();
+        Ok(aws.logging(Arc::new(move |call: Call<'_>| {
+            let outcome = call.error.map(|error| format!("  {error}"));
+            let ms = call.duration.as_millis();
+            let text = format!(
+                "  {} {ms} ms{}",
+                call.operation,
+                outcome.unwrap_or_default()
+            );
+            line.suspend(|| to_stderr(&text));
+        })))
     }
 
     fn print(&self, line: &str) {
@@ -153,24 +179,34 @@ impl Output {
         }
     }
 
-    /// Prints what a run would do: its steps, and on stdout `json` or `text`.
-    pub fn plan(&self, steps: &[Step], json: &PlanReport, text: Option<String>) {
-        if !steps.is_empty() {
+    /// Prints what a run would do, and on stdout the policy or all as JSON.
+    pub(crate) fn plan(&self, preview: &Preview) {
+        preview.changes.iter().for_each(|change| self.say(change));
+        if preview.steps.is_empty() {
+            self.say(format!(
+                "nothing to change for user {}",
+                preview.target.user
+            ));
+        } else {
             self.say("this would be done:");
         }
-        steps.iter().for_each(|step| self.say(step));
-        self.result(json, text);
+        preview.steps.iter().for_each(|step| self.say(step));
+        let policy = preview.policy_document.as_ref();
+        self.result(preview, policy.map(|policy| policy.to_json_pretty()));
+        preview.notes.iter().for_each(|note| self.note(note));
     }
 
     /// Prints how it ended well: in a few lines for the only user, in one for one
-    /// of many, and on stdout as JSON or `text`.
-    pub(super) fn done(&self, outcome: &impl Outcome, text: Option<String>) {
-        match self.is_alone() {
-            true => outcome.advice().iter().for_each(|line| self.say(line)),
-            false => self.say(outcome.summary()),
+    /// of many, and on stdout the key file or all as JSON.
+    pub(crate) fn done(&self, outcome: &impl Outcome) {
+        if self.is_alone() {
+            outcome.advice().iter().for_each(|line| self.say(line));
+        } else {
+            self.say(outcome.summary());
         }
         outcome.notes().iter().for_each(|note| self.note(note));
-        self.result(outcome, text);
+        let key_file = outcome.handed_over().and_then(|key| key.key_file.as_ref());
+        self.result(outcome, key_file.map(|path| path.display().to_string()));
         self.users_done.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -189,19 +225,23 @@ impl Output {
             // Whoever closed the pipe wants no more of it.
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 self.has_lost_results.store(true, Ordering::Relaxed);
-                self.error(&anyhow!("can't write to stdout: {error}; it was: {text}"));
+                self.error(&format!("can't write to stdout: {error}; it was: {text}"));
             }
             _ => {}
         }
     }
 
-    /// Prints an error in one line, and a hint in another if there is one.
-    pub fn error(&self, error: &anyhow::Error) {
-        let text = one_line(&format!("{error:#}"));
-        let line = format!("{}: error: {}{text}", self.name, self.prefix);
+    /// Prints an error in one line.
+    pub fn error(&self, error: &str) {
+        let line = format!("{}: error: {}{}", self.name, self.prefix, one_line(error));
         self.line.suspend(|| to_stderr(&line));
-        if let Some(hinted) = error.downcast_ref::<Hinted>() {
-            self.print(&one_line(&format!("hint: {}", hinted.hint)));
+    }
+
+    /// Prints an error in one line, and each hint in another.
+    pub(super) fn explained(&self, explained: &Explained) {
+        self.error(&explained.error);
+        for hint in &explained.hints {
+            self.print(&one_line(&format!("hint: {hint}")));
         }
     }
 
@@ -266,4 +306,9 @@ impl Drop for ProgressLine {
     fn drop(&mut self) {
         self.0.finish_and_clear();
     }
+}
+
+pub(super) fn to_stderr(line: &str) {
+    // A closed pipe is no reason to panic.
+    let _ = writeln!(io::stderr(), "{line}");
 }

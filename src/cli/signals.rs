@@ -8,8 +8,9 @@ use anyhow::Result;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::{exit_now, to_stderr};
-use crate::report::Interrupted;
+use super::exit_now;
+use super::output::to_stderr;
+use crate::errors::Interrupted;
 
 /// Ctrl-C and SIGTERM as a cancellation.
 #[derive(Debug, Clone)]

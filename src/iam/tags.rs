@@ -2,9 +2,7 @@
 
 use aws_sdk_iam::types::Tag;
 
-use crate::error::AwsError;
-use crate::names::BucketName;
-use crate::new_user::UserTag;
+use crate::access::{BucketName, UserTag};
 
 const BUCKET: &str = "s3-user:bucket";
 const RUN: &str = "s3-user:run";
@@ -25,10 +23,11 @@ pub(crate) struct Tags {
 }
 
 impl Tags {
-    pub fn new(bucket: &BucketName, run: &str) -> Self {
+    /// Those of a new run: its ID is 64 random bits.
+    pub fn of_run(bucket: &BucketName) -> Self {
         Self {
             bucket: Some(bucket.to_string()),
-            run: Some(run.to_owned()),
+            run: Some(format!("{:016x}", fastrand::u64(..))),
             ..Self::default()
         }
     }
@@ -65,18 +64,4 @@ impl Tags {
             .map(|pair| tag(pair).expect("key and value are given"))
             .collect()
     }
-}
-
-/// Whether a store refused the tags rather than the thing tagged.
-pub(crate) fn refuses_tags(error: &AwsError) -> bool {
-    error.is_unsupported()
-        || [
-            "InvalidInput",
-            "InvalidParameter",
-            "InvalidParameterValue",
-            "InvalidRequest",
-            "ValidationError",
-        ]
-        .iter()
-        .any(|code| error.is(code))
 }

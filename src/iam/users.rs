@@ -1,13 +1,9 @@
 //! IAM users.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
+use super::present;
 use super::tags::{EXPIRES, Tags};
-use super::{patiently, present};
-use crate::aws::Aws;
-use crate::error::AwsError;
-use crate::names::UserName;
-use crate::new_user::NewUser;
+use crate::access::NewUser;
+use crate::aws::{AwsError, Run, settle};
 
 /// An IAM user as IAM describes it.
 #[derive(Debug, Clone)]
@@ -15,65 +11,45 @@ pub(crate) struct User {
     pub name: String,
     pub arn: String,
     pub tags: Tags,
-    path: String,
-    boundary: Option<String>,
-    /// Seconds since 1970.
-    created: i64,
-}
-
-impl User {
-    /// Whether it was made with these properties, and to end at that time.
-    pub fn is_as(&self, properties: &NewUser, expires: Option<&str>) -> bool {
-        let has = |tag| self.tags.others.contains(tag);
-        self.path == properties.path.as_deref().unwrap_or("/")
-            && self.boundary == properties.permissions_boundary
-            && self.tags.expires.as_deref() == expires
-            && properties.tags.iter().all(has)
-    }
-
-    /// Whether it was made within the last minute, as far as clocks agree.
-    pub fn is_young(&self) -> bool {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let now = now.map_or(0, |since| since.as_secs());
-        now.abs_diff(self.created.unsigned_abs()) < 60
-    }
 }
 
 impl From<&aws_sdk_iam::types::User> for User {
     fn from(user: &aws_sdk_iam::types::User) -> Self {
-        let boundary = user.permissions_boundary();
-        let boundary = boundary.and_then(|boundary| boundary.permissions_boundary_arn());
         Self {
             name: user.user_name().to_owned(),
             arn: user.arn().to_owned(),
             tags: Tags::from_sdk(user.tags()),
-            path: user.path().to_owned(),
-            boundary: boundary.map(str::to_owned),
-            created: user.create_date().secs(),
         }
     }
 }
 
-pub(crate) async fn get_user(aws: &Aws, user: &UserName) -> Result<Option<User>, AwsError> {
-    let get = aws.iam.get_user().user_name(user.as_str());
-    let answer = present(aws.call("GetUser", get.send()).await)?;
+pub(crate) async fn get_user(run: &Run) -> Result<Option<User>, AwsError> {
+    let get = run.aws.iam.get_user().user_name(run.target.user.as_str());
+    let answer = present(run.aws.call("GetUser", get.send()).await)?;
     let found = answer.and_then(|answer| answer.user);
     Ok(found.as_ref().map(User::from))
 }
 
 pub(crate) async fn create_user(
-    aws: &Aws,
-    user: &UserName,
+    run: &Run,
     properties: &NewUser,
     tags: &Tags,
 ) -> Result<User, AwsError> {
-    let create = aws.iam.create_user().user_name(user.as_str());
+    let create = run
+        .aws
+        .iam
+        .create_user()
+        .user_name(run.target.user.as_str());
     let create = create
         .set_path(properties.path.clone())
         .set_permissions_boundary(properties.permissions_boundary.clone())
         .set_tags(Some(tags.to_sdk()));
-    let create = async || aws.call("CreateUser", create.clone().send()).await;
-    let made = patiently(create).await?.user.as_ref().map(User::from);
+    let create = async || run.aws.call("CreateUser", create.clone().send()).await;
+    let made = settle(&run.cancel, create)
+        .await?
+        .user
+        .as_ref()
+        .map(User::from);
     let made = made.ok_or(AwsError::incomplete("CreateUser"))?;
     Ok(User {
         tags: tags.clone(),
@@ -82,29 +58,32 @@ pub(crate) async fn create_user(
 }
 
 /// Gives a user the tags that are set, and leaves all others.
-pub(crate) async fn tag_user(aws: &Aws, user: &UserName, tags: &Tags) -> Result<(), AwsError> {
-    let tag = aws.iam.tag_user().user_name(user.as_str());
+pub(crate) async fn tag_user(run: &Run, tags: &Tags) -> Result<(), AwsError> {
+    let tag = run.aws.iam.tag_user().user_name(run.target.user.as_str());
     let tag = tag.set_tags(Some(tags.to_sdk()));
-    let tag = async || aws.call("TagUser", tag.clone().send()).await;
-    patiently(tag).await.map(drop)
+    let tag = async || run.aws.call("TagUser", tag.clone().send()).await;
+    settle(&run.cancel, tag).await.map(drop)
 }
 
 /// Takes the tag off a user that says when its access ends.
-pub(crate) async fn untag_expiry(aws: &Aws, user: &UserName) -> Result<(), AwsError> {
-    let untag = aws.iam.untag_user().user_name(user.as_str());
+pub(crate) async fn untag_expiry(run: &Run) -> Result<(), AwsError> {
+    let untag = run.aws.iam.untag_user().user_name(run.target.user.as_str());
     let untag = untag.tag_keys(EXPIRES);
-    let untag = async || aws.call("UntagUser", untag.clone().send()).await;
-    patiently(untag).await.map(drop)
+    let untag = async || run.aws.call("UntagUser", untag.clone().send()).await;
+    settle(&run.cancel, untag).await.map(drop)
 }
 
-/// Deletes the user. Fails with [`DELETE_CONFLICT`](super::DELETE_CONFLICT)
-/// while anything hangs on it.
-pub(crate) async fn delete_user(aws: &Aws, user: &UserName) -> Result<bool, AwsError> {
-    let delete = aws.iam.delete_user().user_name(user.as_str());
-    let deleted = present(aws.call("DeleteUser", delete.send()).await);
+/// Deletes the user. Fails as [in use](AwsError::is_in_use) while anything hangs on it.
+pub(crate) async fn delete_user(run: &Run) -> Result<bool, AwsError> {
+    let delete = run
+        .aws
+        .iam
+        .delete_user()
+        .user_name(run.target.user.as_str());
+    let deleted = present(run.aws.call("DeleteUser", delete.send()).await);
     match deleted {
         // Done, maybe, and only the answer is lost.
-        Err(error) if error.is_unclear() => match get_user(aws, user).await {
+        Err(error) if error.is_unclear() => match get_user(run).await {
             Ok(None) => Ok(true),
             _ => Err(error),
         },
@@ -112,11 +91,21 @@ pub(crate) async fn delete_user(aws: &Aws, user: &UserName) -> Result<bool, AwsE
     }
 }
 
+/// Deletes the user, waiting while IAM still knows of something that was
+/// taken off it.
+pub(crate) async fn delete_unused_user(run: &Run) -> Result<bool, AwsError> {
+    settle(&run.cancel, async || delete_user(run).await).await
+}
+
 /// The ARN that IAM's resources of the caller's account begin with, as
 /// `arn:aws:iam::123456789012`; none where the store can't tell.
-pub(crate) async fn account(aws: &Aws) -> Option<String> {
-    let identity = aws.sts.as_ref()?.get_caller_identity();
-    let identity = aws.call("GetCallerIdentity", identity.send()).await.ok()?;
+pub(crate) async fn account(run: &Run) -> Option<String> {
+    let identity = run.aws.sts.as_ref()?.get_caller_identity();
+    let identity = run
+        .aws
+        .call("GetCallerIdentity", identity.send())
+        .await
+        .ok()?;
     let partition = identity.arn()?.split(':').nth(1)?;
     Some(format!("arn:{partition}:iam::{}", identity.account()?))
 }

@@ -1,0 +1,163 @@
+//! When access ends.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Span, Timestamp, ToSpan};
+
+use super::ValueError;
+
+/// The first instant at which access is refused, in whole seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expiry(Timestamp);
+
+const ACCEPTED: ValueError = ValueError(
+    "a time is a date as 2026-12-31, an RFC 3339 time as 2026-12-31T18:00:00+01:00, \
+     or a span from now as 2w, 90d or 12h",
+);
+const TOO_FAR: ValueError = ValueError("a time lies before the year 10000");
+
+impl Expiry {
+    /// Reads what [`Display`](fmt::Display) wrote, in the past too.
+    pub(crate) fn at(text: &str) -> Option<Self> {
+        let time: Timestamp = text.parse().ok()?;
+        Timestamp::from_second(time.as_second()).ok().map(Self)
+    }
+
+    fn parse(text: &str, now: Timestamp) -> Result<Self, ValueError> {
+        // `m` is minutes to some and months to others, and a month has no fixed length.
+        let is_vague = |unit: &str| {
+            ["m", "y"].contains(&unit) || unit.starts_with("mo") || unit.starts_with("year")
+        };
+        let lower = text.to_ascii_lowercase();
+        if lower
+            .split(|c: char| !c.is_ascii_alphabetic())
+            .any(is_vague)
+        {
+            return Err(ValueError(
+                "a span is in weeks, days, hours or min, as 2w, 90d, 12h or 30min, \
+                 since months and years have no fixed length",
+            ));
+        }
+        let expiry = if let Ok(time) = text.parse::<Timestamp>() {
+            Self(Timestamp::from_second(time.as_second()).map_err(|_| TOO_FAR)?)
+        } else if let Ok(date) = Date::strptime("%Y-%m-%d", text) {
+            // The whole day counts.
+            Self::midnight(date.checked_add(1.day()).map_err(|_| TOO_FAR)?)?
+        } else {
+            let span = text.parse().ok().filter(|span: &Span| !span.is_negative());
+            let span = span.ok_or(ACCEPTED)?;
+            let ends = now.to_zoned_datetime(TimeZone::UTC).checked_add(span);
+            Self(ends.map_err(|_| TOO_FAR)?.timestamp())
+        };
+        if expiry.0 > now {
+            Ok(expiry)
+        } else {
+            Err(ValueError("that time has passed already"))
+        }
+    }
+
+    fn midnight(date: Date) -> Result<Self, ValueError> {
+        let midnight = date.to_zoned_datetime(TimeZone::UTC).map_err(|_| TOO_FAR)?;
+        Ok(Self(midnight.timestamp()))
+    }
+
+    pub(crate) fn has_passed(&self) -> bool {
+        self.0 <= Timestamp::now()
+    }
+
+    /// When access ends as people write it: the last day, where it ends with
+    /// that day in UTC, or else the minute.
+    pub(crate) fn for_people(&self) -> String {
+        let end = self.0.to_zoned_datetime(TimeZone::UTC);
+        let last_day = end.date().yesterday().ok();
+        match last_day.filter(|_| *self == Self::midnight(end.date()).unwrap_or(*self)) {
+            Some(day) => format!("to the end of {day} (UTC)"),
+            None => format!("until {} UTC", end.strftime("%Y-%m-%d %H:%M")),
+        }
+    }
+}
+
+impl FromStr for Expiry {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let now = Timestamp::from_second(Timestamp::now().as_second());
+        Self::parse(text, now.map_err(|_| TOO_FAR)?)
+    }
+}
+
+impl fmt::Display for Expiry {
+    /// RFC 3339 in UTC.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Expiry, ValueError> {
+        Expiry::parse(text, "2026-06-15T12:00:00Z".parse().unwrap())
+    }
+
+    #[test]
+    fn times_are_read_as_people_mean_them() {
+        for (text, expected) in [
+            ("2026-12-31", "2027-01-01T00:00:00Z"),
+            ("2026-06-15", "2026-06-16T00:00:00Z"),
+            ("2026-12-31T18:00:00Z", "2026-12-31T18:00:00Z"),
+            ("2026-12-31T18:00:00+01:00", "2026-12-31T17:00:00Z"),
+            ("2026-12-31T18:00:00.7Z", "2026-12-31T18:00:00Z"),
+            ("12h", "2026-06-16T00:00:00Z"),
+            ("90d", "2026-09-13T12:00:00Z"),
+            ("1d 2h", "2026-06-16T14:00:00Z"),
+            ("30min", "2026-06-15T12:30:00Z"),
+        ] {
+            let expiry = parse(text).unwrap();
+            assert_eq!(expiry.to_string(), expected, "{text}");
+            assert_eq!(Expiry::at(expected), Some(expiry));
+        }
+    }
+
+    #[test]
+    fn people_read_the_last_day_or_the_minute() {
+        for (text, expected) in [
+            ("2026-12-31", "to the end of 2026-12-31 (UTC)"),
+            ("2026-12-31T18:00:30+01:00", "until 2026-12-31 17:00 UTC"),
+            ("9999-12-30", "to the end of 9999-12-30 (UTC)"),
+        ] {
+            assert_eq!(parse(text).unwrap().for_people(), expected);
+        }
+    }
+
+    #[test]
+    fn past_and_unreadable_times_are_refused() {
+        for (text, part) in [
+            ("2026-06-14", "passed"),
+            ("2026-06-15T12:00:00Z", "passed"),
+            ("2026-06-15T13:00:00+02:00", "passed"),
+            ("0s", "passed"),
+            ("2026-02-30", "RFC 3339"),
+            ("31.12.2026", "RFC 3339"),
+            ("tomorrow", "RFC 3339"),
+            ("-5d", "RFC 3339"),
+            ("90", "RFC 3339"),
+            ("3m", "no fixed length"),
+            ("1d 3M", "no fixed length"),
+            ("6months", "no fixed length"),
+            ("1y", "no fixed length"),
+            ("P1Y", "no fixed length"),
+            ("9000years", "no fixed length"),
+            ("", "RFC 3339"),
+            ("900000w", "10000"),
+            ("99999999999999999d", "RFC 3339"),
+        ] {
+            let error = parse(text).unwrap_err().to_string();
+            assert!(error.contains(part), "{text:?}: {error}");
+        }
+    }
+}

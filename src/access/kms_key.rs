@@ -1,0 +1,85 @@
+//! The KMS key that a bucket is encrypted with.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::ValueError;
+
+/// The ARN of a KMS key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KmsKey {
+    arn: String,
+    region: String,
+}
+
+impl KmsKey {
+    /// The region the key is in.
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+}
+
+impl FromStr for KmsKey {
+    type Err = ValueError;
+
+    fn from_str(arn: &str) -> Result<Self, ValueError> {
+        let word = |text: &str| {
+            let fits = |c: char| c.is_ascii_alphanumeric() || c == '-';
+            !text.is_empty() && text.len() <= 64 && text.chars().all(fits)
+        };
+        match arn.split(':').collect::<Vec<_>>()[..] {
+            ["arn", partition, "kms", region, account, key]
+                if word(partition)
+                    && word(region)
+                    && word(account)
+                    && key.strip_prefix("key/").is_some_and(word) =>
+            {
+                Ok(Self {
+                    arn: arn.to_owned(),
+                    region: region.to_owned(),
+                })
+            }
+            [.., alias] if alias.starts_with("alias/") => Err(ValueError(
+                "a policy needs the ARN of the key itself, not of an alias: \
+                 see aws kms describe-key --key-id ALIAS",
+            )),
+            _ => Err(ValueError(
+                "a KMS key is given by its ARN: arn:aws:kms:REGION:ACCOUNT:key/ID",
+            )),
+        }
+    }
+}
+
+impl fmt::Display for KmsKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.arn)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kms_key_is_an_arn_of_a_key() {
+        let arn = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+        let key: KmsKey = arn.parse().unwrap();
+        assert_eq!(
+            (key.to_string().as_str(), key.region()),
+            (arn, "eu-central-1")
+        );
+        for (text, part) in [
+            ("1234abcd-12ab-34cd-56ef-1234567890ab", "by its ARN"),
+            ("alias/mine", "not of an alias"),
+            (
+                "arn:aws:kms:eu-central-1:123456789012:alias/mine",
+                "not of an alias",
+            ),
+            ("arn:aws:kms:eu-central-1:123456789012:key/*", "by its ARN"),
+            ("arn:aws:s3:::bucket", "by its ARN"),
+        ] {
+            let error = text.parse::<KmsKey>().unwrap_err().to_string();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+}

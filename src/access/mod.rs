@@ -1,0 +1,21 @@
+//! What a person may do, and the names, key and policy that express it. Pure:
+//! nothing here talks to AWS, reads a file or prints.
+
+mod access_key;
+mod expiry;
+mod grant;
+mod kms_key;
+mod names;
+mod new_user;
+mod partition;
+mod policy;
+
+pub(crate) use access_key::AccessKey;
+pub use expiry::Expiry;
+pub use grant::{Access, Grant};
+pub use kms_key::KmsKey;
+pub use names::{BucketName, Prefix, Target, UserName, ValueError};
+pub use new_user::{NewUser, UserTag};
+pub(crate) use partition::{partition_of_region, s3_host};
+pub(crate) use policy::{INLINE_POLICY_NAME, managed_policy_name, names_bucket, names_made_for};
+pub use policy::{PolicyDocument, PolicyError};

@@ -1,0 +1,247 @@
+//! The names a run works on, parsed once at the edge and trusted inside.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::ser::{Serialize, SerializeStruct, Serializer};
+
+/// A value that can't be used, with what is accepted instead.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ValueError(pub(crate) &'static str);
+
+/// The name of a general purpose S3 bucket.
+///
+/// 3 to 63 of `a-z`, `0-9`, `.` and `-`, starting and ending with a letter or
+/// digit, as [AWS defines it][rules]; never an ARN, a URL, an IPv4 address, a
+/// directory bucket or an access point alias.
+///
+/// [rules]: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BucketName(String);
+
+impl BucketName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for BucketName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for BucketName {
+    type Err = ValueError;
+
+    fn from_str(name: &str) -> Result<Self, ValueError> {
+        let letter_or_digit = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+        let wrong = if name.contains("://") {
+            "a bucket is given by its name alone, without s3:// and without a path"
+        } else if name.starts_with("arn:") {
+            "a bucket is given by its name, not by its ARN"
+        } else if name.ends_with("--x-s3") {
+            "directory buckets (--x-s3) are not supported, only general purpose buckets"
+        } else if name.ends_with("-s3alias") || name.ends_with("--ol-s3") {
+            "a bucket is given by its own name, not by an access point alias"
+        } else if name.contains(|c: char| c.is_ascii_uppercase() || c == '_') {
+            "bucket names with capitals or _ are not supported, only a-z, 0-9, . and -"
+        } else if !(3..=63).contains(&name.len()) {
+            "a bucket name has 3 to 63 characters of a-z, 0-9, . and -"
+        } else if !name
+            .chars()
+            .all(|c| letter_or_digit(c) || c == '.' || c == '-')
+        {
+            "a bucket name has only a-z, 0-9, . and -"
+        } else if !name.starts_with(letter_or_digit) || !name.ends_with(letter_or_digit) {
+            "a bucket name starts and ends with a letter or digit"
+        } else if name.contains("..") {
+            "a bucket name has no two periods in a row"
+        } else if name.parse::<std::net::Ipv4Addr>().is_ok() {
+            "a bucket name is not an IP address"
+        } else {
+            return Ok(Self(name.to_owned()));
+        };
+        Err(ValueError(wrong))
+    }
+}
+
+/// The name of an IAM user, which is also the name of the user's folder.
+///
+/// 1 to 64 of `A-Z`, `a-z`, `0-9` and `_+=,.@-`, as [IAM defines it][limits].
+/// Not `.` or `..`, which many clients can't keep apart from a path, and not
+/// starting with `-`, which every command would take for an option.
+///
+/// [limits]: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserName(String);
+
+impl UserName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for UserName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for UserName {
+    type Err = ValueError;
+
+    fn from_str(name: &str) -> Result<Self, ValueError> {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
+        let wrong = if name.is_empty() || !name.chars().all(allowed) {
+            "a user name has 1 to 64 characters of A-Z, a-z, 0-9 and _+=,.@-"
+        } else if name.len() > 64 {
+            "a user name has at most 64 characters"
+        } else if name.starts_with('-') {
+            "a user name does not start with -"
+        } else if name == "." || name == ".." {
+            "a user name is not . or .."
+        } else {
+            return Ok(Self(name.to_owned()));
+        };
+        Err(ValueError(wrong))
+    }
+}
+
+/// The key prefix a user owns: the user name followed by `/`.
+///
+/// Never empty, and always ends in `/`, so `al` never matches `alex/`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prefix(String);
+
+impl Prefix {
+    /// The prefix as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&UserName> for Prefix {
+    fn from(user: &UserName) -> Self {
+        Self(format!("{user}/"))
+    }
+}
+
+impl fmt::Display for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One user of one bucket: what both commands work on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The bucket all the users share.
+    pub bucket: BucketName,
+    /// The user whose folder it is.
+    pub user: UserName,
+}
+
+impl Target {
+    /// The prefix that holds the user's objects.
+    pub fn prefix(&self) -> Prefix {
+        Prefix::from(&self.user)
+    }
+
+    /// The folder as people and clients write it: `s3://BUCKET/USER/`.
+    pub fn folder_url(&self) -> String {
+        format!("s3://{}/{}", self.bucket, self.prefix())
+    }
+}
+
+impl Serialize for Target {
+    /// As `user`, `bucket` and `prefix`.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("Target", 3)?;
+        fields.serialize_field("user", self.user.as_str())?;
+        fields.serialize_field("bucket", self.bucket.as_str())?;
+        fields.serialize_field("prefix", self.prefix().as_str())?;
+        fields.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ordinary_bucket_names_parse() {
+        let longest = "a".repeat(63);
+        for name in ["abc", "my-bucket.example", "1a2", &longest] {
+            assert_eq!(name.parse::<BucketName>().unwrap().as_str(), name);
+        }
+    }
+
+    #[test]
+    fn other_bucket_names_say_what_is_accepted() {
+        let too_long = "a".repeat(64);
+        for (name, part) in [
+            ("", "3 to 63"),
+            ("ab", "3 to 63"),
+            (too_long.as_str(), "3 to 63"),
+            ("My-bucket", "capitals"),
+            ("my_bucket", "capitals or _"),
+            ("my..bucket", "two periods"),
+            ("192.168.0.1", "IP address"),
+            ("-bucket", "starts and ends"),
+            ("bucket.", "starts and ends"),
+            ("s3://bucket/alex", "name alone"),
+            ("https://bucket.s3.amazonaws.com", "name alone"),
+            ("arn:aws:s3:::bucket", "ARN"),
+            ("bucket--use1-az4--x-s3", "directory"),
+            ("point-abc123-s3alias", "alias"),
+            ("bucket/alex", "only a-z"),
+            ("my bucket", "only a-z"),
+            ("bücket", "only a-z"),
+            ("bucket\n", "only a-z"),
+        ] {
+            let error = name.parse::<BucketName>().unwrap_err().to_string();
+            assert!(error.contains(part), "{name:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn ordinary_user_names_parse() {
+        let longest = "a".repeat(64);
+        for name in ["alex", "a", "A_b+c=d,e.f@g-h", "...", longest.as_str()] {
+            assert_eq!(name.parse::<UserName>().unwrap().as_str(), name);
+        }
+    }
+
+    #[test]
+    fn other_user_names_say_what_is_accepted() {
+        let too_long = "a".repeat(65);
+        for (name, part) in [
+            ("", "1 to 64"),
+            (".", "not . or .."),
+            ("..", "not . or .."),
+            ("-alex", "start with -"),
+            (too_long.as_str(), "at most 64"),
+            ("al ex", "A-Z"),
+            ("al/ex", "A-Z"),
+            ("al*", "A-Z"),
+            ("al?", "A-Z"),
+            ("$al", "A-Z"),
+            ("alex\n", "A-Z"),
+            ("aléx", "A-Z"),
+        ] {
+            let error = name.parse::<UserName>().unwrap_err().to_string();
+            assert!(error.contains(part), "{name:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn prefix_does_not_match_a_longer_name() {
+        let prefix = Prefix::from(&"alex".parse::<UserName>().unwrap());
+        assert_eq!(prefix.as_str(), "alex/");
+        assert!(!"alexander/file".starts_with(prefix.as_str()));
+    }
+}

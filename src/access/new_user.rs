@@ -1,0 +1,157 @@
+//! How the IAM user itself is made, beyond its name.
+
+use std::str::FromStr;
+
+use clap::Args;
+
+use super::ValueError;
+
+/// Properties passed through to the new IAM user.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "IAM user")]
+pub struct NewUser {
+    /// Put the policy into the user instead of making a managed policy
+    #[arg(hide_short_help = true, long)]
+    pub inline_policy: bool,
+    /// Policy that limits what the user can ever be allowed
+    #[arg(hide_short_help = true, long, value_name = "ARN", value_parser = policy_arn)]
+    pub permissions_boundary: Option<String>,
+    /// IAM path of the user
+    #[arg(hide_short_help = true, long, value_name = "/PATH/", value_parser = path)]
+    pub path: Option<String>,
+    /// Tag of the user; may be repeated
+    #[arg(hide_short_help = true, long = "tag", value_name = "KEY=VALUE")]
+    pub tags: Vec<UserTag>,
+}
+
+impl NewUser {
+    /// Fails on tags that can't go together: IAM takes 50, of which three are
+    /// ours, and tells keys apart without regard to case.
+    pub fn check(&self) -> Result<(), ValueError> {
+        let mut keys: Vec<_> = self.tags.iter().map(|tag| tag.key.to_lowercase()).collect();
+        keys.sort();
+        keys.dedup();
+        if keys.len() < self.tags.len() {
+            return Err(ValueError("each tag key can be given once"));
+        }
+        if keys.len() > 47 {
+            return Err(ValueError("a user takes at most 47 tags beside our own"));
+        }
+        Ok(())
+    }
+}
+
+/// A tag as [IAM takes it][rules].
+///
+/// [rules]: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html#id_tags_rules
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserTag {
+    pub(crate) key: String,
+    pub(crate) value: String,
+}
+
+impl FromStr for UserTag {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let allowed = |c: char| c.is_alphanumeric() || " _.:/=+-@".contains(c);
+        let (key, value) = text
+            .split_once('=')
+            .ok_or(ValueError("a tag is written as KEY=VALUE"))?;
+        let lower = key.to_lowercase();
+        let wrong = if !(1..=128).contains(&key.chars().count()) {
+            "the key of a tag has 1 to 128 characters"
+        } else if value.chars().count() > 256 {
+            "the value of a tag has at most 256 characters"
+        } else if !text.chars().all(allowed) {
+            "a tag has only letters, digits, spaces and _.:/=+-@"
+        } else if lower.starts_with("aws:") || lower.starts_with("s3-user:") {
+            "the key of a tag does not start with aws: or s3-user:"
+        } else {
+            return Ok(Self {
+                key: key.to_owned(),
+                value: value.to_owned(),
+            });
+        };
+        Err(ValueError(wrong))
+    }
+}
+
+/// `/`, or words between slashes, as [IAM defines paths][paths].
+///
+/// [paths]: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
+fn path(text: &str) -> Result<String, ValueError> {
+    let printable = text.chars().all(|c| c.is_ascii_graphic());
+    let framed = text == "/" || text.len() > 2 && text.starts_with('/') && text.ends_with('/');
+    if !(printable && framed && text.len() <= 512) {
+        return Err(ValueError(
+            "a path begins and ends with /, and has at most 512 printable ASCII characters",
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+fn policy_arn(text: &str) -> Result<String, ValueError> {
+    let parts: Vec<_> = text.splitn(6, ':').collect();
+    match parts[..] {
+        ["arn", _, "iam", _, _, policy] if policy.starts_with("policy/") => Ok(text.to_owned()),
+        _ => Err(ValueError(
+            "a permissions boundary is given by the ARN of a policy: arn:aws:iam::ACCOUNT:policy/NAME",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_are_key_and_value() {
+        let tag: UserTag = "Cost center=a=b".parse().unwrap();
+        assert_eq!(
+            (tag.key.as_str(), tag.value.as_str()),
+            ("Cost center", "a=b")
+        );
+        assert_eq!("k=".parse::<UserTag>().unwrap().value, "");
+        let long_key = format!("{}=v", "k".repeat(129));
+        for (text, part) in [
+            ("no-value", "KEY=VALUE"),
+            ("=v", "1 to 128"),
+            (long_key.as_str(), "1 to 128"),
+            ("k=a,b", "only letters"),
+            ("AWS:k=v", "aws:"),
+            ("s3-user:bucket=x", "s3-user:"),
+        ] {
+            let error = text.parse::<UserTag>().unwrap_err().to_string();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn tag_keys_that_differ_only_in_case_are_refused() {
+        let of = |tags: &[&str]| NewUser {
+            tags: tags.iter().map(|tag| tag.parse().unwrap()).collect(),
+            ..NewUser::default()
+        };
+        assert!(of(&["team=a", "cost=b"]).check().is_ok());
+        assert!(of(&["team=a", "Team=b"]).check().is_err());
+    }
+
+    #[test]
+    fn paths_begin_and_end_with_a_slash() {
+        for good in ["/", "/outside/", "/a/b/"] {
+            assert!(path(good).is_ok(), "{good}");
+        }
+        for bad in ["", "//", "outside", "/outside", "outside/", "/out side/"] {
+            assert!(path(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn boundary_is_the_arn_of_a_policy() {
+        assert!(policy_arn("arn:aws:iam::123456789012:policy/limits").is_ok());
+        assert!(policy_arn("arn:aws:iam::aws:policy/ReadOnlyAccess").is_ok());
+        assert!(policy_arn("limits").is_err());
+        assert!(policy_arn("arn:aws:iam::123456789012:user/alex").is_err());
+    }
+}

@@ -1,0 +1,401 @@
+//! The access policy of one user, as a typed document; no I/O.
+
+use std::collections::BTreeMap;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Access, BucketName, Expiry, Grant, Target, UserName, partition_of_region, s3_host};
+
+/// The name of the inline policy: fixed, since it lives inside its user, and
+/// since some stores refuse `_` and `+` in policy names.
+pub const INLINE_POLICY_NAME: &str = "s3-access";
+
+/// The name of the managed policy made for a user.
+pub fn managed_policy_name(user: &UserName) -> String {
+    format!("s3-access-for-{user}")
+}
+
+/// The names of the managed policies made for a user, by this crate and by
+/// the Python scripts that came before it.
+pub(crate) fn names_made_for(user: &UserName) -> [String; 3] {
+    let of_scripts = |kind| format!("s3-{kind}-for-{user}");
+    [
+        managed_policy_name(user),
+        of_scripts("list"),
+        of_scripts("get"),
+    ]
+}
+
+/// An [IAM policy document][grammar].
+///
+/// [grammar]: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct PolicyDocument {
+    version: String,
+    statement: Vec<Statement>,
+}
+
+/// Operator, condition key, values.
+type Conditions = BTreeMap<String, BTreeMap<String, Vec<String>>>;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Statement {
+    sid: String,
+    effect: String,
+    action: Vec<String>,
+    resource: Vec<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    condition: Conditions,
+}
+
+impl Statement {
+    fn allow(sid: &str, actions: &[&str], resource: &str) -> Self {
+        Self {
+            sid: sid.to_owned(),
+            effect: "Allow".to_owned(),
+            action: actions.iter().map(|&action| action.to_owned()).collect(),
+            resource: vec![resource.to_owned()],
+            condition: Conditions::new(),
+        }
+    }
+
+    fn when(mut self, operator: &str, key: &str, values: Vec<String>) -> Self {
+        let keys = self.condition.entry(operator.to_owned()).or_default();
+        keys.insert(key.to_owned(), values);
+        self
+    }
+
+    fn values(&self, operator: &str, key: &str) -> &[String] {
+        let keys = self.condition.get(operator);
+        keys.and_then(|keys| keys.get(key))
+            .map_or(&[], Vec::as_slice)
+    }
+}
+
+impl PolicyDocument {
+    /// The policy for a bucket that is known to be in `region`.
+    ///
+    /// Fails on a KMS key that can't be the bucket's, and where IAM would not
+    /// take a policy of that length.
+    pub(crate) fn for_bucket(
+        grant: &Grant,
+        target: &Target,
+        region: &str,
+        inline: bool,
+    ) -> Result<Self, PolicyError> {
+        let bucket = &target.bucket;
+        if let Some(key) = &grant.kms_key {
+            if key.region() != region {
+                return Err(PolicyError::OtherRegion {
+                    key: key.region().to_owned(),
+                    bucket: bucket.clone(),
+                    region: region.to_owned(),
+                });
+            }
+            let partition = partition_of_region(region);
+            if !key.to_string().starts_with(&format!("arn:{partition}:")) {
+                return Err(PolicyError::OtherPartition(partition, bucket.clone()));
+            }
+        }
+        let document = Self::new(grant, target, region);
+        document.check_size(inline)?;
+        Ok(document)
+    }
+
+    /// The policy that lets a user do with the target's prefix what the grant
+    /// says, and nothing else.
+    ///
+    /// `region` is the bucket's. The list statement has no condition on the
+    /// delimiter, so flat, recursive and subfolder listings all work; a request
+    /// with no prefix, an empty one, or one of another folder matches no
+    /// statement.
+    pub fn new(grant: &Grant, target: &Target, region: &str) -> Self {
+        let mut statement = s3_statements(grant, target, partition_of_region(region));
+        if !grant.source_ips.is_empty() {
+            let blocks: Vec<_> = grant.source_ips.iter().map(IpNet::to_string).collect();
+            statement = statement
+                .into_iter()
+                .map(|statement| statement.when("IpAddress", "aws:SourceIp", blocks.clone()))
+                .collect();
+        }
+        // Requests that S3 makes to KMS come from addresses of its own.
+        statement.extend(grant.kms_key.as_ref().map(|key| {
+            let actions = if grant.access.writes() {
+                ["kms:Decrypt", "kms:GenerateDataKey"].as_slice()
+            } else {
+                &["kms:Decrypt"]
+            };
+            let service = vec![s3_host(region)];
+            Statement::allow("UseKey", actions, &key.to_string()).when(
+                "StringEquals",
+                "kms:ViaService",
+                service,
+            )
+        }));
+        if let Some(expiry) = &grant.expires {
+            statement = statement
+                .into_iter()
+                .map(|one| one.when("DateLessThan", "aws:CurrentTime", vec![expiry.to_string()]))
+                .collect();
+        }
+        Self {
+            version: "2012-10-17".to_owned(),
+            statement,
+        }
+    }
+
+    /// The grant that a policy's text stands for, if it is just as
+    /// [`new`](Self::new) makes it.
+    pub(crate) fn grant(text: &str, target: &Target, region: &str) -> Option<Grant> {
+        let document: Self = serde_json::from_str(text).ok()?;
+        let of = |sid: &str| document.statement.iter().find(|one| one.sid == sid);
+        let first = document.statement.first()?;
+        let blocks = first.values("IpAddress", "aws:SourceIp").iter();
+        let expires = first.values("DateLessThan", "aws:CurrentTime").first();
+        let grant = Grant {
+            access: match (of("GetObjects"), of("ChangeObjects")) {
+                (Some(_), Some(_)) => Access::ReadWrite,
+                (Some(_), None) => Access::Read,
+                (None, _) => Access::Write,
+            },
+            expires: expires.and_then(|at| Expiry::at(at)),
+            source_ips: blocks.filter_map(|block| block.parse().ok()).collect(),
+            kms_key: of("UseKey").and_then(|one| one.resource.first()?.parse().ok()),
+            browse_root: of("ListRoot").is_some(),
+        };
+        (Self::new(&grant, target, region) == document).then_some(grant)
+    }
+
+    /// Whether a text is this very document.
+    pub(crate) fn is(&self, text: &str) -> bool {
+        serde_json::from_str(text).is_ok_and(|document: Self| document == *self)
+    }
+
+    /// Fails if the document is longer than [IAM takes][quotas]: 6,144
+    /// characters in a managed policy, 2,048 in an inline one.
+    ///
+    /// [quotas]: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+    pub fn check_size(&self, inline: bool) -> Result<(), PolicyError> {
+        let (kind, most) = if inline {
+            ("an inline", 2048)
+        } else {
+            ("a managed", 6144)
+        };
+        let length = self.to_json().len();
+        if length > most {
+            return Err(PolicyError::TooLong { length, kind, most });
+        }
+        Ok(())
+    }
+
+    /// The document as people read it.
+    pub fn to_json_pretty(&self) -> String {
+        serde_json::to_string_pretty(self).expect("strings and string maps always serialize")
+    }
+
+    /// The document as IAM takes it: JSON without extra white space.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("strings and string maps always serialize")
+    }
+}
+
+/// A grant that can't be made a policy.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum PolicyError {
+    #[error(
+        "the policy would have {length} characters, and {kind} policy takes {most}: \
+         give fewer or wider --source-ip blocks"
+    )]
+    TooLong {
+        length: usize,
+        kind: &'static str,
+        most: usize,
+    },
+    #[error(
+        "the KMS key is in region {key}, but bucket {bucket} in {region}, so it can't be the bucket's"
+    )]
+    OtherRegion {
+        key: String,
+        bucket: BucketName,
+        region: String,
+    },
+    #[error("the KMS key is not in partition {0}, where bucket {1} is")]
+    OtherPartition(&'static str, BucketName),
+}
+
+fn s3_statements(grant: &Grant, target: &Target, partition: &str) -> Vec<Statement> {
+    let bucket = format!("arn:{partition}:s3:::{}", target.bucket);
+    let folder = format!("{}*", target.prefix());
+    let objects = format!("{bucket}/{folder}");
+    let mut statements = Vec::new();
+    if grant.access.reads() {
+        statements.push(Statement::allow(
+            "BucketLocation",
+            &["s3:GetBucketLocation"],
+            &bucket,
+        ));
+        let list = Statement::allow("ListFolder", &["s3:ListBucket"], &bucket);
+        statements.push(list.when("StringLike", "s3:prefix", vec![folder]));
+        if grant.browse_root {
+            let list = Statement::allow("ListRoot", &["s3:ListBucket"], &bucket);
+            let list = list.when("StringEquals", "s3:prefix", vec![String::new()]);
+            statements.push(list.when("StringEquals", "s3:delimiter", vec!["/".to_owned()]));
+        }
+        statements.push(Statement::allow("GetObjects", &["s3:GetObject"], &objects));
+    }
+    let upload = [
+        "s3:PutObject",
+        "s3:AbortMultipartUpload",
+        "s3:ListMultipartUploadParts",
+    ];
+    match grant.access {
+        Access::Read => {}
+        Access::Write => statements.push(Statement::allow("UploadObjects", &upload, &objects)),
+        Access::ReadWrite => {
+            let actions = [&upload[..], &["s3:DeleteObject"]].concat();
+            statements.push(Statement::allow("ChangeObjects", &actions, &objects));
+        }
+    }
+    statements
+}
+
+/// Whether a policy document, ours or anybody's, names this bucket or objects
+/// in it as a resource.
+pub(crate) fn names_bucket(document: &str, bucket: &BucketName) -> bool {
+    let Ok(document) = serde_json::from_str::<Value>(document) else {
+        return false;
+    };
+    one_or_many(&document["Statement"])
+        .flat_map(|statement| one_or_many(&statement["Resource"]))
+        .filter_map(Value::as_str)
+        .filter_map(|arn| arn.splitn(6, ':').nth(5))
+        .any(|resource| resource.split('/').next() == Some(bucket.as_str()))
+}
+
+/// IAM's grammar allows one value wherever it allows a list of them.
+fn one_or_many(value: &Value) -> impl Iterator<Item = &Value> {
+    match value {
+        Value::Array(many) => many.iter(),
+        one => std::slice::from_ref(one).iter(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(bucket: &str, user: &str) -> Target {
+        Target {
+            bucket: bucket.parse().unwrap(),
+            user: user.parse().unwrap(),
+        }
+    }
+
+    /// Every grant that can be told apart in the policy's form.
+    fn grants() -> Vec<Grant> {
+        let plain = [Access::Read, Access::ReadWrite, Access::Write].map(|access| Grant {
+            access,
+            ..Grant::default()
+        });
+        let browsing = plain[..2].iter().cloned().map(|grant| Grant {
+            browse_root: true,
+            ..grant
+        });
+        let limited = plain.clone().map(|grant| Grant {
+            expires: Expiry::at("2020-01-01T00:00:00Z"),
+            source_ips: vec![
+                "10.0.0.0/8".parse().unwrap(),
+                "2001:db8::/32".parse().unwrap(),
+            ],
+            kms_key: Some("arn:aws:kms:eu-central-1:1:key/k".parse().unwrap()),
+            ..grant
+        });
+        let browsing: Vec<_> = browsing.collect();
+        plain.into_iter().chain(browsing).chain(limited).collect()
+    }
+
+    #[test]
+    fn grant_reads_back_from_its_policy() {
+        let target = target("shared", "alex");
+        for grant in grants() {
+            let text = PolicyDocument::new(&grant, &target, "eu-central-1").to_json();
+            let read_back = PolicyDocument::grant(&text, &target, "eu-central-1");
+            assert_eq!(read_back, Some(grant));
+            for other in [
+                text.replace("alex", "kim"),
+                text.replace("Allow", "Deny"),
+                text.replace("s3:GetObject", "s3:*"),
+                "{}".to_owned(),
+            ] {
+                if other != text {
+                    let read_back = PolicyDocument::grant(&other, &target, "eu-central-1");
+                    assert_eq!(read_back, None, "{other}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn longest_names_fit_an_inline_policy() {
+        let target = target(&"b".repeat(63), &"u".repeat(64));
+        for grant in grants() {
+            let document = PolicyDocument::new(&grant, &target, "us-gov-west-1");
+            document.check_size(true).unwrap();
+        }
+    }
+
+    #[test]
+    fn policy_longer_than_iam_takes_is_refused() {
+        let grant = |blocks: u8| Grant {
+            source_ips: (0..blocks)
+                .map(|n| format!("10.0.{n}.0/24").parse().unwrap())
+                .collect(),
+            ..Grant::default()
+        };
+        let check = |blocks, inline| {
+            let target = target("shared", "alex");
+            PolicyDocument::new(&grant(blocks), &target, "eu-central-1").check_size(inline)
+        };
+        assert!(check(30, true).is_ok());
+        let error = check(60, true).unwrap_err().to_string();
+        assert!(error.contains("an inline policy takes 2048"), "{error}");
+        assert!(check(60, false).is_ok());
+        assert!(check(200, false).is_err());
+    }
+
+    #[test]
+    fn names_bucket_reads_every_form_of_resource() {
+        let bucket = "shared".parse().unwrap();
+        for (document, names_it) in [
+            (
+                r#"{"Statement":[{"Resource":["arn:aws:s3:::shared"]}]}"#,
+                true,
+            ),
+            (
+                r#"{"Statement":{"Resource":"arn:aws:s3:::shared/alex/*"}}"#,
+                true,
+            ),
+            (
+                r#"{"Statement":[{"Resource":"arn:aws-cn:s3:::shared/*"}]}"#,
+                true,
+            ),
+            (
+                r#"{"Statement":[{"Resource":"arn:aws:s3:::shared-too"}]}"#,
+                false,
+            ),
+            (
+                r#"{"Statement":[{"Resource":"arn:aws:s3:::other/shared"}]}"#,
+                false,
+            ),
+            (r#"{"Statement":[{"Resource":"*"}]}"#, false),
+            ("no json", false),
+        ] {
+            assert_eq!(names_bucket(document, &bucket), names_it, "{document}");
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! The IAM, S3 and STS clients, and the one way in which they are called.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use aws_config::Region;
+use aws_config::retry::RetryConfig;
+use aws_credential_types::Credentials;
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+
+use super::error::{AwsError, is_s3};
+use super::store::{GiveUpAfterCrash, Store};
+use crate::access::AccessKey;
+
+/// One finished call.
+#[derive(Debug)]
+pub(crate) struct Call<'a> {
+    /// The API operation, such as `CreateUser`.
+    pub operation: &'a str,
+    /// How long it took, the SDK's own retries included.
+    pub duration: Duration,
+    /// What went wrong, if anything did.
+    pub error: Option<&'a AwsError>,
+}
+
+/// Is told of every call when it has ended.
+pub(crate) type CallLog = Arc<dyn Fn(Call<'_>) + Send + Sync>;
+
+/// Clients for IAM and S3; cheap to clone.
+#[derive(Clone)]
+pub struct Aws {
+    pub(crate) iam: aws_sdk_iam::Client,
+    pub(crate) s3: aws_sdk_s3::Client,
+    /// None for a store of its own that names no endpoint for STS.
+    pub(crate) sts: Option<aws_sdk_sts::Client>,
+    pub(crate) region: String,
+    pub(crate) store: Store,
+    /// The ID of the access key that the first calls are made with.
+    pub(crate) own_key: String,
+    pub(super) log: Option<CallLog>,
+}
+
+impl Aws {
+    /// The same clients, with every call told to the log.
+    pub(crate) fn logging(self, log: CallLog) -> Self {
+        Self {
+            log: Some(log),
+            ..self
+        }
+    }
+
+    fn with_s3(
+        &self,
+        configure: impl FnOnce(aws_sdk_s3::config::Builder) -> aws_sdk_s3::config::Builder,
+    ) -> Self {
+        let config = configure(self.s3.config().to_builder());
+        Self {
+            s3: aws_sdk_s3::Client::from_conf(config.build()),
+            ..self.clone()
+        }
+    }
+
+    /// The same clients, with S3 in another region.
+    pub(crate) fn in_region(&self, region: &str) -> Self {
+        Self {
+            region: region.to_owned(),
+            ..self.with_s3(|s3| s3.region(Region::new(region.to_owned())))
+        }
+    }
+
+    /// The same clients, with each request to S3 sent just once.
+    pub(crate) fn without_retries(&self) -> Self {
+        self.with_s3(|s3| s3.retry_config(RetryConfig::disabled()))
+    }
+
+    /// The same clients, with S3 called by another access key.
+    pub(crate) fn with_key(&self, key: &AccessKey) -> Self {
+        let key = Credentials::new(key.id(), key.secret(), None, None, "new access key");
+        self.with_s3(|s3| s3.credentials_provider(key))
+    }
+
+    /// IAM for calls that a store may not have: an answer that it broke down
+    /// is taken as that, and not asked for again.
+    pub(crate) fn iam_for_optional_calls(&self) -> aws_sdk_iam::Client {
+        if self.store.is_aws() {
+            return self.iam.clone();
+        }
+        let config = self.iam.config().to_builder();
+        aws_sdk_iam::Client::from_conf(config.retry_classifier(GiveUpAfterCrash).build())
+    }
+
+    /// Waits for an answer, tells the log, and words the error.
+    pub(crate) async fn call<T, E>(
+        &self,
+        operation: &'static str,
+        answer: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    ) -> Result<T, AwsError>
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        let start = Instant::now();
+        let result = answer.await.map_err(|error| {
+            let endpoint = self.store.endpoint(is_s3(operation));
+            AwsError::new(operation, endpoint, &error)
+        });
+        if let Some(log) = &self.log {
+            log(Call {
+                operation,
+                duration: start.elapsed(),
+                error: result.as_ref().err(),
+            });
+        }
+        result
+    }
+}

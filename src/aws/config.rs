@@ -1,0 +1,266 @@
+//! What clients are made from: options, the environment and the shared config
+//! files.
+
+use std::error::Error;
+use std::fmt::Display;
+use std::time::Duration;
+
+use aws_config::imds::region::ImdsRegionProvider;
+use aws_config::meta::region::RegionProviderChain;
+use aws_config::profile::{self, ProfileFileCredentialsProvider, ProfileFileRegionProvider};
+use aws_config::provider_config::ProviderConfig;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_sdk_iam::config::{RuntimeComponents, SharedHttpClient};
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_http_client::{Builder as HttpClientBuilder, ConnectorBuilder};
+use aws_smithy_runtime::client::retries::{RetryPartition, TokenBucket};
+use aws_types::os_shim_internal::{Env, Fs};
+use aws_types::service_config::ServiceConfigKey;
+
+use super::client::Aws;
+use super::connection::{Connection, http_url, region};
+use super::credentials::{Preloaded, why_none};
+use super::retry::scaled;
+use super::store::Store;
+
+/// A setting of the environment or the shared config files that can't be used,
+/// and why.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{0}")]
+pub struct SettingError(String);
+
+impl SettingError {
+    fn new(setting: impl Display, error: impl Display) -> Self {
+        Self(format!("{setting}: {error}"))
+    }
+}
+
+/// Why there are no clients.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum LoadError {
+    /// A setting can't be used.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
+    /// No profile of the shared config files has this name.
+    #[error("there is no profile {name} in the shared config files")]
+    NoProfile {
+        /// The name.
+        name: String,
+        /// The profiles there are.
+        profiles: Vec<String>,
+    },
+    /// There are no credentials.
+    #[error("{0}")]
+    Credentials(String),
+}
+
+impl Aws {
+    /// Loads settings and credentials and makes the clients; no call of IAM or
+    /// S3 is made.
+    ///
+    /// Where no region is configured, `us-east-1` is the one to start from.
+    /// Fails if the profile named by the connection, or else by `AWS_PROFILE`,
+    /// isn't in the shared config files, on a region, an endpoint or a key that
+    /// can't be one, and where there are no credentials.
+    pub async fn load(connection: &Connection) -> Result<Self, LoadError> {
+        check_environment()?;
+        let config = settings(connection).await?;
+        let (own_key, config) = with_credentials(config).await?;
+        let endpoint = |service| match &connection.endpoint_url {
+            Some(given) => Ok(Some(given.clone())),
+            None => configured_endpoint(&config, service),
+        };
+        let store = Store {
+            iam_endpoint: endpoint("iam")?,
+            s3_endpoint: endpoint("s3")?,
+        };
+        let has_sts = endpoint("sts")?.is_some() || store.is_aws();
+        let s3 = aws_sdk_s3::config::Builder::from(&config)
+            .force_path_style(store.wants_path_style())
+            .build();
+        // Many users' calls draw on the bucket together; each call's attempts are limited.
+        let retries = RetryPartition::custom("iam").token_bucket(TokenBucket::unlimited());
+        let iam = aws_sdk_iam::config::Builder::from(&config)
+            .retry_partition(retries.build())
+            .build();
+        Ok(Self {
+            iam: aws_sdk_iam::Client::from_conf(iam),
+            s3: aws_sdk_s3::Client::from_conf(s3),
+            sts: has_sts.then(|| aws_sdk_sts::Client::new(&config)),
+            region: config.region().map(Region::to_string).unwrap_or_default(),
+            store,
+            own_key,
+            log: None,
+        })
+    }
+}
+
+/// Asks for credentials once, and hands these to the first call. Returns the ID
+/// of the access key too.
+async fn with_credentials(config: SdkConfig) -> Result<(String, SdkConfig), LoadError> {
+    let none = || CredentialsError::not_loaded("no provider is configured");
+    let provider = config
+        .credentials_provider()
+        .ok_or_else(|| LoadError::Credentials(why_none(&none())))?;
+    let first = provider.provide_credentials().await;
+    let first = first.map_err(|error| LoadError::Credentials(why_none(&error)))?;
+    let own_key = first.access_key_id().to_owned();
+    let preloaded = SharedCredentialsProvider::new(Preloaded::new(first, provider));
+    let mut config = config.into_builder();
+    config.set_credentials_provider(Some(preloaded));
+    Ok((own_key, config.build()))
+}
+
+/// Fails on what the SDK would pass over, or choke on.
+fn check_environment() -> Result<(), SettingError> {
+    for (name, value) in std::env::vars_os() {
+        let name = name.to_string_lossy();
+        if name.starts_with("AWS_") && value.to_str().is_none() {
+            return Err(SettingError::new(name, "its value is not UTF-8 text"));
+        }
+    }
+    for name in ["AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN"] {
+        let fits = |c: char| c.is_ascii_graphic() && c != '"' && c != '\'';
+        if !variable(name).unwrap_or_default().chars().all(fits) {
+            let wrong = "it has a space, line break or quote in it, as none of AWS's has";
+            return Err(SettingError::new(name, wrong));
+        }
+    }
+    Ok(())
+}
+
+/// The value of a variable; none if it is empty.
+fn variable(name: &str) -> Option<String> {
+    let value = std::env::var(name).ok();
+    value.filter(|value| !value.is_empty())
+}
+
+async fn check_profile(name: &str) -> Result<(), LoadError> {
+    let loaded = profile::load(&Fs::real(), &Env::real(), &Default::default(), None).await;
+    let profiles = loaded.map_err(|error| {
+        let cause = error
+            .source()
+            .map_or(error.to_string(), |it| it.to_string());
+        SettingError::new("can't read the shared config files", cause)
+    })?;
+    if profiles.get_profile(name).is_some() {
+        return Ok(());
+    }
+    Err(LoadError::NoProfile {
+        name: name.to_owned(),
+        profiles: profiles.profiles().map(str::to_owned).collect(),
+    })
+}
+
+/// All settings but those of a single service, the region included.
+async fn settings(connection: &Connection) -> Result<SdkConfig, LoadError> {
+    let profile = connection.profile.clone();
+    let profile = profile
+        .or(variable("AWS_PROFILE"))
+        .or(variable("AWS_DEFAULT_PROFILE"));
+    if let Some(name) = &profile {
+        check_profile(name).await?;
+    }
+    // As if an empty AWS_PROFILE weren't set, which the SDK takes for a name.
+    let profile = profile.unwrap_or("default".to_owned());
+    let http_client = http_client();
+    let providers = ProviderConfig::without_region().with_http_client(http_client.clone());
+    let region = starting_region(connection, &profile, &providers).await?;
+    let timeout = Duration::from_secs(connection.timeout.unwrap_or(60).into());
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(5))
+        .operation_attempt_timeout(timeout)
+        .build();
+    let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .app_name(AppName::new("s3-user").expect("a valid name"))
+        .http_client(http_client)
+        .retry_config(retry_config())
+        .timeout_config(timeouts.clone())
+        .region(region.clone())
+        .profile_name(&profile);
+    if connection.profile.is_some() {
+        // Named on the command line, a profile goes before keys in the environment.
+        let providers = providers
+            .with_region(Some(region))
+            .with_retry_config(retry_config())
+            .with_timeout_config(timeouts);
+        let provider = ProfileFileCredentialsProvider::builder()
+            .configure(&providers)
+            .profile_name(profile);
+        loader = loader.credentials_provider(provider.build());
+    }
+    if let Some(url) = &connection.endpoint_url {
+        loader = loader.endpoint_url(url);
+    }
+    Ok(loader.load().await)
+}
+
+/// An HTTP client as the SDK makes it by default, proxies of the environment
+/// included, but with a TLS library that compiles in a fraction of the time.
+fn http_client() -> SharedHttpClient {
+    HttpClientBuilder::new().build_with_connector_fn(|settings, components| {
+        let mut connector = ConnectorBuilder::default()
+            .tls_provider(Provider::Rustls(CryptoMode::Ring))
+            .proxy_config(ProxyConfig::from_env());
+        connector.set_connector_settings(settings.cloned());
+        connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
+        connector.build()
+    })
+}
+
+/// The region given, or configured, or where the machine is; a bucket is found
+/// from any.
+async fn starting_region(
+    connection: &Connection,
+    profile: &str,
+    providers: &ProviderConfig,
+) -> Result<Region, SettingError> {
+    let given = connection.region.clone();
+    let given = given
+        .or(variable("AWS_REGION"))
+        .or(variable("AWS_DEFAULT_REGION"));
+    let of_profile = ProfileFileRegionProvider::builder().configure(providers);
+    let of_machine = ImdsRegionProvider::builder().configure(providers).build();
+    let configured = RegionProviderChain::first_try(given.map(Region::new))
+        .or_else(of_profile.profile_name(profile).build())
+        .or_else(of_machine);
+    let code = configured.region().await.map(|code| code.to_string());
+    let code = code.filter(|code| !code.is_empty());
+    let code = code.unwrap_or("us-east-1".to_owned());
+    region(&code)
+        .map(Region::new)
+        .map_err(|error| SettingError::new(format!("configured region {code}"), error))
+}
+
+/// More attempts than the SDK's 3, since IAM throttles a burst of calls for
+/// seconds; another number can be set in `AWS_MAX_ATTEMPTS`.
+fn retry_config() -> RetryConfig {
+    let chosen = variable("AWS_MAX_ATTEMPTS").and_then(|number| number.parse().ok());
+    RetryConfig::standard()
+        .with_max_attempts(chosen.filter(|number| *number > 0).unwrap_or(7))
+        .with_initial_backoff(scaled(Duration::from_millis(250)))
+}
+
+/// The endpoint of a service (`iam`, `s3`) as set by environment or profile;
+/// none for AWS itself.
+fn configured_endpoint(config: &SdkConfig, service: &str) -> Result<Option<String>, SettingError> {
+    let key = ServiceConfigKey::builder()
+        .service_id(service)
+        .env("AWS_ENDPOINT_URL")
+        .profile("endpoint_url")
+        .build()
+        .expect("all parts of the key are given");
+    let of_service = config
+        .service_config()
+        .and_then(|configured| configured.load_config(key));
+    let endpoint = of_service.or_else(|| config.endpoint_url().map(str::to_owned));
+    endpoint
+        .map(|url| http_url(&url))
+        .transpose()
+        .map_err(|error| SettingError::new(format!("configured endpoint of {service}"), error))
+}

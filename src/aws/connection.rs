@@ -1,0 +1,58 @@
+//! The options that say how AWS is reached.
+
+use clap::builder::NonEmptyStringValueParser;
+use clap::value_parser;
+use url::Url;
+
+use crate::access::ValueError;
+
+/// How to reach AWS; what is not given comes from the environment and the
+/// shared config files, as for the AWS CLI.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Connection")]
+pub struct Connection {
+    /// Profile of the AWS config files to use [default: AWS_PROFILE]
+    #[arg(hide_short_help = true, long, value_name = "PROFILE")]
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    pub profile: Option<String>,
+    /// Region to start from; the bucket's own region is found by itself
+    #[arg(hide_short_help = true, long, value_name = "REGION", value_parser = region)]
+    pub region: Option<String>,
+    /// Another store with AWS's IAM and S3 APIs [default: AWS_ENDPOINT_URL]
+    #[arg(hide_short_help = true, long, value_name = "URL", value_parser = http_url)]
+    pub endpoint_url: Option<String>,
+    /// Seconds until an unanswered request is repeated, 1 to 3600 [default: 60]
+    #[arg(hide_short_help = true, long, value_name = "SECONDS", value_parser = value_parser!(u16).range(1..=3600))]
+    pub timeout: Option<u16>,
+}
+
+/// The code of a region, or of one to come.
+pub(crate) fn region(name: &str) -> Result<String, ValueError> {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if !name.is_empty() && name.len() <= 63 && name.chars().all(fits) {
+        Ok(name.to_owned())
+    } else {
+        Err(ValueError("a region is given by its code, as eu-central-1"))
+    }
+}
+
+/// The URL of a store. Without a password, which would be shown in messages.
+pub(crate) fn http_url(text: &str) -> Result<String, ValueError> {
+    let is_plain = |url: &Url| {
+        url.has_host()
+            && url.username().is_empty()
+            && url.password().is_none()
+            && url.query().is_none()
+            && url.fragment().is_none()
+    };
+    let url = Url::parse(text).ok();
+    let url = url.filter(|url| ["http", "https"].contains(&url.scheme()));
+    let wrong = match url {
+        None => "an endpoint starts with https:// or http://",
+        Some(url) if !is_plain(&url) || text.contains(char::is_whitespace) => {
+            "an endpoint is https:// or http:// and a host, without spaces, user, password, ? and #"
+        }
+        Some(_) => return Ok(text.to_owned()),
+    };
+    Err(ValueError(wrong))
+}

@@ -1,0 +1,64 @@
+//! The credentials that calls are made with.
+
+use std::sync::{Mutex, PoisonError};
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
+
+/// A provider whose first credentials were asked for already: the first call
+/// gets these, since asking again may take on a role or bother a person once
+/// more. Later calls get what the provider has then.
+#[derive(Debug)]
+pub(super) struct Preloaded {
+    first: Mutex<Option<Credentials>>,
+    provider: SharedCredentialsProvider,
+}
+
+impl Preloaded {
+    pub fn new(first: Credentials, provider: SharedCredentialsProvider) -> Self {
+        Self {
+            first: Mutex::new(Some(first)),
+            provider,
+        }
+    }
+}
+
+impl ProvideCredentials for Preloaded {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+        first.take().map_or_else(
+            || self.provider.provide_credentials(),
+            |first| future::ProvideCredentials::ready(Ok(first)),
+        )
+    }
+
+    fn fallback_on_interrupt(&self) -> Option<Credentials> {
+        self.provider.fallback_on_interrupt()
+    }
+}
+
+/// What to do where a session has ended.
+pub(super) const SIGN_IN: &str = " (sign in again, for example with: aws sso login)";
+
+/// Why there are no credentials, in a line.
+pub(super) fn why_none(error: &CredentialsError) -> String {
+    let is_about_sign_in = |cause: &String| cause.contains("SSO") || cause.contains("/sso/");
+    let of_sign_in = super::error::chain(error)
+        .map(ToString::to_string)
+        .find(is_about_sign_in);
+    let cause = super::error::innermost(error);
+    match (of_sign_in, error) {
+        (Some(cause), _) => format!("the AWS credentials can't be loaded: {cause}{SIGN_IN}"),
+        // What is not about one profile lists all the places where there are none.
+        (None, CredentialsError::CredentialsNotLoaded(_)) if !cause.starts_with("profile `") => {
+            "no AWS credentials found: name a profile that has some with --profile or AWS_PROFILE, or \
+             set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+                .to_owned()
+        }
+        _ => format!("the AWS credentials can't be loaded: {cause}"),
+    }
+}

@@ -1,0 +1,298 @@
+//! Failed calls, each in one line.
+
+use std::error::Error;
+use std::fmt;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::error::{ErrorMetadata, ProvideErrorMetadata, SdkError};
+
+use super::credentials::{SIGN_IN, why_none};
+use super::retry::{is_slow_down, is_transient};
+use super::store::UNSUPPORTED;
+use crate::errors::one_line;
+
+/// A failed call, in one line: the operation, AWS's own code, and its message.
+///
+/// Holds no request, so no secret can be in it.
+#[derive(Debug, Clone)]
+pub struct AwsError {
+    operation: &'static str,
+    code: Option<String>,
+    message: String,
+    status: Option<u16>,
+    /// Whether the request was sent at all; not where there were no credentials.
+    sent: bool,
+    /// Whether the service's answer came whole.
+    answered: bool,
+    bucket_region: Option<String>,
+}
+
+impl AwsError {
+    pub(crate) fn new<E>(
+        operation: &'static str,
+        endpoint: &str,
+        error: &SdkError<E, HttpResponse>,
+    ) -> Self
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        let response = error.raw_response();
+        let answer = error.as_service_error().map(ProvideErrorMetadata::meta);
+        let credentials = chain(error).find_map(|cause| cause.downcast_ref::<CredentialsError>());
+        let message = match (answer, credentials) {
+            (Some(answer), _) => answer.message().unwrap_or_default().to_owned(),
+            (None, Some(credentials)) => why_none(credentials),
+            (None, None) => format!("no answer from {endpoint}: {}", innermost(error)),
+        };
+        Self {
+            operation,
+            code: answer.and_then(|answer| answer.code()).map(str::to_owned),
+            message: one_line(&message),
+            sent: credentials.is_none(),
+            answered: answer.is_some(),
+            status: response.map(|response| response.status().as_u16()),
+            bucket_region: response
+                .and_then(|response| response.headers().get("x-amz-bucket-region"))
+                .map(str::to_owned),
+        }
+    }
+
+    /// An answer that says the call succeeded, but lacks what was asked for.
+    pub(crate) fn incomplete(operation: &'static str) -> Self {
+        Self {
+            operation,
+            code: None,
+            message: "the answer is incomplete".to_owned(),
+            status: None,
+            sent: true,
+            answered: false,
+            bucket_region: None,
+        }
+    }
+
+    /// AWS's own code, such as `NoSuchEntity`; none where no answer came or
+    /// the answer had none.
+    pub fn code(&self) -> Option<&str> {
+        self.code.as_deref()
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The status of the HTTP answer, if there was one.
+    pub(crate) fn status(&self) -> Option<u16> {
+        self.status
+    }
+
+    /// Where the bucket is, if S3 said so.
+    pub(crate) fn bucket_region(&self) -> Option<&str> {
+        self.bucket_region.as_deref()
+    }
+
+    pub(super) fn is(&self, code: &str) -> bool {
+        self.code() == Some(code)
+    }
+
+    /// Whether the call may still have been carried out: it was sent, and no
+    /// whole answer came, or only that of a server in trouble.
+    pub(crate) fn is_unclear(&self) -> bool {
+        let trouble = self.status.is_none_or(|status| status >= 500);
+        self.sent && (!self.answered || trouble && !self.is_unsupported())
+    }
+
+    /// Whether the same call may well succeed later.
+    pub(crate) fn is_passing(&self) -> bool {
+        self.is_unclear() || self.code().is_some_and(is_transient)
+    }
+
+    /// Whether the service said clearly that it did nothing, since calls come
+    /// too fast.
+    pub(crate) fn is_throttling(&self) -> bool {
+        !self.is_unclear() && self.code().is_some_and(is_slow_down)
+    }
+
+    /// Whether the store doesn't offer the operation at all.
+    pub(super) fn is_unsupported(&self) -> bool {
+        matches!(self.status, Some(405 | 501))
+            || UNSUPPORTED.iter().any(|code| self.is(code))
+            || (self.code().is_none_or(str::is_empty) && matches!(self.status, Some(400 | 404)))
+    }
+
+    /// Whether the server broke down over the call, as some stores do over one
+    /// they don't know; AWS has a code even for that.
+    pub(crate) fn is_crash(&self) -> bool {
+        self.answered && self.status == Some(500) && self.code().is_none_or(str::is_empty)
+    }
+
+    /// Whether the thing asked for isn't there.
+    pub(crate) fn is_missing(&self) -> bool {
+        self.is("NoSuchEntity")
+    }
+
+    /// Whether a user or policy of that name exists already.
+    pub(crate) fn is_existing(&self) -> bool {
+        self.is("EntityAlreadyExists")
+    }
+
+    /// Whether the account or user has as many of these as IAM allows.
+    pub(crate) fn is_at_quota(&self) -> bool {
+        self.is("LimitExceeded")
+    }
+
+    /// Whether an object that was not to be overwritten exists already.
+    pub(crate) fn is_object_existing(&self) -> bool {
+        self.status == Some(412)
+    }
+
+    /// Whether something still hangs on what was to be deleted.
+    pub(crate) fn is_in_use(&self) -> bool {
+        self.is("DeleteConflict")
+    }
+
+    /// Whether the request was refused for what it asks for, and not for who
+    /// asks or how: stores have codes of their own for that.
+    pub(crate) fn is_refusal(&self) -> bool {
+        self.status == Some(403) && !self.is_about_credentials() && !self.is_archived()
+    }
+
+    /// Whether this object can't be deleted or had now, whoever asks: it is
+    /// locked, or archived.
+    pub(crate) fn is_about_object(&self) -> bool {
+        self.is("AccessDenied") || self.is_archived()
+    }
+
+    fn is_archived(&self) -> bool {
+        self.is("InvalidObjectState")
+    }
+
+    /// Whether the answer shows that a download would be allowed, although
+    /// there is nothing to be had.
+    pub(crate) fn is_allowed_download(&self) -> bool {
+        self.is_archived() || self.is("NoSuchKey") || self.is("InvalidRange")
+    }
+
+    /// Whether the access key isn't known, or not yet.
+    pub(crate) fn is_unknown_key(&self) -> bool {
+        self.is("InvalidAccessKeyId")
+    }
+
+    pub(crate) fn is_about_credentials(&self) -> bool {
+        self.code().is_some_and(|code| {
+            code.starts_with("ExpiredToken")
+                || matches!(
+                    code,
+                    "InvalidAccessKeyId" | "InvalidClientTokenId" | "SignatureDoesNotMatch"
+                )
+        })
+    }
+
+    /// The permission the operation needs.
+    fn permission(&self) -> String {
+        let listed = S3_PERMISSIONS
+            .iter()
+            .find(|(operation, _)| *operation == self.operation);
+        match listed {
+            Some((_, permission)) => format!("s3:{permission}"),
+            None => format!("iam:{}", self.operation),
+        }
+    }
+}
+
+/// The operations of S3 that are used, and the permissions they need; what isn't
+/// listed is taken for one of IAM, where both have the same name.
+const S3_PERMISSIONS: [(&str, &str); 13] = [
+    ("ListBuckets", "ListAllMyBuckets"),
+    ("HeadBucket", "ListBucket"),
+    ("GetBucketEncryption", "GetEncryptionConfiguration"),
+    ("GetObject", "GetObject"),
+    ("PutObject", "PutObject"),
+    ("GetBucketVersioning", "GetBucketVersioning"),
+    ("ListObjectsV2", "ListBucket"),
+    ("ListObjectVersions", "ListBucketVersions"),
+    ("ListMultipartUploads", "ListBucketMultipartUploads"),
+    ("ListParts", "ListMultipartUploadParts"),
+    ("AbortMultipartUpload", "AbortMultipartUpload"),
+    ("DeleteObjects", "DeleteObject"),
+    ("DeleteObject", "DeleteObject"),
+];
+
+pub(super) fn is_s3(operation: &str) -> bool {
+    S3_PERMISSIONS.iter().any(|(name, _)| *name == operation)
+}
+
+impl AwsError {
+    /// The operation and what was answered, without advice.
+    pub(crate) fn answer(&self) -> String {
+        let Self {
+            operation, message, ..
+        } = self;
+        let answer = match (self.code(), self.status) {
+            (Some(code), _) => code.to_owned(),
+            (None, Some(status)) if self.answered => format!("HTTP {status}"),
+            _ => return format!("{operation}: {message}"),
+        };
+        if message.is_empty() {
+            return format!("{operation}: {answer}");
+        }
+        format!("{operation}: {answer}: {message}")
+    }
+}
+
+impl fmt::Display for AwsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.answer())?;
+        match self.code() {
+            Some(code) if code.starts_with("AccessDenied") => {
+                write!(f, " (needs the permission {})", self.permission())
+            }
+            Some(code) if code.starts_with("ExpiredToken") => f.write_str(SIGN_IN),
+            Some(_) if self.is_about_credentials() => {
+                f.write_str(" (check the access key and secret in use)")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Error for AwsError {}
+
+pub(super) fn chain<'a>(
+    error: &'a (dyn Error + 'static),
+) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |cause| (*cause).source())
+}
+
+/// The end of the chain of causes, which says most; what a service answered,
+/// with its code.
+pub(super) fn innermost(error: &(dyn Error + 'static)) -> String {
+    let cause = chain(error).last().unwrap_or(error);
+    match cause.downcast_ref::<ErrorMetadata>() {
+        None => cause.to_string(),
+        Some(answer) => {
+            let (code, message) = (answer.code(), answer.message());
+            format!("{}: {}", code.unwrap_or("?"), message.unwrap_or_default())
+        }
+    }
+}
+
+/// Whether a thing was made by a call, as far as its answer tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Made {
+    No,
+    /// The answer leaves it open: none came, or a retry was told that the thing
+    /// exists.
+    Maybe,
+    Yes,
+}
+
+impl Made {
+    pub fn by<T>(result: &Result<T, AwsError>) -> Self {
+        match result {
+            Ok(_) => Self::Yes,
+            Err(error) if error.is_unclear() || error.is_existing() => Self::Maybe,
+            Err(_) => Self::No,
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! How AWS is reached and called: settings, credentials, clients, errors,
+//! retries. Knows nothing of what the calls are for.
+
+mod client;
+mod config;
+mod connection;
+mod credentials;
+mod error;
+mod retry;
+mod run;
+mod store;
+
+pub use client::Aws;
+pub(crate) use client::Call;
+pub use config::{LoadError, SettingError};
+pub use connection::Connection;
+pub use error::AwsError;
+pub(crate) use error::Made;
+pub(crate) use retry::{Patience, is_slow_down, is_transient, settle, settle_new, until_known};
+pub use run::Run;

@@ -1,0 +1,90 @@
+//! What travels with a run, from room to room.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::Aws;
+use crate::access::{Target, UserName};
+use crate::errors::Interrupted;
+use crate::step::Step;
+
+/// Work on one user: the clients, the target, when to stop, and whom to tell.
+///
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct Run {
+    pub(crate) aws: Aws,
+    pub(crate) target: Target,
+    pub(crate) cancel: CancellationToken,
+    on_step: Arc<dyn Fn(&Step) + Send + Sync>,
+}
+
+impl Run {
+    /// Work that is to stop when `cancel` is cancelled; `on_step` is told of
+    /// each step when it is done.
+    pub fn new(
+        aws: Aws,
+        target: Target,
+        cancel: CancellationToken,
+        on_step: impl Fn(&Step) + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            aws,
+            target,
+            cancel,
+            on_step: Arc::new(on_step),
+        }
+    }
+
+    /// The same, with other clients.
+    pub(crate) fn with_aws(&self, aws: Aws) -> Self {
+        Self {
+            aws,
+            ..self.clone()
+        }
+    }
+
+    /// The same for another user of the bucket.
+    pub(crate) fn for_user(&self, user: UserName) -> Self {
+        let mut other = self.clone();
+        other.target.user = user;
+        other
+    }
+
+    /// The same, to undo what was done: stops at nothing, and says so of each step.
+    pub(crate) fn undoing(&self) -> Self {
+        let on_step = self.on_step.clone();
+        Self {
+            cancel: CancellationToken::new(),
+            on_step: Arc::new(move |step| on_step(&step.clone().undoing())),
+            ..self.clone()
+        }
+    }
+
+    /// Fails once the run is to stop: asked before each step and each request
+    /// that changes something.
+    pub(crate) fn go_on(&self) -> Result<(), Interrupted> {
+        if self.cancel.is_cancelled() {
+            return Err(Interrupted);
+        }
+        Ok(())
+    }
+
+    /// The result of a call that waited for something; an interruption, where
+    /// that is why it failed.
+    pub(crate) fn unless_interrupted<T, E>(&self, result: Result<T, E>) -> anyhow::Result<T>
+    where
+        anyhow::Error: From<E>,
+    {
+        result.map_err(|error| match self.go_on() {
+            Err(interrupted) => interrupted.into(),
+            Ok(()) => error.into(),
+        })
+    }
+
+    /// Tells of a step that is done.
+    pub(crate) fn done(&self, step: &Step) {
+        (self.on_step)(step);
+    }
+}

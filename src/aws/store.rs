@@ -1,0 +1,100 @@
+//! What a store other than AWS does differently, asked by intent.
+
+use aws_sdk_iam::config::interceptors::InterceptorContext;
+use aws_sdk_iam::config::retry::{ClassifyRetry, RetryAction};
+
+use super::error::AwsError;
+
+/// AWS itself, or another store with AWS's IAM and S3 APIs.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Store {
+    /// The endpoint of IAM; none for AWS.
+    pub(super) iam_endpoint: Option<String>,
+    /// The endpoint of S3; none for AWS.
+    pub(super) s3_endpoint: Option<String>,
+}
+
+impl Store {
+    /// Whether it is AWS itself.
+    pub fn is_aws(&self) -> bool {
+        self.iam_endpoint.is_none()
+    }
+
+    /// The S3 endpoint that a person's client has to name; none for AWS.
+    pub fn s3_endpoint(&self) -> Option<&str> {
+        self.s3_endpoint.as_deref()
+    }
+
+    /// Whether buckets are a part of the path: a store that isn't AWS seldom
+    /// has a host name for each.
+    pub fn wants_path_style(&self) -> bool {
+        self.s3_endpoint.is_some()
+    }
+
+    /// Whether it refused the tags rather than the thing tagged; AWS has tags.
+    pub fn refuses_tags(&self, error: &AwsError) -> bool {
+        !self.is_aws() && (self.lacks(error) || REFUSED_INPUT.iter().any(|code| error.is(code)))
+    }
+
+    /// Whether it doesn't offer the operation at all, as stores say in several ways.
+    pub fn lacks(&self, error: &AwsError) -> bool {
+        error.is_unsupported()
+    }
+
+    /// Whether it doesn't take batches of deletes as the SDK sends them: it
+    /// doesn't know them, wants Content-MD5, or can't read a key in XML.
+    pub fn refuses_batches(&self, error: &AwsError) -> bool {
+        self.lacks(error) || REFUSED_BATCH.iter().any(|code| error.is(code))
+    }
+
+    /// How an endpoint is called in messages.
+    pub(super) fn endpoint(&self, of_s3: bool) -> &str {
+        let endpoint = if of_s3 {
+            &self.s3_endpoint
+        } else {
+            &self.iam_endpoint
+        };
+        endpoint.as_deref().unwrap_or("AWS")
+    }
+}
+
+const REFUSED_INPUT: [&str; 5] = [
+    "InvalidInput",
+    "InvalidParameter",
+    "InvalidParameterValue",
+    "InvalidRequest",
+    "ValidationError",
+];
+
+const REFUSED_BATCH: [&str; 3] = ["MissingContentMD5", "InvalidRequest", "MalformedXML"];
+
+/// The codes for an operation that isn't offered.
+pub(super) const UNSUPPORTED: [&str; 4] = [
+    "InvalidAction",
+    "NotImplemented",
+    "UnsupportedOperation",
+    "MethodNotAllowed",
+];
+
+/// Tries no more after HTTP 500 without a code, as some stores answer calls
+/// that they don't know; AWS has a code even then.
+#[derive(Debug)]
+pub(super) struct GiveUpAfterCrash;
+
+impl ClassifyRetry for GiveUpAfterCrash {
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        let crashed = context.response().is_some_and(|response| {
+            let body = response.body().bytes().unwrap_or_default();
+            response.status().as_u16() == 500 && !body.windows(6).any(|part| part == b"<Code>")
+        });
+        if crashed {
+            RetryAction::RetryForbidden
+        } else {
+            RetryAction::NoActionIndicated
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "give up after a crash"
+    }
+}

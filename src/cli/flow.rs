@@ -1,0 +1,304 @@
+//! The one way in which the programs run a workflow: plan it, then show the
+//! plan or carry it out, and print what came of it.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Result, anyhow, ensure};
+use serde::Serialize;
+
+use super::hints::Explained;
+use super::{ExitStatus, Output, ProgressLine, Signals, conclude, each};
+use crate::access::{Grant, Target, UserName};
+use crate::aws::{Aws, Run};
+use crate::errors::Interrupted;
+use crate::handover::HandedOver;
+use crate::s3::empty::Progress;
+use crate::workflows::outcome::{Deleted, Failed, Workflow};
+use crate::workflows::{create, delete, rotate, update};
+
+/// How many failed objects are named on the terminal; `--json` has all of them.
+const NAMED: usize = 20;
+
+/// One user of a program's run, and where its words go.
+pub struct Job<'a> {
+    run: Run,
+    signals: &'a Signals,
+    out: Output,
+    dry_run: bool,
+}
+
+impl<'a> Job<'a> {
+    /// The work on one target, whose words go to `out`.
+    pub fn new(
+        aws: &Aws,
+        target: Target,
+        signals: &'a Signals,
+        out: Output,
+        dry_run: bool,
+    ) -> Self {
+        let steps = out.clone();
+        let cancel = signals.cancel.clone();
+        Self {
+            run: Run::new(aws.clone(), target, cancel, move |step| steps.step(step)),
+            signals,
+            out,
+            dry_run,
+        }
+    }
+
+    /// Creates the user, or shows how.
+    pub async fn create(&self, options: &create::Options) -> ExitStatus {
+        self.work(create::plan(&self.run, options)).await
+    }
+
+    /// Creates a new key for the user, or shows how.
+    pub async fn rotate(&self, options: &rotate::Options) -> ExitStatus {
+        self.work(rotate::plan(&self.run, options)).await
+    }
+
+    /// Gives the user another grant, or shows how.
+    pub async fn update(&self, grant: &Grant) -> ExitStatus {
+        self.work(update::plan(&self.run, grant)).await
+    }
+
+    async fn work<W: Workflow>(&self, plan: impl Future<Output = Result<W>>) -> ExitStatus {
+        match self.signals.or_interrupted(plan).await {
+            Err(error) => self.failed(error.into()).await,
+            Ok(plan) if self.dry_run => self.show(&plan),
+            Ok(plan) => self.apply(&plan).await,
+        }
+    }
+
+    fn show(&self, plan: &impl Workflow) -> ExitStatus {
+        self.out.plan(plan.preview());
+        ExitStatus::Done
+    }
+
+    async fn apply(&self, plan: &impl Workflow) -> ExitStatus {
+        match plan.apply().await {
+            Ok(done) => {
+                self.out.done(&done);
+                ExitStatus::Done
+            }
+            Err(failed) => self.failed(failed).await,
+        }
+    }
+
+    async fn failed(&self, failed: Failed) -> ExitStatus {
+        fail(&self.out, &self.run.target, Some(&self.run), failed).await
+    }
+
+    fn user(&self) -> &UserName {
+        &self.run.target.user
+    }
+
+    /// Deletes what was planned.
+    async fn delete(&self, plan: &delete::Plan) -> ExitStatus {
+        let _line = self.out.is_alone().then(|| self.count_objects(plan));
+        match delete::apply(plan).await {
+            Ok(deleted) => {
+                self.out.done(&self.with_note(deleted));
+                ExitStatus::Done
+            }
+            Err(failed) => {
+                let gone = failed.deleted.as_ref().map(Deleted::in_words);
+                let deleted = failed.deleted.map(|deleted| self.with_note(deleted));
+                let status = self.failed(Failed { deleted, ..failed }).await;
+                if let (ExitStatus::Interrupted, Some(gone)) = (status, gone) {
+                    self.out.error_detail(&format!(
+                        "{gone} are gone; running the same command again continues"
+                    ));
+                }
+                status
+            }
+        }
+    }
+
+    /// With what to do about earlier versions, where the bucket keeps them.
+    fn with_note(&self, mut deleted: Deleted) -> Deleted {
+        if deleted.versions_remain {
+            let delete = self
+                .out
+                .commands
+                .delete(&deleted.target.bucket, self.user());
+            deleted.notes.push(format!(
+                "earlier versions of the objects remain; to delete them too, run: {delete} --force --all-versions"
+            ));
+        }
+        deleted
+    }
+
+    fn count_objects(&self, plan: &delete::Plan) -> ProgressLine {
+        let progress: Arc<Progress> = plan.progress();
+        self.out.progress(move |elapsed| {
+            let rate = progress.entries() as f64 / elapsed.as_secs_f64().max(0.001);
+            format!("{} deleted, {rate:.0}/s", progress.in_words())
+        })
+    }
+
+    async fn nothing_deleted(&self, error: anyhow::Error) -> ExitStatus {
+        let deleted = Some(Deleted::nothing(&self.run.target));
+        self.failed(Failed {
+            deleted,
+            ..error.into()
+        })
+        .await
+    }
+}
+
+/// A failure as JSON.
+#[derive(Serialize)]
+struct Failure<'a> {
+    user: &'a str,
+    error: &'a str,
+    left: Vec<&'a str>,
+    #[serde(flatten)]
+    handed_over: Option<&'a HandedOver>,
+}
+
+/// An incomplete deletion as JSON.
+#[derive(Serialize)]
+struct Incomplete<'a> {
+    #[serde(flatten)]
+    deleted: &'a Deleted,
+    error: &'a str,
+}
+
+/// Prints a failure: the error, what is left, and the result as far as it got.
+async fn fail(out: &Output, target: &Target, run: Option<&Run>, failed: Failed) -> ExitStatus {
+    let explained = Explained::new(&failed.error, target, run, &out.commands).await;
+    let error = explained.error.as_str();
+    if let Some(deleted) = &failed.deleted {
+        for line in deleted.failures(NAMED) {
+            out.error_detail(&line);
+        }
+    }
+    out.explained(&explained);
+    for left in &failed.left {
+        let remove = out.commands.remedy(&left.remedy, target);
+        out.error_detail(&format!("left: {}; remove it with: {remove}", left.what));
+    }
+    let Some(deleted) = &failed.deleted else {
+        let handed_over = failed.handed_over.as_ref();
+        let failure = Failure {
+            user: target.user.as_str(),
+            error,
+            left: failed.left.iter().map(|left| left.what.as_str()).collect(),
+            handed_over,
+        };
+        let key_file = handed_over.and_then(|key| key.key_file.as_ref());
+        out.result(&failure, key_file.map(|path| path.display().to_string()));
+        return ExitStatus::of(&failed.error);
+    };
+    out.result(&Incomplete { deleted, error }, None);
+    ExitStatus::of(&failed.error)
+}
+
+/// Says for each user that there is nobody to work as. Nothing was done.
+pub async fn no_clients(
+    out: &Output,
+    signals: &Signals,
+    targets: impl IntoIterator<Item = Target>,
+    error: anyhow::Error,
+    deletes: bool,
+) -> ExitCode {
+    let mut finished = Vec::new();
+    for target in targets {
+        let deleted = deletes.then(|| Deleted::nothing(&target));
+        let failed = Failed {
+            deleted,
+            ..anyhow!("{error:#}").into()
+        };
+        let status = fail(&out.of(&target.user), &target, None, failed).await;
+        finished.push((target.user, status));
+    }
+    conclude(out, signals, &finished, &[])
+}
+
+/// Deletes the users, up to `at_a_time` at once: all are planned, then asked
+/// about in one question if `ask`, and then deleted. Returns how it ended for
+/// each, and those not started.
+pub async fn delete_all(
+    jobs: Vec<Job<'_>>,
+    at_a_time: usize,
+    options: delete::Options,
+    ask: bool,
+) -> (Vec<(UserName, ExitStatus)>, Vec<UserName>) {
+    let Some(Job {
+        out,
+        signals,
+        dry_run,
+        ..
+    }) = jobs.first()
+    else {
+        return Default::default();
+    };
+    let (out, signals, dry_run) = (out.of_all(), (*signals).clone(), *dry_run);
+    let planned = async |job| plan_delete(job, options).await;
+    let (planned, not_started) = each(jobs, at_a_time, &signals.cancel, planned).await;
+    let mut not_started: Vec<_> = not_started.iter().map(|job| job.user().clone()).collect();
+    let mut finished = Vec::new();
+    let mut plans = Vec::new();
+    for (job, plan) in planned {
+        match plan {
+            Err(error) => {
+                let status = job.nothing_deleted(error).await;
+                finished.push((job.user().clone(), status));
+            }
+            Ok(plan) if dry_run => {
+                let status = job.show(&plan);
+                finished.push((job.user().clone(), status));
+            }
+            Ok(plan) => plans.push((job, plan)),
+        }
+    }
+    if ask
+        && !plans.is_empty()
+        && let Err(error) = confirm(&out, &signals, &plans).await
+    {
+        for (job, _) in &plans {
+            let refused = job.nothing_deleted(as_new(&error)).await;
+            finished.push((job.user().clone(), refused));
+        }
+        return (finished, not_started);
+    }
+    let _line = out.count_users();
+    let delete = async |(job, plan): (Job<'_>, _)| (job.user().clone(), job.delete(&plan).await);
+    let (deleted, waiting) = each(plans, at_a_time, &signals.cancel, delete).await;
+    finished.extend(deleted);
+    not_started.extend(waiting.iter().map(|(job, _)| job.user().clone()));
+    (finished, not_started)
+}
+
+async fn plan_delete<'a>(
+    job: Job<'a>,
+    options: delete::Options,
+) -> (Job<'a>, Result<delete::Plan>) {
+    let plan = delete::plan(&job.run, options);
+    let plan = job.signals.or_interrupted(plan).await;
+    (job, plan)
+}
+
+/// Why nothing is deleted, once more for another user.
+fn as_new(error: &anyhow::Error) -> anyhow::Error {
+    match error.downcast_ref::<Interrupted>() {
+        Some(interrupted) => (*interrupted).into(),
+        None => anyhow!("{error:#}"),
+    }
+}
+
+async fn confirm(out: &Output, signals: &Signals, plans: &[(Job<'_>, delete::Plan)]) -> Result<()> {
+    out.ask("this would be deleted:");
+    for (job, plan) in plans {
+        let preview = plan.preview();
+        preview.steps.iter().for_each(|step| job.out.ask(step));
+        let notes = preview.notes.iter();
+        notes.for_each(|note| job.out.ask(format!("note: {note}")));
+    }
+    let answer = signals
+        .or_interrupted(async { Ok(out.confirm("go on?").await) })
+        .await?;
+    ensure!(answer, "not confirmed, so nothing is deleted");
+    Ok(())
+}

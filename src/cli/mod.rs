@@ -1,0 +1,95 @@
+//! What both programs share: arguments, many users at once, signals, and every
+//! word that is printed. The only room that prints, asks or exits.
+
+use std::fmt::Display;
+use std::panic;
+
+use clap::Parser;
+
+use crate::errors::one_line;
+
+mod args;
+mod flow;
+mod generate;
+mod hints;
+mod many;
+mod nearest;
+mod output;
+mod shell_commands;
+mod signals;
+mod users_file;
+
+pub use args::{HandoverArgs, TargetArgs};
+pub use flow::{Job, delete_all, no_clients};
+pub use many::{ExitStatus, conclude, each};
+pub use output::{Output, OutputArgs, ProgressLine};
+pub use signals::Signals;
+#[cfg(fuzzing)]
+pub(crate) use users_file::names_in;
+
+use output::to_stderr;
+
+/// Parses the arguments; on bad ones prints one line and exits with code 2.
+///
+/// From here on a panic, as the SDK has for settings it can't read, is one
+/// line too, and exit code 1.
+pub fn parse<A: Parser>() -> A {
+    let name = A::command().get_name().to_owned();
+    panic::set_hook(Box::new(move |info| {
+        let text = info.payload_as_str().unwrap_or("internal error");
+        to_stderr(&format!("{name}: error: {}", one_line(text)));
+        exit_now(1);
+    }));
+    let args: Vec<_> = std::env::args_os().collect();
+    let asked = generate::asked_for(A::command(), &args);
+    asked.and_then(|()| A::try_parse()).unwrap_or_else(|error| {
+        if !error.use_stderr() {
+            error.exit();
+        }
+        let text = error.render().to_string();
+        let paragraphs = text.trim_start_matches("error: ").split("\n\n");
+        let wanted = |text: &&str| !text.starts_with("Usage:") && !text.starts_with("For more");
+        let lines: Vec<_> = paragraphs.filter(wanted).map(one_line).collect();
+        bad_usage(
+            A::command().get_name(),
+            without_passwords(&lines.join("; ")),
+        )
+    })
+}
+
+/// The text with all hidden that a URL has before its host, as a password.
+fn without_passwords(text: &str) -> String {
+    let mut parts = text.split("://");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |shown, part| {
+        let ends = |c: char| c == '\'' || c.is_whitespace();
+        let url = &part[..part.find(ends).unwrap_or(part.len())];
+        match url.rfind('@') {
+            Some(at) => shown + "://****" + &part[at..],
+            None => shown + "://" + part,
+        }
+    })
+}
+
+/// Prints what is wrong with the command's arguments in one line, and exits
+/// with code 2.
+pub fn bad_usage(command: &str, message: impl Display) -> ! {
+    refuse(command, [format!("{message}; see {command} --help")])
+}
+
+/// Prints what can't be used, a line each, and exits with code 2.
+fn refuse(command: &str, problems: impl IntoIterator<Item = impl Display>) -> ! {
+    for problem in problems {
+        let problem = one_line(&problem.to_string());
+        to_stderr(&format!("{command}: error: {problem}"));
+    }
+    exit_now(2)
+}
+
+#[expect(
+    clippy::exit,
+    reason = "bad usage and a second Ctrl-C end the process where they are"
+)]
+fn exit_now(code: u8) -> ! {
+    std::process::exit(code.into())
+}

@@ -1,0 +1,286 @@
+//! Settings files for the person's client, beside the key file.
+
+use std::fs::{self, Permissions};
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Serialize;
+use tempfile::{Builder, TempDir};
+use url::Url;
+use zeroize::Zeroizing;
+
+use super::{key_file, private_file};
+use crate::access::{Access, AccessKey, Grant, Target, UserName, partition_of_region, s3_host};
+
+/// Where the kit of a user is written in a directory: `USER_kit`, and from the
+/// second on `USER_kit.N`.
+pub(super) fn path(dir: &Path, user: &UserName, number: u32) -> PathBuf {
+    let name = match number {
+        1 => format!("{user}_kit"),
+        number => format!("{user}_kit.{number}"),
+    };
+    key_file::in_directory(dir, name)
+}
+
+/// Whether nothing is at `path`, or an empty directory.
+pub(super) fn is_free(path: &Path) -> bool {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => {
+            fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
+        }
+        Ok(_) => false,
+        Err(_) => true,
+    }
+}
+
+/// Fails if something but an empty directory is at `path`.
+pub(super) fn check_free(path: &Path) -> Result<()> {
+    ensure!(
+        is_free(path),
+        "{} is there already, and is never overwritten",
+        path.display()
+    );
+    Ok(())
+}
+
+/// An empty directory of mode 0700 beside the kit's, under a name of its own;
+/// gone when dropped.
+#[derive(Debug)]
+pub(super) struct Reserved {
+    path: PathBuf,
+    dir: TempDir,
+}
+
+impl Reserved {
+    /// Makes the directory. Fails where something is at `path`.
+    pub fn at(path: &Path) -> Result<Self> {
+        check_free(path)?;
+        let dir = Builder::new()
+            .prefix(&private_file::temporary_prefix(path))
+            .permissions(Permissions::from_mode(0o700))
+            .tempdir_in(private_file::directory_of(path))
+            .with_context(|| format!("can't create {}", path.display()))?;
+        Ok(Self {
+            path: path.to_owned(),
+            dir,
+        })
+    }
+
+    /// Writes the files with mode 0600, and gives the directory its name.
+    /// Returns once all is on disk.
+    pub fn write(self, settings: &Settings<'_>) -> Result<()> {
+        for (name, content) in settings.files()? {
+            let failed = || format!("can't write {}", self.path.join(&name).display());
+            let file = private_file::create(&self.dir.path().join(&name));
+            let mut file = file.with_context(failed)?;
+            file.write_all(content.as_bytes()).with_context(failed)?;
+            file.sync_all().with_context(failed)?;
+        }
+        let failed = || format!("can't write {}", self.path.display());
+        private_file::sync(self.dir.path()).with_context(failed)?;
+        fs::rename(self.dir.path(), &self.path).with_context(failed)?;
+        let _ = self.dir.keep();
+        private_file::sync(private_file::directory_of(&self.path)).with_context(failed)
+    }
+}
+
+/// All that the files of a kit are made of.
+pub(crate) struct Settings<'a> {
+    pub key: &'a AccessKey,
+    pub target: &'a Target,
+    pub grant: &'a Grant,
+    /// The bucket's region.
+    pub region: &'a str,
+    /// The S3 endpoint, where it is not AWS's own.
+    pub endpoint: Option<&'a str>,
+}
+
+type NamedFile = (String, Zeroizing<String>);
+
+impl Settings<'_> {
+    fn files(&self) -> Result<Vec<NamedFile>> {
+        let mut files = vec![
+            ("README.txt".to_owned(), self.readme().into()),
+            ("aws-config".to_owned(), self.aws_config().into()),
+            ("aws-credentials".to_owned(), self.aws_credentials()),
+            ("rclone.conf".to_owned(), self.rclone_conf()),
+        ];
+        // These two list what they open, whatever one wants to do there.
+        if self.grant.access.reads() {
+            let bookmark = format!("{}.duck", self.target.user);
+            files.push((bookmark, self.cyberduck_bookmark()?.into()));
+            files.push(("winscp-url.txt".to_owned(), self.winscp_url()?));
+        }
+        Ok(files)
+    }
+
+    /// The user's name as profile and remote: neither the AWS SDKs nor rclone
+    /// take `=` and `,` there, rclone no `-` at the end, and `default` would take
+    /// the place of the person's own.
+    fn profile(&self) -> String {
+        let name = self.target.user.as_str().replace(['=', ','], "_");
+        if name == "default" || name.ends_with('-') {
+            name + "_"
+        } else {
+            name
+        }
+    }
+
+    fn folder(&self) -> String {
+        format!("{}/{}", self.target.bucket, self.target.prefix())
+    }
+
+    fn aws_config(&self) -> String {
+        let mut config = format!("[profile {}]\nregion = {}\n", self.profile(), self.region);
+        if let Some(url) = self.endpoint {
+            config += &format!("endpoint_url = {url}\ns3 =\n    addressing_style = path\n");
+        }
+        config
+    }
+
+    fn aws_credentials(&self) -> Zeroizing<String> {
+        format!(
+            "[{}]\naws_access_key_id = {}\naws_secret_access_key = {}\n",
+            self.profile(),
+            self.key.id(),
+            self.key.secret(),
+        )
+        .into()
+    }
+
+    fn rclone_conf(&self) -> Zeroizing<String> {
+        let store = match self.endpoint {
+            None => "provider = AWS\n".to_owned(),
+            Some(url) => format!("provider = Other\nendpoint = {url}\nforce_path_style = true\n"),
+        };
+        // Without the permission to read there is nothing to look at after an upload.
+        let no_head = if self.grant.access.reads() {
+            ""
+        } else {
+            "no_head = true\n"
+        };
+        format!(
+            "[{}]\ntype = s3\n{store}access_key_id = {}\nsecret_access_key = {}\nregion = {}\n\
+             no_check_bucket = true\nno_head_object = true\n{no_head}",
+            self.profile(),
+            self.key.id(),
+            self.key.secret(),
+            self.region,
+        )
+        .into()
+    }
+
+    /// Host and port of the store.
+    fn host(&self) -> Result<(String, u16)> {
+        let Some(url) = self.endpoint else {
+            let host = match partition_of_region(self.region) {
+                "aws" => "s3.amazonaws.com".to_owned(),
+                _ => s3_host(self.region),
+            };
+            return Ok((host, 443));
+        };
+        let parsed = Url::parse(url).with_context(|| format!("can't read the endpoint {url}"))?;
+        let host = parsed.host_str().unwrap_or_default().to_owned();
+        Ok((host, parsed.port_or_known_default().unwrap_or(443)))
+    }
+
+    fn cyberduck_bookmark(&self) -> Result<String> {
+        let (hostname, port) = self.host()?;
+        let bookmark = Bookmark {
+            protocol: "s3",
+            nickname: self.target.user.as_str(),
+            hostname,
+            port: port.to_string(),
+            username: self.key.id(),
+            path: format!("/{}", self.folder().trim_end_matches('/')),
+        };
+        let mut xml = Vec::new();
+        plist::to_writer_xml(&mut xml, &bookmark).context("can't write a property list")?;
+        Ok(String::from_utf8_lossy(&xml).into_owned() + "\n")
+    }
+
+    fn winscp_url(&self) -> Result<Zeroizing<String>> {
+        let (host, port) = self.host()?;
+        let (port, style) = match self.endpoint {
+            None => (String::new(), ""),
+            Some(_) => (format!(":{port}"), ";x-s3urlstyle=1"),
+        };
+        let secret = Zeroizing::new(encoded(self.key.secret()));
+        let prefix = encoded(self.target.user.as_str());
+        Ok(format!(
+            "s3://{}:{}{style}@{host}{port}/{}/{prefix}/\n",
+            self.key.id(),
+            secret.as_str(),
+            self.target.bucket,
+        )
+        .into())
+    }
+
+    fn readme(&self) -> String {
+        let Grant { access, .. } = self.grant;
+        let store = if self.endpoint.is_none() {
+            "Amazon S3 bucket"
+        } else {
+            "bucket"
+        };
+        let until = self.grant.expires.map_or_else(
+            || "until it is taken back".to_owned(),
+            |expiry| expiry.for_people(),
+        );
+        let from = if self.grant.source_ips.is_empty() {
+            ""
+        } else {
+            FROM
+        };
+        let start = if self.grant.browse_root {
+            START_AT_BUCKET
+        } else {
+            START_IN_FOLDER
+        };
+        let clients = match access {
+            Access::Write => UPLOAD.to_owned(),
+            Access::Read => BROWSE.to_owned(),
+            Access::ReadWrite => BROWSE.to_owned() + SEND,
+        };
+        let values = [
+            ("{from}", from),
+            ("{start}", start),
+            ("{clients}", &clients),
+            ("{until}", &until),
+            ("{store}", store),
+            ("{bucket}", self.target.bucket.as_str()),
+            ("{verbs}", access.verbs()),
+            ("{folder}", &self.folder()),
+            ("{profile}", &self.profile()),
+        ];
+        let fill = |text: String, (name, value): (&str, &str)| text.replace(name, value);
+        values.into_iter().fold(README.to_owned(), fill)
+    }
+}
+
+const README: &str = include_str!("templates/README.txt");
+const START_IN_FOLDER: &str = include_str!("templates/start-in-folder.txt");
+const START_AT_BUCKET: &str = include_str!("templates/start-at-bucket.txt");
+const FROM: &str = include_str!("templates/from.txt");
+const BROWSE: &str = include_str!("templates/browse.txt");
+const SEND: &str = include_str!("templates/send.txt");
+const UPLOAD: &str = include_str!("templates/upload.txt");
+
+/// A bookmark as Cyberduck exports it.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Bookmark<'a> {
+    protocol: &'static str,
+    nickname: &'a str,
+    hostname: String,
+    port: String,
+    username: &'a str,
+    path: String,
+}
+
+fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+}

@@ -1,0 +1,206 @@
+//! Handing a key over: its file, the kit, and the test that it works. Makes and
+//! deletes nothing in IAM; what it puts into the bucket to test a key, it
+//! deletes again.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use serde::{Serialize, Serializer};
+
+use crate::access::{AccessKey, Target, UserName};
+use crate::step::Step;
+
+use private_file::{Reserved, Written};
+
+mod key_file;
+mod kit;
+mod private_file;
+mod verify;
+
+pub(crate) use kit::Settings;
+pub(crate) use verify::verify;
+
+/// Where a new key is written.
+#[derive(Debug, Clone)]
+pub enum Destination {
+    /// To the file `USER_accessKeys.csv` in this directory.
+    Directory(PathBuf),
+    /// To this open file, such as stdout.
+    Open(Arc<File>),
+}
+
+/// How a new key is handed over.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where the key is written.
+    pub to: Destination,
+    /// Whether to write `USER_kit/` beside the file: settings for the person's
+    /// client. Not for [`Destination::Open`].
+    pub kit: bool,
+    /// Whether to test what the key can do, and what it can't.
+    pub verify: bool,
+}
+
+impl Options {
+    /// The key in a file in `dir`, and nothing else.
+    pub fn file_in(dir: impl Into<PathBuf>) -> Self {
+        Self {
+            to: Destination::Directory(dir.into()),
+            kit: false,
+            verify: false,
+        }
+    }
+}
+
+/// A new access key, and where it was written.
+#[derive(Debug, Clone, Serialize)]
+pub struct HandedOver {
+    /// The ID of the access key.
+    pub access_key_id: String,
+    /// The file that holds the key pair; none if it went to an open file.
+    #[serde(serialize_with = "lossy")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_file: Option<PathBuf>,
+    /// The directory with settings for the person's client, if it was asked for.
+    #[serde(serialize_with = "lossy")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kit: Option<PathBuf>,
+}
+
+/// A path as JSON text, which can't hold every byte a path can.
+fn lossy<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+    let text = path.as_ref().map(|path| path.to_string_lossy());
+    text.serialize(serializer)
+}
+
+/// A handover whose paths are known.
+#[derive(Debug, Clone)]
+pub(crate) struct Handover {
+    file: Option<PathBuf>,
+    kit: Option<PathBuf>,
+    /// What takes the key where no file does.
+    open: Option<Arc<File>>,
+    verify: bool,
+}
+
+impl Handover {
+    /// For the user's first key.
+    pub fn first(options: &Options, user: &UserName) -> Self {
+        Self::numbered(options, user, 1)
+    }
+
+    /// For a key that is not the user's first: file and kit get the first
+    /// number that both are free for. Fails where no file can be made.
+    pub fn another(options: &Options, user: &UserName) -> Result<Self> {
+        let planned = (1..)
+            .map(|number| Self::numbered(options, user, number))
+            .find(|planned| planned.in_the_way().is_empty())
+            .context("no number is free for another key file")?;
+        planned.check_free()?;
+        Ok(planned)
+    }
+
+    fn numbered(options: &Options, user: &UserName, number: u32) -> Self {
+        let (dir, open) = match &options.to {
+            Destination::Directory(dir) => (Some(dir), None),
+            Destination::Open(file) => (None, Some(file.clone())),
+        };
+        let kit = dir.filter(|_| options.kit);
+        Self {
+            file: dir.map(|dir| key_file::path(dir, user, number)),
+            kit: kit.map(|dir| kit::path(dir, user, number)),
+            open,
+            verify: options.verify,
+        }
+    }
+
+    /// The files that would have to be overwritten.
+    pub fn in_the_way(&self) -> Vec<PathBuf> {
+        let file = self
+            .file
+            .iter()
+            .filter(|path| path.symlink_metadata().is_ok());
+        let kit = self.kit.iter().filter(|path| !kit::is_free(path));
+        file.chain(kit).cloned().collect()
+    }
+
+    /// Fails if a file or kit is in the way, or the directory isn't there.
+    pub fn check_free(&self) -> Result<()> {
+        self.file
+            .as_deref()
+            .map_or(Ok(()), private_file::check_free)?;
+        self.kit.as_deref().map_or(Ok(()), kit::check_free)
+    }
+
+    /// Whether the grant must be known.
+    pub fn needs_grant(&self) -> bool {
+        self.verify || self.kit.is_some()
+    }
+
+    /// What will be done, in order.
+    pub fn steps(&self, target: &Target) -> Vec<Step> {
+        let verify = Step::Verify(format!("{} opens, and nothing else", target.folder_url()));
+        let file = self.file.clone().map(Step::WriteKeyFile);
+        let kit = self.kit.clone().map(Step::WriteKit);
+        let verify = self.verify.then_some(verify);
+        file.into_iter().chain(verify).chain(kit).collect()
+    }
+
+    /// Makes room for file and kit, before the key exists.
+    pub fn reserve(&self) -> Result<Delivery> {
+        Ok(Delivery {
+            handover: self.clone(),
+            file: self.file.as_deref().map(Reserved::at).transpose()?,
+            written: None,
+            kit: self.kit.as_deref().map(kit::Reserved::at).transpose()?,
+        })
+    }
+}
+
+/// A handover under way. What it wrote is removed again when dropped before
+/// [`finish`](Self::finish).
+pub(crate) struct Delivery {
+    handover: Handover,
+    file: Option<Reserved>,
+    written: Option<Written>,
+    kit: Option<kit::Reserved>,
+}
+
+impl Delivery {
+    /// Writes the key to its file. Returns once it is on disk.
+    pub fn write_key_file(&mut self, key: &AccessKey, user: &UserName) -> Result<()> {
+        if let Some(file) = self.file.take() {
+            self.written = Some(file.write(&key_file::content(key, user)?)?);
+        }
+        Ok(())
+    }
+
+    /// Writes the kit, which stays.
+    pub fn write_kit(&mut self, settings: &Settings<'_>) -> Result<()> {
+        match self.kit.take() {
+            Some(kit) => kit.write(settings),
+            None => Ok(()),
+        }
+    }
+
+    /// Keeps what was written, and gives the key to the open file where it
+    /// goes to one.
+    pub fn finish(mut self, key: &AccessKey, user: &UserName) -> Result<HandedOver> {
+        if let Some(open) = &self.handover.open {
+            let csv = key_file::content(key, user)?;
+            let mut open: &File = open;
+            open.write_all(&csv).context("can't write the key")?;
+        }
+        if let Some(written) = self.written.take() {
+            written.keep();
+        }
+        Ok(HandedOver {
+            access_key_id: key.id().to_owned(),
+            key_file: self.handover.file,
+            kit: self.handover.kit,
+        })
+    }
+}

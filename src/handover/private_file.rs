@@ -1,0 +1,219 @@
+//! Files that hold a secret: nobody else can read them, there is room for them
+//! before the secret exists, and they never overwrite anything.
+
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use tempfile::{Builder, NamedTempFile};
+
+use crate::errors::{Hint, Hinted};
+
+/// An empty file of mode 0600 beside the one to write, under a name of its
+/// own; gone when dropped.
+#[derive(Debug)]
+pub(super) struct Reserved {
+    path: PathBuf,
+    file: NamedTempFile,
+}
+
+impl Reserved {
+    /// Makes the file. Fails where something is at `path`, be it a dangling
+    /// symbolic link.
+    pub fn at(path: &Path) -> Result<Self> {
+        check_free(path)?;
+        let file = Builder::new()
+            .prefix(&temporary_prefix(path))
+            .make_in(directory_of(path), create)
+            .with_context(|| format!("can't create {}", path.display()))?;
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+        })
+    }
+
+    /// Writes the content and gives the file its name, unless something has
+    /// that name by now. Returns once file and directory are on disk.
+    pub fn write(mut self, content: &[u8]) -> Result<Written> {
+        let path = self.path;
+        let write = || {
+            self.file.write_all(content)?;
+            self.file.as_file().sync_all()?;
+            let file = self.file.persist_noclobber(&path)?;
+            let written = Written {
+                path: path.clone(),
+                file,
+                kept: false,
+            };
+            sync(directory_of(&path))?;
+            Ok::<_, io::Error>(written)
+        };
+        write().with_context(|| format!("can't write {}", path.display()))
+    }
+}
+
+/// A file that was written, and is removed again when dropped unless kept.
+#[derive(Debug)]
+pub(super) struct Written {
+    path: PathBuf,
+    file: File,
+    kept: bool,
+}
+
+impl Written {
+    pub fn keep(mut self) {
+        self.kept = true;
+    }
+
+    /// Whether the file's name still stands for it, and not for another file.
+    fn is_in_place(&self) -> bool {
+        let id = |found: fs::Metadata| (found.dev(), found.ino());
+        let named = fs::symlink_metadata(&self.path).map(id).ok();
+        named.is_some() && named == self.file.metadata().map(id).ok()
+    }
+}
+
+impl Drop for Written {
+    fn drop(&mut self) {
+        if self.kept {
+            return;
+        }
+        // Emptied as well, so that no secret stays even if it can't be removed.
+        let _ = self.file.set_len(0);
+        if self.is_in_place() {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Fails if something at `path` would be overwritten, or the directory isn't
+/// there.
+pub(super) fn check_free(path: &Path) -> Result<()> {
+    match fs::symlink_metadata(path) {
+        Err(error) if is_not_there(&error) => check_directory(directory_of(path)),
+        Err(error) => Err(error).with_context(|| format!("can't look at {}", path.display())),
+        Ok(_) => Err(Hinted {
+            message: format!(
+                "{} is there already, and is never overwritten",
+                path.display()
+            ),
+            hint: Hint::KeyFileExists,
+        }
+        .into()),
+    }
+}
+
+fn check_directory(dir: &Path) -> Result<()> {
+    match fs::metadata(dir) {
+        Ok(found) if found.is_dir() => Ok(()),
+        Ok(_) => bail!("{} is not a directory", dir.display()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Hinted {
+            message: format!("can't use directory {}: {error}", dir.display()),
+            hint: Hint::MakeDirectory(dir.to_owned()),
+        }
+        .into()),
+        Err(error) => Err(error).with_context(|| format!("can't use directory {}", dir.display())),
+    }
+}
+
+fn is_not_there(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
+}
+
+/// Creates a new file that is closed to others, whatever the umask.
+pub(super) fn create(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    let file = options
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    file.set_permissions(Permissions::from_mode(0o600))?;
+    Ok(file)
+}
+
+/// Returns once the directory's entries are on disk.
+pub(super) fn sync(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+/// The directory of a file, also of one named without a directory.
+pub(super) fn directory_of(path: &Path) -> &Path {
+    let parent = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+    parent.unwrap_or(Path::new("."))
+}
+
+/// What the name of a file begins with until it has its own.
+pub(super) fn temporary_prefix(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    format!(".{name}.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn written_file_is_closed_to_others_and_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key.csv");
+        let file = Reserved::at(&path).unwrap();
+        assert!(!path.exists());
+        file.write(b"secret").unwrap().keep();
+        assert_eq!(fs::read(&path).unwrap(), b"secret");
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn nothing_is_left_of_a_file_that_is_not_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key.csv");
+        drop(Reserved::at(&path).unwrap());
+        drop(Reserved::at(&path).unwrap().write(b"secret").unwrap());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn file_that_appears_meanwhile_is_not_overwritten() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key.csv");
+        let (one, two) = (Reserved::at(&path).unwrap(), Reserved::at(&path).unwrap());
+        let first = one.write(b"first").unwrap();
+        let error = two.write(b"second").unwrap_err().to_string();
+        assert!(error.contains("can't write"), "{error}");
+        first.keep();
+        assert_eq!(fs::read(&path).unwrap(), b"first");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn file_of_another_under_the_same_name_is_not_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key.csv");
+        let written = Reserved::at(&path).unwrap().write(b"secret").unwrap();
+        fs::rename(&path, dir.path().join("moved.csv")).unwrap();
+        fs::write(&path, "precious").unwrap();
+        drop(written);
+        assert_eq!(fs::read(&path).unwrap(), b"precious");
+        assert_eq!(fs::read(dir.path().join("moved.csv")).unwrap(), b"");
+    }
+
+    #[test]
+    fn existing_file_and_symbolic_link_stay_untouched() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key.csv");
+        fs::write(&path, "").unwrap();
+        Reserved::at(&path).unwrap_err();
+        let link = dir.path().join("link.csv");
+        std::os::unix::fs::symlink(dir.path().join("elsewhere"), &link).unwrap();
+        Reserved::at(&link).unwrap_err();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+    }
+}

@@ -1,0 +1,162 @@
+//! The bucket: whether it is there and where, and what is known of it.
+
+use anyhow::Result;
+use aws_sdk_s3::types::{EncodingType, MfaDeleteStatus, ServerSideEncryption};
+
+use super::listing::decoded;
+use crate::access::{BucketName, Grant};
+use crate::aws::{Aws, AwsError, Run};
+
+/// Why a bucket can't be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BucketError {
+    #[error("there is no bucket {0}")]
+    Missing(BucketName),
+    #[error(
+        "HeadBucket: AccessDenied: bucket {0} is there but not yours to see \
+         (needs the permission s3:ListBucket, and the right account)"
+    )]
+    Refused(BucketName),
+    #[error(transparent)]
+    Other(#[from] AwsError),
+}
+
+/// The run with clients that speak to the bucket's region, once the bucket is
+/// found to be there and ours to see.
+pub(crate) async fn find(run: &Run) -> Result<Run, BucketError> {
+    let bucket = &run.target.bucket;
+    let found = match head(&run.aws, bucket).await {
+        Ok(()) => return Ok(run.clone()),
+        Err(error) => match error.bucket_region() {
+            Some(region) if *region != run.aws.region => {
+                let aws = run.aws.in_region(region);
+                head(&aws, bucket).await.map(|()| run.with_aws(aws))
+            }
+            _ => Err(error),
+        },
+    };
+    match found {
+        Err(error) if error.status() == Some(404) => Err(BucketError::Missing(bucket.clone())),
+        Err(error) if error.status() == Some(403) && !error.is_about_credentials() => {
+            Err(BucketError::Refused(bucket.clone()))
+        }
+        found => Ok(found?),
+    }
+}
+
+async fn head(aws: &Aws, bucket: &BucketName) -> Result<(), AwsError> {
+    let head = aws.s3.head_bucket().bucket(bucket.as_str());
+    aws.call("HeadBucket", head.send()).await.map(drop)
+}
+
+/// The names of the admin's buckets; none where they may not be listed.
+pub(crate) async fn all_names(run: &Run) -> Vec<String> {
+    let list = run.aws.s3.list_buckets().send();
+    let answer = run.aws.call("ListBuckets", list).await;
+    let buckets = answer.ok().and_then(|answer| answer.buckets);
+    let names = buckets
+        .into_iter()
+        .flatten()
+        .filter_map(|bucket| bucket.name);
+    names.collect()
+}
+
+/// Whether the bucket keeps versions, and whether only the root user can
+/// delete them. What is refused or unknown counts as no.
+pub(crate) async fn versioning(run: &Run) -> Versioning {
+    let get = run.aws.s3.get_bucket_versioning();
+    let get = get.bucket(run.target.bucket.as_str()).send();
+    let Ok(answer) = run.aws.call("GetBucketVersioning", get).await else {
+        return Versioning::default();
+    };
+    Versioning {
+        keeps_versions: answer.status.is_some(),
+        needs_mfa: answer.mfa_delete == Some(MfaDeleteStatus::Enabled),
+    }
+}
+
+/// What a bucket does with versions.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Versioning {
+    /// On, or suspended with earlier versions still there.
+    pub keeps_versions: bool,
+    /// MFA Delete is on.
+    pub needs_mfa: bool,
+}
+
+/// The names of the first 1,000 folders at the bucket's top level.
+pub(crate) async fn folders(run: &Run) -> Result<Vec<String>> {
+    let list = run.aws.s3.list_objects_v2();
+    let list = list.bucket(run.target.bucket.as_str());
+    let list = list.delimiter("/").encoding_type(EncodingType::Url);
+    let answer = run.aws.call("ListObjectsV2", list.send()).await?;
+    let encoded = answer.encoding_type() == Some(&EncodingType::Url);
+    let prefixes = answer.common_prefixes().iter();
+    prefixes
+        .filter_map(|common| common.prefix())
+        .map(|prefix| Ok(decoded(prefix, encoded)?.trim_end_matches('/').to_owned()))
+        .collect()
+}
+
+/// The first key in the bucket that isn't in the user's folder, if any.
+pub(crate) async fn first_key_outside(run: &Run) -> Result<Option<String>> {
+    let prefix = run.target.prefix();
+    // `0` comes next after the `/` that the prefix ends in.
+    let behind = format!("{}0", run.target.user);
+    for start in [None, Some(behind)] {
+        let list = run.aws.s3.list_objects_v2();
+        let list = list.bucket(run.target.bucket.as_str());
+        let list = list.encoding_type(EncodingType::Url).max_keys(1);
+        let list = list.set_start_after(start);
+        let answer = run.aws.call("ListObjectsV2", list.send()).await?;
+        let encoded = answer.encoding_type() == Some(&EncodingType::Url);
+        let first = answer.contents().first().and_then(|object| object.key());
+        let key = first.map(|key| decoded(key, encoded)).transpose()?;
+        if let Some(key) = key.filter(|key| !key.starts_with(prefix.as_str())) {
+            return Ok(Some(key));
+        }
+    }
+    Ok(None)
+}
+
+/// The customer's KMS key that the bucket encrypts new objects with, if any.
+///
+/// None for AWS's own key `aws/s3`, which every user of the account may use,
+/// and where the answer is refused or the store has no such thing.
+async fn customer_kms_key(run: &Run) -> Option<String> {
+    let get = run.aws.s3.get_bucket_encryption();
+    let get = get.bucket(run.target.bucket.as_str()).send();
+    let answer = run.aws.call("GetBucketEncryption", get).await.ok()?;
+    let rules = answer.server_side_encryption_configuration?.rules;
+    rules
+        .into_iter()
+        .filter_map(|rule| rule.apply_server_side_encryption_by_default)
+        .filter(|default| {
+            matches!(
+                default.sse_algorithm,
+                ServerSideEncryption::AwsKms | ServerSideEncryption::AwsKmsDsse
+            )
+        })
+        .find_map(|default| default.kms_master_key_id)
+        .filter(|key| !key.ends_with("alias/aws/s3"))
+}
+
+/// What the admin should know of what the grant allows here, a line each.
+pub(crate) async fn grant_notes(run: &Run, grant: &Grant) -> Vec<String> {
+    let is_aws = run.aws.store.is_aws();
+    let private = grant.private_block_note().filter(|_| is_aws);
+    let kms = kms_note(run, grant).await;
+    kms.into_iter().chain(private).collect()
+}
+
+/// What to know of a KMS key that the user would need and has no access to.
+async fn kms_note(run: &Run, grant: &Grant) -> Option<String> {
+    if grant.kms_key.is_some() {
+        return None;
+    }
+    let key = customer_kms_key(run).await?;
+    Some(format!(
+        "new objects of the bucket are encrypted with KMS key {key}, so requests will be refused: \
+         --update with --kms-key opens it"
+    ))
+}

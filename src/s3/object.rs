@@ -1,0 +1,66 @@
+//! Single objects: putting one of no bytes, and deleting one.
+
+use crate::aws::{AwsError, Made, Patience, Run};
+
+/// What came of putting an object.
+pub(crate) struct Put {
+    pub answer: Result<(), AwsError>,
+    pub made: Made,
+    /// The version it got; none without versions, and where the answer is lost.
+    pub version: Option<String>,
+}
+
+/// Puts an object of no bytes unless there is one of that key, again while the
+/// store is in trouble. One that is there counts as success.
+///
+/// Where the store knows `If-None-Match`, at most one object is made, however
+/// many answers get lost.
+pub(crate) async fn put_empty(run: &Run, key: &str) -> Put {
+    let once = run.aws.without_retries();
+    let mut condition = Some("*".to_owned());
+    let mut patience = Patience::REQUEST;
+    let mut unclear = Made::No;
+    loop {
+        let put = once.s3.put_object().bucket(run.target.bucket.as_str());
+        let put = put.key(key).set_if_none_match(condition.clone());
+        let error = match once.call("PutObject", put.send()).await {
+            Ok(answer) => {
+                return Put {
+                    answer: Ok(()),
+                    made: Made::Yes,
+                    version: answer.version_id,
+                };
+            }
+            Err(error) => error,
+        };
+        if error.is_unclear() {
+            unclear = Made::Maybe;
+        }
+        let lacks_condition = condition.is_some() && once.store.lacks(&error);
+        if lacks_condition {
+            condition = None;
+        } else if !error.is_passing() || !patience.wait(&run.cancel).await {
+            return Put {
+                answer: if error.is_object_existing() {
+                    Ok(())
+                } else {
+                    Err(error)
+                },
+                made: unclear,
+                version: None,
+            };
+        }
+    }
+}
+
+/// Deletes an object, or one version of it without leaving a marker.
+pub(crate) async fn delete_object(
+    run: &Run,
+    key: &str,
+    version: Option<String>,
+) -> Result<(), AwsError> {
+    let delete = run.aws.s3.delete_object();
+    let delete = delete.bucket(run.target.bucket.as_str()).key(key);
+    let delete = delete.set_version_id(version).send();
+    run.aws.call("DeleteObject", delete).await.map(drop)
+}

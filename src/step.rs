@@ -1,0 +1,183 @@
+//! The vocabulary that every room reports in: what is done, step by step, and
+//! what a failed run leaves. Words only; nothing here does anything.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// One thing a command does, in one sentence: the same one in a plan and as
+/// progress.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Create the IAM user.
+    CreateUser(String),
+    /// Create the managed policy.
+    CreatePolicy(String),
+    /// Attach the managed policy to the user.
+    AttachPolicy(String),
+    /// Put the inline policy into the user.
+    PutInlinePolicy(String),
+    /// Create the access key.
+    CreateAccessKey(String),
+    /// Put the folder object that some clients look for.
+    MakeFolder(String),
+    /// Write the access key to its file.
+    WriteKeyFile(PathBuf),
+    /// Write the kit into its directory.
+    WriteKit(PathBuf),
+    /// Test what the key can do, and what it can't.
+    Verify(String),
+    /// Replace a policy's document.
+    UpdatePolicy(String),
+    /// Tag a user: as ours, or with when its access ends.
+    TagUser(String),
+    /// Delete an access key.
+    DeleteAccessKey(String),
+    /// Detach a managed policy from the user.
+    DetachPolicy(ManagedPolicy),
+    /// Delete a managed policy.
+    DeletePolicy(ManagedPolicy),
+    /// Delete an inline policy.
+    DeleteInlinePolicy(String),
+    /// Remove something else that blocks the deletion of the user.
+    Remove(Blocker),
+    /// Delete everything under the prefix.
+    EmptyFolder {
+        /// The folder's URL.
+        folder: String,
+        /// What is known to be in it, or was deleted from it.
+        what: String,
+    },
+    /// Delete the folder object alone.
+    DeleteFolder(String),
+    /// Delete the IAM user.
+    DeleteUser(String),
+    /// Undo a step of a run that failed, by this one.
+    Undo(Box<Step>),
+}
+
+impl Step {
+    /// The same step as part of undoing.
+    pub(crate) fn undoing(self) -> Self {
+        Self::Undo(Box::new(self))
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CreateUser(user) => write!(f, "create user {user}"),
+            Self::CreatePolicy(name) => write!(f, "create policy {name}"),
+            Self::AttachPolicy(name) => write!(f, "attach policy {name}"),
+            Self::PutInlinePolicy(name) => write!(f, "put inline policy {name}"),
+            Self::CreateAccessKey(user) => write!(f, "create an access key for {user}"),
+            Self::MakeFolder(folder) => write!(f, "make folder {folder}"),
+            Self::WriteKeyFile(path) | Self::WriteKit(path) => {
+                write!(f, "write {}", path.display())
+            }
+            Self::Verify(what) => write!(f, "verify: {what}"),
+            Self::UpdatePolicy(name) => write!(f, "update policy {name}"),
+            Self::TagUser(user) => write!(f, "tag user {user}"),
+            Self::DeleteAccessKey(id) => write!(f, "delete access key {id}"),
+            Self::DetachPolicy(policy) => write!(f, "detach policy {}", policy.name),
+            Self::DeletePolicy(policy) => write!(f, "delete policy {}", policy.name),
+            Self::DeleteInlinePolicy(name) => write!(f, "delete inline policy {name}"),
+            Self::Remove(blocker) => write!(f, "remove {blocker}"),
+            Self::EmptyFolder { folder, what } => write!(f, "delete {what} under {folder}"),
+            Self::DeleteFolder(folder) => write!(f, "delete folder object {folder}"),
+            Self::DeleteUser(user) => write!(f, "delete user {user}"),
+            Self::Undo(step) => write!(f, "undo: {step}"),
+        }
+    }
+}
+
+/// A managed policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManagedPolicy {
+    /// The policy's name.
+    pub name: String,
+    /// The policy's ARN.
+    pub arn: String,
+}
+
+/// What else than keys and policies must go before a user can be deleted, as
+/// [AWS lists it][conditions]. `iam::blockers` finds and removes each kind.
+///
+/// [conditions]: https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeleteUser.html
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are AWS's own")]
+pub enum Blocker {
+    LoginProfile,
+    SigningCertificate(String),
+    SshPublicKey(String),
+    ServiceSpecificCredential(String),
+    MfaDevice(String),
+    Group(String),
+}
+
+impl fmt::Display for Blocker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LoginProfile => f.write_str("login profile"),
+            Self::SigningCertificate(id) => write!(f, "signing certificate {id}"),
+            Self::SshPublicKey(id) => write!(f, "SSH public key {id}"),
+            Self::ServiceSpecificCredential(id) => write!(f, "service-specific credential {id}"),
+            Self::MfaDevice(serial) => write!(f, "MFA device {serial}"),
+            Self::Group(name) => write!(f, "membership of group {name}"),
+        }
+    }
+}
+
+/// Something that a failed run made and could not undo.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leftover {
+    /// What it is.
+    pub what: String,
+    /// What removes it.
+    pub remedy: Remedy,
+}
+
+/// What removes a [`Leftover`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Remedy {
+    /// Deleting the user, and leaving the folder as it is.
+    DeleteUser,
+    /// Deleting the access key with this ID; the one nobody has where it is unknown.
+    DeleteAccessKey(Option<String>),
+    /// Deleting the managed policy with this ARN.
+    DeletePolicy(String),
+    /// Deleting the object with this URL.
+    DeleteObject(String),
+}
+
+/// A number of things in words, with a plus if there are `more`.
+pub(crate) fn counted(count: u64, more: bool, thing: &str) -> String {
+    let plus = if more { "+" } else { "" };
+    let s = if count == 1 && !more { "" } else { "s" };
+    format!("{}{plus} {thing}{s}", thousands(count))
+}
+
+/// A number with a comma between each three digits.
+fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_written_as_people_write_them() {
+        assert_eq!(counted(0, false, "object"), "0 objects");
+        assert_eq!(counted(1, false, "object"), "1 object");
+        assert_eq!(counted(1000, true, "object"), "1,000+ objects");
+        assert_eq!(counted(1_234_567, false, "version"), "1,234,567 versions");
+    }
+}

@@ -1,0 +1,94 @@
+//! What hangs on a user, as the steps that remove it.
+
+use crate::access::{managed_policy_name, names_made_for};
+use crate::aws::{AwsError, Run};
+use crate::iam::{self, PolicyInfo, User};
+use crate::step::{ManagedPolicy, Step};
+use crate::workflows::provenance::is_unused_and_ours;
+
+/// The steps that remove what hangs on the user now: keys, policies, and
+/// everything else that blocks its deletion.
+pub(super) async fn of(run: &Run, user: &User) -> Result<Vec<Step>, AwsError> {
+    let (keys, policies, inline_policies, blockers) = tokio::try_join!(
+        iam::access_keys(run),
+        policies(run, user),
+        iam::inline_policies(run),
+        iam::blockers(run),
+    )?;
+    let keys = keys.into_iter().map(|key| Step::DeleteAccessKey(key.id));
+    let inline = inline_policies.into_iter().map(Step::DeleteInlinePolicy);
+    let blockers = blockers.into_iter().map(Step::Remove);
+    Ok(keys.chain(policies).chain(inline).chain(blockers).collect())
+}
+
+/// The step that removes what a create run leaves that was killed before it
+/// made the user: a policy for this bucket that nothing uses.
+pub(super) async fn left_behind(run: &Run) -> Result<Vec<Step>, AwsError> {
+    let Some(account) = iam::account(run).await else {
+        return Ok(Vec::new());
+    };
+    let name = managed_policy_name(&run.target.user);
+    let arn = format!("{account}:policy/{name}");
+    match iam::get_policy(run, &arn).await? {
+        Some(found) if is_unused_and_ours(run, &found).await? => {
+            Ok(vec![Step::DeletePolicy(ManagedPolicy { name, arn })])
+        }
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// Takes one of these steps.
+pub(super) async fn remove(run: &Run, step: &Step) -> Result<bool, AwsError> {
+    match step {
+        Step::DeleteAccessKey(id) => iam::delete_access_key(run, id).await,
+        Step::DetachPolicy(policy) => iam::detach_policy(run, &policy.arn).await,
+        Step::DeletePolicy(policy) => iam::delete_policy(run, &policy.arn).await,
+        Step::DeleteInlinePolicy(name) => iam::delete_inline_policy(run, name).await,
+        Step::Remove(blocker) => iam::remove_blocker(run, blocker).await,
+        _ => Ok(false),
+    }
+}
+
+/// Detaches every managed policy, and deletes those that were made for the user
+/// and are used by nobody else, also where an interrupted run left them
+/// unattached.
+async fn policies(run: &Run, user: &User) -> Result<Vec<Step>, AwsError> {
+    let [access, list, get] = names_made_for(&run.target.user);
+    let (attached, access, list, get) = tokio::try_join!(
+        iam::attached_policies(run),
+        find(run, user, access),
+        find(run, user, list),
+        find(run, user, get),
+    )?;
+    let made: Vec<_> = [access, list, get].into_iter().flatten().collect();
+    let mut steps = Vec::new();
+    for policy in &attached {
+        steps.push(Step::DetachPolicy(policy.clone()));
+        // Attached to this user counts as one use; any more are somebody else's.
+        let is_ours =
+            |(made, found): &(ManagedPolicy, PolicyInfo)| made.arn == policy.arn && found.uses <= 1;
+        if made.iter().any(is_ours) {
+            steps.push(Step::DeletePolicy(policy.clone()));
+        }
+    }
+    for (policy, found) in made {
+        let is_attached = attached.iter().any(|attached| attached.arn == policy.arn);
+        if !is_attached && is_unused_and_ours(run, &found).await? {
+            steps.push(Step::DeletePolicy(policy));
+        }
+    }
+    Ok(steps)
+}
+
+/// The managed policy of this name in the user's account.
+async fn find(
+    run: &Run,
+    user: &User,
+    name: String,
+) -> Result<Option<(ManagedPolicy, PolicyInfo)>, AwsError> {
+    let Some(arn) = iam::policy_arn(user, &name) else {
+        return Ok(None);
+    };
+    let found = iam::get_policy(run, &arn).await?;
+    Ok(found.map(|found| (ManagedPolicy { name, arn }, found)))
+}

@@ -1,0 +1,377 @@
+//! The delete workflow: what gives access first, the folder then, the user
+//! last. As long as anything remains the tagged user remains, so running the
+//! same command again finishes what was interrupted.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+
+use super::outcome::{Deleted, Failed, Preview, Workflow};
+use super::provenance::{NotOurs, check_ours, look_up, no_such_user, reachable};
+use crate::aws::{AwsError, Run, settle};
+use crate::errors::{Hint, Hinted};
+use crate::iam::{self, Tags, User};
+use crate::s3::bucket::{self, BucketError};
+use crate::s3::empty::{self, Progress};
+use crate::s3::listing::{self, Cursor, Depth, PAGE, Page};
+use crate::step::{Step, counted};
+
+mod belongings;
+
+/// What a delete run may do beyond the default.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Leave the folder's objects where they are.
+    pub keep_objects: bool,
+    /// Delete earlier versions and delete markers too.
+    pub all_versions: bool,
+    /// How many delete requests may be under way at a time, 1 or more.
+    pub concurrency: usize,
+    /// Delete a user that isn't ours for this bucket, or only the folder where
+    /// there is no such user.
+    pub force: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            keep_objects: false,
+            all_versions: false,
+            concurrency: 16,
+            force: false,
+        }
+    }
+}
+
+/// What [`apply`] will remove, found out without changing anything.
+pub struct Plan {
+    run: Run,
+    /// None if there is no such user, and only what is left of one goes.
+    user: Option<User>,
+    /// None if the objects are kept.
+    folder: Option<Folder>,
+    preview: Preview,
+    progress: Arc<Progress>,
+}
+
+/// What is known of the folder before it is emptied.
+struct Folder {
+    depth: Depth,
+    concurrency: usize,
+    first_page: Page,
+    /// Whether the bucket keeps versions that this run leaves behind.
+    versions_remain: bool,
+}
+
+/// Lists everything [`apply`] would remove, and changes nothing.
+///
+/// Fails if the bucket can't be reached, if there is no such user, or if the
+/// user isn't ours for this bucket; the latter two not with `force`. Fails, too,
+/// if the user's own key is the one that calls are made with.
+pub async fn plan(run: &Run, options: Options) -> Result<Plan> {
+    let (bucket, user) = look_up(run).await?;
+    let run = match bucket {
+        Err(BucketError::Missing(_)) if options.keep_objects => run.clone(),
+        found => reachable(run, found).await?,
+    };
+    if let Some(user) = &user
+        && !options.force
+    {
+        check_ours(&run, user).await.map_err(refused)?;
+    }
+    let (folder, belongings) = tokio::try_join!(look_into_folder(&run, options), async {
+        Ok(match &user {
+            Some(user) => belongings::of(&run, user).await?,
+            None => belongings::left_behind(&run).await?,
+        })
+    })?;
+    let own_key = Step::DeleteAccessKey(run.aws.own_key.clone());
+    if belongings.contains(&own_key) {
+        bail!(
+            "user {} is the one whose key this command runs with; nothing is deleted",
+            run.target.user
+        );
+    }
+    if user.is_none() && belongings.is_empty() && !options.force {
+        return Err(nobody(&run, folder.as_ref()).await);
+    }
+    let untagged = user.as_ref().filter(|user| user.tags.bucket.is_none());
+    // So that it stays recognizable as ours when its policies are gone.
+    let tag = untagged.filter(|_| !options.force);
+    let mut steps = Vec::new();
+    steps.extend(tag.map(|user| Step::TagUser(user.name.clone())));
+    steps.extend(belongings);
+    steps.extend(folder.as_ref().map(|folder| folder.step(&run)));
+    steps.extend(
+        user.as_ref()
+            .map(|user| Step::DeleteUser(user.name.clone())),
+    );
+    let mut preview = Preview::new(&run.target, steps);
+    preview.notes = preview_notes(&run, user.as_ref(), folder.as_ref());
+    Ok(Plan {
+        run,
+        user,
+        folder,
+        preview,
+        progress: Arc::default(),
+    })
+}
+
+/// What can be done about a user that isn't ours.
+fn refused(error: anyhow::Error) -> anyhow::Error {
+    match error.downcast::<NotOurs>() {
+        Ok(not_ours) => Hinted {
+            message: not_ours.to_string(),
+            hint: not_ours.made_for.map_or(Hint::Force, Hint::DeleteForBucket),
+        }
+        .into(),
+        Err(error) => error,
+    }
+}
+
+async fn look_into_folder(run: &Run, options: Options) -> Result<Option<Folder>> {
+    if options.keep_objects {
+        return Ok(None);
+    }
+    let depth = if options.all_versions {
+        Depth::Versions
+    } else {
+        Depth::Objects
+    };
+    let start = Cursor::start();
+    let (first_page, versioning) = tokio::join!(
+        listing::page(run, depth, &start, PAGE),
+        bucket::versioning(run),
+    );
+    if options.all_versions && versioning.needs_mfa {
+        bail!(
+            "bucket {} has MFA Delete on, so its versions can be deleted only by the root user \
+             with the MFA device",
+            run.target.bucket
+        );
+    }
+    Ok(Some(Folder {
+        depth,
+        concurrency: options.concurrency,
+        first_page: first_page?,
+        versions_remain: versioning.keeps_versions && !options.all_versions,
+    }))
+}
+
+impl Folder {
+    fn step(&self, run: &Run) -> Step {
+        let kind = match self.depth {
+            Depth::Objects => "object",
+            Depth::Versions => "version",
+        };
+        let count = self.first_page.entries.len() as u64;
+        Step::EmptyFolder {
+            folder: run.target.folder_url(),
+            what: counted(count, self.first_page.next.is_some(), kind),
+        }
+    }
+}
+
+/// That there is no such user, and what may have been meant.
+async fn nobody(run: &Run, folder: Option<&Folder>) -> anyhow::Error {
+    if folder.is_none_or(|folder| folder.first_page.entries.is_empty()) {
+        return no_such_user(run).await;
+    }
+    Hinted {
+        message: no_user_note(run),
+        hint: Hint::ForceFolder(run.target.folder_url()),
+    }
+    .into()
+}
+
+fn no_user_note(run: &Run) -> String {
+    format!("there is no user {}", run.target.user)
+}
+
+fn preview_notes(run: &Run, user: Option<&User>, folder: Option<&Folder>) -> Vec<String> {
+    let mut notes = Vec::new();
+    if user.is_none() {
+        notes.push(no_user_note(run));
+    }
+    if folder.is_some_and(|folder| folder.versions_remain) {
+        let remain = "earlier versions of the objects will remain; --all-versions deletes them too";
+        notes.push(remain.to_owned());
+    }
+    notes
+}
+
+impl Plan {
+    /// What will be removed.
+    pub fn preview(&self) -> &Preview {
+        &self.preview
+    }
+
+    /// What has gone from the folder so far; can be read while [`apply`] runs.
+    pub fn progress(&self) -> Arc<Progress> {
+        self.progress.clone()
+    }
+}
+
+/// Carries out the plan, in an order that ends the person's access first and
+/// leaves the user, which makes a second run possible, until last.
+///
+/// What is gone already counts as deleted. Where this fails or is cancelled,
+/// running again continues. An object that can't be deleted is in `failed` of
+/// what was deleted: everything else is deleted all the same, and the user
+/// stays.
+pub async fn apply(plan: &Plan) -> Result<Deleted, Failed> {
+    let mut deleted = Deleted::nothing(&plan.run.target);
+    if plan.user.is_none() {
+        deleted.notes.push(no_user_note(&plan.run));
+    }
+    let mut deleting = Deleting { plan, deleted };
+    match deleting.walk().await {
+        Ok(()) => Ok(deleting.deleted),
+        Err(error) => Err(Failed {
+            deleted: Some(deleting.deleted),
+            ..Failed::from(error)
+        }),
+    }
+}
+
+impl Workflow for Plan {
+    type Done = Deleted;
+
+    fn preview(&self) -> &Preview {
+        &self.preview
+    }
+
+    async fn apply(&self) -> Result<Deleted, Failed> {
+        apply(self).await
+    }
+}
+
+/// A delete run under way.
+struct Deleting<'a> {
+    plan: &'a Plan,
+    /// What was deleted so far.
+    deleted: Deleted,
+}
+
+impl Deleting<'_> {
+    async fn walk(&mut self) -> Result<()> {
+        let run = &self.plan.run;
+        let mut steps = VecDeque::from(self.plan.preview.steps.clone());
+        while let Some(step) = steps.pop_front() {
+            run.go_on()?;
+            if let Step::TagUser(_) = step
+                && self.tag().await.is_err()
+            {
+                policies_last(&mut steps);
+                continue;
+            }
+            let taken = self.take(step).await;
+            self.note(&run.unless_interrupted(taken)?);
+        }
+        Ok(())
+    }
+
+    /// Takes a step, and returns it as it was done.
+    async fn take(&mut self, step: Step) -> Result<Step> {
+        match step {
+            Step::EmptyFolder { .. } => return self.empty_folder().await,
+            Step::DeleteUser(_) => self.delete_user().await?,
+            Step::TagUser(_) => {}
+            _ => {
+                belongings::remove(&self.plan.run, &step).await?;
+            }
+        }
+        Ok(step)
+    }
+
+    /// Counts and tells what was done.
+    fn note(&mut self, step: &Step) {
+        let deleted = &mut self.deleted;
+        match step {
+            Step::DeleteAccessKey(id) => deleted.access_keys.push(id.clone()),
+            Step::DetachPolicy(policy) => deleted.policies_detached.push(policy.name.clone()),
+            Step::DeletePolicy(policy) => deleted.policies_deleted.push(policy.name.clone()),
+            Step::DeleteInlinePolicy(name) => deleted.policies_deleted.push(name.clone()),
+            Step::Remove(blocker) => deleted.other.push(blocker.to_string()),
+            Step::DeleteUser(_) => deleted.user_deleted = true,
+            _ => {}
+        }
+        self.plan.run.done(step);
+    }
+
+    async fn tag(&self) -> Result<(), AwsError> {
+        let run = &self.plan.run;
+        let tags = Tags {
+            bucket: Some(run.target.bucket.to_string()),
+            ..Tags::default()
+        };
+        iam::tag_user(run, &tags).await
+    }
+
+    async fn empty_folder(&mut self) -> Result<Step> {
+        let Plan { run, progress, .. } = self.plan;
+        let folder = self.plan.folder.as_ref();
+        let folder = folder.ok_or_else(|| anyhow::anyhow!("the folder was not listed"))?;
+        let first_page = folder.first_page.clone();
+        let emptied =
+            empty::empty(run, folder.depth, first_page, folder.concurrency, progress).await;
+        let deleted = &mut self.deleted;
+        deleted.objects = progress.objects();
+        deleted.versions = progress.versions();
+        deleted.delete_markers = progress.delete_markers();
+        deleted.uploads = progress.uploads();
+        deleted.failed = emptied?;
+        deleted.versions_remain = folder.versions_remain;
+        let step = Step::EmptyFolder {
+            folder: run.target.folder_url(),
+            what: deleted.in_words(),
+        };
+        if deleted.failed.is_empty() {
+            return Ok(step);
+        }
+        run.done(&step);
+        bail!(
+            "{} could not be deleted, so user {} stays",
+            counted(deleted.failed.len() as u64, false, "object"),
+            run.target.user
+        )
+    }
+
+    /// Deletes the user, and before that what came to hang on it meanwhile.
+    async fn delete_user(&mut self) -> Result<()> {
+        let Plan { run, user, .. } = self.plan;
+        let Some(user) = user else { return Ok(()) };
+        settle(&run.cancel, async || {
+            let deleted = iam::delete_user(run).await;
+            if deleted.as_ref().is_err_and(AwsError::is_in_use) {
+                // What can't be removed now is in the way again when that is all.
+                for step in belongings::of(run, user).await? {
+                    if belongings::remove(run, &step).await.is_err() {
+                        break;
+                    }
+                    self.note(&step);
+                }
+            }
+            deleted
+        })
+        .await?;
+        Ok(())
+    }
+}
+
+/// Moves what deletes policies before the deletion of the user: without a tag,
+/// the policies are what a second run knows the user by.
+fn policies_last(steps: &mut VecDeque<Step>) {
+    let is_policy = |step: &Step| {
+        matches!(
+            step,
+            Step::DetachPolicy(_) | Step::DeletePolicy(_) | Step::DeleteInlinePolicy(_)
+        )
+    };
+    let (policies, others): (Vec<_>, Vec<_>) = steps.drain(..).partition(is_policy);
+    steps.extend(others);
+    let last = steps.pop_back();
+    steps.extend(policies);
+    steps.extend(last);
+}

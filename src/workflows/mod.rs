@@ -1,0 +1,13 @@
+//! The four things that are done for a user: create, update, rotate, delete.
+//! Each is a `plan`, which only reads, and an `apply`, which walks the plan's
+//! own steps. Decides the order of calls and what happens when one fails;
+//! never prints.
+
+pub mod create;
+pub mod delete;
+mod new_key;
+pub(crate) mod outcome;
+pub(crate) mod provenance;
+pub mod rotate;
+mod undo;
+pub mod update;

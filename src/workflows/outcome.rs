@@ -1,0 +1,356 @@
+//! What came of a run, as data: for people in a few words, for scripts as JSON.
+
+use serde::{Serialize, Serializer};
+
+use crate::access::{Access, PolicyDocument, Target};
+use crate::errors::one_line;
+use crate::handover::HandedOver;
+use crate::s3::empty::FailedKey;
+use crate::step::{Leftover, Step, counted};
+
+/// What a plan will do, as `--dry-run --json` shows it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Preview {
+    /// The user and the bucket.
+    #[serde(flatten)]
+    pub target: Target,
+    /// The name of the policy that the user will have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy_name: Option<String>,
+    /// The policy that the user will have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy_document: Option<PolicyDocument>,
+    /// What will be done, in order.
+    #[serde(serialize_with = "in_words")]
+    pub steps: Vec<Step>,
+    /// What will be different for an existing user, in words.
+    #[serde(skip)]
+    pub changes: Vec<String>,
+    /// What the admin should know before, a line each.
+    #[serde(skip)]
+    pub notes: Vec<String>,
+    dry_run: bool,
+}
+
+impl Preview {
+    pub(crate) fn new(target: &Target, steps: Vec<Step>) -> Self {
+        Self {
+            target: target.clone(),
+            policy_name: None,
+            policy_document: None,
+            steps,
+            changes: Vec::new(),
+            notes: Vec::new(),
+            dry_run: true,
+        }
+    }
+
+    pub(crate) fn with_policy(self, name: String, document: PolicyDocument) -> Self {
+        Self {
+            policy_name: Some(name),
+            policy_document: Some(document),
+            ..self
+        }
+    }
+}
+
+fn in_words<S: Serializer>(steps: &[Step], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(steps.iter().map(Step::to_string))
+}
+
+/// A plan that can be shown or carried out.
+pub(crate) trait Workflow {
+    type Done: Outcome;
+
+    /// What will be done.
+    fn preview(&self) -> &Preview;
+
+    /// Does it.
+    async fn apply(&self) -> Result<Self::Done, Failed>;
+}
+
+/// How the work on a user ended well, in words.
+pub(crate) trait Outcome: Serialize {
+    /// In a line, for one user of many.
+    fn summary(&self) -> String;
+
+    /// In a few lines, for the only user; nothing beyond what the steps told.
+    fn advice(&self) -> Vec<String>;
+
+    /// What the admin should know besides, a line each.
+    fn notes(&self) -> &[String];
+
+    /// The new key, where there is one.
+    fn handed_over(&self) -> Option<&HandedOver> {
+        None
+    }
+}
+
+/// A run that failed.
+#[derive(Debug)]
+pub struct Failed {
+    /// What failed.
+    pub error: anyhow::Error,
+    /// What could not be undone; empty if nothing is left of the run.
+    pub left: Vec<Leftover>,
+    /// The new key, if it is handed over all the same.
+    pub handed_over: Option<HandedOver>,
+    /// What a delete run deleted until then.
+    pub deleted: Option<Deleted>,
+}
+
+impl From<anyhow::Error> for Failed {
+    /// A failure with nothing left of the run.
+    fn from(error: anyhow::Error) -> Self {
+        Self {
+            error,
+            left: Vec::new(),
+            handed_over: None,
+            deleted: None,
+        }
+    }
+}
+
+/// A policy by name, and by ARN where it is a managed one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PolicyRef {
+    /// The policy's name.
+    pub name: String,
+    /// The managed policy's ARN; none for an inline policy.
+    pub arn: Option<String>,
+}
+
+/// A user who is all set up.
+#[derive(Debug, Clone, Serialize)]
+pub struct Created {
+    /// The user and the bucket.
+    #[serde(flatten)]
+    pub target: Target,
+    /// The IAM user's ARN.
+    pub arn: String,
+    /// The access it has.
+    pub access: Access,
+    /// When access ends, RFC 3339 in UTC; none if it doesn't.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
+    /// The policy that grants it.
+    pub policy: PolicyRef,
+    /// The access key, and where it was written.
+    #[serde(flatten)]
+    pub key: HandedOver,
+    /// What the admin should know besides, a line each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+impl Outcome for Created {
+    fn summary(&self) -> String {
+        let (verbs, folder) = (self.access.verbs(), self.target.folder_url());
+        let until = self.expires.as_ref().map(|at| format!(" until {at}"));
+        format!("can now {verbs} {folder}{}", until.unwrap_or_default())
+    }
+
+    fn advice(&self) -> Vec<String> {
+        let can = format!("user {} {}", self.target.user, self.summary());
+        [vec![can], how_to_send(&self.key, &self.target)].concat()
+    }
+
+    fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    fn handed_over(&self) -> Option<&HandedOver> {
+        Some(&self.key)
+    }
+}
+
+fn how_to_send(key: &HandedOver, target: &Target) -> Vec<String> {
+    let paths = key.key_file.iter().chain(&key.kit);
+    let paths: Vec<_> = paths.map(|path| path.display().to_string()).collect();
+    let what = if paths.is_empty() {
+        "what went to stdout".to_owned()
+    } else {
+        paths.join(" or ")
+    };
+    vec![
+        format!("hand on, over a safe channel: {what}"),
+        format!(
+            "and the place to start at, with the slash: {}",
+            target.folder_url()
+        ),
+    ]
+}
+
+/// A user who has a new access key.
+#[derive(Debug, Clone, Serialize)]
+pub struct Rotated {
+    /// The user and the bucket.
+    #[serde(flatten)]
+    pub target: Target,
+    /// The new access key, and where it was written.
+    #[serde(flatten)]
+    pub key: HandedOver,
+    /// The IDs of the former access keys that were deleted.
+    pub deleted_keys: Vec<String>,
+    /// The IDs of the former access keys that still work.
+    pub kept_keys: Vec<String>,
+    /// What the admin should know besides, a line each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+impl Outcome for Rotated {
+    fn summary(&self) -> String {
+        format!("has the new access key {}", self.key.access_key_id)
+    }
+
+    fn advice(&self) -> Vec<String> {
+        how_to_send(&self.key, &self.target)
+    }
+
+    fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    fn handed_over(&self) -> Option<&HandedOver> {
+        Some(&self.key)
+    }
+}
+
+/// A user whose access has changed.
+#[derive(Debug, Clone, Serialize)]
+pub struct Updated {
+    /// The user and the bucket.
+    #[serde(flatten)]
+    pub target: Target,
+    /// The policy that grants the access.
+    pub policy: PolicyRef,
+    /// What is different now, in words; empty if all was so already.
+    pub changes: Vec<String>,
+    /// The policy as it is now.
+    pub policy_document: PolicyDocument,
+    /// What the admin should know besides, a line each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+impl Outcome for Updated {
+    fn summary(&self) -> String {
+        if self.changes.is_empty() {
+            "nothing to change".to_owned()
+        } else {
+            self.changes.join("; ")
+        }
+    }
+
+    fn advice(&self) -> Vec<String> {
+        let (user, folder) = (&self.target.user, self.target.folder_url());
+        if self.changes.is_empty() {
+            return vec![format!("nothing to change for user {user} on {folder}")];
+        }
+        let head = format!("changed for user {user} on {folder}:");
+        let changes = self.changes.iter().map(|change| format!("  {change}"));
+        std::iter::once(head).chain(changes).collect()
+    }
+
+    fn notes(&self) -> &[String] {
+        &self.notes
+    }
+}
+
+/// What a delete run did, complete or not.
+#[derive(Debug, Clone, Serialize)]
+pub struct Deleted {
+    /// The user and the bucket.
+    #[serde(flatten)]
+    pub target: Target,
+    /// The IDs of the access keys deleted.
+    pub access_keys: Vec<String>,
+    /// The names of the managed policies detached.
+    pub policies_detached: Vec<String>,
+    /// The names of the policies deleted, managed and inline.
+    pub policies_deleted: Vec<String>,
+    /// Everything else removed from the user.
+    pub other: Vec<String>,
+    /// How many objects were deleted: the only or the current version of each.
+    pub objects: u64,
+    /// How many earlier versions were deleted.
+    pub versions: u64,
+    /// How many delete markers were deleted.
+    pub delete_markers: u64,
+    /// How many unfinished multipart uploads were aborted.
+    pub uploads: u64,
+    /// Whether the user is gone.
+    pub user_deleted: bool,
+    /// The objects that could not be deleted.
+    pub failed: Vec<FailedKey>,
+    /// Whether the bucket keeps earlier versions of what was deleted.
+    #[serde(skip)]
+    pub versions_remain: bool,
+    /// What the admin should know besides, a line each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+impl Deleted {
+    /// What was deleted by a run that has done nothing yet.
+    pub(crate) fn nothing(target: &Target) -> Self {
+        Self {
+            target: target.clone(),
+            access_keys: Vec::new(),
+            policies_detached: Vec::new(),
+            policies_deleted: Vec::new(),
+            other: Vec::new(),
+            objects: 0,
+            versions: 0,
+            delete_markers: 0,
+            uploads: 0,
+            user_deleted: false,
+            failed: Vec::new(),
+            versions_remain: false,
+            notes: Vec::new(),
+        }
+    }
+
+    /// What was deleted from the folder, in words.
+    pub fn in_words(&self) -> String {
+        let further = [
+            (self.versions, "earlier version"),
+            (self.delete_markers, "delete marker"),
+            (self.uploads, "unfinished upload"),
+        ];
+        let further = further.into_iter().filter(|(count, _)| *count > 0);
+        let parts: Vec<_> = std::iter::once((self.objects, "object"))
+            .chain(further)
+            .map(|(count, thing)| counted(count, false, thing))
+            .collect();
+        parts.join(", ")
+    }
+
+    /// The objects that could not be deleted, a line each: the first `most`,
+    /// and how many more there are.
+    pub(crate) fn failures(&self, most: usize) -> Vec<String> {
+        let named = self.failed.iter().take(most).map(|failed| {
+            let key = failed.key.escape_debug();
+            one_line(&format!("{key}: {}: {}", failed.code, failed.message))
+        });
+        let more = self.failed.len().saturating_sub(most);
+        named
+            .chain((more > 0).then(|| format!("and {more} more")))
+            .collect()
+    }
+}
+
+impl Outcome for Deleted {
+    fn summary(&self) -> String {
+        format!("deleted, with {}", self.in_words())
+    }
+
+    fn advice(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn notes(&self) -> &[String] {
+        &self.notes
+    }
+}

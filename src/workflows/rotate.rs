@@ -1,0 +1,224 @@
+//! The rotate workflow: a new access key in place of the old ones.
+
+use anyhow::Result;
+
+use super::new_key::NewKey;
+use super::outcome::{Failed, Preview, Rotated, Workflow};
+use super::provenance::{access_policy, find_ours, held_policies};
+use super::undo::Undo;
+use crate::access::{Grant, PolicyDocument};
+use crate::aws::Run;
+use crate::errors::{Hint, Hinted};
+use crate::handover::{self, HandedOver, Handover};
+use crate::iam::{self, KeyInfo};
+use crate::step::{Leftover, Remedy, Step};
+
+/// How many access keys IAM lets a user have.
+const MOST_KEYS: usize = 2;
+
+/// How a key is replaced.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How the new key is handed over.
+    pub handover: handover::Options,
+    /// Whether the old keys stay.
+    pub keep_old_keys: bool,
+}
+
+/// What [`apply`] will do, found out without changing anything.
+pub struct Plan {
+    run: Run,
+    old_keys: Vec<String>,
+    handover: Handover,
+    /// What the user may do, where that must be known.
+    grant: Option<Grant>,
+    preview: Preview,
+}
+
+/// Checks that there is such a user, that it is ours for this bucket and has
+/// room for another key, and changes nothing.
+///
+/// For a kit, and to verify the key, the user's policy must be as `create` or
+/// `update` make it.
+pub async fn plan(run: &Run, options: &Options) -> Result<Plan> {
+    let handover = Handover::another(&options.handover, &run.target.user)?;
+    let (run, _) = find_ours(run).await?;
+    let keys = iam::access_keys(&run).await?;
+    if keys.len() >= MOST_KEYS {
+        return Err(no_room(&run, &keys).await.into());
+    }
+    if held_policies(&run).await?.is_empty() {
+        return Err(no_policy(&run, &handover).into());
+    }
+    let grant = if handover.needs_grant() {
+        Some(grant(&run).await?)
+    } else {
+        None
+    };
+    let old_keys: Vec<_> = keys.into_iter().map(|key| key.id).collect();
+    let mut steps = vec![Step::CreateAccessKey(run.target.user.to_string())];
+    steps.extend(handover.steps(&run.target));
+    if !options.keep_old_keys {
+        steps.extend(old_keys.iter().cloned().map(Step::DeleteAccessKey));
+    }
+    Ok(Plan {
+        preview: Preview::new(&run.target, steps),
+        run,
+        old_keys,
+        handover,
+        grant,
+    })
+}
+
+async fn no_room(run: &Run, keys: &[KeyInfo]) -> Hinted {
+    let mut described = Vec::new();
+    let mut unused = Vec::new();
+    for key in keys {
+        let used = iam::last_used(run, &key.id).await;
+        if matches!(used, Ok(None)) {
+            unused.push(key);
+        }
+        let used = used.map(|used| used.unwrap_or("never used".to_owned()));
+        let used = used.unwrap_or("last use unknown".to_owned());
+        described.push(format!("{} ({used})", key.id));
+    }
+    // An interrupted rotation leaves the newer one, whose secret nobody has.
+    let idle = if unused.len() == 1 {
+        unused[0].id.clone()
+    } else {
+        let newest = keys
+            .iter()
+            .max_by_key(|key| key.created.map(|at| at.secs()));
+        newest.map(|key| key.id.clone()).unwrap_or_default()
+    };
+    Hinted {
+        message: format!(
+            "user {} has two access keys already, as many as IAM takes: {}",
+            run.target.user,
+            described.join(" and ")
+        ),
+        hint: Hint::DeleteAccessKey(idle),
+    }
+}
+
+fn no_policy(run: &Run, handover: &Handover) -> Hinted {
+    Hinted {
+        message: format!(
+            "user {} has no policy, so a key would give no access",
+            run.target.user
+        ),
+        hint: Hint::StartOver {
+            in_the_way: handover.in_the_way(),
+        },
+    }
+}
+
+/// What the user may do, until when.
+async fn grant(run: &Run) -> Result<Grant> {
+    let held = access_policy(run).await?;
+    let Some(grant) = PolicyDocument::grant(&held.text, &run.target, &run.aws.region) else {
+        return Err(Hinted {
+            message: format!(
+                "policy {} is not as create_s3_user writes it, so what the key should give access to \
+                 is not known",
+                held.name
+            ),
+            hint: Hint::SetAccess,
+        }
+        .into());
+    };
+    if let Some(ended) = grant.ended() {
+        return Err(Hinted {
+            message: format!("access of user {} ended at {ended}", run.target.user),
+            hint: Hint::ExtendAccess,
+        }
+        .into());
+    }
+    Ok(grant)
+}
+
+/// Makes the new key, hands it over, and then deletes the old ones.
+///
+/// If anything fails before the new key is handed over, and when cancelled
+/// before, the new key is deleted and the old ones still work. If an old one
+/// can't be deleted after that, the new one works and the old one is `left`.
+pub async fn apply(plan: &Plan) -> Result<Rotated, Failed> {
+    let undo = Undo::of(&plan.run);
+    let handed_over = match hand_over(plan, &undo).await {
+        Ok(handed_over) => handed_over,
+        Err(error) => {
+            return Err(Failed {
+                left: undo.unwind().await,
+                ..Failed::from(error)
+            });
+        }
+    };
+    let deleted_keys = delete_old_keys(plan, &handed_over).await?;
+    let mut kept_keys = plan.old_keys.clone();
+    kept_keys.retain(|id| !deleted_keys.contains(id));
+    let still_works = |id: &String| format!("the former access key {id} still works");
+    Ok(Rotated {
+        target: plan.run.target.clone(),
+        key: handed_over,
+        deleted_keys,
+        notes: kept_keys.iter().map(still_works).collect(),
+        kept_keys,
+    })
+}
+
+impl Workflow for Plan {
+    type Done = Rotated;
+
+    fn preview(&self) -> &Preview {
+        &self.preview
+    }
+
+    async fn apply(&self) -> Result<Rotated, Failed> {
+        apply(self).await
+    }
+}
+
+/// The plan's steps up to the deletion of the old keys.
+async fn hand_over(plan: &Plan, undo: &Undo) -> Result<HandedOver> {
+    let (run, grant) = (&plan.run, plan.grant.as_ref());
+    let key = NewKey::reserve(run, undo, &plan.handover, &plan.old_keys, grant)?;
+    for step in &plan.preview.steps {
+        if let Step::DeleteAccessKey(_) = step {
+            break;
+        }
+        run.go_on()?;
+        let taken = match step {
+            Step::CreateAccessKey(_) => key.create(Remedy::DeleteAccessKey).await,
+            step => key.take(step).await,
+        };
+        run.unless_interrupted(taken)?;
+        run.done(step);
+    }
+    key.finish()
+}
+
+/// The rest of the plan's steps, whatever signal comes: the person has the new key.
+async fn delete_old_keys(plan: &Plan, handed_over: &HandedOver) -> Result<Vec<String>, Failed> {
+    let run = &plan.run;
+    let mut deleted = Vec::new();
+    for step in &plan.preview.steps {
+        let Step::DeleteAccessKey(id) = step else {
+            continue;
+        };
+        if let Err(error) = iam::delete_access_key(run, id).await {
+            return Err(Failed {
+                left: vec![Leftover {
+                    what: format!("the former access key {id} of user {}", run.target.user),
+                    remedy: Remedy::DeleteAccessKey(Some(id.clone())),
+                }],
+                handed_over: Some(handed_over.clone()),
+                ..anyhow::Error::from(error)
+                    .context("the new key is handed over")
+                    .into()
+            });
+        }
+        run.done(step);
+        deleted.push(id.clone());
+    }
+    Ok(deleted)
+}

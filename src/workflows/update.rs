@@ -1,0 +1,165 @@
+//! The update workflow: other access for an existing user.
+
+use anyhow::{Context, Result, ensure};
+
+use super::outcome::{Failed, PolicyRef, Preview, Updated, Workflow};
+use super::provenance::{HeldPolicy, access_policy, find_ours};
+use crate::access::{Grant, PolicyDocument};
+use crate::aws::{AwsError, Run};
+use crate::iam::{self, Tags};
+use crate::s3::bucket;
+use crate::step::Step;
+
+/// How many versions IAM keeps of a managed policy.
+const MOST_VERSIONS: usize = 5;
+
+/// What [`apply`] will do, found out without changing anything.
+pub struct Plan {
+    run: Run,
+    grant: Grant,
+    document: PolicyDocument,
+    policy: PolicyRef,
+    /// In words.
+    changes: Vec<String>,
+    preview: Preview,
+}
+
+/// Checks that there is such a user, that it is ours for this bucket and has
+/// the one policy that `create` makes, and changes nothing.
+pub async fn plan(run: &Run, grant: &Grant) -> Result<Plan> {
+    let (run, user) = find_ours(run).await?;
+    let held = access_policy(&run).await?;
+    check_not_shared(&run, &held)?;
+    let (target, region) = (&run.target, &run.aws.region);
+    let document = PolicyDocument::for_bucket(grant, target, region, held.managed.is_none())?;
+    let changes = match PolicyDocument::grant(&held.text, target, region) {
+        Some(old) => old.changes_to(grant),
+        None => vec![format!(
+            "policy {}: from one that create_s3_user did not write",
+            held.name
+        )],
+    };
+    let mut steps = Vec::new();
+    if !document.is(&held.text) {
+        steps.push(Step::UpdatePolicy(held.name.clone()));
+    }
+    if user.tags.expires != grant.expires.map(|at| at.to_string()) {
+        steps.push(Step::TagUser(target.user.to_string()));
+    }
+    let mut preview = Preview::new(target, steps);
+    preview.changes = changes.clone();
+    Ok(Plan {
+        preview: preview.with_policy(held.name.clone(), document.clone()),
+        policy: PolicyRef {
+            name: held.name,
+            arn: held.managed.map(|managed| managed.arn),
+        },
+        run,
+        grant: grant.clone(),
+        document,
+        changes,
+    })
+}
+
+fn check_not_shared(run: &Run, held: &HeldPolicy) -> Result<()> {
+    let uses = held.managed.as_ref().map_or(0, |managed| managed.uses);
+    ensure!(
+        uses <= 1,
+        "policy {} is attached to others than user {} too, whose access would change",
+        held.name,
+        run.target.user
+    );
+    Ok(())
+}
+
+/// Replaces the policy, by one call that takes effect as a whole, and then the
+/// tag that says when access ends. Running it again finishes.
+///
+/// A managed policy keeps its earlier versions, but for the oldest where there
+/// are as many as IAM takes.
+pub async fn apply(plan: &Plan) -> Result<Updated, Failed> {
+    let run = &plan.run;
+    let mut notes = Vec::new();
+    for step in &plan.preview.steps {
+        run.go_on().map_err(anyhow::Error::from)?;
+        let taken = match step {
+            Step::TagUser(_) => tag(plan, &mut notes).await,
+            _ => replace_policy(plan).await,
+        };
+        run.unless_interrupted(taken)?;
+        run.done(step);
+    }
+    notes.extend(bucket::grant_notes(run, &plan.grant).await);
+    Ok(Updated {
+        target: run.target.clone(),
+        policy: plan.policy.clone(),
+        changes: plan.changes.clone(),
+        policy_document: plan.document.clone(),
+        notes,
+    })
+}
+
+impl Workflow for Plan {
+    type Done = Updated;
+
+    fn preview(&self) -> &Preview {
+        &self.preview
+    }
+
+    async fn apply(&self) -> Result<Updated, Failed> {
+        apply(self).await
+    }
+}
+
+/// Sets the tag, or notes that the store has none.
+async fn tag(plan: &Plan, notes: &mut Vec<String>) -> Result<()> {
+    let run = &plan.run;
+    let tagged = match plan.grant.expires {
+        None => iam::untag_expiry(run).await,
+        Some(expires) => {
+            let tags = Tags {
+                expires: Some(expires.to_string()),
+                ..Tags::default()
+            };
+            iam::tag_user(run, &tags).await
+        }
+    };
+    if let Err(error) = &tagged
+        && run.aws.store.refuses_tags(error)
+    {
+        notes.push("the store refused the tag that says when access ends".to_owned());
+        return Ok(());
+    }
+    tagged.with_context(|| {
+        format!(
+            "user {} has the new access, but not the tag that says when it ends; \
+             running the same command again sets it",
+            run.target.user
+        )
+    })
+}
+
+async fn replace_policy(plan: &Plan) -> Result<()> {
+    let (run, text) = (&plan.run, plan.document.to_json());
+    let Some(arn) = &plan.policy.arn else {
+        return Ok(iam::put_inline_policy(run, &text).await?);
+    };
+    let former = iam::former_versions(run, arn).await?;
+    if let Some(oldest) = former.first().filter(|_| former.len() + 1 >= MOST_VERSIONS) {
+        iam::delete_policy_version(run, arn, oldest).await?;
+    }
+    match iam::create_policy_version(run, arn, &text).await {
+        // That it was done although an answer got lost, the policy itself tells.
+        Err(_) if is_current(plan, arn).await.unwrap_or(false) => Ok(()),
+        created => Ok(created?),
+    }
+}
+
+/// Whether the policy is as it should be.
+async fn is_current(plan: &Plan, arn: &str) -> Result<bool, AwsError> {
+    let Some(policy) = iam::get_policy(&plan.run, arn).await? else {
+        return Ok(false);
+    };
+    let text = iam::policy_document(&plan.run, &policy).await?;
+    Ok(plan.document.is(&text))
+}
