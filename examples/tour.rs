@@ -50,12 +50,11 @@ async fn main() -> ExitCode {
     let users = aws.iam(|iam| iam.users.keys().cloned().collect::<Vec<_>>());
     tour.check("only the admin is left in IAM", users == ["admin"]);
     tour.check("no policy is left", aws.iam(|iam| iam.policies.is_empty()));
-    match tour.as_it_should {
-        true => ExitCode::SUCCESS,
-        false => {
-            println!("\nSomething is NOT as it should be: see the lines marked WRONG.");
-            ExitCode::FAILURE
-        }
+    if tour.as_it_should {
+        ExitCode::SUCCESS
+    } else {
+        println!("\nSomething is NOT as it should be: see the lines marked WRONG.");
+        ExitCode::FAILURE
     }
 }
 

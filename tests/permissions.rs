@@ -301,9 +301,10 @@ async fn delete_needs_what_its_file_says_and_nothing_less() {
         let admin = Sandbox::new(&aws);
         user_with_everything(&aws, &admin).await;
         let helper = with_policy(&aws, "restricted", &without(&policy, &action)).await;
-        let options = match action.starts_with("s3:") && action.contains("Version") {
-            true => ["--all-versions"].as_slice(),
-            false => &[],
+        let options = if action.starts_with("s3:") && action.contains("Version") {
+            ["--all-versions"].as_slice()
+        } else {
+            &[]
         };
         let run = helper.delete("alex", options).await;
         // Two things may fail: tagging a user of the earlier scripts, and a note.

@@ -80,9 +80,10 @@ async fn run(sandbox: &Sandbox, commands: &str) -> Run {
 /// Runs commands up to the first that fails, as somebody does who pastes them
 /// one by one; a script as it is.
 async fn paste(sandbox: &Sandbox, block: &str) -> Run {
-    match block.starts_with("#!") {
-        true => run(sandbox, block).await,
-        false => run(sandbox, &format!("set -e\n{block}")).await,
+    if block.starts_with("#!") {
+        run(sandbox, block).await
+    } else {
+        run(sandbox, &format!("set -e\n{block}")).await
     }
 }
 

@@ -271,9 +271,10 @@ impl Faults {
             .lock()
             .as_mut()
             .and_then(|lag| lag.fault_for(&call));
-        let fault = match self.throttles(&call) {
-            true => Some(Fault::Throttle),
-            false => too_early.or_else(|| self.fault_for(&call)),
+        let fault = if self.throttles(&call) {
+            Some(Fault::Throttle)
+        } else {
+            too_early.or_else(|| self.fault_for(&call))
         };
         let is_s3 = call.fields.is_empty();
         self.calls.lock().push(call);
@@ -327,9 +328,10 @@ async fn cut_in_half(answer: Response) -> Response {
 fn refusal(status: u16, code: &str, is_s3: bool) -> Response {
     let message = "<Message>As the test wants it.</Message>";
     let error = format!("<Error><Code>{code}</Code>{message}</Error>");
-    let body = match is_s3 {
-        true => error,
-        false => format!("<ErrorResponse>{error}<RequestId>1</RequestId></ErrorResponse>"),
+    let body = if is_s3 {
+        error
+    } else {
+        format!("<ErrorResponse>{error}<RequestId>1</RequestId></ErrorResponse>")
     };
     (StatusCode::from_u16(status).unwrap(), body).into_response()
 }

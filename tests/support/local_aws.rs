@@ -446,9 +446,10 @@ impl AwsService for S3 {
     }
 
     async fn handle(&self, mut request: AwsRequest) -> Result<AwsResponse, AwsServiceError> {
-        let refused = match is_batch_delete(&request) {
-            true => take_refused(&mut request, &self.undeletable.lock()),
-            false => String::new(),
+        let refused = if is_batch_delete(&request) {
+            take_refused(&mut request, &self.undeletable.lock())
+        } else {
+            String::new()
         };
         if refused.is_empty() {
             return self.inner.handle(request).await;
@@ -480,9 +481,10 @@ impl AwsService for S3 {
                         .nth(1)
                         .and_then(|rest| rest.split("</Key>").next());
                     actions.push(IamAction {
-                        action: match object.contains("<VersionId>") {
-                            true => "DeleteObjectVersion",
-                            false => "DeleteObject",
+                        action: if object.contains("<VersionId>") {
+                            "DeleteObjectVersion"
+                        } else {
+                            "DeleteObject"
                         },
                         resource: format!("{}/{}", action.resource, key.unwrap_or_default()),
                         ..action
