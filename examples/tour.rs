@@ -23,9 +23,7 @@ struct Tour {
 async fn main() -> ExitCode {
     support::build_binaries("tour");
     let mut tour = Tour { as_it_should: true };
-    let aws = LocalAws::start().await;
-    aws.add_bucket(BUCKET, &support::FILES_OF_SEVERAL_PEOPLE)
-        .await;
+    let aws = support::aws_of_the_examples().await;
     let sandbox = Sandbox::new(&aws);
 
     println!("A local AWS is up: signatures are checked and policies enforced.");

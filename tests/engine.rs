@@ -9,7 +9,7 @@ use aws_config::BehaviorVersion;
 use aws_sdk_iam::error::ProvideErrorMetadata;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
-use crate::support::{LocalAws, Sandbox};
+use crate::support::{LocalAws, Run, Sandbox};
 
 /// A store, and what a story is about.
 struct Engine {
@@ -81,12 +81,12 @@ impl Engine {
         Self::new(aws_sdk_iam::Client::new(&config), s3, sandbox).await
     }
 
-    async fn create(&self, user: &str, options: &[&str]) -> crate::support::Run {
+    async fn create(&self, user: &str, options: &[&str]) -> Run {
         let args = [&["-b", self.bucket.as_str(), "-u", user], options].concat();
         self.sandbox.run("create_s3_user", &args).await
     }
 
-    async fn delete(&self, options: &[&str]) -> crate::support::Run {
+    async fn delete(&self, options: &[&str]) -> Run {
         let args = [&["-b", self.bucket.as_str()], options].concat();
         self.sandbox.run("delete_s3_user", &args).await
     }

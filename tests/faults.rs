@@ -8,9 +8,10 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::create::{assert_complete, aws_with_files, is_gone};
-use crate::delete::add_every_blocker;
-use crate::support::{ALLOW_ALL, Fault, LocalAws, Run, Sandbox};
+use crate::support::{
+    ALLOW_ALL, Fault, LocalAws, Run, Sandbox, add_every_blocker, assert_complete, aws_with_files,
+    begin_upload, is_gone, keys_of, opens_folder, tag_of,
+};
 
 /// How many points of all tests are tried at a time: most of their time is waiting.
 static AT_A_TIME: Semaphore = Semaphore::const_new(48);
@@ -89,9 +90,7 @@ impl World {
         }
         if scenario.blocked {
             add_every_blocker(&aws, "alex").await;
-            let upload = aws.s3_client().create_multipart_upload();
-            let upload = upload.bucket("shared").key("alex/unfinished");
-            upload.send().await.unwrap();
+            begin_upload(&aws, "alex/unfinished").await;
         }
         let old_key = scenario.alex.map(|_| sandbox.key_of("alex").0);
         let others = of_others(&aws);
@@ -142,13 +141,6 @@ impl World {
             .run_with(self.scenario.program, &args, &attempts)
             .await
     }
-
-    fn keys(&self) -> Vec<String> {
-        self.aws.iam(|iam| {
-            let keys = iam.access_keys.get("alex").into_iter().flatten();
-            keys.map(|key| key.access_key_id.clone()).collect()
-        })
-    }
 }
 
 /// All there is in IAM and S3 that isn't alex's.
@@ -185,9 +177,7 @@ async fn at_every_call(scenario: Scenario) {
         }
     }
     let count = points.len();
-    while let Some(point) = points.join_next().await {
-        point.unwrap();
-    }
+    points.join_all().await;
     println!(
         "{count} points of {} {:?}",
         scenario.program, scenario.options
@@ -361,7 +351,7 @@ async fn what_could_not_be_undone_is_named() {
 fn new_key_or_old_one(world: &World, run: &Run, what: &str) {
     let old = world.old_key.clone().unwrap();
     let file = "alex_accessKeys.2.csv";
-    let keys = world.keys();
+    let keys = keys_of(&world.aws, "alex");
     let new = world.sandbox.path().join(file).exists();
     let new = new.then(|| world.sandbox.key_in(file).0);
     match (run.code, new) {
@@ -415,14 +405,12 @@ fn old_access_or_new(world: &World, run: &Run, what: &str) {
     });
     let (writes, expires) = (document.contains("PutObject"), document.contains("2100-"));
     assert_eq!(writes, expires, "{what}: {run:?}");
-    let tag = world.aws.iam(|iam| {
-        let mut tags = iam.users["alex"].tags.iter();
-        tags.any(|tag| tag.key == "s3-user:expires")
-    });
+    let tag = tag_of(&world.aws, "alex", "s3-user:expires");
     if run.code == Some(0) {
-        assert!(writes && tag, "{what}: {run:?}");
+        assert!(writes && tag.is_some(), "{what}: {run:?}");
     }
-    assert_eq!(world.keys(), [world.old_key.clone().unwrap()]);
+    let keys = keys_of(&world.aws, "alex");
+    assert_eq!(keys, [world.old_key.clone().unwrap()]);
 }
 
 const UPDATE: Scenario = Scenario {
@@ -450,10 +438,7 @@ fn deleted_when_it_says_so(world: &World, run: &Run, what: &str) {
     if run.code == Some(0) {
         assert!(is_gone(&world.aws, "alex"), "{what}: {run:?}");
         assert_eq!(own, 0, "{what}: {run:?}");
-        let uploads = world
-            .aws
-            .bucket("shared", |bucket| bucket.multipart_uploads.len());
-        assert_eq!(uploads, 0, "{what}: {run:?}");
+        assert_eq!(world.aws.uploads("shared"), [""; 0], "{what}: {run:?}");
     } else {
         let there = world.aws.iam(|iam| iam.users.contains_key("alex"));
         assert!(
@@ -523,9 +508,7 @@ async fn stopped_at_every_call<Then>(
         }
     }
     let count = points.len();
-    while let Some(point) = points.join_next().await {
-        point.unwrap();
-    }
+    points.join_all().await;
     println!(
         "{count} times SIG{signal} to {} {:?}",
         scenario.program, scenario.options
@@ -640,13 +623,9 @@ async fn create_again_helps(world: World, _: Run, what: String) {
         .await
         .succeeded();
     let file = rotate.stdout.trim();
-    let keys = [world.sandbox.key_in(file).0];
-    assert_eq!(world.keys(), keys, "{what}");
-    let s3 = world.aws.s3_client_of(&world.sandbox.key_in(file));
-    assert!(
-        crate::isolation::gets(&s3, "alex/report.txt").await,
-        "{what}"
-    );
+    let key = world.sandbox.key_in(file);
+    assert_eq!(keys_of(&world.aws, "alex"), [key.0.as_str()], "{what}");
+    assert!(opens_folder(&world.aws, &key).await, "{what}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

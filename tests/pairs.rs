@@ -3,8 +3,9 @@
 
 use tokio::task::JoinSet;
 
-use crate::create::{assert_complete, aws_with_files, is_gone};
-use crate::support::{Fault, LocalAws, Run, Sandbox};
+use crate::support::{
+    FILES_OF_OTHERS, Fault, LocalAws, Run, Sandbox, assert_complete, aws_with_files, is_gone,
+};
 
 const ALEX: [&str; 4] = ["-b", "shared", "-u", "alex"];
 
@@ -65,9 +66,7 @@ async fn one_of_two_creates_wins() {
             assert_eq!(lost.key_file("alex"), None, "{what}");
         });
     }
-    while let Some(point) = points.join_next().await {
-        point.unwrap();
-    }
+    points.join_all().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -96,9 +95,7 @@ async fn create_and_delete_end_as_one_after_the_other() {
             }
         });
     }
-    while let Some(point) = points.join_next().await {
-        point.unwrap();
-    }
+    points.join_all().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -147,16 +144,12 @@ async fn delete_overtaken_by_another_command_ends_consistently() {
                     }
                     _ => panic!("{what}: {one:?} {two:?}"),
                 }
-                let others = ["alexander/secret.txt", "jaime/photo.jpg"];
                 let keys = aws.keys("shared");
-                assert!(
-                    others.iter().all(|key| keys.contains(&(*key).to_owned())),
-                    "{what}"
-                );
+                for key in FILES_OF_OTHERS {
+                    assert!(keys.contains(&key.to_owned()), "{what}");
+                }
             });
         }
     }
-    while let Some(point) = points.join_next().await {
-        point.unwrap();
-    }
+    points.join_all().await;
 }

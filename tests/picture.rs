@@ -1,6 +1,6 @@
 //! The picture of a terminal in docs/.
 
-use crate::support::{FILES_OF_SEVERAL_PEOPLE, LocalAws, QUESTION, Sandbox};
+use crate::support::{QUESTION, Sandbox, aws_of_the_examples};
 
 const PICTURE: &str = include_str!("../docs/terminal.svg");
 
@@ -15,9 +15,7 @@ fn text_of(line: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn picture_shows_what_the_programs_print() {
-    let aws = LocalAws::start().await;
-    aws.add_bucket("shared-files", &FILES_OF_SEVERAL_PEOPLE)
-        .await;
+    let aws = aws_of_the_examples().await;
     let sandbox = Sandbox::new(&aws);
     let lines = PICTURE.lines().filter(|line| line.starts_with("<text"));
     let lines: Vec<_> = lines.map(text_of).collect();

@@ -1,9 +1,9 @@
 //! IAM is eventually consistent: what was made a moment ago isn't known yet,
 //! and what was taken away is still there.
 
-use crate::create::{assert_complete, aws_with_files, is_gone};
-use crate::isolation::gets;
-use crate::support::Sandbox;
+use crate::support::{
+    FILES_OF_OTHERS, Fault, Sandbox, assert_complete, aws_with_files, is_gone, opens_folder,
+};
 
 #[tokio::test]
 async fn both_programs_get_through() {
@@ -22,14 +22,11 @@ async fn both_programs_get_through() {
             .succeeded();
         let update = ["--update", "--access", "read", "--expires", "9d"];
         sandbox.create("alex", &update).await.succeeded();
-        let s3 = aws.s3_client_of(&sandbox.key_in("alex_accessKeys.2.csv"));
-        assert!(gets(&s3, "alex/report.txt").await);
+        let new = sandbox.key_in("alex_accessKeys.2.csv");
+        assert!(opens_folder(&aws, &new).await);
         sandbox.delete("alex", &[]).await.succeeded();
         assert!(is_gone(&aws, "alex"));
-        assert_eq!(
-            aws.keys("shared"),
-            ["alexander/secret.txt", "jaime/photo.jpg"]
-        );
+        assert_eq!(aws.keys("shared"), FILES_OF_OTHERS);
     }
 }
 
@@ -39,7 +36,7 @@ async fn failed_create_is_undone_although_iam_lags() {
         let aws = aws_with_files().await;
         let sandbox = Sandbox::new(&aws);
         aws.faults.lag(2, &aws.admin.0);
-        aws.faults.always(call, crate::support::Fault::DENIED);
+        aws.faults.always(call, Fault::DENIED);
         let run = sandbox.create("alex", &[]).await.failed_with(call);
         assert!(!run.stderr.contains("left:"), "{run:?}");
         assert!(is_gone(&aws, "alex"), "{call}");

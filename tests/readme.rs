@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 
-use crate::support::{FILES_OF_SEVERAL_PEOPLE, HANGING, LocalAws, Run, Sandbox, binary};
+use crate::support::{HANGING, LocalAws, Run, Sandbox, aws_of_the_examples, binary};
 
 /// Commands that can't be run here, each known by a part of it, and why.
 const SKIPPED: [(&str, &str); 3] = [
@@ -38,14 +38,6 @@ fn block_with(words: &str) -> &'static str {
     let found: Vec<_> = found.collect();
     assert_eq!(found.len(), 1, "{words:?} is in {found:?}");
     found[0]
-}
-
-/// The local AWS of the README's examples.
-async fn aws_of_the_examples() -> LocalAws {
-    let aws = LocalAws::start().await;
-    aws.add_bucket("shared-files", &FILES_OF_SEVERAL_PEOPLE)
-        .await;
-    aws
 }
 
 /// An admin's shell in a directory with what the README takes for granted.

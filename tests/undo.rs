@@ -1,9 +1,10 @@
 //! A create run that fails or is stopped at any call leaves nothing behind.
 
-use crate::create::{assert_complete, aws_with_files, is_gone};
 use tokio::task::JoinSet;
 
-use crate::support::{ALLOW_ALL, Fault, LocalAws, Sandbox, binary};
+use crate::support::{
+    ALLOW_ALL, Fault, Sandbox, assert_complete, assert_nothing_left, aws_with_files, binary,
+};
 
 const MANAGED: [&str; 6] = [
     "HeadBucket",
@@ -43,13 +44,6 @@ where
     while let Some(test) = tests.join_next().await {
         test.unwrap();
     }
-}
-
-#[track_caller]
-fn assert_nothing_left(aws: &LocalAws, sandbox: &Sandbox, when: &str) {
-    assert!(is_gone(aws, "alex"), "{when}");
-    assert_eq!(sandbox.key_file("alex"), None, "{when}");
-    assert_eq!(aws.keys("shared").len(), 4, "{when}");
 }
 
 #[tokio::test]

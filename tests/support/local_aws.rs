@@ -242,6 +242,27 @@ impl LocalAws {
         self.bucket(bucket, |bucket| bucket.objects.keys().cloned().collect())
     }
 
+    /// The keys of all versions and delete markers under a prefix.
+    pub async fn versions(&self, bucket: &str, prefix: &str) -> Vec<String> {
+        let list = self.s3_client().list_object_versions();
+        let list = list.bucket(bucket).prefix(prefix);
+        let answer = list.send().await.unwrap();
+        let versions = answer.versions().iter().map(|version| version.key());
+        let markers = answer.delete_markers().iter().map(|marker| marker.key());
+        let keys = versions.chain(markers);
+        keys.map(|key| key.unwrap().to_owned()).collect()
+    }
+
+    /// The keys of all unfinished multipart uploads in the bucket, in order.
+    pub fn uploads(&self, bucket: &str) -> Vec<String> {
+        self.bucket(bucket, |bucket| {
+            let uploads = bucket.multipart_uploads.values();
+            let mut keys: Vec<_> = uploads.map(|upload| upload.key.clone()).collect();
+            keys.sort();
+            keys
+        })
+    }
+
     pub fn bucket<T>(&self, bucket: &str, look: impl FnOnce(&S3Bucket) -> T) -> T {
         look(&self.s3.read().get(ACCOUNT).unwrap().buckets[bucket])
     }
