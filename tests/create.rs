@@ -398,3 +398,42 @@ async fn keyless_user_with_other_access_is_not_finished() {
         });
     }
 }
+
+#[tokio::test]
+async fn calls_that_need_not_wait_for_each_other_do_not() {
+    for (one, other) in [
+        ("HeadBucket", "GetUser"),
+        ("GetUser", "HeadBucket"),
+        ("CreateUser", "CreatePolicy"),
+        ("CreatePolicy", "CreateUser"),
+        ("AttachUserPolicy", "CreateAccessKey"),
+        ("CreateAccessKey", "AttachUserPolicy"),
+    ] {
+        let aws = aws_with_files().await;
+        let sandbox = Sandbox::new(&aws);
+        aws.faults.once(one, Fault::Pause);
+        let run = sandbox.start_create("alex", &[]);
+        aws.faults.paused().await;
+        aws.faults.called(other).await;
+        aws.faults.resume();
+        run.ended().await.succeeded();
+    }
+}
+
+#[tokio::test]
+async fn existing_policy_that_differs_is_not_taken_over() {
+    let aws = aws_with_files().await;
+    let iam = aws.iam_client();
+    let create = iam.create_policy().policy_name("s3-access-for-alex");
+    create.policy_document(ALLOW_ALL).send().await.unwrap();
+    let sandbox = Sandbox::new(&aws);
+    sandbox
+        .create("alex", &[])
+        .await
+        .failed_with("CreatePolicy: EntityAlreadyExists");
+    aws.iam(|iam| {
+        assert!(!iam.users.contains_key("alex"));
+        assert_eq!(iam.policies.len(), 1);
+    });
+    assert_eq!(sandbox.key_file("alex"), None);
+}

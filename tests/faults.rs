@@ -20,19 +20,24 @@ static AT_A_TIME: Semaphore = Semaphore::const_new(48);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Trouble {
     Refused,
+    /// At every attempt.
     Broken,
     BrokenOnce,
     AnswerLost,
+    /// At every attempt, in the middle.
+    AnswersCut,
     Throttled,
+    /// At every attempt.
     Hanging,
 }
 
 impl Trouble {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Refused,
         Self::Broken,
         Self::BrokenOnce,
         Self::AnswerLost,
+        Self::AnswersCut,
         Self::Throttled,
         Self::Hanging,
     ];
@@ -40,6 +45,11 @@ impl Trouble {
     /// Whether a run should get through, unless the call makes a secret.
     fn passes(self) -> bool {
         matches!(self, Self::BrokenOnce | Self::AnswerLost | Self::Throttled)
+    }
+
+    /// Whether the program doesn't learn what came of a call that was carried out.
+    fn hides_answer(self) -> bool {
+        matches!(self, Self::AnswerLost | Self::AnswersCut | Self::Hanging)
     }
 
     /// Lets the call go wrong that comes after `skip` others of its kind. The
@@ -50,6 +60,7 @@ impl Trouble {
             Self::Broken => (2, Fault::BROKEN),
             Self::BrokenOnce => (1, Fault::BROKEN),
             Self::AnswerLost => (1, Fault::LoseAnswer),
+            Self::AnswersCut => (2, Fault::CutAnswer),
             Self::Throttled => (5, Fault::Throttle),
             Self::Hanging => (2, Fault::Hang),
         };
@@ -193,9 +204,12 @@ async fn point(world: World, operation: &str, skip: usize, trouble: Trouble) {
     if trouble.passes() && operation != "CreateAccessKey" {
         assert_eq!(run.code, Some(0), "{what}: {run:?}");
     }
-    let errors = run.stderr.lines().filter(|line| line.contains(": error: "));
-    let expected = usize::from(run.code == Some(1));
-    assert_eq!(errors.count(), expected, "{what}: {run:?}");
+    assert_told(&run, trouble, operation, &what);
+    if operation == "CreateAccessKey" && trouble.hides_answer() {
+        let asked = world.aws.faults.counts().remove(operation);
+        let once = asked.is_none_or(|times| times == 1);
+        assert!(once, "a key is never asked for twice; {what}: {run:?}");
+    }
     assert_eq!(of_others(&world.aws), world.others, "{what}: {run:?}");
     (scenario.check)(&world, &run, &what);
     let again = scenario.program == "delete_s3_user" || scenario.options.contains(&"--update");
@@ -204,6 +218,25 @@ async fn point(world: World, operation: &str, skip: usize, trouble: Trouble) {
         let again = world.run(None).await.succeeded();
         assert_eq!(of_others(&world.aws), world.others, "{what}: {again:?}");
         (scenario.check)(&world, &again, &what);
+    }
+}
+
+/// Asserts that a run that fails says so in one line, which names the call and,
+/// where that was refused, the permission it needs.
+fn assert_told(run: &Run, trouble: Trouble, operation: &str, what: &str) {
+    let errors = run.stderr.lines().filter(|line| line.contains(": error: "));
+    let errors: Vec<_> = errors.collect();
+    let expected = usize::from(run.code == Some(1));
+    assert_eq!(errors.len(), expected, "{what}: {run:?}");
+    let Some(error) = errors.first() else { return };
+    // On a busy machine the short timeout may pass for another call first.
+    if trouble != Trouble::Hanging {
+        let call = format!("{operation}: ");
+        assert!(error.contains(&call), "{what}: {run:?}");
+    }
+    if trouble == Trouble::Refused {
+        let needs = "needs the permission ";
+        assert!(error.contains(needs), "{what}: {run:?}");
     }
 }
 

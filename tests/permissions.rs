@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::support::{
-    Fault, KMS_KEY, LocalAws, Sandbox, add_every_blocker, attach_new_policy, aws_with_files,
-    begin_upload, encrypt_bucket, is_gone, policy_for, put_inline_policy,
+    Fault, KMS_KEY, LocalAws, Sandbox, add_every_blocker, assert_nothing_left, attach_new_policy,
+    aws_with_files, begin_upload, encrypt_bucket, is_gone, policy_for, put_inline_policy,
 };
 
 /// The policies in the directory `permissions`, for the bucket `shared`: what
@@ -97,6 +97,34 @@ async fn create_needs_what_its_file_says_and_nothing_less() {
         let run = helper.create("jaime", inline).await;
         assert_eq!(run.code, Some(1), "without {action}: {run:?}");
         assert!(is_gone(&aws, "jaime"), "without {action}: {run:?}");
+    }
+}
+
+/// Every call of a create run that it can't do without, with the option it
+/// belongs to and the permission it needs.
+const NEEDED: [(&str, &[&str], &str); 7] = [
+    ("HeadBucket", &[], "s3:ListBucket"),
+    ("GetUser", &[], "iam:GetUser"),
+    ("CreateUser", &[], "iam:CreateUser"),
+    ("CreatePolicy", &[], "iam:CreatePolicy"),
+    ("AttachUserPolicy", &[], "iam:AttachUserPolicy"),
+    ("PutUserPolicy", &["--inline-policy"], "iam:PutUserPolicy"),
+    ("CreateAccessKey", &[], "iam:CreateAccessKey"),
+];
+
+#[tokio::test]
+async fn refused_call_is_named_with_the_permission_it_needs() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    for (call, options, permission) in NEEDED {
+        aws.faults.always(call, Fault::DENIED);
+        let run = sandbox.create("alex", options).await;
+        let run = run.failed_with(&format!("{call}: "));
+        let needs = format!("needs the permission {permission}");
+        assert!(run.stderr.contains(&needs), "{run:?}");
+        assert!(!run.stderr.contains("left:"), "{run:?}");
+        assert_nothing_left(&aws, &sandbox, call);
+        aws.faults.forget();
     }
 }
 

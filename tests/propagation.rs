@@ -2,7 +2,8 @@
 //! and what was taken away is still there.
 
 use crate::support::{
-    FILES_OF_OTHERS, Fault, Sandbox, assert_complete, aws_with_files, is_gone, opens_folder,
+    FILES_OF_OTHERS, Fault, Sandbox, assert_complete, assert_nothing_left, aws_with_files, is_gone,
+    opens_folder,
 };
 
 #[tokio::test]
@@ -40,5 +41,43 @@ async fn failed_create_is_undone_although_iam_lags() {
         let run = sandbox.create("alex", &[]).await.failed_with(call);
         assert!(!run.stderr.contains("left:"), "{run:?}");
         assert!(is_gone(&aws, "alex"), "{call}");
+    }
+}
+
+#[tokio::test]
+async fn user_and_policy_that_iam_does_not_know_yet_are_waited_for() {
+    for call in ["AttachUserPolicy", "CreateAccessKey"] {
+        let aws = aws_with_files().await;
+        let sandbox = Sandbox::new(&aws);
+        aws.faults.once(call, Fault::Refuse(404, "NoSuchEntity"));
+        sandbox.create("alex", &[]).await.succeeded();
+        assert_complete(&aws, &sandbox, "alex");
+    }
+}
+
+#[tokio::test]
+async fn what_iam_does_not_know_yet_is_undone_all_the_same() {
+    for (undo, cause) in [
+        ("DeleteAccessKey", "AttachUserPolicy"),
+        ("DetachUserPolicy", "CreateAccessKey"),
+        ("DeletePolicy", "CreateAccessKey"),
+        ("DeleteUser", "CreateAccessKey"),
+    ] {
+        let aws = aws_with_files().await;
+        let sandbox = Sandbox::new(&aws);
+        aws.faults.once(cause, Fault::DENIED);
+        aws.faults.once(undo, Fault::Refuse(404, "NoSuchEntity"));
+        sandbox.create("alex", &[]).await.failed_with(cause);
+        assert_nothing_left(&aws, &sandbox, undo);
+    }
+    for (make, look) in [("CreateUser", "GetUser"), ("CreatePolicy", "GetPolicy")] {
+        let aws = aws_with_files().await;
+        let sandbox = Sandbox::new(&aws);
+        aws.faults.once(make, Fault::LoseAnswer);
+        let skip = usize::from(look == "GetUser");
+        aws.faults
+            .at(look, skip, 1, Fault::Refuse(404, "NoSuchEntity"));
+        sandbox.create("alex", &[]).await.succeeded();
+        assert_complete(&aws, &sandbox, "alex");
     }
 }
