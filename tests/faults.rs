@@ -305,76 +305,66 @@ async fn verified_create_is_all_or_nothing() {
     at_every_call(Scenario { options, ..CREATE }).await;
 }
 
-/// Lets a create run fail at its end and refuses every call of its undoing,
-/// one at a time: what is named as left is what is left.
+/// A create run that fails at its end, since the directory of the key file is
+/// gone when the file is to be written, and is undone while every call of the
+/// `refused` operation is denied. Only the calls that undo it count as called.
+async fn undone_at_the_end(
+    options: &'static [&'static str],
+    refused: Option<&str>,
+) -> (World, Run) {
+    let world = World::new(Scenario { options, ..CREATE }).await;
+    let keys = world.sandbox.path().join("keys");
+    std::fs::create_dir(&keys).unwrap();
+    let faults = &world.aws.faults;
+    faults.once("PutObject", Fault::Pause);
+    let options = [&["-o", "keys"], options].concat();
+    let started = world.sandbox.start_create("alex", &options);
+    faults.paused().await;
+    std::fs::remove_dir_all(keys).unwrap();
+    faults.forget();
+    if let Some(operation) = refused {
+        faults.always(operation, Fault::DENIED);
+    }
+    faults.resume();
+    let run = started.ended().await.failed_with("can't write keys/");
+    (world, run)
+}
+
+/// Asserts that what is named as left is what is left.
+fn assert_left_is_named(world: &World, run: &Run, refused: &str) {
+    let named = |what: &str| run.stderr.contains(&format!("left: {what}"));
+    let (user, policy) = world.aws.iam(|iam| {
+        let mut managed = iam.policies.values();
+        let managed = managed.any(|it| it.policy_name.ends_with("-alex"));
+        let inline = iam.user_inline_policies.get("alex");
+        (
+            iam.users.contains_key("alex"),
+            managed || inline.is_some_and(|inline| !inline.is_empty()),
+        )
+    });
+    let key = !keys_of(&world.aws, "alex").is_empty();
+    let folder = world.aws.keys("shared").contains(&"alex/".to_owned());
+    assert_eq!(named("user alex"), user, "{refused}: {run:?}");
+    assert_eq!(named("access key "), key, "{refused}: {run:?}");
+    assert_eq!(named("policy "), policy, "{refused}: {run:?}");
+    assert_eq!(named("folder object "), folder, "{refused}: {run:?}");
+    let anything = user || key || policy || folder;
+    assert!(anything || refused.starts_with("Get"), "{refused}: {run:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_could_not_be_undone_is_named() {
     for options in [
         ["--make-folder"].as_slice(),
         &["--make-folder", "--inline-policy"],
     ] {
-        let scenario = Scenario { options, ..CREATE };
-        let failing = async || {
-            let world = World::new(scenario).await;
-            // The directory of the key file is gone when it is to be written.
-            std::fs::create_dir(world.sandbox.path().join("keys")).unwrap();
-            world.aws.faults.once("PutObject", Fault::Pause);
-            world
-        };
-        let run = async |world: &World| {
-            let args = ["-b", "shared", "-u", "alex", "-o", "keys"];
-            let args = [&args, options].concat();
-            let started = world.sandbox.start("create_s3_user", &args);
-            world.aws.faults.paused().await;
-            std::fs::remove_dir_all(world.sandbox.path().join("keys")).unwrap();
-            world.aws.faults.resume();
-            started.ended().await.failed_with("can't write keys/")
-        };
-        let world = failing().await;
-        run(&world).await;
-        made_or_undone(
-            &world,
-            &Run {
-                code: Some(1),
-                stdout: String::new(),
-                stderr: String::new(),
-            },
-            "undone",
-        );
-        let calls = world.aws.faults.operations().into_iter();
-        let calls: Vec<_> = calls
-            .skip_while(|call| call != "PutObject")
-            .skip(1)
-            .collect();
+        let (world, run) = undone_at_the_end(options, None).await;
+        made_or_undone(&world, &run, "undone");
+        let calls = world.aws.faults.counts();
         assert!(calls.len() >= 4, "{calls:?}");
-        for call in calls {
-            let world = failing().await;
-            world.aws.faults.always(&call, Fault::DENIED);
-            let run = run(&world).await;
-            let named = |what: &str| run.stderr.contains(&format!("left: {what}"));
-            let (user, keys, policy) = world.aws.iam(|iam| {
-                let managed = iam
-                    .policies
-                    .values()
-                    .any(|it| it.policy_name.ends_with("-alex"));
-                let inline = iam.user_inline_policies.get("alex");
-                (
-                    iam.users.contains_key("alex"),
-                    iam.access_keys
-                        .get("alex")
-                        .is_some_and(|keys| !keys.is_empty()),
-                    managed || inline.is_some_and(|inline| !inline.is_empty()),
-                )
-            });
-            let folder = world.aws.keys("shared").contains(&"alex/".to_owned());
-            assert_eq!(named("user alex"), user, "{call}: {run:?}");
-            assert_eq!(named("access key "), keys, "{call}: {run:?}");
-            assert_eq!(named("policy "), policy, "{call}: {run:?}");
-            assert_eq!(named("folder object "), folder, "{call}: {run:?}");
-            assert!(
-                user || keys || policy || folder || call.starts_with("Get"),
-                "{call}"
-            );
+        for call in calls.keys() {
+            let (world, run) = undone_at_the_end(options, Some(call)).await;
+            assert_left_is_named(&world, &run, call);
         }
     }
 }
