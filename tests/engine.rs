@@ -58,7 +58,8 @@ impl Engine {
             .tls_provider(Provider::Rustls(CryptoMode::Ring))
             .build_https();
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12()).http_client(https);
-        let mut sandbox = Sandbox::with_key("", &Default::default());
+        // Unlike the local AWS, a real one takes its time to settle.
+        let mut sandbox = Sandbox::with_key("", &Default::default()).with_full_pauses();
         for name in [
             "AWS_ACCESS_KEY_ID",
             "AWS_SECRET_ACCESS_KEY",

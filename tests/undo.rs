@@ -83,7 +83,8 @@ async fn what_cannot_be_undone_is_named_with_the_command_that_removes_it() {
 #[tokio::test]
 async fn signal_while_waiting_for_iam_to_settle_undoes_everything() {
     let aws = aws_with_files().await;
-    let sandbox = Sandbox::new(&aws);
+    // The signal is to come while the program waits.
+    let sandbox = Sandbox::new(&aws).with_full_pauses();
     aws.faults
         .always("AttachUserPolicy", Fault::Refuse(404, "NoSuchEntity"));
     let mut run = sandbox.start_create("alex", &[]);

@@ -108,7 +108,8 @@ async fn object_that_verifying_could_not_delete_is_named() {
 #[tokio::test]
 async fn interrupted_verification_is_undone() {
     let aws = aws_with_files().await;
-    let sandbox = Sandbox::new(&aws);
+    // The signal is to come while the program waits.
+    let sandbox = Sandbox::new(&aws).with_full_pauses();
     let unknown = Fault::Refuse(403, "InvalidAccessKeyId");
     let always = usize::MAX;
     aws.faults

@@ -150,6 +150,9 @@ impl Sandbox {
             // No https here, and reading the certificates is most of a short run's work.
             ("SSL_CERT_FILE", "/dev/null"),
             ("SSL_CERT_DIR", "/dev/null"),
+            // Debug builds multiply by it the pauses before they try again. The local AWS
+            // settles at once, so that a minute's pauses may be over in three seconds.
+            ("S3_USER_TEST_PAUSES", "0.05"),
         ];
         let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
         Self {
@@ -164,6 +167,11 @@ impl Sandbox {
         let value = value.map(|value| (name.to_owned(), value.to_owned()));
         self.environment.extend(value);
         self
+    }
+
+    /// Has the programs pause as long as anywhere else before they try again.
+    pub fn with_full_pauses(self) -> Self {
+        self.set("S3_USER_TEST_PAUSES", None)
     }
 
     /// The programs' working directory.
