@@ -9,7 +9,6 @@ mod support;
 
 use std::process::ExitCode;
 
-use support::LocalAws;
 use tokio::process::Command;
 
 const BUCKET: &str = "shared-files";
@@ -17,9 +16,7 @@ const BUCKET: &str = "shared-files";
 #[tokio::main]
 async fn main() -> ExitCode {
     let binaries = support::build_binaries("local_aws");
-    let aws = LocalAws::start().await;
-    aws.add_bucket(BUCKET, &support::FILES_OF_SEVERAL_PEOPLE)
-        .await;
+    let aws = support::aws_of_the_examples().await;
     let path = std::env::var("PATH").unwrap_or_default();
     let settings = [
         ("AWS_ENDPOINT_URL", aws.url.clone()),

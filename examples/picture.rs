@@ -9,7 +9,7 @@
 mod support;
 
 use pty_process::Command;
-use support::{COLUMNS, FILES_OF_SEVERAL_PEOPLE, LocalAws, QUESTION, ROWS, Sandbox, Session};
+use support::{COLUMNS, QUESTION, ROWS, Sandbox, Session};
 
 const CREATE: &str = "create_s3_user -b shared-files -u alex --kit --verify";
 const DELETE: &str = "delete_s3_user -b shared-files -u alex";
@@ -27,9 +27,7 @@ const WIDTH: usize = COLUMNS.get() as usize * FONT_SIZE * 6 / 10 + 2 * MARGIN;
 #[tokio::main]
 async fn main() {
     support::build_binaries("picture");
-    let aws = LocalAws::start().await;
-    aws.add_bucket("shared-files", &FILES_OF_SEVERAL_PEOPLE)
-        .await;
+    let aws = support::aws_of_the_examples().await;
     let sandbox = Sandbox::new(&aws).set("TERM", Some("xterm"));
     let mut screen = vt100::Parser::new(ROWS, COLUMNS, 0);
     for (command, answer) in [(CREATE, None), (DELETE, Some("y\n"))] {

@@ -23,9 +23,7 @@ struct Tour {
 async fn main() -> ExitCode {
     support::build_binaries("tour");
     let mut tour = Tour { as_it_should: true };
-    let aws = LocalAws::start().await;
-    aws.add_bucket(BUCKET, &support::FILES_OF_SEVERAL_PEOPLE)
-        .await;
+    let aws = support::aws_of_the_examples().await;
     let sandbox = Sandbox::new(&aws);
 
     println!("A local AWS is up: signatures are checked and policies enforced.");
@@ -50,12 +48,11 @@ async fn main() -> ExitCode {
     let users = aws.iam(|iam| iam.users.keys().cloned().collect::<Vec<_>>());
     tour.check("only the admin is left in IAM", users == ["admin"]);
     tour.check("no policy is left", aws.iam(|iam| iam.policies.is_empty()));
-    match tour.as_it_should {
-        true => ExitCode::SUCCESS,
-        false => {
-            println!("\nSomething is NOT as it should be: see the lines marked WRONG.");
-            ExitCode::FAILURE
-        }
+    if tour.as_it_should {
+        ExitCode::SUCCESS
+    } else {
+        println!("\nSomething is NOT as it should be: see the lines marked WRONG.");
+        ExitCode::FAILURE
     }
 }
 

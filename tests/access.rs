@@ -2,17 +2,12 @@
 //! person's own key.
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::types::{
-    ServerSideEncryption, ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration,
-    ServerSideEncryptionRule,
+
+use crate::support::{
+    FILES_OF_OTHERS, Fault, KMS_KEY, LocalAws, Run, Sandbox, allowed, assert_complete,
+    assert_usage, aws_with_files, client_of_alex, deletes, edit_policy_of_alex, encrypt_bucket,
+    gets, is_gone, lists, puts, tag_of,
 };
-
-use crate::bad_input::assert_usage;
-use crate::create::{assert_complete, aws_with_files, is_gone};
-use crate::isolation::{allowed, client_of_alex, deletes, gets, lists, puts};
-use crate::support::{Fault, LocalAws, Sandbox};
-
-const KMS_KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 
 #[tokio::test]
 async fn policies_are_as_reviewed() {
@@ -88,7 +83,7 @@ async fn read_write_changes_the_own_folder_and_nothing_else() {
     assert!(!allowed(version.version_id("null").send().await));
     let mut keys = aws.keys("shared");
     keys.retain(|key| !key.starts_with("alex/"));
-    assert_eq!(keys, ["alexander/secret.txt", "jaime/photo.jpg"]);
+    assert_eq!(keys, FILES_OF_OTHERS);
 }
 
 /// Uploads one object in parts, and gives up another.
@@ -146,16 +141,6 @@ async fn browse_root_shows_names_of_folders_and_no_more() {
     assert!(!gets(&s3, "jaime/photo.jpg").await);
 }
 
-/// Puts another policy document in place of alex's, past all checks.
-fn replace_policy(aws: &LocalAws, from: &str, to: &str) {
-    aws.change_iam(|iam| {
-        let policy = iam.policies.values_mut().next().unwrap();
-        let document = &mut policy.versions[0].document;
-        assert!(document.contains(from), "{document}");
-        *document = document.replace(from, to);
-    });
-}
-
 #[tokio::test]
 async fn access_ends_at_the_given_time() {
     for mode in ["read", "read-write", "write"] {
@@ -166,13 +151,10 @@ async fn access_ends_at_the_given_time() {
         assert_eq!(lists(&s3, Some("alex/"), None).await, reads);
         assert_eq!(gets(&s3, "alex/report.txt").await, reads);
         assert_eq!(puts(&s3, "alex/new.txt").await, writes);
-        aws.iam(|iam| {
-            let tags = &iam.users["alex"].tags;
-            let tag = tags.iter().find(|tag| tag.key == "s3-user:expires");
-            assert_eq!(tag.unwrap().value, "2100-01-01T00:00:00Z");
-        });
+        let expires = tag_of(&aws, "alex", "s3-user:expires");
+        assert_eq!(expires.as_deref(), Some("2100-01-01T00:00:00Z"));
 
-        replace_policy(&aws, "2100-01-01T00:00:00Z", "2020-01-01T00:00:00Z");
+        edit_policy_of_alex(&aws, "2100-01-01T00:00:00Z", "2020-01-01T00:00:00Z");
         assert!(!lists(&s3, Some("alex/"), None).await);
         assert!(!gets(&s3, "alex/report.txt").await);
         assert!(!puts(&s3, "alex/new.txt").await);
@@ -233,17 +215,14 @@ async fn user_gets_path_boundary_and_tags() {
         let user = &iam.users["alex"];
         assert_eq!(user.path, "/outside/");
         assert_eq!(user.permissions_boundary.as_deref(), Some(boundary));
-        let tag = |key| {
-            user.tags
-                .iter()
-                .find(|tag| tag.key == key)
-                .unwrap()
-                .value
-                .as_str()
-        };
-        assert_eq!((tag("customer"), tag("cost center")), ("Alex", "42"));
-        assert_eq!(tag("s3-user:bucket"), "shared");
     });
+    for (key, value) in [
+        ("customer", "Alex"),
+        ("cost center", "42"),
+        ("s3-user:bucket", "shared"),
+    ] {
+        assert_eq!(tag_of(&aws, "alex", key).as_deref(), Some(value));
+    }
     sandbox.delete("alex", &[]).await.succeeded();
     assert!(is_gone(&aws, "alex"));
 }
@@ -310,22 +289,10 @@ async fn kms_key_of_another_region_is_refused_before_anything_is_made() {
     assert!(is_gone(&aws, "alex"));
 }
 
-pub async fn encrypt_bucket(aws: &LocalAws, key: Option<&str>) {
-    let default = ServerSideEncryptionByDefault::builder()
-        .sse_algorithm(ServerSideEncryption::AwsKms)
-        .set_kms_master_key_id(key.map(str::to_owned));
-    let rule = ServerSideEncryptionRule::builder()
-        .apply_server_side_encryption_by_default(default.build().unwrap());
-    let encryption = ServerSideEncryptionConfiguration::builder().rules(rule.build());
-    let put = aws.s3_client().put_bucket_encryption().bucket("shared");
-    let put = put.server_side_encryption_configuration(encryption.build().unwrap());
-    put.send().await.unwrap();
-}
-
 #[tokio::test]
 async fn note_says_when_the_bucket_needs_a_kms_key() {
     let aws = aws_with_files().await;
-    let note = |run: crate::support::Run| run.succeeded().stderr.contains("--kms-key");
+    let note = |run: Run| run.succeeded().stderr.contains("--kms-key");
     let create =
         async |user: &str, options: &[&str]| note(Sandbox::new(&aws).create(user, options).await);
     assert!(!create("plain", &[]).await);
@@ -365,13 +332,8 @@ async fn unfinished_user_with_other_properties_is_not_finished() {
             let aws = aws_with_files().await;
             let sandbox = Sandbox::new(&aws);
             aws.faults.once("CreateAccessKey", Fault::PauseBefore);
-            let killed = sandbox.start(
-                "create_s3_user",
-                &["-b", "shared", "-u", "alex", "--inline-policy"],
-            );
-            aws.faults.paused().await;
-            killed.signal("KILL").await;
-            killed.ended().await;
+            let started = sandbox.start_create("alex", &["--inline-policy"]);
+            started.killed_while_paused(&aws).await;
             aws.faults.forget();
             let args = ["--inline-policy", options[0], options[1]];
             let run = sandbox.create("alex", &args).await;
@@ -387,7 +349,5 @@ async fn unfinished_user_with_other_properties_is_not_finished() {
             assert_complete(&aws, &sandbox, "alex");
         });
     }
-    while let Some(case) = cases.join_next().await {
-        case.unwrap();
-    }
+    cases.join_all().await;
 }

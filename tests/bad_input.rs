@@ -1,19 +1,8 @@
 //! What is wrong is said in one line, before anything is made.
 
-use crate::create::{aws_with_files, is_gone};
-use crate::support::{Fault, LocalAws, Run, Sandbox};
-
-/// Exit code 2, with nothing but one line of error that holds `part`.
-#[track_caller]
-pub fn assert_usage(run: &Run, part: &str) {
-    assert_eq!(run.code, Some(2), "{run:?}");
-    assert_eq!(run.stdout, "");
-    assert_eq!(run.stderr.lines().count(), 1, "{run:?}");
-    assert!(
-        run.stderr.contains(": error: ") && run.stderr.contains(part),
-        "{part}: {run:?}"
-    );
-}
+use crate::support::{
+    Fault, LocalAws, Sandbox, assert_complete, assert_usage, aws_with_files, is_gone,
+};
 
 #[tokio::test]
 async fn bad_names_are_refused_before_any_call() {
@@ -182,11 +171,7 @@ async fn closed_stdout_is_no_reason_to_panic() {
     let aws = aws_with_files().await;
     let sandbox = Sandbox::new(&aws);
     let script = "\"$0\" -b shared -u alex --json | true; \"$0\" -b shared -u kim >&-";
-    let mut command = sandbox.command("/bin/sh");
-    let command = command
-        .args(["-c", script])
-        .arg(crate::support::binary("create_s3_user"));
-    let run = Run::from(command.output().await.unwrap());
+    let run = sandbox.run_script(script, "create_s3_user").await;
     assert!(!run.stderr.contains("panicked"), "{run:?}");
     assert!(sandbox.key_file("alex").is_some() && sandbox.key_file("kim").is_some());
 }
@@ -195,19 +180,17 @@ async fn closed_stdout_is_no_reason_to_panic() {
 async fn result_that_stdout_does_not_take_is_told_and_a_failure() {
     let aws = aws_with_files().await;
     let sandbox = Sandbox::new(&aws);
-    let to_full_disk = async |command: &str| {
-        let mut shell = sandbox.command("/bin/sh");
-        let directory = crate::support::binary("");
-        let command = format!("{}{command} > /dev/full", directory.display());
-        let run = Run::from(shell.args(["-c", &command]).output().await.unwrap());
+    let to_full_disk = async |program: &str, args: &str| {
+        let script = format!("\"$0\" {args} > /dev/full");
+        let run = sandbox.run_script(&script, program).await;
         run.failed_with("can't write to stdout: No space left on device")
     };
-    let run = to_full_disk("create_s3_user -q -b shared -u alex").await;
+    let run = to_full_disk("create_s3_user", "-q -b shared -u alex").await;
     assert!(run.stderr.contains("alex_accessKeys.csv"), "{run:?}");
-    crate::create::assert_complete(&aws, &sandbox, "alex");
-    to_full_disk("create_s3_user -q -b shared -u kim --dry-run").await;
-    to_full_disk("create_s3_user --completions bash").await;
-    to_full_disk("delete_s3_user -q -b shared -u alex --json").await;
+    assert_complete(&aws, &sandbox, "alex");
+    to_full_disk("create_s3_user", "-q -b shared -u kim --dry-run").await;
+    to_full_disk("create_s3_user", "--completions bash").await;
+    to_full_disk("delete_s3_user", "-q -b shared -u alex --json").await;
     assert!(is_gone(&aws, "alex"));
 }
 

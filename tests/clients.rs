@@ -2,8 +2,7 @@
 
 use tokio::process::Command;
 
-use crate::create::aws_with_files;
-use crate::support::{LocalAws, Run, Sandbox};
+use crate::support::{LocalAws, Run, Sandbox, aws_with_files};
 
 /// Somebody who got a kit, and whose folder holds a file.
 struct Person {

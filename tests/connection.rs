@@ -1,8 +1,8 @@
 //! How AWS is reached: profiles, roles and regions.
 
-use crate::bad_input::assert_usage;
-use crate::create::{assert_complete, aws_with_files, is_gone};
-use crate::support::{ACCOUNT, ALLOW_ALL, LocalAws, Sandbox};
+use crate::support::{
+    ACCOUNT, ALLOW_ALL, LocalAws, Sandbox, assert_complete, assert_usage, aws_with_files, is_gone,
+};
 
 /// A policy that allows next to nothing.
 const NOTHING: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:GetCallerIdentity","Resource":"*"}]}"#;

@@ -3,65 +3,11 @@
 use std::os::unix::fs::PermissionsExt;
 
 use serde_json::{Value, json};
-use tokio::sync::OnceCell;
 
-use crate::support::{ACCOUNT, ALLOW_ALL, Fault, LocalAws, Sandbox};
-
-/// A local AWS with the bucket `shared`, which holds folders of several people.
-pub async fn aws_with_files() -> LocalAws {
-    static PREPARED: OnceCell<LocalAws> = OnceCell::const_new();
-    let prepare = async || {
-        let aws = LocalAws::start().await;
-        let keys = [
-            "alex/report.txt",
-            "alex/2026/may.csv",
-            "alexander/secret.txt",
-            "jaime/photo.jpg",
-        ];
-        aws.add_bucket("shared", &keys).await;
-        aws
-    };
-    PREPARED.get_or_init(prepare).await.copy().await
-}
-
-/// Whether anything of the user is left in IAM: the user itself, a key, or a
-/// policy by any of its names.
-pub fn is_gone(aws: &LocalAws, user: &str) -> bool {
-    aws.iam(|iam| {
-        !iam.users.contains_key(user)
-            && iam.access_keys.get(user).is_none_or(Vec::is_empty)
-            && iam.user_policies.get(user).is_none_or(Vec::is_empty)
-            && iam
-                .user_inline_policies
-                .get(user)
-                .is_none_or(|inline| inline.is_empty())
-            && iam
-                .policies
-                .values()
-                .all(|policy| !policy.policy_name.ends_with(user))
-    })
-}
-
-/// Asserts that the user has exactly one policy and exactly the key that is in
-/// the key file.
-#[track_caller]
-pub fn assert_complete(aws: &LocalAws, sandbox: &Sandbox, user: &str) {
-    let (id, secret) = sandbox.key_of(user);
-    aws.iam(|iam| {
-        let keys = &iam.access_keys[user];
-        assert_eq!(keys.len(), 1, "{keys:?}");
-        assert_eq!(
-            (&keys[0].access_key_id, &keys[0].secret_access_key),
-            (&id, &secret)
-        );
-        let managed = iam.user_policies.get(user).map_or(0, Vec::len);
-        let inline = iam
-            .user_inline_policies
-            .get(user)
-            .map_or(0, |inline| inline.len());
-        assert_eq!(managed + inline, 1);
-    });
-}
+use crate::support::{
+    ACCOUNT, ALLOW_ALL, FILES_OF_OTHERS, Fault, Sandbox, assert_complete, aws_with_alex,
+    aws_with_files, delete_key, is_gone, put_inline_policy,
+};
 
 fn managed_policy_arn(user: &str) -> String {
     format!("arn:aws:iam::{ACCOUNT}:policy/s3-access-for-{user}")
@@ -145,12 +91,7 @@ async fn makes_user_policy_and_key_file_in_three_round_trips() {
 
 #[tokio::test]
 async fn inline_policy_is_put_into_the_user() {
-    let aws = aws_with_files().await;
-    let sandbox = Sandbox::new(&aws);
-    sandbox
-        .create("alex", &["--inline-policy"])
-        .await
-        .succeeded();
+    let (aws, sandbox) = aws_with_alex(&["--inline-policy"]).await;
     assert_complete(&aws, &sandbox, "alex");
     aws.iam(|iam| {
         assert!(iam.policies.is_empty());
@@ -319,10 +260,7 @@ async fn bucket_in_another_region_is_found() {
     let run = sandbox.create("alex", &[]).await.succeeded();
     assert!(!run.stderr.contains("empty"), "{}", run.stderr);
     sandbox.delete("alex", &[]).await.succeeded();
-    assert_eq!(
-        aws.keys("shared"),
-        ["alexander/secret.txt", "jaime/photo.jpg"]
-    );
+    assert_eq!(aws.keys("shared"), FILES_OF_OTHERS);
 }
 
 #[tokio::test]
@@ -342,9 +280,7 @@ async fn partition_follows_the_region_of_the_bucket() {
 
 #[tokio::test]
 async fn user_that_is_set_up_already_is_left_alone_with_a_hint() {
-    let aws = aws_with_files().await;
-    let sandbox = Sandbox::new(&aws);
-    sandbox.create("alex", &[]).await.succeeded();
+    let (aws, sandbox) = aws_with_alex(&[]).await;
     let file = sandbox.key_file("alex");
     let key = sandbox.key_of("alex").0;
 
@@ -420,10 +356,8 @@ async fn killed_run_that_made_a_key_is_not_finished_but_told_about() {
     let aws = aws_with_files().await;
     let sandbox = Sandbox::new(&aws);
     aws.faults.once("CreateAccessKey", Fault::Pause);
-    let killed = sandbox.start("create_s3_user", &["-b", "shared", "-u", "alex"]);
-    aws.faults.paused().await;
-    killed.signal("KILL").await;
-    killed.ended().await;
+    let started = sandbox.start_create("alex", &[]);
+    started.killed_while_paused(&aws).await;
 
     let run = sandbox
         .create("alex", &[])
@@ -443,18 +377,9 @@ async fn killed_run_that_made_a_key_is_not_finished_but_told_about() {
 #[tokio::test]
 async fn keyless_user_with_other_access_is_not_finished() {
     for (policy, inline) in [("more", false), ("s3-access", false), ("s3-access", true)] {
-        let aws = aws_with_files().await;
-        let sandbox = Sandbox::new(&aws);
-        sandbox.create("alex", &[]).await.succeeded();
-        let iam = aws.iam_client();
-        let delete = iam.delete_access_key().user_name("alex");
-        delete
-            .access_key_id(sandbox.key_of("alex").0)
-            .send()
-            .await
-            .unwrap();
-        let put = iam.put_user_policy().user_name("alex").policy_name(policy);
-        put.policy_document(ALLOW_ALL).send().await.unwrap();
+        let (aws, sandbox) = aws_with_alex(&[]).await;
+        delete_key(&aws, "alex", &sandbox.key_of("alex").0).await;
+        put_inline_policy(&aws, "alex", policy, ALLOW_ALL).await;
 
         let elsewhere = Sandbox::new(&aws);
         let options = if inline {
@@ -472,4 +397,43 @@ async fn keyless_user_with_other_access_is_not_finished() {
             assert_eq!(iam.user_policies["alex"].len(), 1);
         });
     }
+}
+
+#[tokio::test]
+async fn calls_that_need_not_wait_for_each_other_do_not() {
+    for (one, other) in [
+        ("HeadBucket", "GetUser"),
+        ("GetUser", "HeadBucket"),
+        ("CreateUser", "CreatePolicy"),
+        ("CreatePolicy", "CreateUser"),
+        ("AttachUserPolicy", "CreateAccessKey"),
+        ("CreateAccessKey", "AttachUserPolicy"),
+    ] {
+        let aws = aws_with_files().await;
+        let sandbox = Sandbox::new(&aws);
+        aws.faults.once(one, Fault::Pause);
+        let run = sandbox.start_create("alex", &[]);
+        aws.faults.paused().await;
+        aws.faults.called(other).await;
+        aws.faults.resume();
+        run.ended().await.succeeded();
+    }
+}
+
+#[tokio::test]
+async fn existing_policy_that_differs_is_not_taken_over() {
+    let aws = aws_with_files().await;
+    let iam = aws.iam_client();
+    let create = iam.create_policy().policy_name("s3-access-for-alex");
+    create.policy_document(ALLOW_ALL).send().await.unwrap();
+    let sandbox = Sandbox::new(&aws);
+    sandbox
+        .create("alex", &[])
+        .await
+        .failed_with("CreatePolicy: EntityAlreadyExists");
+    aws.iam(|iam| {
+        assert!(!iam.users.contains_key("alex"));
+        assert_eq!(iam.policies.len(), 1);
+    });
+    assert_eq!(sandbox.key_file("alex"), None);
 }

@@ -2,100 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::create::{aws_with_files, is_gone};
-use crate::support::{ALLOW_ALL, Fault, LocalAws, Sandbox};
-
-/// A policy that names `bucket`, as the Python scripts made them.
-pub fn policy_for(bucket: &str) -> String {
-    json!({
-        "Version": "2012-10-17",
-        "Statement": [{
-            "Effect": "Allow",
-            "Action": "s3:ListBucket",
-            "Resource": format!("arn:aws:s3:::{bucket}"),
-        }],
-    })
-    .to_string()
-}
-
-/// Makes a managed policy and attaches it.
-async fn attach_new(aws: &LocalAws, user: &str, policy: &str, document: &str) -> String {
-    let iam = aws.iam_client();
-    let policy = iam
-        .create_policy()
-        .policy_name(policy)
-        .policy_document(document);
-    let arn = policy.send().await.unwrap().policy.unwrap().arn.unwrap();
-    iam.attach_user_policy()
-        .user_name(user)
-        .policy_arn(&arn)
-        .send()
-        .await
-        .unwrap();
-    arn
-}
-
-/// A second key, and one of everything else but policies that stops IAM from
-/// deleting a user.
-pub async fn add_every_blocker(aws: &LocalAws, user: &str) {
-    let iam = aws.iam_client();
-    iam.create_access_key()
-        .user_name(user)
-        .send()
-        .await
-        .unwrap();
-    let login = iam
-        .create_login_profile()
-        .user_name(user)
-        .password("Correct-horse-7");
-    login.send().await.unwrap();
-    let certificate = include_str!("support/certificate.pem");
-    let upload = iam
-        .upload_signing_certificate()
-        .user_name(user)
-        .certificate_body(certificate);
-    upload.send().await.unwrap();
-    let ssh_key = include_str!("support/ssh_key.pub");
-    let upload = iam
-        .upload_ssh_public_key()
-        .user_name(user)
-        .ssh_public_key_body(ssh_key);
-    upload.send().await.unwrap();
-    let credential = iam.create_service_specific_credential().user_name(user);
-    credential
-        .service_name("codecommit.amazonaws.com")
-        .send()
-        .await
-        .unwrap();
-    let mfa = iam
-        .create_virtual_mfa_device()
-        .virtual_mfa_device_name("alex-phone");
-    let serial = mfa
-        .send()
-        .await
-        .unwrap()
-        .virtual_mfa_device
-        .unwrap()
-        .serial_number;
-    let enable = iam
-        .enable_mfa_device()
-        .user_name(user)
-        .serial_number(serial);
-    let enable = enable
-        .authentication_code1("123456")
-        .authentication_code2("654321");
-    enable.send().await.unwrap();
-    iam.create_group()
-        .group_name("partners")
-        .send()
-        .await
-        .unwrap();
-    let join = iam
-        .add_user_to_group()
-        .user_name(user)
-        .group_name("partners");
-    join.send().await.unwrap();
-}
+use crate::support::{
+    ALLOW_ALL, FILES_OF_OTHERS, Fault, LocalAws, Sandbox, add_every_blocker, attach_new_policy,
+    attach_policy, aws_with_alex, aws_with_files, is_gone, policy_for, put_inline_policy,
+};
 
 /// A user as the Python scripts left it: no tags, two policies, a key.
 async fn user_of_the_scripts(aws: &LocalAws, user: &str, bucket: &str) {
@@ -107,13 +17,8 @@ async fn user_of_the_scripts(aws: &LocalAws, user: &str, bucket: &str) {
         .await
         .unwrap();
     for kind in ["list", "get"] {
-        attach_new(
-            aws,
-            user,
-            &format!("s3-{kind}-for-{user}"),
-            &policy_for(bucket),
-        )
-        .await;
+        let name = format!("s3-{kind}-for-{user}");
+        attach_new_policy(aws, user, &name, &policy_for(bucket)).await;
     }
 }
 
@@ -192,9 +97,7 @@ async fn deletes_the_user_and_its_folder_and_nothing_else() {
 
 #[tokio::test]
 async fn json_tells_all_that_was_done_in_one_line() {
-    let aws = aws_with_files().await;
-    let sandbox = Sandbox::new(&aws);
-    sandbox.create("alex", &[]).await.succeeded();
+    let (_, sandbox) = aws_with_alex(&[]).await;
     let run = sandbox.delete("alex", &["--json", "-q"]).await.succeeded();
     assert_eq!(run.stderr, "");
     let expected = json!({
@@ -217,12 +120,7 @@ async fn json_tells_all_that_was_done_in_one_line() {
 
 #[tokio::test]
 async fn dry_run_shows_what_there_is_and_stops() {
-    let aws = aws_with_files().await;
-    let sandbox = Sandbox::new(&aws);
-    sandbox
-        .create("alex", &["--inline-policy"])
-        .await
-        .succeeded();
+    let (aws, sandbox) = aws_with_alex(&["--inline-policy"]).await;
     let key = sandbox.key_of("alex").0;
     let run = sandbox.delete("alex", &["--dry-run"]).await.succeeded();
     let steps = [
@@ -246,9 +144,7 @@ async fn dry_run_shows_what_there_is_and_stops() {
 
 #[tokio::test]
 async fn objects_are_kept_when_asked_for() {
-    let aws = aws_with_files().await;
-    let sandbox = Sandbox::new(&aws);
-    sandbox.create("alex", &[]).await.succeeded();
+    let (aws, sandbox) = aws_with_alex(&[]).await;
     sandbox
         .delete("alex", &["--keep-objects"])
         .await
@@ -279,31 +175,22 @@ async fn user_whose_bucket_is_gone_can_be_deleted_without_its_objects() {
 
 #[tokio::test]
 async fn everything_that_blocks_deleting_a_user_goes_first() {
-    let aws = aws_with_files().await;
-    let sandbox = Sandbox::new(&aws);
-    sandbox.create("alex", &[]).await.succeeded();
-    let iam = aws.iam_client();
+    let (aws, sandbox) = aws_with_alex(&[]).await;
     add_every_blocker(&aws, "alex").await;
     for name in ["more", "and-more"] {
-        let put = iam.put_user_policy().user_name("alex").policy_name(name);
-        put.policy_document(ALLOW_ALL).send().await.unwrap();
+        put_inline_policy(&aws, "alex", name, ALLOW_ALL).await;
     }
-    let read_only = "arn:aws:iam::aws:policy/ReadOnlyAccess";
-    let attach = iam
-        .attach_user_policy()
-        .user_name("alex")
-        .policy_arn(read_only);
-    attach.send().await.unwrap();
-    let team = attach_new(&aws, "alex", "team", ALLOW_ALL).await;
+    attach_policy(&aws, "alex", "arn:aws:iam::aws:policy/ReadOnlyAccess").await;
+    let team = attach_new_policy(&aws, "alex", "team", ALLOW_ALL).await;
 
     let run = sandbox.delete("alex", &["--json"]).await.succeeded();
     let json = run.json();
     assert_eq!(json["access_keys"].as_array().unwrap().len(), 2);
     assert_eq!(json["policies_detached"].as_array().unwrap().len(), 3);
-    assert_eq!(
-        json["policies_deleted"],
-        json!(["s3-access-for-alex", "and-more", "more"])
-    );
+    let deleted = json["policies_deleted"].as_array().unwrap().iter();
+    let mut deleted: Vec<_> = deleted.map(|name| name.as_str().unwrap()).collect();
+    deleted.sort();
+    assert_eq!(deleted, ["and-more", "more", "s3-access-for-alex"]);
     let other = json["other"].to_string();
     for kind in [
         "login profile",
@@ -329,9 +216,7 @@ async fn everything_that_blocks_deleting_a_user_goes_first() {
 
 #[tokio::test]
 async fn policy_with_many_versions_goes() {
-    let aws = aws_with_files().await;
-    let sandbox = Sandbox::new(&aws);
-    sandbox.create("alex", &[]).await.succeeded();
+    let (aws, sandbox) = aws_with_alex(&[]).await;
     let iam = aws.iam_client();
     let arn = aws.iam(|iam| iam.user_policies["alex"][0].clone());
     for default in [false, true, false, false] {
@@ -353,12 +238,7 @@ async fn policy_that_others_use_is_only_detached() {
         sandbox.create(user, &[]).await.succeeded();
     }
     let arn = aws.iam(|iam| iam.user_policies["alex"][0].clone());
-    let attach = aws
-        .iam_client()
-        .attach_user_policy()
-        .user_name("jaime")
-        .policy_arn(&arn);
-    attach.send().await.unwrap();
+    attach_policy(&aws, "jaime", &arn).await;
     let run = sandbox.delete("alex", &["--json"]).await.succeeded();
     assert_eq!(run.json()["policies_deleted"], json!([]));
     aws.iam(|iam| {
@@ -394,10 +274,7 @@ async fn users_of_the_earlier_scripts_go_with_both_their_policies() {
     Sandbox::new(&aws).delete("alex", &[]).await.succeeded();
     assert!(is_gone(&aws, "alex"));
     assert_eq!(others(&aws, "alex"), before);
-    assert_eq!(
-        aws.keys("shared"),
-        ["alexander/secret.txt", "jaime/photo.jpg"]
-    );
+    assert_eq!(aws.keys("shared"), FILES_OF_OTHERS);
 }
 
 #[tokio::test]
@@ -469,17 +346,12 @@ async fn missing_user_deletes_nothing_but_force_empties_the_folder() {
         .succeeded();
     assert_eq!(run.json()["objects"], 2);
     assert_eq!(run.json()["user_deleted"], false);
-    assert_eq!(
-        aws.keys("shared"),
-        ["alexander/secret.txt", "jaime/photo.jpg"]
-    );
+    assert_eq!(aws.keys("shared"), FILES_OF_OTHERS);
 }
 
 #[tokio::test]
 async fn bucket_is_checked_before_anything_is_touched() {
-    let aws = aws_with_files().await;
-    let sandbox = Sandbox::new(&aws);
-    sandbox.create("alex", &[]).await.succeeded();
+    let (aws, sandbox) = aws_with_alex(&[]).await;
     let run = sandbox
         .run("delete_s3_user", &["-b", "nowhere", "-u", "alex"])
         .await;
@@ -527,17 +399,12 @@ async fn strange_keys_go_over_any_number_of_pages() {
     assert!(steps.contains("delete 1,000+ objects under"), "{steps}");
     let run = sandbox.delete("alex", &["--json"]).await.succeeded();
     assert_eq!(run.json()["objects"], 2 + 14 + 1 + 2500);
-    assert_eq!(
-        aws.keys("shared"),
-        ["alexander/secret.txt", "jaime/photo.jpg"]
-    );
+    assert_eq!(aws.keys("shared"), FILES_OF_OTHERS);
 }
 
 #[tokio::test]
 async fn object_that_cannot_be_deleted_keeps_the_user_until_a_second_run() {
-    let aws = aws_with_files().await;
-    let sandbox = Sandbox::new(&aws);
-    sandbox.create("alex", &[]).await.succeeded();
+    let (aws, sandbox) = aws_with_alex(&[]).await;
     aws.undeletable.lock().insert("alex/report.txt".to_owned());
     let run = sandbox.delete("alex", &["--json"]).await;
     let run = run.failed_with("1 object could not be deleted, so user alex stays");
@@ -558,10 +425,7 @@ async fn object_that_cannot_be_deleted_keeps_the_user_until_a_second_run() {
     aws.undeletable.lock().clear();
     sandbox.delete("alex", &[]).await.succeeded();
     assert!(is_gone(&aws, "alex"));
-    assert_eq!(
-        aws.keys("shared"),
-        ["alexander/secret.txt", "jaime/photo.jpg"]
-    );
+    assert_eq!(aws.keys("shared"), FILES_OF_OTHERS);
 }
 
 /// Every call of a delete run that changes something.
@@ -596,10 +460,7 @@ async fn failed_run_is_finished_by_running_again() {
             }
             assert!(is_gone(&aws, "alex"), "{call} {fault:?}");
             assert_eq!(others(&aws, "alex"), before);
-            assert_eq!(
-                aws.keys("shared"),
-                ["alexander/secret.txt", "jaime/photo.jpg"]
-            );
+            assert_eq!(aws.keys("shared"), FILES_OF_OTHERS);
         }
     }
 }
@@ -613,16 +474,10 @@ async fn interrupted_run_says_so_and_is_finished_by_running_again() {
         "DeletePolicy",
         "DeleteObjects",
     ] {
-        let aws = aws_with_files().await;
-        let sandbox = Sandbox::new(&aws);
-        sandbox.create("alex", &[]).await.succeeded();
+        let (aws, sandbox) = aws_with_alex(&[]).await;
         aws.faults.once(call, Fault::Pause);
-        let mut run = sandbox.start("delete_s3_user", &["-b", "shared", "-u", "alex"]);
-        aws.faults.paused().await;
-        run.signal("INT").await;
-        run.says("stopping").await;
-        aws.faults.resume();
-        let run = run.ended().await;
+        let started = sandbox.start_delete("alex", &[]);
+        let run = started.stopped_while_paused(&aws, "INT").await;
         assert_eq!(run.code, Some(130), "{call}: {run:?}");
         let continues = "running the same command again continues";
         let has_begun = call != "GetUser";
@@ -636,9 +491,7 @@ async fn interrupted_run_says_so_and_is_finished_by_running_again() {
 #[tokio::test]
 async fn policy_that_is_still_settling_is_waited_for() {
     for call in ["DeletePolicy", "DeleteUser"] {
-        let aws = aws_with_files().await;
-        let sandbox = Sandbox::new(&aws);
-        sandbox.create("alex", &[]).await.succeeded();
+        let (aws, sandbox) = aws_with_alex(&[]).await;
         aws.faults.once(call, Fault::Refuse(409, "DeleteConflict"));
         sandbox.delete("alex", &[]).await.succeeded();
         assert!(is_gone(&aws, "alex"));
@@ -647,12 +500,7 @@ async fn policy_that_is_still_settling_is_waited_for() {
 
 #[tokio::test]
 async fn store_without_the_optional_parts_of_iam_is_no_obstacle() {
-    let aws = aws_with_files().await;
-    let sandbox = Sandbox::new(&aws);
-    sandbox
-        .create("alex", &["--inline-policy"])
-        .await
-        .succeeded();
+    let (aws, sandbox) = aws_with_alex(&["--inline-policy"]).await;
     for (call, fault) in [
         ("GetLoginProfile", Fault::Refuse(400, "InvalidAction")),
         (

@@ -9,7 +9,7 @@ use aws_config::BehaviorVersion;
 use aws_sdk_iam::error::ProvideErrorMetadata;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
-use crate::support::{LocalAws, Sandbox};
+use crate::support::{LocalAws, Run, Sandbox};
 
 /// A store, and what a story is about.
 struct Engine {
@@ -58,7 +58,8 @@ impl Engine {
             .tls_provider(Provider::Rustls(CryptoMode::Ring))
             .build_https();
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12()).http_client(https);
-        let mut sandbox = Sandbox::with_key("", &Default::default());
+        // Unlike the local AWS, a real one takes its time to settle.
+        let mut sandbox = Sandbox::with_key("", &Default::default()).with_full_pauses();
         for name in [
             "AWS_ACCESS_KEY_ID",
             "AWS_SECRET_ACCESS_KEY",
@@ -81,12 +82,12 @@ impl Engine {
         Self::new(aws_sdk_iam::Client::new(&config), s3, sandbox).await
     }
 
-    async fn create(&self, user: &str, options: &[&str]) -> crate::support::Run {
+    async fn create(&self, user: &str, options: &[&str]) -> Run {
         let args = [&["-b", self.bucket.as_str(), "-u", user], options].concat();
         self.sandbox.run("create_s3_user", &args).await
     }
 
-    async fn delete(&self, options: &[&str]) -> crate::support::Run {
+    async fn delete(&self, options: &[&str]) -> Run {
         let args = [&["-b", self.bucket.as_str()], options].concat();
         self.sandbox.run("delete_s3_user", &args).await
     }

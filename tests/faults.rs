@@ -8,9 +8,10 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::create::{assert_complete, aws_with_files, is_gone};
-use crate::delete::add_every_blocker;
-use crate::support::{ALLOW_ALL, Fault, LocalAws, Run, Sandbox};
+use crate::support::{
+    ALLOW_ALL, Fault, LocalAws, Run, Sandbox, add_every_blocker, assert_complete, aws_with_files,
+    begin_upload, is_gone, keys_of, opens_folder, tag_of,
+};
 
 /// How many points of all tests are tried at a time: most of their time is waiting.
 static AT_A_TIME: Semaphore = Semaphore::const_new(48);
@@ -19,19 +20,24 @@ static AT_A_TIME: Semaphore = Semaphore::const_new(48);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Trouble {
     Refused,
+    /// At every attempt.
     Broken,
     BrokenOnce,
     AnswerLost,
+    /// At every attempt, in the middle.
+    AnswersCut,
     Throttled,
+    /// At every attempt.
     Hanging,
 }
 
 impl Trouble {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Refused,
         Self::Broken,
         Self::BrokenOnce,
         Self::AnswerLost,
+        Self::AnswersCut,
         Self::Throttled,
         Self::Hanging,
     ];
@@ -39,6 +45,11 @@ impl Trouble {
     /// Whether a run should get through, unless the call makes a secret.
     fn passes(self) -> bool {
         matches!(self, Self::BrokenOnce | Self::AnswerLost | Self::Throttled)
+    }
+
+    /// Whether the program doesn't learn what came of a call that was carried out.
+    fn hides_answer(self) -> bool {
+        matches!(self, Self::AnswerLost | Self::AnswersCut | Self::Hanging)
     }
 
     /// Lets the call go wrong that comes after `skip` others of its kind. The
@@ -49,6 +60,7 @@ impl Trouble {
             Self::Broken => (2, Fault::BROKEN),
             Self::BrokenOnce => (1, Fault::BROKEN),
             Self::AnswerLost => (1, Fault::LoseAnswer),
+            Self::AnswersCut => (2, Fault::CutAnswer),
             Self::Throttled => (5, Fault::Throttle),
             Self::Hanging => (2, Fault::Hang),
         };
@@ -89,9 +101,7 @@ impl World {
         }
         if scenario.blocked {
             add_every_blocker(&aws, "alex").await;
-            let upload = aws.s3_client().create_multipart_upload();
-            let upload = upload.bucket("shared").key("alex/unfinished");
-            upload.send().await.unwrap();
+            begin_upload(&aws, "alex/unfinished").await;
         }
         let old_key = scenario.alex.map(|_| sandbox.key_of("alex").0);
         let others = of_others(&aws);
@@ -142,13 +152,6 @@ impl World {
             .run_with(self.scenario.program, &args, &attempts)
             .await
     }
-
-    fn keys(&self) -> Vec<String> {
-        self.aws.iam(|iam| {
-            let keys = iam.access_keys.get("alex").into_iter().flatten();
-            keys.map(|key| key.access_key_id.clone()).collect()
-        })
-    }
 }
 
 /// All there is in IAM and S3 that isn't alex's.
@@ -185,9 +188,7 @@ async fn at_every_call(scenario: Scenario) {
         }
     }
     let count = points.len();
-    while let Some(point) = points.join_next().await {
-        point.unwrap();
-    }
+    points.join_all().await;
     println!(
         "{count} points of {} {:?}",
         scenario.program, scenario.options
@@ -203,9 +204,12 @@ async fn point(world: World, operation: &str, skip: usize, trouble: Trouble) {
     if trouble.passes() && operation != "CreateAccessKey" {
         assert_eq!(run.code, Some(0), "{what}: {run:?}");
     }
-    let errors = run.stderr.lines().filter(|line| line.contains(": error: "));
-    let expected = usize::from(run.code == Some(1));
-    assert_eq!(errors.count(), expected, "{what}: {run:?}");
+    assert_told(&run, trouble, operation, &what);
+    if operation == "CreateAccessKey" && trouble.hides_answer() {
+        let asked = world.aws.faults.counts().remove(operation);
+        let once = asked.is_none_or(|times| times == 1);
+        assert!(once, "a key is never asked for twice; {what}: {run:?}");
+    }
     assert_eq!(of_others(&world.aws), world.others, "{what}: {run:?}");
     (scenario.check)(&world, &run, &what);
     let again = scenario.program == "delete_s3_user" || scenario.options.contains(&"--update");
@@ -214,6 +218,25 @@ async fn point(world: World, operation: &str, skip: usize, trouble: Trouble) {
         let again = world.run(None).await.succeeded();
         assert_eq!(of_others(&world.aws), world.others, "{what}: {again:?}");
         (scenario.check)(&world, &again, &what);
+    }
+}
+
+/// Asserts that a run that fails says so in one line, which names the call and,
+/// where that was refused, the permission it needs.
+fn assert_told(run: &Run, trouble: Trouble, operation: &str, what: &str) {
+    let errors = run.stderr.lines().filter(|line| line.contains(": error: "));
+    let errors: Vec<_> = errors.collect();
+    let expected = usize::from(run.code == Some(1));
+    assert_eq!(errors.len(), expected, "{what}: {run:?}");
+    let Some(error) = errors.first() else { return };
+    // On a busy machine the short timeout may pass for another call first.
+    if trouble != Trouble::Hanging {
+        let call = format!("{operation}: ");
+        assert!(error.contains(&call), "{what}: {run:?}");
+    }
+    if trouble == Trouble::Refused {
+        let needs = "needs the permission ";
+        assert!(error.contains(needs), "{what}: {run:?}");
     }
 }
 
@@ -282,76 +305,66 @@ async fn verified_create_is_all_or_nothing() {
     at_every_call(Scenario { options, ..CREATE }).await;
 }
 
-/// Lets a create run fail at its end and refuses every call of its undoing,
-/// one at a time: what is named as left is what is left.
+/// A create run that fails at its end, since the directory of the key file is
+/// gone when the file is to be written, and is undone while every call of the
+/// `refused` operation is denied. Only the calls that undo it count as called.
+async fn undone_at_the_end(
+    options: &'static [&'static str],
+    refused: Option<&str>,
+) -> (World, Run) {
+    let world = World::new(Scenario { options, ..CREATE }).await;
+    let keys = world.sandbox.path().join("keys");
+    std::fs::create_dir(&keys).unwrap();
+    let faults = &world.aws.faults;
+    faults.once("PutObject", Fault::Pause);
+    let options = [&["-o", "keys"], options].concat();
+    let started = world.sandbox.start_create("alex", &options);
+    faults.paused().await;
+    std::fs::remove_dir_all(keys).unwrap();
+    faults.forget();
+    if let Some(operation) = refused {
+        faults.always(operation, Fault::DENIED);
+    }
+    faults.resume();
+    let run = started.ended().await.failed_with("can't write keys/");
+    (world, run)
+}
+
+/// Asserts that what is named as left is what is left.
+fn assert_left_is_named(world: &World, run: &Run, refused: &str) {
+    let named = |what: &str| run.stderr.contains(&format!("left: {what}"));
+    let (user, policy) = world.aws.iam(|iam| {
+        let mut managed = iam.policies.values();
+        let managed = managed.any(|it| it.policy_name.ends_with("-alex"));
+        let inline = iam.user_inline_policies.get("alex");
+        (
+            iam.users.contains_key("alex"),
+            managed || inline.is_some_and(|inline| !inline.is_empty()),
+        )
+    });
+    let key = !keys_of(&world.aws, "alex").is_empty();
+    let folder = world.aws.keys("shared").contains(&"alex/".to_owned());
+    assert_eq!(named("user alex"), user, "{refused}: {run:?}");
+    assert_eq!(named("access key "), key, "{refused}: {run:?}");
+    assert_eq!(named("policy "), policy, "{refused}: {run:?}");
+    assert_eq!(named("folder object "), folder, "{refused}: {run:?}");
+    let anything = user || key || policy || folder;
+    assert!(anything || refused.starts_with("Get"), "{refused}: {run:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_could_not_be_undone_is_named() {
     for options in [
         ["--make-folder"].as_slice(),
         &["--make-folder", "--inline-policy"],
     ] {
-        let scenario = Scenario { options, ..CREATE };
-        let failing = async || {
-            let world = World::new(scenario).await;
-            // The directory of the key file is gone when it is to be written.
-            std::fs::create_dir(world.sandbox.path().join("keys")).unwrap();
-            world.aws.faults.once("PutObject", Fault::Pause);
-            world
-        };
-        let run = async |world: &World| {
-            let args = ["-b", "shared", "-u", "alex", "-o", "keys"];
-            let args = [&args, options].concat();
-            let started = world.sandbox.start("create_s3_user", &args);
-            world.aws.faults.paused().await;
-            std::fs::remove_dir_all(world.sandbox.path().join("keys")).unwrap();
-            world.aws.faults.resume();
-            started.ended().await.failed_with("can't write keys/")
-        };
-        let world = failing().await;
-        run(&world).await;
-        made_or_undone(
-            &world,
-            &Run {
-                code: Some(1),
-                stdout: String::new(),
-                stderr: String::new(),
-            },
-            "undone",
-        );
-        let calls = world.aws.faults.operations().into_iter();
-        let calls: Vec<_> = calls
-            .skip_while(|call| call != "PutObject")
-            .skip(1)
-            .collect();
+        let (world, run) = undone_at_the_end(options, None).await;
+        made_or_undone(&world, &run, "undone");
+        let calls = world.aws.faults.counts();
         assert!(calls.len() >= 4, "{calls:?}");
-        for call in calls {
-            let world = failing().await;
-            world.aws.faults.always(&call, Fault::DENIED);
-            let run = run(&world).await;
-            let named = |what: &str| run.stderr.contains(&format!("left: {what}"));
-            let (user, keys, policy) = world.aws.iam(|iam| {
-                let managed = iam
-                    .policies
-                    .values()
-                    .any(|it| it.policy_name.ends_with("-alex"));
-                let inline = iam.user_inline_policies.get("alex");
-                (
-                    iam.users.contains_key("alex"),
-                    iam.access_keys
-                        .get("alex")
-                        .is_some_and(|keys| !keys.is_empty()),
-                    managed || inline.is_some_and(|inline| !inline.is_empty()),
-                )
-            });
-            let folder = world.aws.keys("shared").contains(&"alex/".to_owned());
-            assert_eq!(named("user alex"), user, "{call}: {run:?}");
-            assert_eq!(named("access key "), keys, "{call}: {run:?}");
-            assert_eq!(named("policy "), policy, "{call}: {run:?}");
-            assert_eq!(named("folder object "), folder, "{call}: {run:?}");
-            assert!(
-                user || keys || policy || folder || call.starts_with("Get"),
-                "{call}"
-            );
+        for call in calls.keys() {
+            let (world, run) = undone_at_the_end(options, Some(call)).await;
+            assert_left_is_named(&world, &run, call);
         }
     }
 }
@@ -361,7 +374,7 @@ async fn what_could_not_be_undone_is_named() {
 fn new_key_or_old_one(world: &World, run: &Run, what: &str) {
     let old = world.old_key.clone().unwrap();
     let file = "alex_accessKeys.2.csv";
-    let keys = world.keys();
+    let keys = keys_of(&world.aws, "alex");
     let new = world.sandbox.path().join(file).exists();
     let new = new.then(|| world.sandbox.key_in(file).0);
     match (run.code, new) {
@@ -415,14 +428,12 @@ fn old_access_or_new(world: &World, run: &Run, what: &str) {
     });
     let (writes, expires) = (document.contains("PutObject"), document.contains("2100-"));
     assert_eq!(writes, expires, "{what}: {run:?}");
-    let tag = world.aws.iam(|iam| {
-        let mut tags = iam.users["alex"].tags.iter();
-        tags.any(|tag| tag.key == "s3-user:expires")
-    });
+    let tag = tag_of(&world.aws, "alex", "s3-user:expires");
     if run.code == Some(0) {
-        assert!(writes && tag, "{what}: {run:?}");
+        assert!(writes && tag.is_some(), "{what}: {run:?}");
     }
-    assert_eq!(world.keys(), [world.old_key.clone().unwrap()]);
+    let keys = keys_of(&world.aws, "alex");
+    assert_eq!(keys, [world.old_key.clone().unwrap()]);
 }
 
 const UPDATE: Scenario = Scenario {
@@ -450,10 +461,7 @@ fn deleted_when_it_says_so(world: &World, run: &Run, what: &str) {
     if run.code == Some(0) {
         assert!(is_gone(&world.aws, "alex"), "{what}: {run:?}");
         assert_eq!(own, 0, "{what}: {run:?}");
-        let uploads = world
-            .aws
-            .bucket("shared", |bucket| bucket.multipart_uploads.len());
-        assert_eq!(uploads, 0, "{what}: {run:?}");
+        assert_eq!(world.aws.uploads("shared"), [""; 0], "{what}: {run:?}");
     } else {
         let there = world.aws.iam(|iam| iam.users.contains_key("alex"));
         assert!(
@@ -523,9 +531,7 @@ async fn stopped_at_every_call<Then>(
         }
     }
     let count = points.len();
-    while let Some(point) = points.join_next().await {
-        point.unwrap();
-    }
+    points.join_all().await;
     println!(
         "{count} times SIG{signal} to {} {:?}",
         scenario.program, scenario.options
@@ -640,13 +646,9 @@ async fn create_again_helps(world: World, _: Run, what: String) {
         .await
         .succeeded();
     let file = rotate.stdout.trim();
-    let keys = [world.sandbox.key_in(file).0];
-    assert_eq!(world.keys(), keys, "{what}");
-    let s3 = world.aws.s3_client_of(&world.sandbox.key_in(file));
-    assert!(
-        crate::isolation::gets(&s3, "alex/report.txt").await,
-        "{what}"
-    );
+    let key = world.sandbox.key_in(file);
+    assert_eq!(keys_of(&world.aws, "alex"), [key.0.as_str()], "{what}");
+    assert!(opens_folder(&world.aws, &key).await, "{what}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

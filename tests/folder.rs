@@ -8,8 +8,10 @@ use aws_sdk_s3::types::{
 use parking_lot::Mutex;
 use serde_json::json;
 
-use crate::create::{aws_with_files, is_gone};
-use crate::support::{Fault, LocalAws, Run, Sandbox, Script, ScriptedS3};
+use crate::support::{
+    FILES_OF_OTHERS, Fault, LocalAws, Run, Sandbox, Script, ScriptedS3, aws_with_alex,
+    aws_with_files, begin_upload, is_gone,
+};
 
 /// What must survive, whatever goes.
 const OTHERS: [&str; 5] = ["Alex/x", "alex", "alex-/x", "alexander/x", "jaime/x"];
@@ -268,25 +270,6 @@ async fn aws_with_versions(status: BucketVersioningStatus) -> LocalAws {
     aws
 }
 
-/// Keys of all versions and delete markers under a prefix.
-async fn versions(aws: &LocalAws, prefix: &str) -> Vec<String> {
-    let list = aws
-        .s3_client()
-        .list_object_versions()
-        .bucket("shared")
-        .prefix(prefix);
-    let answer = list.send().await.unwrap();
-    let versions = answer
-        .versions()
-        .iter()
-        .map(|version| version.key().unwrap().to_owned());
-    let markers = answer
-        .delete_markers()
-        .iter()
-        .map(|marker| marker.key().unwrap().to_owned());
-    versions.chain(markers).collect()
-}
-
 #[tokio::test]
 async fn all_versions_and_delete_markers_go_when_asked_for() {
     for status in [
@@ -296,7 +279,7 @@ async fn all_versions_and_delete_markers_go_when_asked_for() {
         let aws = aws_with_versions(status).await;
         let sandbox = Sandbox::new(&aws);
         sandbox.create("alex", &[]).await.succeeded();
-        let before = versions(&aws, "alexander/").await;
+        let before = aws.versions("shared", "alexander/").await;
         let run = sandbox
             .delete("alex", &["--all-versions", "--json"])
             .await
@@ -306,8 +289,8 @@ async fn all_versions_and_delete_markers_go_when_asked_for() {
         assert_eq!(json["objects"], 2, "{json}");
         assert_eq!(json["versions"], 3, "{json}");
         assert_eq!(json["delete_markers"], 1, "{json}");
-        assert!(versions(&aws, "alex/").await.is_empty());
-        assert_eq!(versions(&aws, "alexander/").await, before);
+        assert!(aws.versions("shared", "alex/").await.is_empty());
+        assert_eq!(aws.versions("shared", "alexander/").await, before);
         assert!(is_gone(&aws, "alex"));
     }
 }
@@ -339,11 +322,11 @@ async fn delete_markers_of_objects_long_gone_go_too() {
         let delete = delete.version_id(version.version_id().unwrap());
         delete.send().await.unwrap();
     }
-    let markers = versions(&aws, "alex/").await.len() as u64;
+    let markers = aws.versions("shared", "alex/").await.len() as u64;
     assert!(markers > 1);
     let run = sandbox.delete("alex", &["--all-versions", "--json"]).await;
     assert_eq!(run.succeeded().json()["delete_markers"], markers);
-    assert!(versions(&aws, "alex/").await.is_empty() && is_gone(&aws, "alex"));
+    assert!(aws.versions("shared", "alex/").await.is_empty() && is_gone(&aws, "alex"));
 }
 
 #[tokio::test]
@@ -365,19 +348,17 @@ async fn earlier_versions_that_remain_are_pointed_out() {
             .bucket("shared")
             .prefix("alex/");
         assert_eq!(list.send().await.unwrap().key_count(), Some(0));
-        assert!(!versions(&aws, "alex/").await.is_empty());
+        assert!(!aws.versions("shared", "alex/").await.is_empty());
         let advised = ["--force", "--all-versions"];
         sandbox.delete("alex", &advised).await.succeeded();
-        assert!(versions(&aws, "alex/").await.is_empty());
+        assert!(aws.versions("shared", "alex/").await.is_empty());
     }
 }
 
 #[tokio::test]
 async fn versioning_that_is_refused_or_unknown_is_not_spoken_of() {
     for fault in [Fault::DENIED, Fault::Refuse(501, "NotImplemented")] {
-        let aws = aws_with_files().await;
-        let sandbox = Sandbox::new(&aws);
-        sandbox.create("alex", &[]).await.succeeded();
+        let (aws, sandbox) = aws_with_alex(&[]).await;
         aws.faults.always("GetBucketVersioning", fault);
         let run = sandbox.delete("alex", &[]).await.succeeded();
         assert!(!run.stderr.contains("version"), "{run:?}");
@@ -433,7 +414,7 @@ async fn version_under_legal_hold_stays_with_its_marker_and_the_user() {
     assert_eq!(run.json()["failed"][0]["key"], "alex/held");
     assert_eq!(run.json()["failed"][0]["code"], "AccessDenied");
     assert_eq!(
-        versions(&aws, "alex/").await,
+        aws.versions("shared", "alex/").await,
         ["alex/held", "alex/held"],
         "the version and its marker"
     );
@@ -446,8 +427,7 @@ async fn unfinished_uploads_are_aborted_always() {
         let aws = aws_with_files().await;
         let s3 = aws.s3_client();
         for key in ["alex/big", "alex/bigger", "alexander/big", "Alex/big"] {
-            let create = s3.create_multipart_upload().bucket("shared").key(key);
-            let id = create.send().await.unwrap().upload_id.unwrap();
+            let id = begin_upload(&aws, key).await;
             let part = s3
                 .upload_part()
                 .bucket("shared")
@@ -460,46 +440,27 @@ async fn unfinished_uploads_are_aborted_always() {
         sandbox.create("alex", &[]).await.succeeded();
         let run = sandbox.delete("alex", args).await.succeeded();
         assert_eq!(run.json()["uploads"], 2);
-        let left = aws.bucket("shared", |bucket| {
-            let uploads = bucket.multipart_uploads.values();
-            let mut keys: Vec<_> = uploads.map(|upload| upload.key.clone()).collect();
-            keys.sort();
-            keys
-        });
-        assert_eq!(left, ["Alex/big", "alexander/big"]);
+        assert_eq!(aws.uploads("shared"), ["Alex/big", "alexander/big"]);
     }
 }
 
 #[tokio::test]
 async fn uploads_are_kept_with_the_objects() {
     let aws = aws_with_files().await;
-    let create = aws
-        .s3_client()
-        .create_multipart_upload()
-        .bucket("shared")
-        .key("alex/big");
-    create.send().await.unwrap();
+    begin_upload(&aws, "alex/big").await;
     let sandbox = Sandbox::new(&aws);
     sandbox.create("alex", &[]).await.succeeded();
     sandbox
         .delete("alex", &["--keep-objects"])
         .await
         .succeeded();
-    assert_eq!(
-        aws.bucket("shared", |bucket| bucket.multipart_uploads.len()),
-        1
-    );
+    assert_eq!(aws.uploads("shared"), ["alex/big"]);
 }
 
 #[tokio::test]
 async fn part_that_comes_in_while_aborting_is_aborted_too() {
     let aws = aws_with_files().await;
-    let create = aws
-        .s3_client()
-        .create_multipart_upload()
-        .bucket("shared")
-        .key("alex/big");
-    create.send().await.unwrap();
+    begin_upload(&aws, "alex/big").await;
     let sandbox = Sandbox::new(&aws);
     sandbox.create("alex", &[]).await.succeeded();
     let still = "<ListPartsResult><Part><PartNumber>1</PartNumber></Part></ListPartsResult>";
@@ -515,13 +476,8 @@ async fn interrupted_emptying_says_how_many_are_gone_and_continues() {
     let sandbox = Sandbox::new(&aws);
     sandbox.create("alex", &[]).await.succeeded();
     aws.faults.at("DeleteObjects", 1, 1, Fault::Pause);
-    let args = ["-b", "shared", "-u", "alex", "--concurrency", "1"];
-    let mut run = sandbox.start("delete_s3_user", &args);
-    aws.faults.paused().await;
-    run.signal("INT").await;
-    run.says("stopping").await;
-    aws.faults.resume();
-    let run = run.ended().await;
+    let started = sandbox.start_delete("alex", &["--concurrency", "1"]);
+    let run = started.stopped_while_paused(&aws, "INT").await;
     assert_eq!(run.code, Some(130), "{run:?}");
     let gone = 3004 - aws.keys("shared").len();
     assert!((1000..3000).contains(&gone), "{gone}");
@@ -532,8 +488,5 @@ async fn interrupted_emptying_says_how_many_are_gone_and_continues() {
     );
     assert!(run.stderr.contains(&said), "{run:?}");
     sandbox.delete("alex", &[]).await.succeeded();
-    assert_eq!(
-        aws.keys("shared"),
-        ["alexander/secret.txt", "jaime/photo.jpg"]
-    );
+    assert_eq!(aws.keys("shared"), FILES_OF_OTHERS);
 }

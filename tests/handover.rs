@@ -10,9 +10,10 @@ use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use percent_encoding::percent_decode_str;
 use tokio::process::Command;
 
-use crate::create::{assert_complete, aws_with_files, is_gone};
-use crate::isolation::allowed;
-use crate::support::{Fault, LocalAws, Run, Sandbox, binary};
+use crate::support::{
+    Fault, LocalAws, Run, Sandbox, allowed, assert_complete, assert_usage, aws_with_alex,
+    aws_with_files, binary, is_gone,
+};
 
 fn kit_file(sandbox: &Sandbox, name: &str) -> String {
     std::fs::read_to_string(sandbox.path().join("alex_kit").join(name)).unwrap()
@@ -151,12 +152,7 @@ async fn aws_sdk_reads_the_kits_profile_and_lists() {
 
 #[tokio::test]
 async fn kit_of_a_drop_box_is_for_clients_that_need_not_list() {
-    let aws = aws_with_files().await;
-    let sandbox = Sandbox::new(&aws);
-    sandbox
-        .create("alex", &["--kit", "--access", "write"])
-        .await
-        .succeeded();
+    let (_, sandbox) = aws_with_alex(&["--kit", "--access", "write"]).await;
     let kit = sandbox.path().join("alex_kit");
     assert!(!kit.join("alex.duck").exists() && !kit.join("winscp-url.txt").exists());
     assert!(kit_file(&sandbox, "rclone.conf").contains("no_head = true"));
@@ -198,11 +194,7 @@ async fn kit_goes_when_anything_fails() {
         let sandbox = Sandbox::new(&aws);
         aws.faults.always(call, Fault::DENIED);
         sandbox.create("alex", &["--kit"]).await.failed_with(call);
-        assert_eq!(
-            std::fs::read_dir(sandbox.path()).unwrap().count(),
-            1,
-            "only home"
-        );
+        assert_eq!(sandbox.files(), [""; 0]);
     }
 }
 
@@ -267,8 +259,7 @@ async fn folder_object_is_undone_with_the_rest() {
     std::fs::create_dir(sandbox.path().join("keys")).unwrap();
     aws.faults.once("PutObject", Fault::Pause);
     aws.faults.always("DeleteObject", Fault::DENIED);
-    let args = ["-b", "shared", "-u", "alex", "--make-folder", "-o", "keys"];
-    let started = sandbox.start("create_s3_user", &args);
+    let started = sandbox.start_create("alex", &["--make-folder", "-o", "keys"]);
     aws.faults.paused().await;
     std::fs::remove_dir_all(sandbox.path().join("keys")).unwrap();
     aws.faults.resume();
@@ -306,7 +297,7 @@ async fn key_goes_to_stdout_and_into_no_file() {
             .starts_with("Access key ID,Secret access key,User name\n")
     );
     assert!(!run.stderr.contains(&secret) && run.stderr.contains("stdout"));
-    assert_eq!(std::fs::read_dir(sandbox.path()).unwrap().count(), 2);
+    assert_eq!(sandbox.files(), ["alex_accessKeys.csv"]);
 
     let run = sandbox
         .create("alex", &["-o", "-", "--rotate-key", "-q"])
@@ -332,10 +323,8 @@ async fn key_is_not_sent_nowhere() {
     let sandbox = Sandbox::new(&aws);
     for redirection in [">&-", ">/dev/null"] {
         let script = format!("exec \"$0\" -b shared -u alex -o - {redirection}");
-        let mut shell = sandbox.command("/bin/sh");
-        shell.args(["-c", &script]).arg(binary("create_s3_user"));
-        let run = Run::from(shell.output().await.unwrap());
-        crate::bad_input::assert_usage(&run, "or the secret is lost");
+        let run = sandbox.run_script(&script, "create_s3_user").await;
+        assert_usage(&run, "or the secret is lost");
     }
     assert_eq!(aws.faults.operations(), [""; 0]);
 }

@@ -1,63 +1,12 @@
 //! What the person's own key opens, and what it doesn't: each request is made
 //! for real.
 
-use aws_sdk_s3::Client;
-use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 
-use crate::create::aws_with_files;
-use crate::support::{ALLOW_ALL, LocalAws, Sandbox};
-
-/// Whether a request was allowed; anything but a refusal is a broken test.
-#[track_caller]
-pub fn allowed<T, E: std::fmt::Debug>(answer: Result<T, SdkError<E>>) -> bool {
-    let Err(error) = answer else { return true };
-    let status = error.raw_response().map(|answer| answer.status().as_u16());
-    assert_eq!(status, Some(403), "{error:?}");
-    false
-}
-
-pub async fn lists(s3: &Client, prefix: Option<&str>, delimiter: Option<&str>) -> bool {
-    let list = s3.list_objects_v2().bucket("shared");
-    let list = list.set_prefix(prefix.map(str::to_owned));
-    let v2 = allowed(
-        list.set_delimiter(delimiter.map(str::to_owned))
-            .send()
-            .await,
-    );
-    let list = s3.list_objects().bucket("shared");
-    let list = list.set_prefix(prefix.map(str::to_owned));
-    let v1 = allowed(
-        list.set_delimiter(delimiter.map(str::to_owned))
-            .send()
-            .await,
-    );
-    assert_eq!(v1, v2, "{prefix:?} {delimiter:?}");
-    v2
-}
-
-pub async fn gets(s3: &Client, key: &str) -> bool {
-    let get = allowed(s3.get_object().bucket("shared").key(key).send().await);
-    let head = allowed(s3.head_object().bucket("shared").key(key).send().await);
-    assert_eq!(get, head, "{key}");
-    get
-}
-
-pub async fn puts(s3: &Client, key: &str) -> bool {
-    let put = s3.put_object().bucket("shared").key(key);
-    allowed(put.body(b"new".to_vec().into()).send().await)
-}
-
-pub async fn deletes(s3: &Client, key: &str) -> bool {
-    allowed(s3.delete_object().bucket("shared").key(key).send().await)
-}
-
-/// Makes alex, and returns a client with alex's key.
-pub async fn client_of_alex(aws: &LocalAws, options: &[&str]) -> Client {
-    let sandbox = Sandbox::new(aws);
-    sandbox.create("alex", options).await.succeeded();
-    aws.s3_client_of(&sandbox.key_of("alex"))
-}
+use crate::support::{
+    ALLOW_ALL, allowed, aws_with_alex, aws_with_files, client_of_alex, gets, lists,
+};
 
 #[tokio::test]
 async fn own_folder_lists_in_every_way_clients_do() {
@@ -193,9 +142,7 @@ async fn nothing_can_be_changed() {
 
 #[tokio::test]
 async fn nothing_of_iam_is_open() {
-    let aws = aws_with_files().await;
-    let sandbox = Sandbox::new(&aws);
-    sandbox.create("alex", &[]).await.succeeded();
+    let (aws, sandbox) = aws_with_alex(&[]).await;
     let iam = aws.iam_client_of(&sandbox.key_of("alex"));
     assert!(!allowed(iam.list_users().send().await));
     assert!(!allowed(iam.get_user().user_name("alex").send().await));
@@ -208,9 +155,7 @@ async fn nothing_of_iam_is_open() {
 
 #[tokio::test]
 async fn key_opens_nothing_once_the_user_is_deleted() {
-    let aws = aws_with_files().await;
-    let sandbox = Sandbox::new(&aws);
-    sandbox.create("alex", &[]).await.succeeded();
+    let (aws, sandbox) = aws_with_alex(&[]).await;
     let s3 = aws.s3_client_of(&sandbox.key_of("alex"));
     assert!(gets(&s3, "alex/report.txt").await);
     sandbox

@@ -2,18 +2,12 @@
 
 use std::process::Stdio;
 
-use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 
-use crate::create::{assert_complete, aws_with_files, is_gone};
-use crate::support::{Fault, LocalAws, Run, Sandbox, binary};
-
-fn json_lines(run: &Run) -> Vec<Value> {
-    let lines = run.stdout.lines();
-    lines
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
-}
+use crate::support::{
+    ALLOW_ALL, Fault, LocalAws, Run, Sandbox, assert_complete, assert_usage, aws_with_files,
+    binary, is_gone,
+};
 
 async fn create(sandbox: &Sandbox, args: &[&str]) -> Run {
     sandbox
@@ -30,7 +24,7 @@ async fn delete(sandbox: &Sandbox, args: &[&str]) -> Run {
 #[tokio::test]
 async fn one_that_fails_stops_no_other() {
     let aws = aws_with_files().await;
-    aws.add_user("kim", crate::support::ALLOW_ALL).await;
+    aws.add_user("kim", ALLOW_ALL).await;
     let sandbox = Sandbox::new(&aws);
     let users = ["-u", "alex", "-u", "kim", "-u", "jaime"];
     let run = create(&sandbox, &[&users[..], &["--json"]].concat()).await;
@@ -42,7 +36,7 @@ async fn one_that_fails_stops_no_other() {
     ] {
         assert!(run.stderr.contains(part), "{part}: {run:?}");
     }
-    let mut lines = json_lines(&run);
+    let mut lines = run.json_lines();
     lines.sort_by_key(|line| line["user"].to_string());
     assert_eq!(lines.len(), 3);
     assert_eq!(lines[0]["key_file"], "alex_accessKeys.csv");
@@ -59,7 +53,7 @@ async fn one_that_fails_stops_no_other() {
     let run = delete(&sandbox, &[&users[..], &["--json"]].concat()).await;
     assert_eq!(run.code, Some(1), "{run:?}");
     assert!(run.stderr.contains("failed: kim"), "{run:?}");
-    assert_eq!(json_lines(&run).len(), 3);
+    assert_eq!(run.json_lines().len(), 3);
     assert!(is_gone(&aws, "alex") && is_gone(&aws, "jaime") && !is_gone(&aws, "kim"));
     assert_eq!(aws.keys("shared"), ["alexander/secret.txt"]);
 }
@@ -148,12 +142,12 @@ async fn all_that_is_wrong_with_the_names_is_told_before_any_call() {
             let run = sandbox
                 .run(program, &["-b", "shared", "--users-from", file])
                 .await;
-            crate::bad_input::assert_usage(&run, part);
+            assert_usage(&run, part);
         }
         let run = sandbox
             .run(program, &["-b", "shared", "-u", "alex", "--jobs", "0"])
             .await;
-        crate::bad_input::assert_usage(&run, "--jobs");
+        assert_usage(&run, "--jobs");
     }
     assert_eq!(aws.faults.operations(), [""; 0]);
 }
@@ -170,7 +164,7 @@ async fn two_hundred_users_get_through_throttling() {
     let args = ["--users-from", "users", "--jobs", "16", "-q"];
     let run = create(&sandbox, &[&args[..], &["--json"]].concat()).await;
     assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
-    assert_eq!(json_lines(&run).len(), 200);
+    assert_eq!(run.json_lines().len(), 200);
     for user in &users {
         assert_complete(&aws, &sandbox, user);
     }
@@ -185,15 +179,8 @@ async fn interruption_undoes_those_under_way_and_names_the_rest() {
     let aws = aws_with_files().await;
     let sandbox = Sandbox::new(&aws);
     aws.faults.once("CreateAccessKey", Fault::Pause);
-    let args = [
-        "-b", "shared", "-u", "alex", "-u", "kim", "-u", "lee", "--jobs", "1",
-    ];
-    let mut started = sandbox.start("create_s3_user", &args);
-    aws.faults.paused().await;
-    started.signal("INT").await;
-    started.says("stopping").await;
-    aws.faults.resume();
-    let run = started.ended().await;
+    let started = sandbox.start_create("alex", &["-u", "kim", "-u", "lee", "--jobs", "1"]);
+    let run = started.stopped_while_paused(&aws, "INT").await;
     assert_eq!(run.code, Some(130), "{run:?}");
     for part in [
         "0 of 3 users done",
@@ -207,11 +194,7 @@ async fn interruption_undoes_those_under_way_and_names_the_rest() {
             .iter()
             .all(|user| is_gone(&aws, user))
     );
-    assert_eq!(
-        std::fs::read_dir(sandbox.path()).unwrap().count(),
-        1,
-        "only home"
-    );
+    assert_eq!(sandbox.files(), [""; 0]);
 }
 
 #[tokio::test]
@@ -221,13 +204,8 @@ async fn interrupted_delete_names_the_rest_and_can_be_run_again() {
     let users = ["-u", "alex", "-u", "jaime"];
     create(&sandbox, &users).await.succeeded();
     aws.faults.once("DeleteAccessKey", Fault::Pause);
-    let args = [&["-b", "shared", "--jobs", "1"], &users[..]].concat();
-    let mut started = sandbox.start("delete_s3_user", &args);
-    aws.faults.paused().await;
-    started.signal("INT").await;
-    started.says("stopping").await;
-    aws.faults.resume();
-    let run = started.ended().await;
+    let started = sandbox.start_delete("alex", &["-u", "jaime", "--jobs", "1"]);
+    let run = started.stopped_while_paused(&aws, "INT").await;
     assert_eq!(run.code, Some(130), "{run:?}");
     assert!(run.stderr.contains("interrupted: alex"), "{run:?}");
     assert!(run.stderr.contains("not started: jaime"), "{run:?}");
@@ -255,6 +233,6 @@ async fn dry_runs_show_the_steps_of_each_user() {
             .contains("alex: delete 2 objects under s3://shared/alex/"),
         "{run:?}"
     );
-    assert_eq!(json_lines(&run).len(), 2);
+    assert_eq!(run.json_lines().len(), 2);
     assert_eq!(aws.keys("shared").len(), 4);
 }

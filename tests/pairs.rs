@@ -3,8 +3,9 @@
 
 use tokio::task::JoinSet;
 
-use crate::create::{assert_complete, aws_with_files, is_gone};
-use crate::support::{Fault, LocalAws, Run, Sandbox};
+use crate::support::{
+    FILES_OF_OTHERS, Fault, LocalAws, Run, Sandbox, assert_complete, aws_with_files, is_gone,
+};
 
 const ALEX: [&str; 4] = ["-b", "shared", "-u", "alex"];
 
@@ -21,6 +22,12 @@ const POINTS: [(&str, Fault); 10] = [
     ("CreateAccessKey", Fault::Pause),
     ("ListObjectsV2", Fault::Pause),
 ];
+
+/// A sandbox for one of two runs. They pause as long as anywhere else, since it
+/// matters how long one waits for the other.
+fn patient(aws: &LocalAws) -> Sandbox {
+    Sandbox::new(aws).with_full_pauses()
+}
 
 /// Starts the first program, and runs the second while a call of the first is
 /// paused: to its end, or until the first can go on and ends.
@@ -53,7 +60,7 @@ async fn one_of_two_creates_wins() {
         points.spawn(async move {
             let what = format!("{point:?}");
             let aws = aws_with_files().await;
-            let (first, second) = (Sandbox::new(&aws), Sandbox::new(&aws));
+            let (first, second) = (patient(&aws), patient(&aws));
             let create = "create_s3_user";
             let (one, two) = overtaken(&aws, point, (&first, create), (&second, create)).await;
             let (winner, loser, lost) = match one.code {
@@ -65,9 +72,7 @@ async fn one_of_two_creates_wins() {
             assert_eq!(lost.key_file("alex"), None, "{what}");
         });
     }
-    while let Some(point) = points.join_next().await {
-        point.unwrap();
-    }
+    points.join_all().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -77,7 +82,7 @@ async fn create_and_delete_end_as_one_after_the_other() {
         points.spawn(async move {
             let what = format!("{point:?}");
             let aws = aws_with_files().await;
-            let (creates, deletes) = (Sandbox::new(&aws), Sandbox::new(&aws));
+            let (creates, deletes) = (patient(&aws), patient(&aws));
             let (create, delete) = overtaken(
                 &aws,
                 point,
@@ -96,9 +101,7 @@ async fn create_and_delete_end_as_one_after_the_other() {
             }
         });
     }
-    while let Some(point) = points.join_next().await {
-        point.unwrap();
-    }
+    points.join_all().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -124,7 +127,7 @@ async fn delete_overtaken_by_another_command_ends_consistently() {
                 let aws = aws_with_files().await;
                 let before = Sandbox::new(&aws);
                 before.create("alex", &[]).await.succeeded();
-                let (first, other) = (Sandbox::new(&aws), Sandbox::new(&aws));
+                let (first, other) = (patient(&aws), patient(&aws));
                 let (one, two) = overtaken(
                     &aws,
                     (operation, fault),
@@ -147,16 +150,12 @@ async fn delete_overtaken_by_another_command_ends_consistently() {
                     }
                     _ => panic!("{what}: {one:?} {two:?}"),
                 }
-                let others = ["alexander/secret.txt", "jaime/photo.jpg"];
                 let keys = aws.keys("shared");
-                assert!(
-                    others.iter().all(|key| keys.contains(&(*key).to_owned())),
-                    "{what}"
-                );
+                for key in FILES_OF_OTHERS {
+                    assert!(keys.contains(&key.to_owned()), "{what}");
+                }
             });
         }
     }
-    while let Some(point) = points.join_next().await {
-        point.unwrap();
-    }
+    points.join_all().await;
 }

@@ -5,8 +5,10 @@ use std::collections::HashSet;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::create::{aws_with_files, is_gone};
-use crate::support::{Fault, LocalAws, Sandbox};
+use crate::support::{
+    Fault, KMS_KEY, LocalAws, Sandbox, add_every_blocker, assert_nothing_left, attach_new_policy,
+    aws_with_files, begin_upload, encrypt_bucket, is_gone, policy_for, put_inline_policy,
+};
 
 /// The policies in the directory `permissions`, for the bucket `shared`: what
 /// create needs, and what delete needs.
@@ -98,6 +100,34 @@ async fn create_needs_what_its_file_says_and_nothing_less() {
     }
 }
 
+/// Every call of a create run that it can't do without, with the option it
+/// belongs to and the permission it needs.
+const NEEDED: [(&str, &[&str], &str); 7] = [
+    ("HeadBucket", &[], "s3:ListBucket"),
+    ("GetUser", &[], "iam:GetUser"),
+    ("CreateUser", &[], "iam:CreateUser"),
+    ("CreatePolicy", &[], "iam:CreatePolicy"),
+    ("AttachUserPolicy", &[], "iam:AttachUserPolicy"),
+    ("PutUserPolicy", &["--inline-policy"], "iam:PutUserPolicy"),
+    ("CreateAccessKey", &[], "iam:CreateAccessKey"),
+];
+
+#[tokio::test]
+async fn refused_call_is_named_with_the_permission_it_needs() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    for (call, options, permission) in NEEDED {
+        aws.faults.always(call, Fault::DENIED);
+        let run = sandbox.create("alex", options).await;
+        let run = run.failed_with(&format!("{call}: "));
+        let needs = format!("needs the permission {permission}");
+        assert!(run.stderr.contains(&needs), "{run:?}");
+        assert!(!run.stderr.contains("left:"), "{run:?}");
+        assert_nothing_left(&aws, &sandbox, call);
+        aws.faults.forget();
+    }
+}
+
 /// What only certain options need.
 fn option_actions() -> [&'static str; 11] {
     [
@@ -184,8 +214,7 @@ async fn prepare(aws: &LocalAws, before: &[&str]) {
 async fn notes_need_what_the_file_says() {
     let [policy, _] = policies_of_the_files();
     let aws = aws_with_files().await;
-    let key = "arn:aws:kms:us-east-1:123456789012:key/1234abcd";
-    crate::access::encrypt_bucket(&aws, Some(key)).await;
+    encrypt_bucket(&aws, Some(KMS_KEY)).await;
     let actions = ["s3:GetEncryptionConfiguration", "iam:GetAccessKeyLastUsed"];
     for (user, given, noted) in [
         ("alex", policy.clone(), true),
@@ -288,9 +317,7 @@ async fn undoing_needs_what_the_file_says_and_nothing_less() {
             assert!(run.stderr.contains("left: "), "without {action}: {run:?}");
         });
     }
-    while let Some(case) = cases.join_next().await {
-        case.unwrap();
-    }
+    cases.join_all().await;
 }
 
 #[tokio::test]
@@ -301,9 +328,10 @@ async fn delete_needs_what_its_file_says_and_nothing_less() {
         let admin = Sandbox::new(&aws);
         user_with_everything(&aws, &admin).await;
         let helper = with_policy(&aws, "restricted", &without(&policy, &action)).await;
-        let options = match action.starts_with("s3:") && action.contains("Version") {
-            true => ["--all-versions"].as_slice(),
-            false => &[],
+        let options = if action.starts_with("s3:") && action.contains("Version") {
+            ["--all-versions"].as_slice()
+        } else {
+            &[]
         };
         let run = helper.delete("alex", options).await;
         // Two things may fail: tagging a user of the earlier scripts, and a note.
@@ -322,56 +350,21 @@ async fn delete_needs_what_its_file_says_and_nothing_less() {
 async fn user_with_everything(aws: &LocalAws, admin: &Sandbox) {
     admin.create("alex", &["--inline-policy"]).await.succeeded();
     let iam = aws.iam_client();
-    let policy = iam.create_policy().policy_name("s3-list-for-alex");
-    let policy = policy
-        .policy_document(crate::delete::policy_for("shared"))
-        .send()
-        .await
-        .unwrap();
-    let arn = policy.policy.unwrap().arn.unwrap();
+    let document = policy_for("shared");
+    let arn = attach_new_policy(aws, "alex", "s3-list-for-alex", &document).await;
     let version = iam
         .create_policy_version()
         .policy_arn(&arn)
         .set_as_default(true);
-    version
-        .policy_document(crate::delete::policy_for("shared"))
-        .send()
-        .await
-        .unwrap();
-    iam.attach_user_policy()
-        .user_name("alex")
-        .policy_arn(&arn)
-        .send()
-        .await
-        .unwrap();
-    crate::delete::add_every_blocker(aws, "alex").await;
-    let upload = aws.s3_client().create_multipart_upload();
-    let upload = upload.bucket("shared").key("alex/unfinished");
-    upload.send().await.unwrap();
+    version.policy_document(document).send().await.unwrap();
+    add_every_blocker(aws, "alex").await;
+    begin_upload(aws, "alex/unfinished").await;
     iam.untag_user()
         .user_name("alex")
         .tag_keys("s3-user:bucket")
         .send()
         .await
         .unwrap();
-    iam.delete_user_policy()
-        .user_name("alex")
-        .policy_name("s3-access")
-        .send()
-        .await
-        .unwrap();
-    let put = iam.put_user_policy().user_name("alex").policy_name("zzz");
-    put.policy_document(crate::delete::policy_for("shared"))
-        .send()
-        .await
-        .unwrap();
-    let read_inline = iam
-        .put_user_policy()
-        .user_name("alex")
-        .policy_name("s3-access");
-    read_inline
-        .policy_document(crate::delete::policy_for("other"))
-        .send()
-        .await
-        .unwrap();
+    put_inline_policy(aws, "alex", "zzz", &policy_for("shared")).await;
+    put_inline_policy(aws, "alex", "s3-access", &policy_for("other")).await;
 }

@@ -2,8 +2,9 @@
 
 use pty_process::Command;
 
-use crate::create::{aws_with_files, is_gone};
-use crate::support::{LocalAws, QUESTION, Sandbox, Session, binary};
+use crate::support::{
+    LocalAws, QUESTION, Sandbox, Session, aws_with_alex, aws_with_files, binary, is_gone,
+};
 
 const CTRL_C: &str = "\x03";
 const CTRL_D: &str = "\x04";
@@ -110,9 +111,7 @@ async fn secret_is_not_shown_at_a_terminal() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn names_from_stdin_at_a_terminal_need_a_yes_beforehand() {
-    let aws = aws_with_files().await;
-    let sandbox = Sandbox::new(&aws);
-    sandbox.create("alex", &[]).await.succeeded();
+    let (aws, sandbox) = aws_with_alex(&[]).await;
     for (yes, code) in [("", 2), ("--yes", 0)] {
         let script = format!("echo alex | \"$0\" -b shared --users-from - {yes}");
         let shell = Command::new("/bin/sh").args(["-c", &script]);
@@ -125,9 +124,7 @@ async fn names_from_stdin_at_a_terminal_need_a_yes_beforehand() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn question_that_nobody_would_see_needs_a_yes_beforehand() {
-    let aws = aws_with_files().await;
-    let sandbox = Sandbox::new(&aws);
-    sandbox.create("alex", &[]).await.succeeded();
+    let (aws, sandbox) = aws_with_alex(&[]).await;
     for (options, code) in [("", 2), ("--dry-run", 0), ("-y", 0)] {
         let script = format!(
             "\"$0\" -b shared -u alex {options} 2>&1 | tee log; exit $(grep -c add.--yes log)"

@@ -86,9 +86,10 @@ fn grants() -> impl Strategy<Value = Grant> {
             access,
             browse_root: browse_root && access != Access::Write,
             expires: expires.then(|| "2099-12-31".parse().unwrap()),
-            source_ips: match limited {
-                true => vec!["10.0.0.0/8".parse().unwrap()],
-                false => Vec::new(),
+            source_ips: if limited {
+                vec!["10.0.0.0/8".parse().unwrap()]
+            } else {
+                Vec::new()
             },
             kms_key: None,
         },

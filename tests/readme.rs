@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 
-use crate::support::{FILES_OF_SEVERAL_PEOPLE, HANGING, LocalAws, Run, Sandbox, binary};
+use crate::support::{HANGING, LocalAws, Run, Sandbox, aws_of_the_examples, binary};
 
 /// Commands that can't be run here, each known by a part of it, and why.
 const SKIPPED: [(&str, &str); 3] = [
@@ -40,14 +40,6 @@ fn block_with(words: &str) -> &'static str {
     found[0]
 }
 
-/// The local AWS of the README's examples.
-async fn aws_of_the_examples() -> LocalAws {
-    let aws = LocalAws::start().await;
-    aws.add_bucket("shared-files", &FILES_OF_SEVERAL_PEOPLE)
-        .await;
-    aws
-}
-
 /// An admin's shell in a directory with what the README takes for granted.
 fn shell_of_an_admin(aws: &LocalAws) -> Sandbox {
     let sandbox = Sandbox::new(aws);
@@ -80,9 +72,10 @@ async fn run(sandbox: &Sandbox, commands: &str) -> Run {
 /// Runs commands up to the first that fails, as somebody does who pastes them
 /// one by one; a script as it is.
 async fn paste(sandbox: &Sandbox, block: &str) -> Run {
-    match block.starts_with("#!") {
-        true => run(sandbox, block).await,
-        false => run(sandbox, &format!("set -e\n{block}")).await,
+    if block.starts_with("#!") {
+        run(sandbox, block).await
+    } else {
+        run(sandbox, &format!("set -e\n{block}")).await
     }
 }
 

@@ -1,28 +1,9 @@
 //! `--rotate-key`: at every moment the person has a key that works.
 
-use crate::create::{aws_with_files, is_gone};
-use crate::isolation::gets;
-use crate::support::{Fault, LocalAws, Sandbox};
-
-/// A local AWS with alex, and the directory with its key.
-async fn aws_with_alex(options: &[&str]) -> (LocalAws, Sandbox) {
-    let aws = aws_with_files().await;
-    let sandbox = Sandbox::new(&aws);
-    sandbox.create("alex", options).await.succeeded();
-    (aws, sandbox)
-}
-
-fn keys_of(aws: &LocalAws) -> Vec<String> {
-    aws.iam(|iam| {
-        let keys = iam.access_keys["alex"].iter();
-        keys.map(|key| key.access_key_id.clone()).collect()
-    })
-}
-
-async fn opens(aws: &LocalAws, key: &(String, String)) -> bool {
-    let s3 = aws.s3_client_of(key);
-    gets(&s3, "alex/report.txt").await
-}
+use crate::support::{
+    Fault, LocalAws, Sandbox, aws_with_alex, delete_key, edit_policy_of_alex, is_gone, keys_of,
+    opens_folder,
+};
 
 #[tokio::test]
 async fn new_key_works_and_the_old_one_no_more() {
@@ -34,8 +15,8 @@ async fn new_key_works_and_the_old_one_no_more() {
     assert_eq!(sandbox.key_of("alex"), old);
     let new = sandbox.key_in("alex_accessKeys.2.csv");
     assert_ne!(old.0, new.0);
-    assert_eq!(keys_of(&aws), [new.0.as_str()]);
-    assert!(opens(&aws, &new).await && !opens(&aws, &old).await);
+    assert_eq!(keys_of(&aws, "alex"), [new.0.as_str()]);
+    assert!(opens_folder(&aws, &new).await && !opens_folder(&aws, &old).await);
     assert_eq!(aws.iam(|iam| iam.user_policies["alex"].clone()), policies);
 
     // A place that is free again is taken again.
@@ -60,7 +41,7 @@ async fn old_key_can_be_kept_and_a_third_is_refused_naming_both() {
         "{run:?}"
     );
     let new = sandbox.key_in("alex_accessKeys.2.csv");
-    assert!(opens(&aws, &new).await && opens(&aws, &old).await);
+    assert!(opens_folder(&aws, &new).await && opens_folder(&aws, &old).await);
 
     let iam = aws.iam_client_of(&new);
     let _ = iam.list_users().send().await;
@@ -70,7 +51,7 @@ async fn old_key_can_be_kept_and_a_third_is_refused_naming_both() {
     for part in [&old.0, &new.0, "used", "hint: "] {
         assert!(run.stderr.contains(part), "{part}: {run:?}");
     }
-    assert_eq!(keys_of(&aws).len(), 2);
+    assert_eq!(keys_of(&aws, "alex").len(), 2);
     assert_eq!(sandbox.key_file("alex.3"), None);
     assert!(
         !aws.faults
@@ -82,11 +63,9 @@ async fn old_key_can_be_kept_and_a_third_is_refused_naming_both() {
 #[tokio::test]
 async fn user_without_a_key_gets_one() {
     let (aws, sandbox) = aws_with_alex(&[]).await;
-    let delete = aws.iam_client().delete_access_key().user_name("alex");
-    let delete = delete.access_key_id(sandbox.key_of("alex").0);
-    delete.send().await.unwrap();
+    delete_key(&aws, "alex", &sandbox.key_of("alex").0).await;
     sandbox.create("alex", &["--rotate-key"]).await.succeeded();
-    assert!(opens(&aws, &sandbox.key_in("alex_accessKeys.2.csv")).await);
+    assert!(opens_folder(&aws, &sandbox.key_in("alex_accessKeys.2.csv")).await);
 }
 
 #[tokio::test]
@@ -102,14 +81,13 @@ async fn failure_before_the_new_key_is_safe_leaves_the_old_one_alone() {
     ] {
         let (aws, sandbox) = aws_with_alex(&[]).await;
         let old = sandbox.key_of("alex");
-        aws.faults.forget();
         aws.faults.at(call, 0, 2, fault);
         let run = sandbox.create("alex", &["--rotate-key", "--kit"]).await;
         let run = run.failed_with(call);
         assert!(!run.stderr.contains("left:"), "{run:?}");
-        assert_eq!(keys_of(&aws), [old.0.as_str()], "{call} {fault:?}");
-        assert!(opens(&aws, &old).await);
-        assert_eq!(std::fs::read_dir(sandbox.path()).unwrap().count(), 2);
+        assert_eq!(keys_of(&aws, "alex"), [old.0.as_str()], "{call} {fault:?}");
+        assert!(opens_folder(&aws, &old).await);
+        assert_eq!(sandbox.files(), ["alex_accessKeys.csv"]);
     }
 }
 
@@ -118,15 +96,10 @@ async fn interrupted_rotation_leaves_the_old_key_alone() {
     let (aws, sandbox) = aws_with_alex(&[]).await;
     let old = sandbox.key_of("alex");
     aws.faults.once("CreateAccessKey", Fault::Pause);
-    let args = ["-b", "shared", "-u", "alex", "--rotate-key"];
-    let mut started = sandbox.start("create_s3_user", &args);
-    aws.faults.paused().await;
-    started.signal("TERM").await;
-    started.says("stopping").await;
-    aws.faults.resume();
-    let run = started.ended().await;
+    let started = sandbox.start_create("alex", &["--rotate-key"]);
+    let run = started.stopped_while_paused(&aws, "TERM").await;
     assert_eq!(run.code, Some(143), "{run:?}");
-    assert_eq!(keys_of(&aws), [old.0.as_str()]);
+    assert_eq!(keys_of(&aws, "alex"), [old.0.as_str()]);
     assert!(!sandbox.path().join("alex_accessKeys.2.csv").exists());
 }
 
@@ -140,7 +113,7 @@ async fn old_key_that_can_not_be_deleted_is_named_and_the_new_one_stays() {
     let left = format!("left: the former access key {} of user alex", old.0);
     assert!(run.stderr.contains(&left), "{run:?}");
     assert_eq!(run.stdout, "alex_accessKeys.2.csv\n");
-    assert!(opens(&aws, &sandbox.key_in("alex_accessKeys.2.csv")).await);
+    assert!(opens_folder(&aws, &sandbox.key_in("alex_accessKeys.2.csv")).await);
 }
 
 #[tokio::test]
@@ -154,8 +127,8 @@ async fn new_key_that_opens_too_much_is_deleted_and_the_old_one_kept() {
     let options = ["--rotate-key", "--verify", "--kit"];
     let run = sandbox.create("alex", &options).await;
     run.failed_with("does not enforce policies");
-    assert_eq!(keys_of(&aws), [old.0.as_str()]);
-    assert_eq!(std::fs::read_dir(sandbox.path()).unwrap().count(), 2);
+    assert_eq!(keys_of(&aws, "alex"), [old.0.as_str()]);
+    assert_eq!(sandbox.files(), ["alex_accessKeys.csv"]);
 }
 
 #[tokio::test]
@@ -182,17 +155,13 @@ async fn kit_and_verification_follow_the_access_the_user_has() {
     let new = sandbox.key_in("alex_accessKeys.2.csv");
     let credentials = std::fs::read_to_string(kit.join("aws-credentials")).unwrap();
     assert!(credentials.contains(&new.1));
-    assert_eq!(keys_of(&aws), [new.0]);
+    assert_eq!(keys_of(&aws, "alex"), [new.0]);
 }
 
 #[tokio::test]
 async fn policy_of_another_form_is_no_ground_to_verify_by() {
     let (aws, sandbox) = aws_with_alex(&["--inline-policy"]).await;
-    aws.change_iam(|iam| {
-        let inline = iam.user_inline_policies.get_mut("alex").unwrap();
-        let document = inline.get_mut("s3-access").unwrap();
-        *document = document.replace("s3:GetObject", "s3:Get*");
-    });
+    edit_policy_of_alex(&aws, "s3:GetObject", "s3:Get*");
     let run = sandbox.create("alex", &["--rotate-key", "--verify"]).await;
     let run = run.failed_with("policy s3-access is not as create_s3_user writes it");
     assert!(
@@ -215,7 +184,7 @@ async fn only_users_of_ours_for_this_bucket_are_given_keys() {
     let run = sandbox.create("kim", &["--rotate-key"]).await;
     run.failed_with("there is no user kim");
     assert!(is_gone(&aws, "kim"));
-    assert_eq!(keys_of(&aws), [sandbox.key_of("alex").0]);
+    assert_eq!(keys_of(&aws, "alex"), [sandbox.key_of("alex").0]);
 }
 
 #[tokio::test]
@@ -230,37 +199,25 @@ async fn dry_run_shows_the_steps_and_makes_nothing() {
         "this would be done:\ncreate an access key for alex\nwrite alex_accessKeys.2.csv\ndelete access key {old}\n"
     );
     assert_eq!(run.stderr, expected);
-    assert_eq!(keys_of(&aws), [old]);
+    assert_eq!(keys_of(&aws, "alex"), [old]);
 }
 
 #[tokio::test]
 async fn access_that_has_ended_is_said_to_and_not_waited_for() {
     let (aws, sandbox) = aws_with_alex(&["--inline-policy", "--expires", "2099-12-31"]).await;
-    aws.change_iam(|iam| {
-        let inline = iam.user_inline_policies.get_mut("alex").unwrap();
-        let document = inline.get_mut("s3-access").unwrap();
-        *document = document.replace("2100-", "2020-");
-    });
+    edit_policy_of_alex(&aws, "2100-", "2020-");
     let run = sandbox.create("alex", &["--rotate-key", "--verify"]).await;
     let run = run.failed_with("access of user alex ended at 2020-01-01T00:00:00Z");
     assert!(run.stderr.contains("hint: "), "{run:?}");
-    assert_eq!(keys_of(&aws), [sandbox.key_of("alex").0]);
+    assert_eq!(keys_of(&aws, "alex"), [sandbox.key_of("alex").0]);
 }
 
 #[tokio::test]
 async fn second_ctrl_c_does_not_tell_to_delete_a_user_that_works() {
     let (aws, sandbox) = aws_with_alex(&[]).await;
     aws.faults.once("CreateAccessKey", Fault::Pause);
-    let args = [
-        "-b",
-        "shared",
-        "-u",
-        "alex",
-        "--rotate-key",
-        "--region",
-        "us-east-1",
-    ];
-    let mut started = sandbox.start("create_s3_user", &args);
+    let options = ["--rotate-key", "--region", "us-east-1"];
+    let mut started = sandbox.start_create("alex", &options);
     aws.faults.paused().await;
     started.signal("INT").await;
     started.says("stopping").await;

@@ -3,8 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::create::aws_with_files;
-use crate::support::{Fault, Run, Sandbox};
+use crate::support::{Fault, Run, Sandbox, aws_with_files};
 
 /// The files under a directory that hold a text.
 fn files_with(dir: &Path, text: &str) -> Vec<String> {

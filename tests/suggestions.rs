@@ -1,11 +1,10 @@
 //! What may have been meant is named, where something isn't there.
 
-use crate::create::aws_with_files;
-use crate::support::{LocalAws, Sandbox};
+use crate::support::{ALLOW_ALL, Fault, LocalAws, Run, Sandbox, assert_usage, aws_with_files};
 
 /// Exit code 1, and the one line of error, without the program's name.
 #[track_caller]
-fn error_of(run: crate::support::Run) -> String {
+fn error_of(run: Run) -> String {
     let run = run.failed_with("there is no ");
     let line = run.stderr.lines().find(|line| line.contains(": error: "));
     line.unwrap().split(": error: ").nth(1).unwrap().to_owned()
@@ -39,7 +38,7 @@ async fn folder_without_a_user_of_this_bucket_is_not_suggested() {
     for error in errors(&sandbox, "jamie").await {
         assert_eq!(error, "there is no user jamie");
     }
-    aws.add_user("jaime", crate::support::ALLOW_ALL).await;
+    aws.add_user("jaime", ALLOW_ALL).await;
     for error in errors(&sandbox, "jamie").await {
         assert_eq!(error, "there is no user jamie");
     }
@@ -56,8 +55,7 @@ async fn bucket_with_a_similar_name_is_named_where_buckets_may_be_listed() {
         let error = run(&aws, program).await;
         assert_eq!(error, "there is no bucket shraed; did you mean shared?");
     }
-    aws.faults
-        .always("ListBuckets", crate::support::Fault::DENIED);
+    aws.faults.always("ListBuckets", Fault::DENIED);
     for program in ["create_s3_user", "delete_s3_user"] {
         assert_eq!(run(&aws, program).await, "there is no bucket shraed");
     }
@@ -69,5 +67,5 @@ async fn option_with_a_similar_name_is_named() {
     let run = Sandbox::new(&aws)
         .create("alex", &["--acces", "read"])
         .await;
-    crate::bad_input::assert_usage(&run, "a similar argument exists: '--access'");
+    assert_usage(&run, "a similar argument exists: '--access'");
 }

@@ -1,29 +1,16 @@
 //! `--update`: another access for a user that is there.
 
-use crate::create::{aws_with_files, is_gone};
-use crate::isolation::{gets, lists, puts};
-use crate::support::{ACCOUNT, ALLOW_ALL, Fault, LocalAws, Sandbox};
+use crate::support::{
+    ACCOUNT, ALLOW_ALL, Fault, Run, Sandbox, attach_policy, aws_with_alex, gets, is_gone, lists,
+    put_inline_policy, puts, tag_of,
+};
 
-async fn aws_with_alex(options: &[&str]) -> (LocalAws, Sandbox) {
-    let aws = aws_with_files().await;
-    let sandbox = Sandbox::new(&aws);
-    sandbox.create("alex", options).await.succeeded();
-    aws.faults.forget();
-    (aws, sandbox)
-}
+const EXPIRES: &str = "s3-user:expires";
 
-async fn update(sandbox: &Sandbox, options: &[&str]) -> crate::support::Run {
+async fn update(sandbox: &Sandbox, options: &[&str]) -> Run {
     sandbox
         .create("alex", &[&["--update"], options].concat())
         .await
-}
-
-fn expires_tag(aws: &LocalAws) -> Option<String> {
-    aws.iam(|iam| {
-        let mut tags = iam.users["alex"].tags.iter();
-        let tag = tags.find(|tag| tag.key == "s3-user:expires");
-        tag.map(|tag| tag.value.clone())
-    })
 }
 
 #[tokio::test]
@@ -42,12 +29,15 @@ async fn access_becomes_what_the_options_say_and_the_key_stays() {
         }
         assert!(!run.stderr.contains("source addresses"), "{run:?}");
         assert!(puts(&s3, "alex/new.txt").await && !puts(&s3, "jaime/new.txt").await);
-        assert_eq!(expires_tag(&aws).as_deref(), Some("2100-01-01T00:00:00Z"));
+        assert_eq!(
+            tag_of(&aws, "alex", EXPIRES).as_deref(),
+            Some("2100-01-01T00:00:00Z")
+        );
 
         let run = update(&sandbox, &["--json"]).await.succeeded();
         assert_eq!(run.json()["changes"].as_array().unwrap().len(), 2);
         assert!(!puts(&s3, "alex/new.txt").await && gets(&s3, "alex/report.txt").await);
-        assert_eq!(expires_tag(&aws), None);
+        assert_eq!(tag_of(&aws, "alex", EXPIRES), None);
         aws.iam(|iam| {
             assert_eq!(iam.access_keys["alex"].len(), 1);
             assert_eq!(iam.access_keys["alex"][0].access_key_id, key.0);
@@ -108,7 +98,7 @@ async fn lost_answer_is_made_up_for() {
             }
             let s3 = aws.s3_client_of(&sandbox.key_of("alex"));
             assert!(puts(&s3, "alex/new.txt").await && !lists(&s3, Some("alex/"), None).await);
-            assert!(expires_tag(&aws).is_some());
+            assert!(tag_of(&aws, "alex", EXPIRES).is_some());
         }
     }
 }
@@ -144,12 +134,12 @@ async fn refused_tag_is_an_error_that_running_again_mends() {
     aws.faults.always("TagUser", Fault::DENIED);
     let run = update(&sandbox, &["--expires", "2099-12-31"]).await;
     run.failed_with("TagUser: AccessDenied");
-    assert_eq!(expires_tag(&aws), None);
+    assert_eq!(tag_of(&aws, "alex", EXPIRES), None);
     aws.faults.forget();
     update(&sandbox, &["--expires", "2099-12-31"])
         .await
         .succeeded();
-    assert!(expires_tag(&aws).is_some());
+    assert!(tag_of(&aws, "alex", EXPIRES).is_some());
 }
 
 #[tokio::test]
@@ -170,21 +160,22 @@ async fn only_the_one_policy_of_a_user_of_ours_is_replaced() {
     let iam = aws.iam_client();
     let arn = format!("arn:aws:iam::{ACCOUNT}:policy/s3-access-for-alex");
     iam.create_user().user_name("kim").send().await.unwrap();
-    let attach = iam.attach_user_policy().user_name("kim").policy_arn(&arn);
-    attach.send().await.unwrap();
+    attach_policy(&aws, "kim", &arn).await;
     update(&sandbox, &["--access", "write"])
         .await
         .failed_with("attached to others than user alex");
     let detach = iam.detach_user_policy().user_name("kim").policy_arn(&arn);
     detach.send().await.unwrap();
 
-    let put = iam
-        .put_user_policy()
-        .user_name("alex")
-        .policy_name("s3-access");
-    put.policy_document(ALLOW_ALL).send().await.unwrap();
+    put_inline_policy(&aws, "alex", "s3-access", ALLOW_ALL).await;
     let run = update(&sandbox, &["--access", "write"]).await;
-    run.failed_with("but s3-access and s3-access-for-alex");
+    let run = run.failed_with("does not have the one policy that create_s3_user makes, but ");
+    let names = [
+        "s3-access and s3-access-for-alex",
+        "s3-access-for-alex and s3-access",
+    ];
+    let both = |names: &&str| run.stderr.contains(&format!(", but {names}\n"));
+    assert!(names.iter().any(both), "{run:?}");
     let delete = iam
         .delete_user_policy()
         .user_name("alex")
@@ -201,12 +192,7 @@ async fn only_the_one_policy_of_a_user_of_ours_is_replaced() {
 #[tokio::test]
 async fn policy_that_somebody_edited_is_replaced_saying_so() {
     let (aws, sandbox) = aws_with_alex(&["--inline-policy"]).await;
-    let put = aws
-        .iam_client()
-        .put_user_policy()
-        .user_name("alex")
-        .policy_name("s3-access");
-    put.policy_document(ALLOW_ALL).send().await.unwrap();
+    put_inline_policy(&aws, "alex", "s3-access", ALLOW_ALL).await;
     let run = update(&sandbox, &[]).await.succeeded();
     assert!(
         run.stderr

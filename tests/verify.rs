@@ -1,8 +1,7 @@
 //! `--verify`: what it tries, waits for, and does when a store doesn't enforce
 //! policies.
 
-use crate::create::{assert_complete, aws_with_files, is_gone};
-use crate::support::{Fault, LocalAws, Sandbox};
+use crate::support::{Fault, LocalAws, Sandbox, assert_complete, aws_with_files, is_gone};
 
 #[tokio::test]
 async fn each_mode_is_tried_line_by_line_and_leaves_no_object() {
@@ -42,9 +41,7 @@ async fn versioned_bucket_keeps_nothing_of_a_verification() {
     let sandbox = Sandbox::new(&aws);
     let options = ["--verify", "--access", "read-write"];
     sandbox.create("alex", &options).await.succeeded();
-    let list = aws.s3_client().list_object_versions().bucket("shared");
-    let list = list.send().await.unwrap();
-    assert_eq!((list.versions().len(), list.delete_markers().len()), (0, 0));
+    assert_eq!(aws.versions("shared", "").await, [""; 0]);
 }
 
 #[tokio::test]
@@ -62,12 +59,12 @@ async fn empty_bucket_and_strange_keys_can_be_verified() {
 
 #[tokio::test]
 async fn key_that_is_not_known_yet_is_waited_for() {
-    // The folder's first page and the search for a foreign object come before.
-    for (call, skip, mode) in [("ListObjectsV2", 4, "read"), ("PutObject", 0, "write")] {
+    for (call, mode) in [("ListObjectsV2", "read"), ("PutObject", "write")] {
         for code in ["InvalidAccessKeyId", "AccessDenied"] {
             let aws = aws_with_files().await;
             let sandbox = Sandbox::new(&aws);
-            aws.faults.at(call, skip, 2, Fault::Refuse(403, code));
+            let refused = Fault::Refuse(403, code);
+            aws.faults.unless_signed_by(&aws.admin.0, call, 2, refused);
             let options = ["--verify", "--access", mode];
             let run = sandbox.create("alex", &options).await.succeeded();
             assert!(run.stderr.contains("verify: can't"), "{run:?}");
@@ -91,11 +88,7 @@ async fn store_that_ignores_policies_is_found_out_and_everything_undone() {
         assert!(!run.stderr.contains("left:"), "{run:?}");
         assert!(is_gone(&aws, "alex"));
         assert_eq!(aws.keys("shared"), ["jaime/photo.jpg"]);
-        assert_eq!(
-            std::fs::read_dir(sandbox.path()).unwrap().count(),
-            1,
-            "only home"
-        );
+        assert_eq!(sandbox.files(), [""; 0]);
     }
 }
 
@@ -115,15 +108,13 @@ async fn object_that_verifying_could_not_delete_is_named() {
 #[tokio::test]
 async fn interrupted_verification_is_undone() {
     let aws = aws_with_files().await;
-    let sandbox = Sandbox::new(&aws);
-    aws.faults.at(
-        "ListObjectsV2",
-        4,
-        usize::MAX,
-        Fault::Refuse(403, "InvalidAccessKeyId"),
-    );
-    let args = ["-b", "shared", "-u", "alex", "--verify"];
-    let mut started = sandbox.start("create_s3_user", &args);
+    // The signal is to come while the program waits.
+    let sandbox = Sandbox::new(&aws).with_full_pauses();
+    let unknown = Fault::Refuse(403, "InvalidAccessKeyId");
+    let always = usize::MAX;
+    aws.faults
+        .unless_signed_by(&aws.admin.0, "ListObjectsV2", always, unknown);
+    let mut started = sandbox.start_create("alex", &["--verify"]);
     started.says("write alex_accessKeys.csv").await;
     started.signal("INT").await;
     let run = started.ended().await;
@@ -210,13 +201,12 @@ async fn lost_answers_leave_no_version_behind() {
         aws.faults.at("PutObject", 0, 2, Fault::LoseAnswer);
         if fails {
             let denied = Fault::Refuse(400, "Broken");
-            aws.faults.at("ListObjectsV2", 3, usize::MAX, denied);
+            let always = usize::MAX;
+            aws.faults
+                .unless_signed_by(&aws.admin.0, "ListObjectsV2", always, denied);
         }
         let run = sandbox.create("alex", options).await;
         assert_eq!(run.code, Some(i32::from(fails)), "{run:?}");
-        let list = aws.s3_client().list_object_versions().bucket("shared");
-        let list = list.send().await.unwrap();
-        let left = (list.versions().len(), list.delete_markers().len());
-        assert_eq!(left, (0, 0), "{run:?}");
+        assert_eq!(aws.versions("shared", "").await, [""; 0], "{run:?}");
     }
 }

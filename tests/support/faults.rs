@@ -125,10 +125,33 @@ struct Rule {
     operation: String,
     /// The form fields must hold this.
     field: &'static str,
+    /// The ID of an access key whose calls don't fit.
+    unless_signed_by: Option<String>,
     fault: Fault,
     /// How many fitting calls pass before the first one that goes wrong.
     skip: usize,
     times: usize,
+}
+
+impl Rule {
+    /// One for every call of the operation.
+    fn new(operation: &str, fault: Fault) -> Self {
+        Self {
+            operation: operation.to_owned(),
+            field: "",
+            unless_signed_by: None,
+            fault,
+            skip: 0,
+            times: usize::MAX,
+        }
+    }
+
+    fn fits(&self, call: &Call) -> bool {
+        self.operation == call.operation
+            && call.fields.contains(self.field)
+            && self.unless_signed_by.as_deref() != Some(&call.access_key)
+            && self.times > 0
+    }
 }
 
 /// The faults to come, and the calls that were.
@@ -159,13 +182,20 @@ impl Faults {
 
     /// After `skip` calls of the operation, the next `times` go wrong.
     pub fn at(&self, operation: &str, skip: usize, times: usize, fault: Fault) {
-        let operation = operation.to_owned();
         self.rules.lock().push(Rule {
-            operation,
-            field: "",
-            fault,
             skip,
             times,
+            ..Rule::new(operation, fault)
+        });
+    }
+
+    /// The next `times` calls of the operation go wrong that are signed by another
+    /// access key than this one.
+    pub fn unless_signed_by(&self, key: &str, operation: &str, times: usize, fault: Fault) {
+        self.rules.lock().push(Rule {
+            unless_signed_by: Some(key.to_owned()),
+            times,
+            ..Rule::new(operation, fault)
         });
     }
 
@@ -173,11 +203,8 @@ impl Faults {
     pub fn refuse_tags(&self) {
         for operation in ["CreateUser", "CreatePolicy", "TagUser"] {
             self.rules.lock().push(Rule {
-                operation: operation.to_owned(),
                 field: "Tags.member",
-                fault: Fault::Refuse(400, "InvalidAction"),
-                skip: 0,
-                times: usize::MAX,
+                ..Rule::new(operation, Fault::Refuse(400, "InvalidAction"))
             });
         }
     }
@@ -211,7 +238,7 @@ impl Faults {
         self.calls.lock().clear();
     }
 
-    /// Names of the operations called so far, in order.
+    /// Names of the operations called so far, in the order they came in.
     pub fn operations(&self) -> Vec<String> {
         self.calls
             .lock()
@@ -252,10 +279,7 @@ impl Faults {
 
     fn fault_for(&self, call: &Call) -> Option<Fault> {
         let mut rules = self.rules.lock();
-        let fits = |rule: &&mut Rule| {
-            rule.operation == call.operation && call.fields.contains(rule.field) && rule.times > 0
-        };
-        let rule = rules.iter_mut().find(fits)?;
+        let rule = rules.iter_mut().find(|rule| rule.fits(call))?;
         if rule.skip > 0 {
             rule.skip -= 1;
             return None;
@@ -271,9 +295,10 @@ impl Faults {
             .lock()
             .as_mut()
             .and_then(|lag| lag.fault_for(&call));
-        let fault = match self.throttles(&call) {
-            true => Some(Fault::Throttle),
-            false => too_early.or_else(|| self.fault_for(&call)),
+        let fault = if self.throttles(&call) {
+            Some(Fault::Throttle)
+        } else {
+            too_early.or_else(|| self.fault_for(&call))
         };
         let is_s3 = call.fields.is_empty();
         self.calls.lock().push(call);
@@ -327,9 +352,10 @@ async fn cut_in_half(answer: Response) -> Response {
 fn refusal(status: u16, code: &str, is_s3: bool) -> Response {
     let message = "<Message>As the test wants it.</Message>";
     let error = format!("<Error><Code>{code}</Code>{message}</Error>");
-    let body = match is_s3 {
-        true => error,
-        false => format!("<ErrorResponse>{error}<RequestId>1</RequestId></ErrorResponse>"),
+    let body = if is_s3 {
+        error
+    } else {
+        format!("<ErrorResponse>{error}<RequestId>1</RequestId></ErrorResponse>")
     };
     (StatusCode::from_u16(status).unwrap(), body).into_response()
 }

@@ -242,6 +242,27 @@ impl LocalAws {
         self.bucket(bucket, |bucket| bucket.objects.keys().cloned().collect())
     }
 
+    /// The keys of all versions and delete markers under a prefix.
+    pub async fn versions(&self, bucket: &str, prefix: &str) -> Vec<String> {
+        let list = self.s3_client().list_object_versions();
+        let list = list.bucket(bucket).prefix(prefix);
+        let answer = list.send().await.unwrap();
+        let versions = answer.versions().iter().map(|version| version.key());
+        let markers = answer.delete_markers().iter().map(|marker| marker.key());
+        let keys = versions.chain(markers);
+        keys.map(|key| key.unwrap().to_owned()).collect()
+    }
+
+    /// The keys of all unfinished multipart uploads in the bucket, in order.
+    pub fn uploads(&self, bucket: &str) -> Vec<String> {
+        self.bucket(bucket, |bucket| {
+            let uploads = bucket.multipart_uploads.values();
+            let mut keys: Vec<_> = uploads.map(|upload| upload.key.clone()).collect();
+            keys.sort();
+            keys
+        })
+    }
+
     pub fn bucket<T>(&self, bucket: &str, look: impl FnOnce(&S3Bucket) -> T) -> T {
         look(&self.s3.read().get(ACCOUNT).unwrap().buckets[bucket])
     }
@@ -446,9 +467,10 @@ impl AwsService for S3 {
     }
 
     async fn handle(&self, mut request: AwsRequest) -> Result<AwsResponse, AwsServiceError> {
-        let refused = match is_batch_delete(&request) {
-            true => take_refused(&mut request, &self.undeletable.lock()),
-            false => String::new(),
+        let refused = if is_batch_delete(&request) {
+            take_refused(&mut request, &self.undeletable.lock())
+        } else {
+            String::new()
         };
         if refused.is_empty() {
             return self.inner.handle(request).await;
@@ -480,9 +502,10 @@ impl AwsService for S3 {
                         .nth(1)
                         .and_then(|rest| rest.split("</Key>").next());
                     actions.push(IamAction {
-                        action: match object.contains("<VersionId>") {
-                            true => "DeleteObjectVersion",
-                            false => "DeleteObject",
+                        action: if object.contains("<VersionId>") {
+                            "DeleteObjectVersion"
+                        } else {
+                            "DeleteObject"
                         },
                         resource: format!("{}/{}", action.resource, key.unwrap_or_default()),
                         ..action

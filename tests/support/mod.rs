@@ -6,23 +6,28 @@
     reason = "the tests and each example use a part of it"
 )]
 
+mod asserts;
+mod by_hand;
 mod faults;
+mod fixtures;
 mod lag;
 mod local_aws;
 mod programs;
+mod requests;
 mod scripted_s3;
 mod session;
 
+pub use asserts::{assert_complete, assert_nothing_left, assert_usage, is_gone, keys_of, tag_of};
+pub use by_hand::{
+    add_every_blocker, attach_new_policy, attach_policy, begin_upload, delete_key,
+    edit_policy_of_alex, encrypt_bucket, policy_for, put_inline_policy,
+};
 pub use faults::Fault;
+pub use fixtures::{
+    FILES_OF_OTHERS, KMS_KEY, aws_of_the_examples, aws_with_alex, aws_with_files, client_of_alex,
+};
 pub use local_aws::{ACCOUNT, ALLOW_ALL, LocalAws};
 pub use programs::{HANGING, Run, Sandbox, binary, build_binaries};
+pub use requests::{allowed, deletes, gets, lists, opens_folder, puts};
 pub use scripted_s3::{Script, ScriptedS3};
 pub use session::{COLUMNS, QUESTION, ROWS, Session};
-
-/// What the bucket of the examples holds.
-pub const FILES_OF_SEVERAL_PEOPLE: [&str; 4] = [
-    "alex/2026/may.csv",
-    "alex/report.pdf",
-    "alexander/plans.pdf",
-    "jaime/photo.jpg",
-];

@@ -37,8 +37,17 @@ impl From<Output> for Run {
 impl Run {
     /// The one line of JSON on stdout.
     pub fn json(&self) -> Value {
-        assert_eq!(self.stdout.lines().count(), 1, "{self:?}");
-        serde_json::from_str(&self.stdout).unwrap()
+        let mut lines = self.json_lines();
+        assert_eq!(lines.len(), 1, "{self:?}");
+        lines.remove(0)
+    }
+
+    /// The lines of stdout, each of which is JSON.
+    pub fn json_lines(&self) -> Vec<Value> {
+        let lines = self.stdout.lines();
+        lines
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     }
 
     #[track_caller]
@@ -85,6 +94,23 @@ impl Started {
         }
     }
 
+    /// Waits until one of its calls is paused, sends it a signal, lets the call
+    /// go on once it says that it stops, and waits for its end.
+    pub async fn stopped_while_paused(mut self, aws: &LocalAws, signal: &str) -> Run {
+        aws.faults.paused().await;
+        self.signal(signal).await;
+        self.says("stopping").await;
+        aws.faults.resume();
+        self.ended().await
+    }
+
+    /// Waits until one of its calls is paused, and kills it.
+    pub async fn killed_while_paused(self, aws: &LocalAws) -> Run {
+        aws.faults.paused().await;
+        self.signal("KILL").await;
+        self.ended().await
+    }
+
     pub async fn ended(mut self) -> Run {
         self.stderr.read_to_string(&mut self.said).await.unwrap();
         let output = tokio::time::timeout(HANGING, self.child.wait_with_output()).await;
@@ -124,6 +150,9 @@ impl Sandbox {
             // No https here, and reading the certificates is most of a short run's work.
             ("SSL_CERT_FILE", "/dev/null"),
             ("SSL_CERT_DIR", "/dev/null"),
+            // Debug builds multiply by it the pauses before they try again. The local AWS
+            // settles at once, so that a minute's pauses may be over in three seconds.
+            ("S3_USER_TEST_PAUSES", "0.05"),
         ];
         let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
         Self {
@@ -140,9 +169,24 @@ impl Sandbox {
         self
     }
 
+    /// Has the programs pause as long as anywhere else before they try again.
+    pub fn with_full_pauses(self) -> Self {
+        self.set("S3_USER_TEST_PAUSES", None)
+    }
+
     /// The programs' working directory.
     pub fn path(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// The names of the files and directories in the working directory, but for
+    /// the home directory, in order.
+    pub fn files(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.path()).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<_> = names.filter(|name| name != "home").collect();
+        names.sort();
+        names
     }
 
     /// The variables that programs get, and no others.
@@ -176,6 +220,13 @@ impl Sandbox {
             .stdin(Stdio::null())
             .kill_on_drop(true);
         command
+    }
+
+    /// Runs a shell script, in which `$0` is one of the programs.
+    pub async fn run_script(&self, script: &str, program: &str) -> Run {
+        let mut shell = self.command("/bin/sh");
+        let shell = shell.args(["-c", script]).arg(binary(program));
+        Run::from(shell.output().await.unwrap())
     }
 
     pub async fn run(&self, program: &str, args: &[&str]) -> Run {
@@ -220,6 +271,18 @@ impl Sandbox {
             &[&["-b", "shared", "-u", user], args].concat(),
         )
         .await
+    }
+
+    /// Starts `create_s3_user -b shared -u USER` with further arguments.
+    pub fn start_create(&self, user: &str, args: &[&str]) -> Started {
+        let args = [&["-b", "shared", "-u", user], args].concat();
+        self.start("create_s3_user", &args)
+    }
+
+    /// Starts `delete_s3_user -b shared -u USER` with further arguments.
+    pub fn start_delete(&self, user: &str, args: &[&str]) -> Started {
+        let args = [&["-b", "shared", "-u", user], args].concat();
+        self.start("delete_s3_user", &args)
     }
 }
 

@@ -147,24 +147,29 @@ impl Store {
             });
         }
         page.extend(self.script.foreign_key);
-        let encode = |key: &str| match self.script.plain_listing {
-            true => escaped(key),
-            false => utf8_percent_encode(key, NON_ALPHANUMERIC).to_string(),
+        let encode = |key: &str| {
+            if self.script.plain_listing {
+                escaped(key)
+            } else {
+                utf8_percent_encode(key, NON_ALPHANUMERIC).to_string()
+            }
         };
         let contents: String = page
             .iter()
             .map(|key| format!("<Contents><Key>{}</Key></Contents>", encode(key)))
             .collect();
-        let encoding = match self.script.plain_listing {
-            true => "",
-            false => "<EncodingType>url</EncodingType>",
+        let encoding = if self.script.plain_listing {
+            ""
+        } else {
+            "<EncodingType>url</EncodingType>"
         };
-        let token = match is_truncated {
-            true => format!(
+        let token = if is_truncated {
+            format!(
                 "<NextContinuationToken>{}</NextContinuationToken>",
                 escaped(next)
-            ),
-            false => String::new(),
+            )
+        } else {
+            String::new()
         };
         format!(
             "<ListBucketResult><IsTruncated>{is_truncated}</IsTruncated>{encoding}{token}{contents}</ListBucketResult>"
@@ -230,9 +235,10 @@ impl Store {
         if let Some(codes) = self.script.key_errors.lock().get_mut(key)
             && !codes.is_empty()
         {
-            return Some(match self.script.stubborn && codes.len() == 1 {
-                true => codes[0],
-                false => codes.remove(0),
+            return Some(if self.script.stubborn && codes.len() == 1 {
+                codes[0]
+            } else {
+                codes.remove(0)
             });
         }
         if !self.script.keep_all {

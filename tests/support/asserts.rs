@@ -1,0 +1,80 @@
+//! What there is of a user, and what must hold after a run.
+
+use super::{LocalAws, Run, Sandbox};
+
+/// Whether nothing of the user is left in IAM: not the user itself, no key, and
+/// no policy by any of its names.
+pub fn is_gone(aws: &LocalAws, user: &str) -> bool {
+    aws.iam(|iam| {
+        !iam.users.contains_key(user)
+            && iam.access_keys.get(user).is_none_or(Vec::is_empty)
+            && iam.user_policies.get(user).is_none_or(Vec::is_empty)
+            && iam
+                .user_inline_policies
+                .get(user)
+                .is_none_or(|inline| inline.is_empty())
+            && iam
+                .policies
+                .values()
+                .all(|policy| !policy.policy_name.ends_with(user))
+    })
+}
+
+/// The IDs of the user's access keys.
+pub fn keys_of(aws: &LocalAws, user: &str) -> Vec<String> {
+    aws.iam(|iam| {
+        let keys = iam.access_keys.get(user).into_iter().flatten();
+        keys.map(|key| key.access_key_id.clone()).collect()
+    })
+}
+
+/// The value of one of the user's tags.
+pub fn tag_of(aws: &LocalAws, user: &str, key: &str) -> Option<String> {
+    aws.iam(|iam| {
+        let mut tags = iam.users[user].tags.iter();
+        let tag = tags.find(|tag| tag.key == key);
+        tag.map(|tag| tag.value.clone())
+    })
+}
+
+/// Asserts that the user has exactly one policy and exactly the key that is in
+/// the key file.
+#[track_caller]
+pub fn assert_complete(aws: &LocalAws, sandbox: &Sandbox, user: &str) {
+    let (id, secret) = sandbox.key_of(user);
+    aws.iam(|iam| {
+        let keys = &iam.access_keys[user];
+        assert_eq!(keys.len(), 1, "{keys:?}");
+        assert_eq!(
+            (&keys[0].access_key_id, &keys[0].secret_access_key),
+            (&id, &secret)
+        );
+        let managed = iam.user_policies.get(user).map_or(0, Vec::len);
+        let inline = iam
+            .user_inline_policies
+            .get(user)
+            .map_or(0, |inline| inline.len());
+        assert_eq!(managed + inline, 1);
+    });
+}
+
+/// Asserts that there is nothing of alex but the folder, as before a create run.
+#[track_caller]
+pub fn assert_nothing_left(aws: &LocalAws, sandbox: &Sandbox, when: &str) {
+    assert!(is_gone(aws, "alex"), "{when}");
+    assert_eq!(sandbox.key_file("alex"), None, "{when}");
+    assert_eq!(aws.keys("shared").len(), 4, "{when}");
+}
+
+/// Asserts that the run ended with exit code 2, and said nothing but one line of
+/// error that holds `part`.
+#[track_caller]
+pub fn assert_usage(run: &Run, part: &str) {
+    assert_eq!(run.code, Some(2), "{run:?}");
+    assert_eq!(run.stdout, "");
+    assert_eq!(run.stderr.lines().count(), 1, "{run:?}");
+    assert!(
+        run.stderr.contains(": error: ") && run.stderr.contains(part),
+        "{part}: {run:?}"
+    );
+}

@@ -1,0 +1,124 @@
+//! What an admin does to users and buckets without the programs.
+
+use aws_sdk_s3::types::{
+    ServerSideEncryption, ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration,
+    ServerSideEncryptionRule,
+};
+use serde_json::json;
+
+use super::LocalAws;
+
+/// A policy that names `bucket`, as the Python scripts made them.
+pub fn policy_for(bucket: &str) -> String {
+    json!({
+        "Version": "2012-10-17",
+        "Statement": [{
+            "Effect": "Allow",
+            "Action": "s3:ListBucket",
+            "Resource": format!("arn:aws:s3:::{bucket}"),
+        }],
+    })
+    .to_string()
+}
+
+/// Makes a managed policy, attaches it to the user, and returns its ARN.
+pub async fn attach_new_policy(aws: &LocalAws, user: &str, policy: &str, document: &str) -> String {
+    let create = aws.iam_client().create_policy().policy_name(policy);
+    let made = create.policy_document(document).send().await.unwrap();
+    let arn = made.policy.unwrap().arn.unwrap();
+    attach_policy(aws, user, &arn).await;
+    arn
+}
+
+/// Attaches a managed policy to the user.
+pub async fn attach_policy(aws: &LocalAws, user: &str, arn: &str) {
+    let attach = aws.iam_client().attach_user_policy().user_name(user);
+    attach.policy_arn(arn).send().await.unwrap();
+}
+
+/// Gives the user an inline policy, in place of one of that name.
+pub async fn put_inline_policy(aws: &LocalAws, user: &str, policy: &str, document: &str) {
+    let put = aws.iam_client().put_user_policy().user_name(user);
+    let put = put.policy_name(policy).policy_document(document);
+    put.send().await.unwrap();
+}
+
+/// Replaces a part of alex's one policy, managed or inline, past all checks.
+pub fn edit_policy_of_alex(aws: &LocalAws, from: &str, to: &str) {
+    aws.change_iam(|iam| {
+        let inline = iam.user_inline_policies.get_mut("alex");
+        let inline = inline.and_then(|policies| policies.get_mut("s3-access"));
+        let document = match inline {
+            Some(document) => document,
+            None => {
+                let policy = iam.policies.values_mut().next().unwrap();
+                &mut policy.versions[0].document
+            }
+        };
+        assert!(document.contains(from), "{document}");
+        *document = document.replace(from, to);
+    });
+}
+
+/// Deletes one of the user's access keys.
+pub async fn delete_key(aws: &LocalAws, user: &str, id: &str) {
+    let delete = aws.iam_client().delete_access_key().user_name(user);
+    delete.access_key_id(id).send().await.unwrap();
+}
+
+/// A second key, and one of everything else but policies that stops IAM from
+/// deleting a user.
+pub async fn add_every_blocker(aws: &LocalAws, user: &str) {
+    let iam = aws.iam_client();
+    let key = iam.create_access_key().user_name(user);
+    key.send().await.unwrap();
+    let login = iam.create_login_profile().user_name(user);
+    login.password("Correct-horse-7").send().await.unwrap();
+    let upload = iam.upload_signing_certificate().user_name(user);
+    let upload = upload.certificate_body(include_str!("certificate.pem"));
+    upload.send().await.unwrap();
+    let upload = iam.upload_ssh_public_key().user_name(user);
+    let upload = upload.ssh_public_key_body(include_str!("ssh_key.pub"));
+    upload.send().await.unwrap();
+    let credential = iam.create_service_specific_credential().user_name(user);
+    let credential = credential.service_name("codecommit.amazonaws.com");
+    credential.send().await.unwrap();
+    add_mfa_device(aws, user).await;
+    let group = iam.create_group().group_name("partners");
+    group.send().await.unwrap();
+    let join = iam.add_user_to_group().user_name(user);
+    join.group_name("partners").send().await.unwrap();
+}
+
+async fn add_mfa_device(aws: &LocalAws, user: &str) {
+    let iam = aws.iam_client();
+    let device = iam.create_virtual_mfa_device();
+    let device = device.virtual_mfa_device_name("alex-phone");
+    let device = device.send().await.unwrap().virtual_mfa_device.unwrap();
+    let enable = iam.enable_mfa_device().user_name(user);
+    let enable = enable.serial_number(device.serial_number);
+    let enable = enable.authentication_code1("123456");
+    let enable = enable.authentication_code2("654321");
+    enable.send().await.unwrap();
+}
+
+/// Has the bucket `shared` encrypt new objects by this KMS key, or by the one
+/// that AWS has for every account.
+pub async fn encrypt_bucket(aws: &LocalAws, key: Option<&str>) {
+    let default = ServerSideEncryptionByDefault::builder()
+        .sse_algorithm(ServerSideEncryption::AwsKms)
+        .set_kms_master_key_id(key.map(str::to_owned));
+    let rule = ServerSideEncryptionRule::builder()
+        .apply_server_side_encryption_by_default(default.build().unwrap());
+    let encryption = ServerSideEncryptionConfiguration::builder().rules(rule.build());
+    let put = aws.s3_client().put_bucket_encryption().bucket("shared");
+    let put = put.server_side_encryption_configuration(encryption.build().unwrap());
+    put.send().await.unwrap();
+}
+
+/// Begins a multipart upload into the bucket `shared`, and returns its ID.
+pub async fn begin_upload(aws: &LocalAws, key: &str) -> String {
+    let create = aws.s3_client().create_multipart_upload().bucket("shared");
+    let upload = create.key(key).send().await.unwrap();
+    upload.upload_id.unwrap()
+}
