@@ -317,37 +317,3 @@ async fn note_says_when_the_bucket_needs_a_kms_key() {
         "{update:?}"
     );
 }
-
-#[tokio::test]
-async fn unfinished_user_with_other_properties_is_not_finished() {
-    let boundary = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess";
-    let mut cases = tokio::task::JoinSet::new();
-    for options in [
-        ["--permissions-boundary", boundary],
-        ["--path", "/outside/"],
-        ["--tag", "team=a"],
-        ["--expires", "2099-12-31"],
-    ] {
-        cases.spawn(async move {
-            let aws = aws_with_files().await;
-            let sandbox = Sandbox::new(&aws);
-            aws.faults.once("CreateAccessKey", Fault::PauseBefore);
-            let started = sandbox.start_create("alex", &["--inline-policy"]);
-            started.killed_while_paused(&aws).await;
-            aws.faults.forget();
-            let args = ["--inline-policy", options[0], options[1]];
-            let run = sandbox.create("alex", &args).await;
-            let run = run.failed_with("exists already for bucket shared, with ");
-            assert!(
-                run.stderr.contains("hint: to make the user anew"),
-                "{run:?}"
-            );
-            sandbox
-                .create("alex", &["--inline-policy"])
-                .await
-                .succeeded();
-            assert_complete(&aws, &sandbox, "alex");
-        });
-    }
-    cases.join_all().await;
-}

@@ -295,12 +295,26 @@ async fn user_that_is_set_up_already_is_left_alone_with_a_hint() {
             .contains("delete_s3_user -b shared -u alex --keep-objects")
     );
     assert_eq!(elsewhere.key_file("alex"), None);
-    sandbox
-        .create("alex", &[])
-        .await
-        .failed_with("never overwritten");
+    let run = sandbox.create("alex", &[]).await;
+    let run = run.failed_with(&format!("with access key {key}"));
+    let moved = "&& mv 'alex_accessKeys.csv' 'alex_accessKeys.csv.old'";
+    assert!(run.stderr.contains(moved), "{run:?}");
     assert_eq!(sandbox.key_file("alex"), file);
     assert_complete(&aws, &sandbox, "alex");
+}
+
+#[tokio::test]
+async fn existing_key_file_is_never_overwritten() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    std::fs::write(sandbox.path().join("alex_accessKeys.csv"), "").unwrap();
+    for options in [[].as_slice(), &["--dry-run"]] {
+        let run = sandbox.create("alex", options).await;
+        let run = run.failed_with("alex_accessKeys.csv is there already, and is never overwritten");
+        assert!(run.stderr.contains("hint: "), "{run:?}");
+    }
+    assert_eq!(sandbox.key_file("alex").as_deref(), Some(""));
+    assert!(is_gone(&aws, "alex"));
 }
 
 #[tokio::test]
@@ -352,30 +366,7 @@ async fn user_that_differs_only_in_case_is_left_alone() {
 }
 
 #[tokio::test]
-async fn killed_run_that_made_a_key_is_not_finished_but_told_about() {
-    let aws = aws_with_files().await;
-    let sandbox = Sandbox::new(&aws);
-    aws.faults.once("CreateAccessKey", Fault::Pause);
-    let started = sandbox.start_create("alex", &[]);
-    started.killed_while_paused(&aws).await;
-
-    let run = sandbox
-        .create("alex", &[])
-        .await
-        .failed_with("exists already for bucket shared");
-    assert!(run.stderr.contains("hint: "));
-    sandbox
-        .delete("alex", &["--keep-objects"])
-        .await
-        .succeeded();
-    assert!(is_gone(&aws, "alex"));
-    sandbox.create("alex", &[]).await.succeeded();
-    assert_complete(&aws, &sandbox, "alex");
-    assert!(aws.keys("shared").contains(&"alex/report.txt".to_owned()));
-}
-
-#[tokio::test]
-async fn keyless_user_with_other_access_is_not_finished() {
+async fn user_without_a_key_is_refused_whatever_access_it_has() {
     for (policy, inline) in [("more", false), ("s3-access", false), ("s3-access", true)] {
         let (aws, sandbox) = aws_with_alex(&[]).await;
         delete_key(&aws, "alex", &sandbox.key_of("alex").0).await;
@@ -388,15 +379,28 @@ async fn keyless_user_with_other_access_is_not_finished() {
             &[]
         };
         let run = elsewhere.create("alex", options).await;
-        let run = run.failed_with("exists already for bucket shared, with ");
-        assert!(run.stderr.contains("policy "), "{run:?}");
-        assert!(run.stderr.contains("hint: "), "{run:?}");
+        let run = run.failed_with("exists already for bucket shared, without an access key");
+        let hint =
+            "hint: to start over, first run: delete_s3_user -b shared -u alex --keep-objects";
+        assert!(run.stderr.lines().any(|line| line == hint), "{run:?}");
         aws.iam(|iam| {
             assert!(iam.access_keys["alex"].is_empty());
             assert_eq!(iam.user_inline_policies["alex"][policy], ALLOW_ALL);
             assert_eq!(iam.user_policies["alex"].len(), 1);
         });
     }
+}
+
+#[tokio::test]
+async fn dry_run_of_a_user_that_exists_does_not_wait() {
+    let (aws, sandbox) = aws_with_alex(&[]).await;
+    delete_key(&aws, "alex", &sandbox.key_of("alex").0).await;
+    aws.faults.forget();
+    let elsewhere = Sandbox::new(&aws).with_full_pauses();
+    let run = elsewhere.create("alex", &["--dry-run"]).await;
+    run.failed_with("exists already for bucket shared");
+    let calls = aws.faults.counts();
+    assert_eq!(calls["ListAccessKeys"], 1, "{calls:?}");
 }
 
 #[tokio::test]

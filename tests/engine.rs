@@ -23,7 +23,7 @@ struct Engine {
 
 impl Engine {
     async fn new(iam: aws_sdk_iam::Client, s3: aws_sdk_s3::Client, sandbox: Sandbox) -> Self {
-        let random = format!("{:016x}", rand());
+        let random = format!("{:016x}", fastrand::u64(..));
         let engine = Self {
             iam,
             s3,
@@ -133,11 +133,6 @@ impl Engine {
     }
 }
 
-fn rand() -> u64 {
-    use std::hash::{BuildHasher, Hasher, RandomState};
-    RandomState::new().build_hasher().finish()
-}
-
 async fn user_comes_and_goes(engine: Engine, options: &[&str]) {
     let [alex, alexander] = &engine.users;
     let created = [
@@ -153,7 +148,7 @@ async fn user_comes_and_goes(engine: Engine, options: &[&str]) {
     engine
         .create(alex, options)
         .await
-        .failed_with("is there already");
+        .failed_with("exists already for bucket ");
 
     let run = engine
         .create(alex, &["--update", "--access", "read-write"])

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use crate::support::{
     ALLOW_ALL, Fault, LocalAws, Run, Sandbox, add_every_blocker, assert_complete, aws_with_files,
-    begin_upload, is_gone, keys_of, opens_folder, tag_of,
+    begin_upload, delete_key, is_gone, keys_of, tag_of,
 };
 
 /// How many points of all tests are tried at a time: most of their time is waiting.
@@ -614,48 +614,69 @@ async fn delete_cleans_up_what_a_killed_create_left() {
     stopped_at_every_call(UPDATE, "KILL", delete_cleans_up).await;
 }
 
-/// Running create again finishes, or says what to do, and that helps.
-async fn create_again_helps(world: World, _: Run, what: String) {
-    let options = world.scenario.options;
-    let run = world.sandbox.create("alex", options).await;
-    if run.code == Some(0) {
-        assert_complete(&world.aws, &world.sandbox, "alex");
-        return;
+/// The same command again succeeds, if need be after the commands of its hints;
+/// each clears the way and touches neither the folder nor anybody else.
+async fn same_command_again_succeeds(world: World, _: Run, what: String) {
+    let folder = || {
+        let keys = world.aws.keys("shared").into_iter();
+        keys.filter(|key| key.starts_with("alex/"))
+            .collect::<Vec<_>>()
+    };
+    let before = folder();
+    let mut run = world.run(None).await;
+    if run.code == Some(1) {
+        run_hinted_command(&world, &run, &what).await;
+        assert_eq!(folder(), before, "{what}: {run:?}");
+        assert_eq!(of_others(&world.aws), world.others, "{what}: {run:?}");
+        run = world.run(None).await;
     }
-    let complete = world
+    assert_eq!(run.code, Some(0), "{what}: {run:?}");
+    let known: Vec<_> = world
         .sandbox
-        .key_file("alex")
-        .filter(|file| !file.is_empty());
-    if complete.is_some() {
-        // Killed when all was done.
-        assert!(run.stderr.contains("is there already"), "{what}: {run:?}");
-        return assert_complete(&world.aws, &world.sandbox, "alex");
+        .files()
+        .iter()
+        .filter(|file| file.ends_with(".csv"))
+        .map(|file| world.sandbox.key_in(file).0)
+        .collect();
+    let live = keys_of(&world.aws, "alex");
+    assert_eq!(live.len(), 1, "{what}: {run:?}");
+    assert!(known.contains(&live[0]), "{what}: {live:?}: {run:?}");
+    assert_eq!(of_others(&world.aws), world.others, "{what}: {run:?}");
+}
+
+/// Runs the last command that a hint names, as it stands.
+async fn run_hinted_command(world: &World, run: &Run, what: &str) {
+    let mut hints = run.stderr.lines().filter(|line| line.starts_with("hint: "));
+    let hint = hints.next_back().expect(what);
+    let command = ["delete_s3_user ", "aws iam "]
+        .iter()
+        .find_map(|start| Some(&hint[hint.find(start)?..]));
+    let command = command.unwrap_or_else(|| panic!("{what}: {run:?}"));
+    let by_aws = "aws iam delete-access-key --user-name alex --access-key-id ";
+    match command.strip_prefix(by_aws) {
+        Some(id) => delete_key(&world.aws, "alex", id).await,
+        None => {
+            let script = format!("PATH=${{0%/*}}:$PATH; {command}");
+            let run = world.sandbox.run_script(&script, "delete_s3_user").await;
+            assert_eq!(run.code, Some(0), "{what}: {command}: {run:?}");
+        }
     }
-    let rotate = "for a new key, run: create_s3_user --rotate-key -b shared -u alex";
-    if !run.stderr.contains(rotate) {
-        let anew = "run first: delete_s3_user -b shared -u alex --keep-objects";
-        assert!(run.stderr.contains(anew), "{what}: {run:?}");
-        let keep = ["--keep-objects"];
-        world.sandbox.delete("alex", &keep).await.succeeded();
-        world.sandbox.create("alex", options).await.succeeded();
-        return assert_complete(&world.aws, &world.sandbox, "alex");
-    }
-    let rotate = world
-        .sandbox
-        .create("alex", &["--rotate-key"])
-        .await
-        .succeeded();
-    let file = rotate.stdout.trim();
-    let key = world.sandbox.key_in(file);
-    assert_eq!(keys_of(&world.aws, "alex"), [key.0.as_str()], "{what}");
-    assert!(opens_folder(&world.aws, &key).await, "{what}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn create_again_helps_after_a_kill() {
-    stopped_at_every_call(CREATE, "KILL", create_again_helps).await;
-    let options = &["--inline-policy"];
-    stopped_at_every_call(Scenario { options, ..CREATE }, "KILL", create_again_helps).await;
+async fn same_command_again_succeeds_after_a_kill() {
+    for options in [
+        [].as_slice(),
+        &["--inline-policy", "--make-folder", "--kit"],
+        &["--verify", "--access", "read-write"],
+    ] {
+        let scenario = Scenario { options, ..CREATE };
+        stopped_at_every_call(scenario, "KILL", same_command_again_succeeds).await;
+    }
+    let options = &["--rotate-key", "--verify", "--kit"];
+    for scenario in [ROTATE, Scenario { options, ..ROTATE }, UPDATE] {
+        stopped_at_every_call(scenario, "KILL", same_command_again_succeeds).await;
+    }
 }
 
 async fn delete_again_finishes(world: World, run: Run, what: String) {

@@ -23,12 +23,6 @@ const POINTS: [(&str, Fault); 10] = [
     ("ListObjectsV2", Fault::Pause),
 ];
 
-/// A sandbox for one of two runs. They pause as long as anywhere else, since it
-/// matters how long one waits for the other.
-fn patient(aws: &LocalAws) -> Sandbox {
-    Sandbox::new(aws).with_full_pauses()
-}
-
 /// Starts the first program, and runs the second while a call of the first is
 /// paused: to its end, or until the first can go on and ends.
 async fn overtaken(
@@ -60,7 +54,7 @@ async fn one_of_two_creates_wins() {
         points.spawn(async move {
             let what = format!("{point:?}");
             let aws = aws_with_files().await;
-            let (first, second) = (patient(&aws), patient(&aws));
+            let (first, second) = (Sandbox::new(&aws), Sandbox::new(&aws));
             let create = "create_s3_user";
             let (one, two) = overtaken(&aws, point, (&first, create), (&second, create)).await;
             let (winner, loser, lost) = match one.code {
@@ -82,7 +76,7 @@ async fn create_and_delete_end_as_one_after_the_other() {
         points.spawn(async move {
             let what = format!("{point:?}");
             let aws = aws_with_files().await;
-            let (creates, deletes) = (patient(&aws), patient(&aws));
+            let (creates, deletes) = (Sandbox::new(&aws), Sandbox::new(&aws));
             let (create, delete) = overtaken(
                 &aws,
                 point,
@@ -127,7 +121,7 @@ async fn delete_overtaken_by_another_command_ends_consistently() {
                 let aws = aws_with_files().await;
                 let before = Sandbox::new(&aws);
                 before.create("alex", &[]).await.succeeded();
-                let (first, other) = (patient(&aws), patient(&aws));
+                let (first, other) = (Sandbox::new(&aws), Sandbox::new(&aws));
                 let (one, two) = overtaken(
                     &aws,
                     (operation, fault),

@@ -177,7 +177,8 @@ mod tests {
     async fn cancelled_run_pauses_no_more() {
         let (cancel, start) = (CancellationToken::new(), Instant::now());
         cancel.cancel();
-        assert!(!Patience::SETTLING.wait(&cancel).await);
+        let mut patience = Patience::SETTLING;
+        assert!(!patience.wait(&cancel).await);
         assert_eq!(Instant::now(), start);
     }
 
