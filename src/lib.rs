@@ -45,11 +45,11 @@
 //! };
 //! let run = Run::new(aws, target, CancellationToken::new(), |_| {});
 //! let plan = delete::plan(&run, delete::Options::default()).await?;
-//! for step in &plan.preview().steps {
+//! for step in &plan.preview.steps {
 //!     eprintln!("will {step}");
 //! }
 //! match delete::apply(&plan).await {
-//!     Ok(deleted) => eprintln!("deleted {}", deleted.in_words()),
+//!     Ok(deleted) => eprintln!("deleted {}", deleted.folder),
 //!     Err(failed) => eprintln!("{:#}, deleted: {:?}", failed.error, failed.deleted),
 //! }
 //! # Ok(())
@@ -85,10 +85,11 @@ pub use access::{
 pub use aws::{Aws, AwsError, Connection, LoadError, Run, SettingError};
 pub use errors::{Candidates, Hint, Hinted, Interrupted};
 pub use handover::{Destination, HandedOver, Options as HandoverOptions};
-pub use s3::empty::{FailedKey, Progress};
-pub use step::{Blocker, Leftover, ManagedPolicy, Remedy, Step};
+pub use s3::empty::{Counts, FailedKey, Progress};
+pub use step::{Blocker, ManagedPolicy, Step};
 pub use tokio_util::sync::CancellationToken;
-pub use workflows::outcome::{Created, Deleted, Failed, PolicyRef, Preview, Rotated, Updated};
+pub use workflows::outcome::{Created, Deleted, Failed, PolicyRef, Rotated, Updated};
+pub use workflows::plan::{Plan, PlannedPolicy, Preview};
 pub use workflows::{create, delete, rotate, update};
 
 /// What fuzzing drives; see the directory `fuzz`.

@@ -47,8 +47,15 @@ pub enum Step {
         /// What is known to be in it, or was deleted from it.
         what: String,
     },
-    /// Delete the folder object alone.
-    DeleteFolder(String),
+    /// Delete one object, or one version of it.
+    DeleteObject {
+        /// The object's URL.
+        url: String,
+        /// The version; none for the object as it is.
+        version: Option<String>,
+    },
+    /// Delete an access key whose ID never came: nobody has its secret.
+    DeleteUnknownKey,
     /// Delete the IAM user.
     DeleteUser(String),
     /// Undo a step of a run that failed, by this one.
@@ -56,6 +63,14 @@ pub enum Step {
 }
 
 impl Step {
+    /// What is left where this step of undoing could not be taken.
+    pub(crate) fn leftover(&self) -> String {
+        let text = self.to_string();
+        let verbs = ["delete ", "detach "];
+        let thing = verbs.iter().find_map(|verb| text.strip_prefix(verb));
+        thing.unwrap_or(&text).to_owned()
+    }
+
     /// The same step as part of undoing.
     pub(crate) fn undoing(self) -> Self {
         Self::Undo(Box::new(self))
@@ -83,7 +98,8 @@ impl fmt::Display for Step {
             Self::DeleteInlinePolicy(name) => write!(f, "delete inline policy {name}"),
             Self::Remove(blocker) => write!(f, "remove {blocker}"),
             Self::EmptyFolder { folder, what } => write!(f, "delete {what} under {folder}"),
-            Self::DeleteFolder(folder) => write!(f, "delete folder object {folder}"),
+            Self::DeleteObject { url, .. } => write!(f, "delete object {url}"),
+            Self::DeleteUnknownKey => f.write_str("delete access key whose ID is not known"),
             Self::DeleteUser(user) => write!(f, "delete user {user}"),
             Self::Undo(step) => write!(f, "undo: {step}"),
         }
@@ -125,28 +141,6 @@ impl fmt::Display for Blocker {
             Self::Group(name) => write!(f, "membership of group {name}"),
         }
     }
-}
-
-/// Something that a failed run made and could not undo.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Leftover {
-    /// What it is.
-    pub what: String,
-    /// What removes it.
-    pub remedy: Remedy,
-}
-
-/// What removes a [`Leftover`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Remedy {
-    /// Deleting the user, and leaving the folder as it is.
-    DeleteUser,
-    /// Deleting the access key with this ID; the one nobody has where it is unknown.
-    DeleteAccessKey(Option<String>),
-    /// Deleting the managed policy with this ARN.
-    DeletePolicy(String),
-    /// Deleting the object with this URL.
-    DeleteObject(String),
 }
 
 /// A number of things in words, with a plus if there are `more`.

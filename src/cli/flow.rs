@@ -2,7 +2,6 @@
 //! plan or carry it out, and print what came of it.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::{Result, anyhow, ensure};
 use serde::Serialize;
@@ -13,9 +12,11 @@ use crate::access::{Grant, Target, UserName};
 use crate::aws::{Aws, Run};
 use crate::errors::Interrupted;
 use crate::handover::HandedOver;
-use crate::s3::empty::Progress;
-use crate::workflows::outcome::{Deleted, Failed, Workflow};
-use crate::workflows::{create, delete, rotate, update};
+use crate::step::Step;
+use crate::workflows::delete::{self, Delete};
+use crate::workflows::outcome::{Deleted, Failed, Outcome};
+use crate::workflows::plan::Plan;
+use crate::workflows::{create, rotate, update};
 
 /// How many failed objects are named on the terminal; `--json` has all of them.
 const NAMED: usize = 20;
@@ -49,34 +50,36 @@ impl<'a> Job<'a> {
 
     /// Creates the user, or shows how.
     pub async fn create(&self, options: &create::Options) -> ExitStatus {
-        self.work(create::plan(&self.run, options)).await
+        self.work(create::plan(&self.run, options), create::apply)
+            .await
     }
 
     /// Creates a new key for the user, or shows how.
     pub async fn rotate(&self, options: &rotate::Options) -> ExitStatus {
-        self.work(rotate::plan(&self.run, options)).await
+        self.work(rotate::plan(&self.run, options), rotate::apply)
+            .await
     }
 
     /// Gives the user another grant, or shows how.
     pub async fn update(&self, grant: &Grant) -> ExitStatus {
-        self.work(update::plan(&self.run, grant)).await
+        self.work(update::plan(&self.run, grant), update::apply)
+            .await
     }
 
-    async fn work<W: Workflow>(&self, plan: impl Future<Output = Result<W>>) -> ExitStatus {
-        match self.signals.or_interrupted(plan).await {
-            Err(error) => self.failed(error.into()).await,
-            Ok(plan) if self.dry_run => self.show(&plan),
-            Ok(plan) => self.apply(&plan).await,
+    async fn work<W, D: Outcome>(
+        &self,
+        plan: impl Future<Output = Result<Plan<W>>>,
+        apply: impl AsyncFn(&Plan<W>) -> Result<D, Failed>,
+    ) -> ExitStatus {
+        let plan = match self.signals.or_interrupted(plan).await {
+            Err(error) => return self.failed(error.into()).await,
+            Ok(plan) => plan,
+        };
+        if self.dry_run {
+            self.out.plan(&plan.preview);
+            return ExitStatus::Done;
         }
-    }
-
-    fn show(&self, plan: &impl Workflow) -> ExitStatus {
-        self.out.plan(plan.preview());
-        ExitStatus::Done
-    }
-
-    async fn apply(&self, plan: &impl Workflow) -> ExitStatus {
-        match plan.apply().await {
+        match apply(&plan).await {
             Ok(done) => {
                 self.out.done(&done);
                 ExitStatus::Done
@@ -94,7 +97,7 @@ impl<'a> Job<'a> {
     }
 
     /// Deletes what was planned.
-    async fn delete(&self, plan: &delete::Plan) -> ExitStatus {
+    async fn delete(&self, plan: &Plan<Delete>) -> ExitStatus {
         let _line = self.out.is_alone().then(|| self.count_objects(plan));
         match delete::apply(plan).await {
             Ok(deleted) => {
@@ -102,7 +105,7 @@ impl<'a> Job<'a> {
                 ExitStatus::Done
             }
             Err(failed) => {
-                let gone = failed.deleted.as_ref().map(Deleted::in_words);
+                let gone = failed.deleted.as_ref().map(|deleted| deleted.folder);
                 let deleted = failed.deleted.map(|deleted| self.with_note(deleted));
                 let status = self.failed(Failed { deleted, ..failed }).await;
                 if let (ExitStatus::Interrupted, Some(gone)) = (status, gone) {
@@ -129,11 +132,12 @@ impl<'a> Job<'a> {
         deleted
     }
 
-    fn count_objects(&self, plan: &delete::Plan) -> ProgressLine {
-        let progress: Arc<Progress> = plan.progress();
+    fn count_objects(&self, plan: &Plan<Delete>) -> ProgressLine {
+        let progress = plan.work.progress.clone();
         self.out.progress(move |elapsed| {
-            let rate = progress.entries() as f64 / elapsed.as_secs_f64().max(0.001);
-            format!("{} deleted, {rate:.0}/s", progress.in_words())
+            let counts = progress.counts();
+            let rate = counts.entries() as f64 / elapsed.as_secs_f64().max(0.001);
+            format!("{counts} deleted, {rate:.0}/s")
         })
     }
 
@@ -152,7 +156,7 @@ impl<'a> Job<'a> {
 struct Failure<'a> {
     user: &'a str,
     error: &'a str,
-    left: Vec<&'a str>,
+    left: Vec<String>,
     #[serde(flatten)]
     handed_over: Option<&'a HandedOver>,
 }
@@ -176,15 +180,18 @@ async fn fail(out: &Output, target: &Target, run: Option<&Run>, failed: Failed) 
     }
     out.explained(&explained);
     for left in &failed.left {
-        let remove = out.commands.remedy(&left.remedy, target);
-        out.error_detail(&format!("left: {}; remove it with: {remove}", left.what));
+        let remove = out.commands.undo(left, target);
+        out.error_detail(&format!(
+            "left: {}; remove it with: {remove}",
+            left.leftover()
+        ));
     }
     let Some(deleted) = &failed.deleted else {
         let handed_over = failed.handed_over.as_ref();
         let failure = Failure {
             user: target.user.as_str(),
             error,
-            left: failed.left.iter().map(|left| left.what.as_str()).collect(),
+            left: failed.left.iter().map(Step::leftover).collect(),
             handed_over,
         };
         let key_file = handed_over.and_then(|key| key.key_file.as_ref());
@@ -247,8 +254,8 @@ pub async fn delete_all(
                 finished.push((job.user().clone(), status));
             }
             Ok(plan) if dry_run => {
-                let status = job.show(&plan);
-                finished.push((job.user().clone(), status));
+                job.out.plan(&plan.preview);
+                finished.push((job.user().clone(), ExitStatus::Done));
             }
             Ok(plan) => plans.push((job, plan)),
         }
@@ -274,7 +281,7 @@ pub async fn delete_all(
 async fn plan_delete<'a>(
     job: Job<'a>,
     options: delete::Options,
-) -> (Job<'a>, Result<delete::Plan>) {
+) -> (Job<'a>, Result<Plan<Delete>>) {
     let plan = delete::plan(&job.run, options);
     let plan = job.signals.or_interrupted(plan).await;
     (job, plan)
@@ -288,10 +295,10 @@ fn as_new(error: &anyhow::Error) -> anyhow::Error {
     }
 }
 
-async fn confirm(out: &Output, signals: &Signals, plans: &[(Job<'_>, delete::Plan)]) -> Result<()> {
+async fn confirm(out: &Output, signals: &Signals, plans: &[(Job<'_>, Plan<Delete>)]) -> Result<()> {
     out.ask("this would be deleted:");
     for (job, plan) in plans {
-        let preview = plan.preview();
+        let preview = &plan.preview;
         preview.steps.iter().for_each(|step| job.out.ask(step));
         let notes = preview.notes.iter();
         notes.for_each(|note| job.out.ask(format!("note: {note}")));

@@ -18,7 +18,8 @@ use crate::access::UserName;
 use crate::aws::{Aws, Call, Connection, LoadError};
 use crate::errors::one_line;
 use crate::step::{Step, counted};
-use crate::workflows::outcome::{Outcome, Preview};
+use crate::workflows::outcome::Outcome;
+use crate::workflows::plan::Preview;
 
 /// How much to print, and in which form.
 #[derive(Debug, Args)]
@@ -191,8 +192,11 @@ impl Output {
             self.say("this would be done:");
         }
         preview.steps.iter().for_each(|step| self.say(step));
-        let policy = preview.policy_document.as_ref();
-        self.result(preview, policy.map(|policy| policy.to_json_pretty()));
+        let policy = preview.policy.as_ref();
+        self.result(
+            preview,
+            policy.map(|policy| policy.document.to_json_pretty()),
+        );
         preview.notes.iter().for_each(|note| self.note(note));
     }
 

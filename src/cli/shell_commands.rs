@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use crate::access::{BucketName, Target};
 use crate::aws::Connection;
-use crate::step::Remedy;
+use crate::step::Step;
 
 /// The commands for one target, with the connection options of this run.
 #[derive(Debug, Clone, Default)]
@@ -64,20 +64,23 @@ impl ShellCommands {
         format!("aws iam delete-access-key --user-name {user} --access-key-id {id}{options}")
     }
 
-    /// The command that removes what a failed run left.
-    pub fn remedy(&self, remedy: &Remedy, target: &Target) -> String {
+    /// The command that takes a step of undoing that failed.
+    pub fn undo(&self, step: &Step, target: &Target) -> String {
         let Target { bucket, user } = target;
-        match remedy {
-            Remedy::DeleteUser => self.delete_user(bucket, user),
-            Remedy::DeleteAccessKey(Some(id)) => self.delete_key(id, user),
-            Remedy::DeleteAccessKey(None) => {
+        match step {
+            Step::DeleteAccessKey(id) => self.delete_key(id, user),
+            Step::DeleteUnknownKey => {
                 let (list, delete) = (self.list_keys(user), self.delete_key("ACCESS_KEY_ID", user));
                 format!("{list}; {delete}")
             }
-            Remedy::DeletePolicy(arn) => {
-                format!("aws iam delete-policy --policy-arn {arn}{}", self.options)
+            Step::DeletePolicy(policy) => {
+                format!(
+                    "aws iam delete-policy --policy-arn {}{}",
+                    policy.arn, self.options
+                )
             }
-            Remedy::DeleteObject(url) => format!("aws s3 rm {url}{}", self.options),
+            Step::DeleteObject { url, .. } => format!("aws s3 rm {url}{}", self.options),
+            _ => self.delete_user(bucket, user),
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::aws::{AwsError, Made, Patience, Run};
 use crate::errors::{Hint, Hinted};
 use crate::s3::object::{delete_object, put_empty};
 use crate::s3::{bucket, listing};
-use crate::step::{Leftover, Remedy, Step};
+use crate::step::Step;
 
 /// One request with the new key.
 struct Check {
@@ -40,7 +40,7 @@ pub(crate) async fn verify(
     run: &Run,
     grant: &Grant,
     key: &AccessKey,
-    left: &mut Vec<Leftover>,
+    left: &mut Vec<Step>,
 ) -> Result<()> {
     let foreign = bucket::first_key_outside(run).await?;
     let own = listing::first_object(run).await?;
@@ -133,7 +133,7 @@ struct Verifying<'a> {
     grant: &'a Grant,
     /// How long to wait, for all checks together.
     patience: Patience,
-    left: &'a mut Vec<Leftover>,
+    left: &'a mut Vec<Step>,
 }
 
 impl Verifying<'_> {
@@ -228,13 +228,10 @@ impl Verifying<'_> {
 
     /// Deletes with the admin's key what a check made.
     async fn delete_again(&mut self, key: &str, version: Option<String>) -> Result<()> {
-        let deleted = delete_object(self.run, key, version).await;
+        let deleted = delete_object(self.run, key, version.clone()).await;
         if deleted.is_err() {
             let url = format!("s3://{}/{key}", self.run.target.bucket);
-            self.left.push(Leftover {
-                what: format!("object {url}"),
-                remedy: Remedy::DeleteObject(url),
-            });
+            self.left.push(Step::DeleteObject { url, version });
         }
         deleted.context("verify")
     }

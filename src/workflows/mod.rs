@@ -7,6 +7,7 @@ pub mod create;
 pub mod delete;
 mod new_key;
 pub(crate) mod outcome;
+pub(crate) mod plan;
 pub(crate) mod provenance;
 pub mod rotate;
 mod undo;

@@ -4,14 +4,13 @@
 use std::cell::{OnceCell, RefCell};
 
 use anyhow::{Context, Result};
-use futures_util::FutureExt;
 
 use super::undo::Undo;
 use crate::access::{AccessKey, Grant};
 use crate::aws::{AwsError, Made, Run, until_known};
 use crate::handover::{self, Delivery, HandedOver, Handover, Settings};
 use crate::iam;
-use crate::step::{Leftover, Remedy, Step};
+use crate::step::Step;
 
 /// A new key on its way to the person.
 pub(super) struct NewKey<'a> {
@@ -44,34 +43,38 @@ impl<'a> NewKey<'a> {
         })
     }
 
-    /// Creates the key. `remedy` is what removes it if that can't be undone.
-    pub async fn create(&self, remedy: impl Fn(Option<String>) -> Remedy) -> Result<()> {
+    /// Creates the key.
+    pub async fn create(&self) -> Result<()> {
         let created = iam::create_access_key(self.run).await;
-        let id = created.as_ref().ok().map(|key| key.id().to_owned());
-        self.push_undo(Made::by(&created), id.clone(), remedy(id));
+        match (&created, Made::by(&created)) {
+            (Ok(key), made) => {
+                let id = key.id().to_owned();
+                self.undo.push(made, Step::DeleteAccessKey(id));
+            }
+            (Err(_), Made::No) => {}
+            (Err(_), made) => match self.unknown_keys().await {
+                Ok(ids) => {
+                    let deletes = ids.into_iter().map(Step::DeleteAccessKey);
+                    deletes.for_each(|delete| self.undo.push(made, delete));
+                }
+                Err(_) => self.undo.leave([Step::DeleteUnknownKey]),
+            },
+        }
         // It is created once.
         let _ = self.key.set(created?);
         Ok(())
     }
 
-    fn push_undo(&self, made: Made, id: Option<String>, remedy: Remedy) {
-        let shown = id.as_deref().map(|id| format!(" {id}")).unwrap_or_default();
-        let left = Leftover {
-            what: format!("access key{shown} of user {}", self.run.target.user),
-            remedy,
+    /// The keys that the user didn't have before: nobody has their secrets. It
+    /// may take IAM a while to know of them.
+    async fn unknown_keys(&self) -> Result<Vec<String>, AwsError> {
+        let run = self.undo.run();
+        let list = async || {
+            let keys = iam::access_keys(run).await?.into_iter().map(|key| key.id);
+            let new: Vec<_> = keys.filter(|id| !self.before.contains(id)).collect();
+            Ok(Some(new).filter(|new| !new.is_empty()))
         };
-        let step = Step::DeleteAccessKey(id.clone().unwrap_or("nobody has".to_owned()));
-        let before = self.before.to_vec();
-        self.undo.push(made, step, left, move |run| {
-            let (id, before) = (id.clone(), before.clone());
-            async move {
-                match id {
-                    Some(id) => iam::delete_access_key(&run, &id).await,
-                    None => delete_unknown(&run, &before).await,
-                }
-            }
-            .boxed_local()
-        });
+        Ok(until_known(&run.cancel, list).await?.unwrap_or_default())
     }
 
     /// One of the steps of the handover.
@@ -110,19 +113,4 @@ impl<'a> NewKey<'a> {
     fn key(&self) -> Result<&AccessKey> {
         self.key.get().context("there is no key")
     }
-}
-
-/// Deletes every key that the user didn't have before: nobody has its secret.
-/// It may take IAM a while to know of it.
-async fn delete_unknown(run: &Run, before: &[String]) -> Result<bool, AwsError> {
-    let list = async || {
-        let keys = iam::access_keys(run).await?.into_iter().map(|key| key.id);
-        let new: Vec<_> = keys.filter(|id| !before.contains(id)).collect();
-        Ok(Some(new).filter(|new| !new.is_empty()))
-    };
-    let new = until_known(&run.cancel, list).await?.unwrap_or_default();
-    for id in &new {
-        iam::delete_access_key(run, id).await?;
-    }
-    Ok(!new.is_empty())
 }

@@ -1,73 +1,12 @@
 //! What came of a run, as data: for people in a few words, for scripts as JSON.
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use crate::access::{Access, PolicyDocument, Target};
 use crate::errors::one_line;
 use crate::handover::HandedOver;
-use crate::s3::empty::FailedKey;
-use crate::step::{Leftover, Step, counted};
-
-/// What a plan will do, as `--dry-run --json` shows it.
-#[derive(Debug, Clone, Serialize)]
-pub struct Preview {
-    /// The user and the bucket.
-    #[serde(flatten)]
-    pub target: Target,
-    /// The name of the policy that the user will have.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub policy_name: Option<String>,
-    /// The policy that the user will have.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub policy_document: Option<PolicyDocument>,
-    /// What will be done, in order.
-    #[serde(serialize_with = "in_words")]
-    pub steps: Vec<Step>,
-    /// What will be different for an existing user, in words.
-    #[serde(skip)]
-    pub changes: Vec<String>,
-    /// What the admin should know before, a line each.
-    #[serde(skip)]
-    pub notes: Vec<String>,
-    dry_run: bool,
-}
-
-impl Preview {
-    pub(crate) fn new(target: &Target, steps: Vec<Step>) -> Self {
-        Self {
-            target: target.clone(),
-            policy_name: None,
-            policy_document: None,
-            steps,
-            changes: Vec::new(),
-            notes: Vec::new(),
-            dry_run: true,
-        }
-    }
-
-    pub(crate) fn with_policy(self, name: String, document: PolicyDocument) -> Self {
-        Self {
-            policy_name: Some(name),
-            policy_document: Some(document),
-            ..self
-        }
-    }
-}
-
-fn in_words<S: Serializer>(steps: &[Step], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(steps.iter().map(Step::to_string))
-}
-
-/// A plan that can be shown or carried out.
-pub(crate) trait Workflow {
-    type Done: Outcome;
-
-    /// What will be done.
-    fn preview(&self) -> &Preview;
-
-    /// Does it.
-    async fn apply(&self) -> Result<Self::Done, Failed>;
-}
+use crate::s3::empty::{Counts, FailedKey};
+use crate::step::Step;
 
 /// How the work on a user ended well, in words.
 pub(crate) trait Outcome: Serialize {
@@ -91,8 +30,9 @@ pub(crate) trait Outcome: Serialize {
 pub struct Failed {
     /// What failed.
     pub error: anyhow::Error,
-    /// What could not be undone; empty if nothing is left of the run.
-    pub left: Vec<Leftover>,
+    /// The steps that would remove what could not be undone; empty if nothing is
+    /// left of the run.
+    pub left: Vec<Step>,
     /// The new key, if it is handed over all the same.
     pub handed_over: Option<HandedOver>,
     /// What a delete run deleted until then.
@@ -272,14 +212,9 @@ pub struct Deleted {
     pub policies_deleted: Vec<String>,
     /// Everything else removed from the user.
     pub other: Vec<String>,
-    /// How many objects were deleted: the only or the current version of each.
-    pub objects: u64,
-    /// How many earlier versions were deleted.
-    pub versions: u64,
-    /// How many delete markers were deleted.
-    pub delete_markers: u64,
-    /// How many unfinished multipart uploads were aborted.
-    pub uploads: u64,
+    /// What was deleted from the folder.
+    #[serde(flatten)]
+    pub folder: Counts,
     /// Whether the user is gone.
     pub user_deleted: bool,
     /// The objects that could not be deleted.
@@ -301,30 +236,12 @@ impl Deleted {
             policies_detached: Vec::new(),
             policies_deleted: Vec::new(),
             other: Vec::new(),
-            objects: 0,
-            versions: 0,
-            delete_markers: 0,
-            uploads: 0,
+            folder: Counts::default(),
             user_deleted: false,
             failed: Vec::new(),
             versions_remain: false,
             notes: Vec::new(),
         }
-    }
-
-    /// What was deleted from the folder, in words.
-    pub fn in_words(&self) -> String {
-        let further = [
-            (self.versions, "earlier version"),
-            (self.delete_markers, "delete marker"),
-            (self.uploads, "unfinished upload"),
-        ];
-        let further = further.into_iter().filter(|(count, _)| *count > 0);
-        let parts: Vec<_> = std::iter::once((self.objects, "object"))
-            .chain(further)
-            .map(|(count, thing)| counted(count, false, thing))
-            .collect();
-        parts.join(", ")
     }
 
     /// The objects that could not be deleted, a line each: the first `most`,
@@ -343,7 +260,7 @@ impl Deleted {
 
 impl Outcome for Deleted {
     fn summary(&self) -> String {
-        format!("deleted, with {}", self.in_words())
+        format!("deleted, with {}", self.folder)
     }
 
     fn advice(&self) -> Vec<String> {

@@ -3,7 +3,8 @@
 use anyhow::Result;
 
 use super::new_key::NewKey;
-use super::outcome::{Failed, Preview, Rotated, Workflow};
+use super::outcome::{Failed, Rotated};
+use super::plan::{Plan, Preview};
 use super::provenance::{access_policy, find_ours, held_policies};
 use super::undo::Undo;
 use crate::access::{Grant, PolicyDocument};
@@ -11,7 +12,7 @@ use crate::aws::Run;
 use crate::errors::{Hint, Hinted};
 use crate::handover::{self, HandedOver, Handover};
 use crate::iam::{self, KeyInfo};
-use crate::step::{Leftover, Remedy, Step};
+use crate::step::Step;
 
 /// How many access keys IAM lets a user have.
 const MOST_KEYS: usize = 2;
@@ -25,14 +26,12 @@ pub struct Options {
     pub keep_old_keys: bool,
 }
 
-/// What [`apply`] will do, found out without changing anything.
-pub struct Plan {
-    run: Run,
+/// What a rotate run replaces, and how.
+pub struct Rotate {
     old_keys: Vec<String>,
     handover: Handover,
     /// What the user may do, where that must be known.
     grant: Option<Grant>,
-    preview: Preview,
 }
 
 /// Checks that there is such a user, that it is ours for this bucket and has
@@ -40,7 +39,7 @@ pub struct Plan {
 ///
 /// For a kit, and to verify the key, the user's policy must be as `create` or
 /// `update` make it.
-pub async fn plan(run: &Run, options: &Options) -> Result<Plan> {
+pub async fn plan(run: &Run, options: &Options) -> Result<Plan<Rotate>> {
     let handover = Handover::another(&options.handover, &run.target.user)?;
     let (run, _) = find_ours(run).await?;
     let keys = iam::access_keys(&run).await?;
@@ -64,9 +63,11 @@ pub async fn plan(run: &Run, options: &Options) -> Result<Plan> {
     Ok(Plan {
         preview: Preview::new(&run.target, steps),
         run,
-        old_keys,
-        handover,
-        grant,
+        work: Rotate {
+            old_keys,
+            handover,
+            grant,
+        },
     })
 }
 
@@ -142,7 +143,7 @@ async fn grant(run: &Run) -> Result<Grant> {
 /// If anything fails before the new key is handed over, and when cancelled
 /// before, the new key is deleted and the old ones still work. If an old one
 /// can't be deleted after that, the new one works and the old one is `left`.
-pub async fn apply(plan: &Plan) -> Result<Rotated, Failed> {
+pub async fn apply(plan: &Plan<Rotate>) -> Result<Rotated, Failed> {
     let undo = Undo::of(&plan.run);
     let handed_over = match hand_over(plan, &undo).await {
         Ok(handed_over) => handed_over,
@@ -154,7 +155,7 @@ pub async fn apply(plan: &Plan) -> Result<Rotated, Failed> {
         }
     };
     let deleted_keys = delete_old_keys(plan, &handed_over).await?;
-    let mut kept_keys = plan.old_keys.clone();
+    let mut kept_keys = plan.work.old_keys.clone();
     kept_keys.retain(|id| !deleted_keys.contains(id));
     let still_works = |id: &String| format!("the former access key {id} still works");
     Ok(Rotated {
@@ -166,29 +167,18 @@ pub async fn apply(plan: &Plan) -> Result<Rotated, Failed> {
     })
 }
 
-impl Workflow for Plan {
-    type Done = Rotated;
-
-    fn preview(&self) -> &Preview {
-        &self.preview
-    }
-
-    async fn apply(&self) -> Result<Rotated, Failed> {
-        apply(self).await
-    }
-}
-
 /// The plan's steps up to the deletion of the old keys.
-async fn hand_over(plan: &Plan, undo: &Undo) -> Result<HandedOver> {
-    let (run, grant) = (&plan.run, plan.grant.as_ref());
-    let key = NewKey::reserve(run, undo, &plan.handover, &plan.old_keys, grant)?;
+async fn hand_over(plan: &Plan<Rotate>, undo: &Undo) -> Result<HandedOver> {
+    let Plan { run, work, .. } = plan;
+    let grant = work.grant.as_ref();
+    let key = NewKey::reserve(run, undo, &work.handover, &work.old_keys, grant)?;
     for step in &plan.preview.steps {
         if let Step::DeleteAccessKey(_) = step {
             break;
         }
         run.go_on()?;
         let taken = match step {
-            Step::CreateAccessKey(_) => key.create(Remedy::DeleteAccessKey).await,
+            Step::CreateAccessKey(_) => key.create().await,
             step => key.take(step).await,
         };
         run.unless_interrupted(taken)?;
@@ -198,7 +188,10 @@ async fn hand_over(plan: &Plan, undo: &Undo) -> Result<HandedOver> {
 }
 
 /// The rest of the plan's steps, whatever signal comes: the person has the new key.
-async fn delete_old_keys(plan: &Plan, handed_over: &HandedOver) -> Result<Vec<String>, Failed> {
+async fn delete_old_keys(
+    plan: &Plan<Rotate>,
+    handed_over: &HandedOver,
+) -> Result<Vec<String>, Failed> {
     let run = &plan.run;
     let mut deleted = Vec::new();
     for step in &plan.preview.steps {
@@ -207,10 +200,7 @@ async fn delete_old_keys(plan: &Plan, handed_over: &HandedOver) -> Result<Vec<St
         };
         if let Err(error) = iam::delete_access_key(run, id).await {
             return Err(Failed {
-                left: vec![Leftover {
-                    what: format!("the former access key {id} of user {}", run.target.user),
-                    remedy: Remedy::DeleteAccessKey(Some(id.clone())),
-                }],
+                left: vec![step.clone()],
                 handed_over: Some(handed_over.clone()),
                 ..anyhow::Error::from(error)
                     .context("the new key is handed over")

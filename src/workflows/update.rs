@@ -2,7 +2,8 @@
 
 use anyhow::{Context, Result, ensure};
 
-use super::outcome::{Failed, PolicyRef, Preview, Updated, Workflow};
+use super::outcome::{Failed, PolicyRef, Updated};
+use super::plan::{Plan, PlannedPolicy, Preview};
 use super::provenance::{HeldPolicy, access_policy, find_ours};
 use crate::access::{Grant, PolicyDocument};
 use crate::aws::{AwsError, Run};
@@ -13,20 +14,16 @@ use crate::step::Step;
 /// How many versions IAM keeps of a managed policy.
 const MOST_VERSIONS: usize = 5;
 
-/// What [`apply`] will do, found out without changing anything.
-pub struct Plan {
-    run: Run,
+/// What an update run sets.
+pub struct Update {
     grant: Grant,
     document: PolicyDocument,
     policy: PolicyRef,
-    /// In words.
-    changes: Vec<String>,
-    preview: Preview,
 }
 
 /// Checks that there is such a user, that it is ours for this bucket and has
 /// the one policy that `create` makes, and changes nothing.
-pub async fn plan(run: &Run, grant: &Grant) -> Result<Plan> {
+pub async fn plan(run: &Run, grant: &Grant) -> Result<Plan<Update>> {
     let (run, user) = find_ours(run).await?;
     let held = access_policy(&run).await?;
     check_not_shared(&run, &held)?;
@@ -47,17 +44,22 @@ pub async fn plan(run: &Run, grant: &Grant) -> Result<Plan> {
         steps.push(Step::TagUser(target.user.to_string()));
     }
     let mut preview = Preview::new(target, steps);
-    preview.changes = changes.clone();
+    preview.changes = changes;
+    preview.policy = Some(PlannedPolicy {
+        name: held.name.clone(),
+        document: document.clone(),
+    });
     Ok(Plan {
-        preview: preview.with_policy(held.name.clone(), document.clone()),
-        policy: PolicyRef {
-            name: held.name,
-            arn: held.managed.map(|managed| managed.arn),
-        },
+        preview,
         run,
-        grant: grant.clone(),
-        document,
-        changes,
+        work: Update {
+            grant: grant.clone(),
+            document,
+            policy: PolicyRef {
+                name: held.name,
+                arn: held.managed.map(|managed| managed.arn),
+            },
+        },
     })
 }
 
@@ -77,7 +79,7 @@ fn check_not_shared(run: &Run, held: &HeldPolicy) -> Result<()> {
 ///
 /// A managed policy keeps its earlier versions, but for the oldest where there
 /// are as many as IAM takes.
-pub async fn apply(plan: &Plan) -> Result<Updated, Failed> {
+pub async fn apply(plan: &Plan<Update>) -> Result<Updated, Failed> {
     let run = &plan.run;
     let mut notes = Vec::new();
     for step in &plan.preview.steps {
@@ -89,32 +91,20 @@ pub async fn apply(plan: &Plan) -> Result<Updated, Failed> {
         run.unless_interrupted(taken)?;
         run.done(step);
     }
-    notes.extend(bucket::grant_notes(run, &plan.grant).await);
+    notes.extend(bucket::grant_notes(run, &plan.work.grant).await);
     Ok(Updated {
         target: run.target.clone(),
-        policy: plan.policy.clone(),
-        changes: plan.changes.clone(),
-        policy_document: plan.document.clone(),
+        policy: plan.work.policy.clone(),
+        changes: plan.preview.changes.clone(),
+        policy_document: plan.work.document.clone(),
         notes,
     })
 }
 
-impl Workflow for Plan {
-    type Done = Updated;
-
-    fn preview(&self) -> &Preview {
-        &self.preview
-    }
-
-    async fn apply(&self) -> Result<Updated, Failed> {
-        apply(self).await
-    }
-}
-
 /// Sets the tag, or notes that the store has none.
-async fn tag(plan: &Plan, notes: &mut Vec<String>) -> Result<()> {
+async fn tag(plan: &Plan<Update>, notes: &mut Vec<String>) -> Result<()> {
     let run = &plan.run;
-    let tagged = match plan.grant.expires {
+    let tagged = match plan.work.grant.expires {
         None => iam::untag_expiry(run).await,
         Some(expires) => {
             let tags = Tags {
@@ -139,9 +129,9 @@ async fn tag(plan: &Plan, notes: &mut Vec<String>) -> Result<()> {
     })
 }
 
-async fn replace_policy(plan: &Plan) -> Result<()> {
-    let (run, text) = (&plan.run, plan.document.to_json());
-    let Some(arn) = &plan.policy.arn else {
+async fn replace_policy(plan: &Plan<Update>) -> Result<()> {
+    let (run, text) = (&plan.run, plan.work.document.to_json());
+    let Some(arn) = &plan.work.policy.arn else {
         return Ok(iam::put_inline_policy(run, &text).await?);
     };
     let former = iam::former_versions(run, arn).await?;
@@ -156,10 +146,10 @@ async fn replace_policy(plan: &Plan) -> Result<()> {
 }
 
 /// Whether the policy is as it should be.
-async fn is_current(plan: &Plan, arn: &str) -> Result<bool, AwsError> {
+async fn is_current(plan: &Plan<Update>, arn: &str) -> Result<bool, AwsError> {
     let Some(policy) = iam::get_policy(&plan.run, arn).await? else {
         return Ok(false);
     };
     let text = iam::policy_document(&plan.run, &policy).await?;
-    Ok(plan.document.is(&text))
+    Ok(plan.work.document.is(&text))
 }

@@ -22,7 +22,7 @@ mod progress;
 mod ranges;
 mod uploads;
 
-pub use progress::{FailedKey, Progress};
+pub use progress::{Counts, FailedKey, Progress};
 
 /// How many listings are under way at a time at most.
 const LISTERS: usize = 12;
@@ -58,7 +58,7 @@ pub(crate) async fn empty(
     let mut first = Some(first_page);
     let mut last_first = None;
     loop {
-        let before = progress.entries();
+        let before = progress.counts().entries();
         let mut pass = emptying
             .pass(first.take(), |entry| entry.kind != Kind::DeleteMarker)
             .await?;
@@ -76,7 +76,7 @@ pub(crate) async fn empty(
             pass.first = pass.first.or(markers.first);
         }
         let failed = pass.failed;
-        if progress.entries() == before && !failed.is_empty() {
+        if progress.counts().entries() == before && !failed.is_empty() {
             return Ok(failed);
         }
         // A key that was deleted in the last pass and is listed again.

@@ -1,6 +1,7 @@
 //! How far the emptying of a folder has got.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 
@@ -18,60 +19,66 @@ pub struct FailedKey {
     pub message: String,
 }
 
-/// How much was deleted so far; can be read while it grows.
-#[derive(Debug, Default)]
-pub struct Progress {
-    objects: AtomicU64,
-    versions: AtomicU64,
-    delete_markers: AtomicU64,
-    uploads: AtomicU64,
+/// How much was deleted from a folder.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Objects as they were: the only or the current version of each.
+    pub objects: u64,
+    /// Earlier versions of objects.
+    pub versions: u64,
+    /// Delete markers.
+    pub delete_markers: u64,
+    /// Unfinished multipart uploads.
+    pub uploads: u64,
 }
 
-impl Progress {
-    /// Objects as they were: the only or the current version of each.
-    pub fn objects(&self) -> u64 {
-        self.objects.load(Ordering::Relaxed)
-    }
-
-    /// Earlier versions of objects.
-    pub fn versions(&self) -> u64 {
-        self.versions.load(Ordering::Relaxed)
-    }
-
-    /// Delete markers.
-    pub fn delete_markers(&self) -> u64 {
-        self.delete_markers.load(Ordering::Relaxed)
-    }
-
-    /// Unfinished multipart uploads.
-    pub fn uploads(&self) -> u64 {
-        self.uploads.load(Ordering::Relaxed)
-    }
-
+impl Counts {
     /// Everything but uploads.
     pub fn entries(&self) -> u64 {
-        self.objects() + self.versions() + self.delete_markers()
+        self.objects + self.versions + self.delete_markers
     }
+}
 
-    /// What was deleted, but for uploads.
-    pub(crate) fn in_words(&self) -> String {
-        let objects = counted(self.objects(), false, "object");
-        match self.versions() + self.delete_markers() {
-            0 => objects,
-            versions => format!("{objects}, {}", counted(versions, false, "version")),
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&counted(self.objects, false, "object"))?;
+        for (count, thing) in [
+            (self.versions, "earlier version"),
+            (self.delete_markers, "delete marker"),
+            (self.uploads, "unfinished upload"),
+        ] {
+            if count > 0 {
+                write!(f, ", {}", counted(count, false, thing))?;
+            }
         }
+        Ok(())
+    }
+}
+
+/// How much was deleted so far; can be read while it grows.
+#[derive(Debug, Default)]
+pub struct Progress(Mutex<Counts>);
+
+impl Progress {
+    /// What was deleted until now.
+    pub fn counts(&self) -> Counts {
+        *self.lock()
     }
 
     pub(super) fn count_upload(&self) {
-        self.uploads.fetch_add(1, Ordering::Relaxed);
+        self.lock().uploads += 1;
     }
 
     pub(super) fn count(&self, kind: Kind) {
-        let counter = match kind {
-            Kind::Object => &self.objects,
-            Kind::Version => &self.versions,
-            Kind::DeleteMarker => &self.delete_markers,
-        };
-        counter.fetch_add(1, Ordering::Relaxed);
+        let mut counts = self.lock();
+        match kind {
+            Kind::Object => counts.objects += 1,
+            Kind::Version => counts.versions += 1,
+            Kind::DeleteMarker => counts.delete_markers += 1,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -37,18 +37,6 @@ pub(super) async fn left_behind(run: &Run) -> Result<Vec<Step>, AwsError> {
     }
 }
 
-/// Takes one of these steps.
-pub(super) async fn remove(run: &Run, step: &Step) -> Result<bool, AwsError> {
-    match step {
-        Step::DeleteAccessKey(id) => iam::delete_access_key(run, id).await,
-        Step::DetachPolicy(policy) => iam::detach_policy(run, &policy.arn).await,
-        Step::DeletePolicy(policy) => iam::delete_policy(run, &policy.arn).await,
-        Step::DeleteInlinePolicy(name) => iam::delete_inline_policy(run, name).await,
-        Step::Remove(blocker) => iam::remove_blocker(run, blocker).await,
-        _ => Ok(false),
-    }
-}
-
 /// Detaches every managed policy, and deletes those that were made for the user
 /// and are used by nobody else, also where an interrupted run left them
 /// unattached.

@@ -7,8 +7,10 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 
-use super::outcome::{Deleted, Failed, Preview, Workflow};
+use super::outcome::{Deleted, Failed};
+use super::plan::{Plan, Preview};
 use super::provenance::{NotOurs, check_ours, look_up, no_such_user, reachable};
+use super::undo::remove;
 use crate::aws::{AwsError, Run, settle};
 use crate::errors::{Hint, Hinted};
 use crate::iam::{self, Tags, User};
@@ -44,15 +46,14 @@ impl Default for Options {
     }
 }
 
-/// What [`apply`] will remove, found out without changing anything.
-pub struct Plan {
-    run: Run,
+/// What a delete run removes besides what hangs on the user.
+pub struct Delete {
     /// None if there is no such user, and only what is left of one goes.
     user: Option<User>,
     /// None if the objects are kept.
     folder: Option<Folder>,
-    preview: Preview,
-    progress: Arc<Progress>,
+    /// What has gone from the folder so far; can be read while [`apply`] runs.
+    pub progress: Arc<Progress>,
 }
 
 /// What is known of the folder before it is emptied.
@@ -69,7 +70,7 @@ struct Folder {
 /// Fails if the bucket can't be reached, if there is no such user, or if the
 /// user isn't ours for this bucket; the latter two not with `force`. Fails, too,
 /// if the user's own key is the one that calls are made with.
-pub async fn plan(run: &Run, options: Options) -> Result<Plan> {
+pub async fn plan(run: &Run, options: Options) -> Result<Plan<Delete>> {
     let (bucket, user) = look_up(run).await?;
     let run = match bucket {
         Err(BucketError::Missing(_)) if options.keep_objects => run.clone(),
@@ -110,11 +111,13 @@ pub async fn plan(run: &Run, options: Options) -> Result<Plan> {
     let mut preview = Preview::new(&run.target, steps);
     preview.notes = preview_notes(&run, user.as_ref(), folder.as_ref());
     Ok(Plan {
-        run,
-        user,
-        folder,
         preview,
-        progress: Arc::default(),
+        run,
+        work: Delete {
+            user,
+            folder,
+            progress: Arc::default(),
+        },
     })
 }
 
@@ -201,18 +204,6 @@ fn preview_notes(run: &Run, user: Option<&User>, folder: Option<&Folder>) -> Vec
     notes
 }
 
-impl Plan {
-    /// What will be removed.
-    pub fn preview(&self) -> &Preview {
-        &self.preview
-    }
-
-    /// What has gone from the folder so far; can be read while [`apply`] runs.
-    pub fn progress(&self) -> Arc<Progress> {
-        self.progress.clone()
-    }
-}
-
 /// Carries out the plan, in an order that ends the person's access first and
 /// leaves the user, which makes a second run possible, until last.
 ///
@@ -220,9 +211,9 @@ impl Plan {
 /// running again continues. An object that can't be deleted is in `failed` of
 /// what was deleted: everything else is deleted all the same, and the user
 /// stays.
-pub async fn apply(plan: &Plan) -> Result<Deleted, Failed> {
+pub async fn apply(plan: &Plan<Delete>) -> Result<Deleted, Failed> {
     let mut deleted = Deleted::nothing(&plan.run.target);
-    if plan.user.is_none() {
+    if plan.work.user.is_none() {
         deleted.notes.push(no_user_note(&plan.run));
     }
     let mut deleting = Deleting { plan, deleted };
@@ -235,21 +226,9 @@ pub async fn apply(plan: &Plan) -> Result<Deleted, Failed> {
     }
 }
 
-impl Workflow for Plan {
-    type Done = Deleted;
-
-    fn preview(&self) -> &Preview {
-        &self.preview
-    }
-
-    async fn apply(&self) -> Result<Deleted, Failed> {
-        apply(self).await
-    }
-}
-
 /// A delete run under way.
 struct Deleting<'a> {
-    plan: &'a Plan,
+    plan: &'a Plan<Delete>,
     /// What was deleted so far.
     deleted: Deleted,
 }
@@ -279,7 +258,7 @@ impl Deleting<'_> {
             Step::DeleteUser(_) => self.delete_user().await?,
             Step::TagUser(_) => {}
             _ => {
-                belongings::remove(&self.plan.run, &step).await?;
+                remove(&self.plan.run, &step).await?;
             }
         }
         Ok(step)
@@ -310,22 +289,19 @@ impl Deleting<'_> {
     }
 
     async fn empty_folder(&mut self) -> Result<Step> {
-        let Plan { run, progress, .. } = self.plan;
-        let folder = self.plan.folder.as_ref();
+        let Plan { run, work, .. } = self.plan;
+        let (folder, progress) = (work.folder.as_ref(), &work.progress);
         let folder = folder.ok_or_else(|| anyhow::anyhow!("the folder was not listed"))?;
         let first_page = folder.first_page.clone();
         let emptied =
             empty::empty(run, folder.depth, first_page, folder.concurrency, progress).await;
         let deleted = &mut self.deleted;
-        deleted.objects = progress.objects();
-        deleted.versions = progress.versions();
-        deleted.delete_markers = progress.delete_markers();
-        deleted.uploads = progress.uploads();
+        deleted.folder = progress.counts();
         deleted.failed = emptied?;
         deleted.versions_remain = folder.versions_remain;
         let step = Step::EmptyFolder {
             folder: run.target.folder_url(),
-            what: deleted.in_words(),
+            what: deleted.folder.to_string(),
         };
         if deleted.failed.is_empty() {
             return Ok(step);
@@ -340,14 +316,16 @@ impl Deleting<'_> {
 
     /// Deletes the user, and before that what came to hang on it meanwhile.
     async fn delete_user(&mut self) -> Result<()> {
-        let Plan { run, user, .. } = self.plan;
-        let Some(user) = user else { return Ok(()) };
+        let run = &self.plan.run;
+        let Some(user) = &self.plan.work.user else {
+            return Ok(());
+        };
         settle(&run.cancel, async || {
             let deleted = iam::delete_user(run).await;
             if deleted.as_ref().is_err_and(AwsError::is_in_use) {
                 // What can't be removed now is in the way again when that is all.
                 for step in belongings::of(run, user).await? {
-                    if belongings::remove(run, &step).await.is_err() {
+                    if remove(run, &step).await.is_err() {
                         break;
                     }
                     self.note(&step);

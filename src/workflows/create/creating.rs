@@ -1,0 +1,283 @@
+//! A create run under way: each step, and what its answer leaves open.
+
+use std::cell::OnceCell;
+
+use anyhow::{Context, Result, bail};
+use tokio::sync::SetOnce;
+
+use super::refusal::{at_quota, policy_exists, user_exists};
+use super::{Create, Options};
+use crate::aws::{AwsError, Made, Run, until_known};
+use crate::iam::{self, Tags, User};
+use crate::s3::listing::OwnKey;
+use crate::s3::object::put_empty;
+use crate::s3::{bucket, listing};
+use crate::step::{ManagedPolicy, Step};
+use crate::workflows::new_key::NewKey;
+use crate::workflows::outcome::{Created, PolicyRef};
+use crate::workflows::plan::Plan;
+use crate::workflows::undo::Undo;
+
+/// A create run under way, and what it has made so far.
+pub(super) struct Creating<'a> {
+    work: &'a Create,
+    run: &'a Run,
+    undo: &'a Undo,
+    tags: Tags,
+    /// None once it is known that there won't be one.
+    user: SetOnce<Option<User>>,
+    policy_arn: OnceCell<String>,
+    key: NewKey<'a>,
+    seen: OnceCell<Seen>,
+}
+
+/// What is looked up while the key is made.
+struct Seen {
+    first_object: Result<Option<OwnKey>>,
+    grant_notes: Vec<String>,
+}
+
+impl<'a> Creating<'a> {
+    /// A run that has made nothing yet, but room for the key's files.
+    pub fn new(plan: &'a Plan<Create>, undo: &'a Undo) -> Result<Self> {
+        let Plan { run, work, .. } = plan;
+        let grant = Some(&work.options.grant);
+        Ok(Self {
+            work,
+            run,
+            undo,
+            tags: Tags::of_run(&run.target.bucket),
+            user: SetOnce::new(),
+            policy_arn: OnceCell::new(),
+            key: NewKey::reserve(run, undo, &work.handover, &[], grant)?,
+            seen: OnceCell::new(),
+        })
+    }
+
+    /// Takes one of the steps.
+    pub async fn take(&self, step: &Step) -> Result<()> {
+        match step {
+            Step::CreateUser(_) => {
+                let user = self.create_user().await;
+                // It is created once.
+                let _ = self.user.set(user.as_ref().ok().cloned());
+                user?;
+            }
+            Step::CreatePolicy(_) => self.create_policy().await?,
+            Step::AttachPolicy(_) => self.attach_policy().await?,
+            Step::PutInlinePolicy(_) => self.put_inline_policy().await?,
+            Step::CreateAccessKey(_) => {
+                let created = self.key.create();
+                let (created, ()) = tokio::join!(created, self.look_around());
+                created?;
+            }
+            Step::MakeFolder(_) => {
+                if !self.make_folder().await? {
+                    return Ok(());
+                }
+            }
+            step => self.key.take(step).await?,
+        }
+        self.run.done(step);
+        Ok(())
+    }
+
+    async fn create_user(&self) -> Result<User> {
+        let Options {
+            grant, new_user, ..
+        } = &self.work.options;
+        let tags = Tags {
+            expires: grant.expires.map(|at| at.to_string()),
+            others: new_user.tags.clone(),
+            ..self.tags.clone()
+        };
+        let create = async |tags: &Tags| iam::create_user(self.run, new_user, tags).await;
+        let (answer, made) = create_tagged(self.run, &tags, create).await;
+        let delete = Step::DeleteUser(self.run.target.user.to_string());
+        let error = match answer {
+            Err(error) if made == Made::Maybe => error,
+            answer => {
+                self.undo.push(made, delete);
+                return Ok(answer?);
+            }
+        };
+        let look = async || iam::get_user(self.undo.run()).await;
+        match until_known(&self.undo.run().cancel, look).await {
+            Ok(Some(user)) if user.tags.run == self.tags.run => {
+                self.undo.push(Made::Yes, delete);
+                Ok(user)
+            }
+            Ok(Some(other)) => Err(user_exists(self.run, &other, &self.work.handover).await),
+            Ok(None) => Err(error.into()),
+            Err(_) => {
+                self.undo.leave([delete]);
+                Err(error.into())
+            }
+        }
+    }
+
+    async fn create_policy(&self) -> Result<()> {
+        let (name, document) = (&self.work.policy.name, self.work.policy.document.to_json());
+        let create = async |tags: &Tags| iam::create_policy(self.run, name, &document, tags).await;
+        let (answer, made) = create_tagged(self.run, &self.tags, create).await;
+        let error = match answer {
+            Ok(arn) => {
+                self.have_policy(arn);
+                return Ok(());
+            }
+            Err(error) if made == Made::No => return Err(at_quota(error)),
+            Err(error) => error,
+        };
+        let Some(arn) = self.likely_policy_arn().await else {
+            self.undo
+                .leave([self.delete_policy(format!("ARN_OF_{name}"))]);
+            return Err(error.into());
+        };
+        let look = async || iam::get_policy(self.undo.run(), &arn).await;
+        match until_known(&self.undo.run().cancel, look).await {
+            Ok(Some(found)) if made == Made::Yes || found.tags.run == self.tags.run => {
+                self.have_policy(arn);
+                Ok(())
+            }
+            Ok(Some(found)) => Err(policy_exists(self.run, &found, error).await),
+            Ok(None) => Err(error.into()),
+            Err(_) => {
+                self.undo.leave([self.delete_policy(arn)]);
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Takes note of a policy that this run made.
+    fn have_policy(&self, arn: String) {
+        self.undo.push(Made::Yes, self.delete_policy(arn.clone()));
+        // It is made once.
+        let _ = self.policy_arn.set(arn);
+    }
+
+    fn delete_policy(&self, arn: String) -> Step {
+        Step::DeletePolicy(self.policy(arn))
+    }
+
+    fn policy(&self, arn: String) -> ManagedPolicy {
+        let name = self.work.policy.name.clone();
+        ManagedPolicy { name, arn }
+    }
+
+    /// The policy's ARN, as far as user or account tell it.
+    async fn likely_policy_arn(&self) -> Option<String> {
+        let name = &self.work.policy.name;
+        match self.user.wait().await {
+            Some(user) => iam::policy_arn(user, name),
+            None => Some(format!("{}:policy/{name}", iam::account(self.run).await?)),
+        }
+    }
+
+    async fn attach_policy(&self) -> Result<()> {
+        let arn = self.policy_arn.get().context("there is no policy")?;
+        let attached = iam::attach_policy(self.run, arn).await;
+        let detach = Step::DetachPolicy(self.policy(arn.clone()));
+        self.undo.push(Made::by(&attached), detach);
+        Ok(attached?)
+    }
+
+    async fn put_inline_policy(&self) -> Result<()> {
+        let put = iam::put_inline_policy(self.run, &self.work.policy.document.to_json()).await;
+        let delete = Step::DeleteInlinePolicy(self.work.policy.name.clone());
+        self.undo.push(Made::by(&put), delete);
+        Ok(put?)
+    }
+
+    /// Looks at what the admin should know of.
+    async fn look_around(&self) {
+        let (first_object, grant_notes) = tokio::join!(
+            listing::first_object(self.run),
+            bucket::grant_notes(self.run, &self.work.options.grant),
+        );
+        let seen = Seen {
+            first_object,
+            grant_notes,
+        };
+        // It is looked up once.
+        let _ = self.seen.set(seen);
+    }
+
+    /// Puts the folder object, unless it is the first of the folder already.
+    async fn make_folder(&self) -> Result<bool> {
+        let key = self.run.target.prefix().to_string();
+        let seen = self.seen.get().map(|seen| &seen.first_object);
+        match seen.context("nothing was listed")? {
+            Ok(Some(first)) if first.as_str() == key => return Ok(false),
+            Err(error) => bail!("{error:#}"),
+            Ok(_) => {}
+        }
+        let put = put_empty(self.run, &key).await;
+        let (url, version) = (self.run.target.folder_url(), put.version);
+        self.undo
+            .push(put.made, Step::DeleteObject { url, version });
+        put.answer?;
+        Ok(true)
+    }
+
+    /// Keeps the key, and tells what was made.
+    pub fn created(self) -> Result<Created> {
+        let user = self
+            .user
+            .into_inner()
+            .flatten()
+            .context("there is no user")?;
+        let seen = self.seen.into_inner().context("nothing was listed")?;
+        let Create { options, .. } = self.work;
+        Ok(Created {
+            target: self.run.target.clone(),
+            access: options.grant.access,
+            expires: options.grant.expires.map(|at| at.to_string()),
+            policy: PolicyRef {
+                name: self.work.policy.name.clone(),
+                arn: self.policy_arn.into_inner(),
+            },
+            key: self.key.finish()?,
+            notes: notes(self.run, options, &user, seen),
+            arn: user.arn,
+        })
+    }
+}
+
+fn notes(run: &Run, options: &Options, user: &User, seen: Seen) -> Vec<String> {
+    let mut notes = Vec::new();
+    let is_empty = seen.first_object.is_ok_and(|first| first.is_none());
+    if is_empty && !options.make_folder && options.grant.access.reads() {
+        notes.push(format!(
+            "{} is still empty, and some clients take an empty folder for a missing one; \
+             --make-folder helps them",
+            run.target.folder_url()
+        ));
+    }
+    notes.extend(seen.grant_notes);
+    if user.tags.bucket.is_none() {
+        notes.push("the store refused tags, so user and policy have none".to_owned());
+    }
+    notes
+}
+
+/// Creates something with tags, or without them on a store that refuses them;
+/// not where the admin's own tags would be lost.
+async fn create_tagged<T>(
+    run: &Run,
+    tags: &Tags,
+    create: impl AsyncFn(&Tags) -> Result<T, AwsError>,
+) -> (Result<T, AwsError>, Made) {
+    let result = create(tags).await;
+    let refused = |error: &AwsError| run.aws.store.refuses_tags(error);
+    if !tags.others.is_empty() || !result.as_ref().is_err_and(refused) {
+        let made = Made::by(&result);
+        return (result, made);
+    }
+    let result = create(&Tags::default()).await;
+    // Without tags nobody can tell later, so what may be ours counts as ours.
+    let made = match &result {
+        Err(error) if !error.is_unclear() => Made::No,
+        _ => Made::Yes,
+    };
+    (result, made)
+}

@@ -1,0 +1,81 @@
+//! What exists already and is not made again, with the command that clears the
+//! way.
+
+use anyhow::{Result, bail};
+
+use crate::aws::{AwsError, Run};
+use crate::errors::{Hint, Hinted};
+use crate::handover::Handover;
+use crate::iam::{self, PolicyInfo, User};
+use crate::workflows::provenance::{Owner, held_policies, is_unused_and_ours, owner};
+
+/// That the user exists, and what can be done about it.
+pub(super) async fn user_exists(run: &Run, user: &User, handover: &Handover) -> anyhow::Error {
+    refusal(run, user, handover)
+        .await
+        .unwrap_or_else(|error| error)
+}
+
+async fn refusal(run: &Run, user: &User, handover: &Handover) -> Result<anyhow::Error> {
+    let (bucket, name) = (&run.target.bucket, &run.target.user);
+    if user.name != name.as_str() {
+        bail!(
+            "user {name} can't be made: there is a user {}, and IAM user names must differ in more than case",
+            user.name
+        );
+    }
+    match owner(run, user).await? {
+        Owner::Nobody => bail!("user {name} exists already, and was not made by create_s3_user"),
+        Owner::OtherBucket(found, _) => {
+            bail!("user {name} exists already, and was not made for bucket {bucket}: {found}")
+        }
+        Owner::ThisBucket => {}
+    }
+    let keys = iam::access_keys(run).await?;
+    let keys: Vec<_> = keys.into_iter().map(|key| key.id).collect();
+    let in_the_way = handover.in_the_way();
+    let is_set_up = !keys.is_empty() && !held_policies(run).await?.is_empty();
+    let found = if keys.is_empty() {
+        "without an access key: an earlier run was interrupted, or another one is under way"
+            .to_owned()
+    } else {
+        format!("with access key {}", keys.join(" and "))
+    };
+    Ok(Hinted {
+        message: format!("user {name} exists already for bucket {bucket}, {found}"),
+        hint: if is_set_up {
+            Hint::UserIsSetUp { in_the_way }
+        } else {
+            Hint::StartOver { in_the_way }
+        },
+    }
+    .into())
+}
+
+/// That a policy of that name exists, and what can be done about it.
+pub(super) async fn policy_exists(run: &Run, found: &PolicyInfo, error: AwsError) -> anyhow::Error {
+    if !is_unused_and_ours(run, found).await.unwrap_or(false) {
+        return error.into();
+    }
+    Hinted {
+        message: format!(
+            "{error}; it belongs to no user: an earlier run was interrupted, or another one is under way"
+        ),
+        hint: Hint::StartOver {
+            in_the_way: Vec::new(),
+        },
+    }
+    .into()
+}
+
+/// The error of a policy that wasn't made, with the way around a full account.
+pub(super) fn at_quota(error: AwsError) -> anyhow::Error {
+    if !error.is_at_quota() {
+        return error.into();
+    }
+    Hinted {
+        message: error.to_string(),
+        hint: Hint::UseInlinePolicy,
+    }
+    .into()
+}

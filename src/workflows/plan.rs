@@ -1,0 +1,64 @@
+//! What every plan holds: the run, and what will be done.
+
+use serde::{Serialize, Serializer};
+
+use crate::access::{PolicyDocument, Target};
+use crate::aws::Run;
+use crate::step::Step;
+
+/// What a workflow will do, found out without changing anything.
+pub struct Plan<W> {
+    /// What will be done; carrying the plan out takes these very steps.
+    pub preview: Preview,
+    pub(crate) run: Run,
+    pub(crate) work: W,
+}
+
+/// What a plan will do, as `--dry-run --json` shows it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Preview {
+    /// The user and the bucket.
+    #[serde(flatten)]
+    pub target: Target,
+    /// The name and the document of the policy that the user will have.
+    #[serde(flatten)]
+    pub policy: Option<PlannedPolicy>,
+    /// What will be done, in order.
+    #[serde(serialize_with = "in_words")]
+    pub steps: Vec<Step>,
+    /// What will be different for an existing user, in words.
+    #[serde(skip)]
+    pub changes: Vec<String>,
+    /// What the admin should know before, a line each.
+    #[serde(skip)]
+    pub notes: Vec<String>,
+    dry_run: bool,
+}
+
+/// The policy that a user will have.
+#[derive(Debug, Clone, Serialize)]
+pub struct PlannedPolicy {
+    /// Its name.
+    #[serde(rename = "policy_name")]
+    pub name: String,
+    /// Its document.
+    #[serde(rename = "policy_document")]
+    pub document: PolicyDocument,
+}
+
+impl Preview {
+    pub(super) fn new(target: &Target, steps: Vec<Step>) -> Self {
+        Self {
+            target: target.clone(),
+            policy: None,
+            steps,
+            changes: Vec::new(),
+            notes: Vec::new(),
+            dry_run: true,
+        }
+    }
+}
+
+fn in_words<S: Serializer>(steps: &[Step], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(steps.iter().map(Step::to_string))
+}
