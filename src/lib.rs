@@ -79,10 +79,10 @@ mod step;
 mod workflows;
 
 pub use access::{
-    Access, BucketName, Expiry, Grant, KmsKey, NewUser, PolicyDocument, PolicyError, Prefix,
-    Target, UserName, UserTag, ValueError,
+    Access, BucketName, Expiry, Grant, KmsKey, NewUser, PolicyDocument, Prefix, Target, UserName,
+    UserTag, ValueError,
 };
-pub use aws::{Aws, AwsError, Connection, LoadError, Run, SettingError};
+pub use aws::{Aws, AwsError, Connection, LoadError, Run};
 pub use errors::{Candidates, Hint, Hinted, Interrupted};
 pub use handover::{Destination, HandedOver, Options as HandoverOptions};
 pub use s3::empty::{Counts, FailedKey, Progress};

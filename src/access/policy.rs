@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::{Result, ensure};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -86,20 +87,19 @@ impl PolicyDocument {
         target: &Target,
         region: &str,
         inline: bool,
-    ) -> Result<Self, PolicyError> {
+    ) -> Result<Self> {
         let bucket = &target.bucket;
         if let Some(key) = &grant.kms_key {
-            if key.region() != region {
-                return Err(PolicyError::OtherRegion {
-                    key: key.region().to_owned(),
-                    bucket: bucket.clone(),
-                    region: region.to_owned(),
-                });
-            }
+            ensure!(
+                key.region() == region,
+                "the KMS key is in region {}, but bucket {bucket} in {region}, so it can't be the bucket's",
+                key.region()
+            );
             let partition = partition_of_region(region);
-            if !key.to_string().starts_with(&format!("arn:{partition}:")) {
-                return Err(PolicyError::OtherPartition(partition, bucket.clone()));
-            }
+            ensure!(
+                key.to_string().starts_with(&format!("arn:{partition}:")),
+                "the KMS key is not in partition {partition}, where bucket {bucket} is"
+            );
         }
         let document = Self::new(grant, target, region);
         document.check_size(inline)?;
@@ -179,16 +179,18 @@ impl PolicyDocument {
     /// characters in a managed policy, 2,048 in an inline one.
     ///
     /// [quotas]: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
-    pub fn check_size(&self, inline: bool) -> Result<(), PolicyError> {
+    pub fn check_size(&self, inline: bool) -> Result<()> {
         let (kind, most) = if inline {
             ("an inline", 2048)
         } else {
             ("a managed", 6144)
         };
         let length = self.to_json().len();
-        if length > most {
-            return Err(PolicyError::TooLong { length, kind, most });
-        }
+        ensure!(
+            length <= most,
+            "the policy would have {length} characters, and {kind} policy takes {most}: \
+             give fewer or wider --source-ip blocks"
+        );
         Ok(())
     }
 
@@ -201,31 +203,6 @@ impl PolicyDocument {
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).expect("strings and string maps always serialize")
     }
-}
-
-/// A grant that can't be made a policy.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[expect(missing_docs, reason = "the messages say it")]
-pub enum PolicyError {
-    #[error(
-        "the policy would have {length} characters, and {kind} policy takes {most}: \
-         give fewer or wider --source-ip blocks"
-    )]
-    TooLong {
-        length: usize,
-        kind: &'static str,
-        most: usize,
-    },
-    #[error(
-        "the KMS key is in region {key}, but bucket {bucket} in {region}, so it can't be the bucket's"
-    )]
-    OtherRegion {
-        key: String,
-        bucket: BucketName,
-        region: String,
-    },
-    #[error("the KMS key is not in partition {0}, where bucket {1} is")]
-    OtherPartition(&'static str, BucketName),
 }
 
 fn s3_statements(grant: &Grant, target: &Target, partition: &str) -> Vec<Statement> {

@@ -28,24 +28,12 @@ use super::credentials::{Preloaded, why_none};
 use super::retry::scaled;
 use super::store::Store;
 
-/// A setting of the environment or the shared config files that can't be used,
-/// and why.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{0}")]
-pub struct SettingError(String);
-
-impl SettingError {
-    fn new(setting: impl Display, error: impl Display) -> Self {
-        Self(format!("{setting}: {error}"))
-    }
-}
-
 /// Why there are no clients.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum LoadError {
-    /// A setting can't be used.
-    #[error(transparent)]
-    Setting(#[from] SettingError),
+    /// A setting of the environment or the shared config files can't be used.
+    #[error("{0}")]
+    Setting(String),
     /// No profile of the shared config files has this name.
     #[error("there is no profile {name} in the shared config files")]
     NoProfile {
@@ -57,6 +45,12 @@ pub enum LoadError {
     /// There are no credentials.
     #[error("{0}")]
     Credentials(String),
+}
+
+impl LoadError {
+    fn setting(setting: impl Display, error: impl Display) -> Self {
+        Self::Setting(format!("{setting}: {error}"))
+    }
 }
 
 impl Aws {
@@ -117,18 +111,18 @@ async fn with_credentials(config: SdkConfig) -> Result<(String, SdkConfig), Load
 }
 
 /// Fails on what the SDK would pass over, or choke on.
-fn check_environment() -> Result<(), SettingError> {
+fn check_environment() -> Result<(), LoadError> {
     for (name, value) in std::env::vars_os() {
         let name = name.to_string_lossy();
         if name.starts_with("AWS_") && value.to_str().is_none() {
-            return Err(SettingError::new(name, "its value is not UTF-8 text"));
+            return Err(LoadError::setting(name, "its value is not UTF-8 text"));
         }
     }
     for name in ["AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN"] {
         let fits = |c: char| c.is_ascii_graphic() && c != '"' && c != '\'';
         if !variable(name).unwrap_or_default().chars().all(fits) {
             let wrong = "it has a space, line break or quote in it, as none of AWS's has";
-            return Err(SettingError::new(name, wrong));
+            return Err(LoadError::setting(name, wrong));
         }
     }
     Ok(())
@@ -146,7 +140,7 @@ async fn check_profile(name: &str) -> Result<(), LoadError> {
         let cause = error
             .source()
             .map_or(error.to_string(), |it| it.to_string());
-        SettingError::new("can't read the shared config files", cause)
+        LoadError::setting("can't read the shared config files", cause)
     })?;
     if profiles.get_profile(name).is_some() {
         return Ok(());
@@ -219,7 +213,7 @@ async fn starting_region(
     connection: &Connection,
     profile: &str,
     providers: &ProviderConfig,
-) -> Result<Region, SettingError> {
+) -> Result<Region, LoadError> {
     let given = connection.region.clone();
     let given = given
         .or(variable("AWS_REGION"))
@@ -234,7 +228,7 @@ async fn starting_region(
     let code = code.unwrap_or("us-east-1".to_owned());
     region(&code)
         .map(Region::new)
-        .map_err(|error| SettingError::new(format!("configured region {code}"), error))
+        .map_err(|error| LoadError::setting(format!("configured region {code}"), error))
 }
 
 /// More attempts than the SDK's 3, since IAM throttles a burst of calls for
@@ -248,7 +242,7 @@ fn retry_config() -> RetryConfig {
 
 /// The endpoint of a service (`iam`, `s3`) as set by environment or profile;
 /// none for AWS itself.
-fn configured_endpoint(config: &SdkConfig, service: &str) -> Result<Option<String>, SettingError> {
+fn configured_endpoint(config: &SdkConfig, service: &str) -> Result<Option<String>, LoadError> {
     let key = ServiceConfigKey::builder()
         .service_id(service)
         .env("AWS_ENDPOINT_URL")
@@ -262,5 +256,5 @@ fn configured_endpoint(config: &SdkConfig, service: &str) -> Result<Option<Strin
     endpoint
         .map(|url| http_url(&url))
         .transpose()
-        .map_err(|error| SettingError::new(format!("configured endpoint of {service}"), error))
+        .map_err(|error| LoadError::setting(format!("configured endpoint of {service}"), error))
 }

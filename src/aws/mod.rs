@@ -12,7 +12,7 @@ mod store;
 
 pub use client::Aws;
 pub(crate) use client::Call;
-pub use config::{LoadError, SettingError};
+pub use config::LoadError;
 pub use connection::Connection;
 pub use error::AwsError;
 pub(crate) use error::Made;

@@ -37,6 +37,16 @@ impl Run {
         }
     }
 
+    /// The user's name, as calls take it.
+    pub(crate) fn user(&self) -> &str {
+        self.target.user.as_str()
+    }
+
+    /// The bucket's name, as calls take it.
+    pub(crate) fn bucket(&self) -> &str {
+        self.target.bucket.as_str()
+    }
+
     /// The same, with other clients.
     pub(crate) fn with_aws(&self, aws: Aws) -> Self {
         Self {

@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Result, anyhow};
 use serde::Serialize;
 
 use super::hints::Explained;
@@ -260,12 +260,9 @@ pub async fn delete_all(
             Ok(plan) => plans.push((job, plan)),
         }
     }
-    if ask
-        && !plans.is_empty()
-        && let Err(error) = confirm(&out, &signals, &plans).await
-    {
+    if ask && !plans.is_empty() && !confirm(&out, &signals, &plans).await {
         for (job, _) in &plans {
-            let refused = job.nothing_deleted(as_new(&error)).await;
+            let refused = job.nothing_deleted(not_confirmed(&signals)).await;
             finished.push((job.user().clone(), refused));
         }
         return (finished, not_started);
@@ -287,25 +284,21 @@ async fn plan_delete<'a>(
     (job, plan)
 }
 
-/// Why nothing is deleted, once more for another user.
-fn as_new(error: &anyhow::Error) -> anyhow::Error {
-    match error.downcast_ref::<Interrupted>() {
-        Some(interrupted) => (*interrupted).into(),
-        None => anyhow!("{error:#}"),
-    }
-}
-
-async fn confirm(out: &Output, signals: &Signals, plans: &[(Job<'_>, Plan<Delete>)]) -> Result<()> {
+/// Asks whether to do all this.
+async fn confirm(out: &Output, signals: &Signals, plans: &[(Job<'_>, Plan<Delete>)]) -> bool {
     out.ask("this would be deleted:");
-    for (job, plan) in plans {
-        let preview = &plan.preview;
+    for (job, Plan { preview, .. }) in plans {
         preview.steps.iter().for_each(|step| job.out.ask(step));
         let notes = preview.notes.iter();
         notes.for_each(|note| job.out.ask(format!("note: {note}")));
     }
-    let answer = signals
-        .or_interrupted(async { Ok(out.confirm("go on?").await) })
-        .await?;
-    ensure!(answer, "not confirmed, so nothing is deleted");
-    Ok(())
+    let answer = signals.cancel.run_until_cancelled(out.confirm("go on?"));
+    answer.await.unwrap_or(false)
+}
+
+fn not_confirmed(signals: &Signals) -> anyhow::Error {
+    if signals.cancel.is_cancelled() {
+        return Interrupted.into();
+    }
+    anyhow!("not confirmed, so nothing is deleted")
 }

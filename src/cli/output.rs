@@ -136,7 +136,7 @@ impl Output {
                 let error = LoadError::NoProfile { name, profiles };
                 refuse(self.name, [format!("{error}{advice}")])
             }
-            Err(LoadError::Setting(error)) => refuse(self.name, [error]),
+            Err(error @ LoadError::Setting(_)) => refuse(self.name, [error]),
             Err(error) => return Err(error.into()),
         };
         if !self.verbose {

@@ -170,7 +170,7 @@ impl Verifying<'_> {
     /// Sends a request with the new key. None if it was allowed; the error if
     /// it was refused, or the key isn't known yet.
     async fn refusal(&mut self, request: &Request) -> Result<Option<AwsError>> {
-        let (aws, bucket) = (&self.with_key.aws, self.run.target.bucket.as_str());
+        let (aws, bucket) = (&self.with_key.aws, self.run.bucket());
         let answer = match request {
             Request::List { prefix, delimiter } => {
                 let list = aws.s3.list_objects_v2().bucket(bucket).max_keys(1);
@@ -209,7 +209,7 @@ impl Verifying<'_> {
 
     async fn reads(&self, key: &str) -> bool {
         let get = self.with_key.aws.s3.get_object();
-        let get = get.bucket(self.run.target.bucket.as_str()).key(key);
+        let get = get.bucket(self.run.bucket()).key(key);
         let answer = self.with_key.aws.call("GetObject", get.send()).await;
         answer.is_ok()
     }
@@ -218,7 +218,7 @@ impl Verifying<'_> {
     async fn delete(&mut self, key: &str) -> Result<Result<(), AwsError>> {
         let aws = &self.with_key.aws;
         let delete = aws.s3.delete_object();
-        let delete = delete.bucket(self.run.target.bucket.as_str()).key(key);
+        let delete = delete.bucket(self.run.bucket()).key(key);
         let answer = aws.call("DeleteObject", delete.send()).await;
         if let Ok(Some(marker)) = answer.as_ref().map(|answer| answer.version_id.clone()) {
             self.delete_again(key, Some(marker)).await?;

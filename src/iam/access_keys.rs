@@ -23,7 +23,7 @@ pub(crate) async fn create_access_key(run: &Run) -> Result<AccessKey, AwsError> 
 async fn create_once(run: &Run) -> Result<AccessKey, AwsError> {
     let once = aws_sdk_iam::config::Builder::new().retry_config(RetryConfig::disabled());
     let create = run.aws.iam.create_access_key();
-    let create = create.user_name(run.target.user.as_str());
+    let create = create.user_name(run.user());
     let answer = create.customize().config_override(once).send();
     let answer = run.aws.call("CreateAccessKey", answer).await?;
     match answer.access_key {
@@ -44,7 +44,7 @@ pub(crate) struct KeyInfo {
 /// The user's access keys.
 pub(crate) async fn access_keys(run: &Run) -> Result<Vec<KeyInfo>, AwsError> {
     let list = run.aws.iam.list_access_keys();
-    let list = list.user_name(run.target.user.as_str());
+    let list = list.user_name(run.user());
     let keys = list.into_paginator().items().send().collect();
     let keys: Vec<_> = run.aws.call("ListAccessKeys", keys).await?;
     let keys = keys.into_iter().filter_map(|key| {
@@ -71,7 +71,7 @@ pub(crate) async fn last_used(run: &Run, id: &str) -> Result<Option<String>, Aws
 
 pub(crate) async fn delete_access_key(run: &Run, id: &str) -> Result<bool, AwsError> {
     let delete = run.aws.iam.delete_access_key();
-    let delete = delete.user_name(run.target.user.as_str());
+    let delete = delete.user_name(run.user());
     let delete = || delete.clone().access_key_id(id).send();
     remove(run, "DeleteAccessKey", delete).await
 }

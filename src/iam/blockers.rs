@@ -7,7 +7,7 @@ use crate::step::Blocker;
 
 /// Every [`Blocker`] of the user; kinds that a store doesn't have are skipped.
 pub(crate) async fn blockers(run: &Run) -> Result<Vec<Blocker>, AwsError> {
-    let (aws, user) = (&run.aws, run.target.user.as_str());
+    let (aws, user) = (&run.aws, run.user());
     let iam = aws.iam_for_optional_calls();
     let login = async {
         let get = iam.get_login_profile().user_name(user).send();
@@ -66,7 +66,7 @@ fn found<T>(
 
 /// Takes something off the user, and deletes it where it is the user's alone.
 pub(crate) async fn remove_blocker(run: &Run, blocker: &Blocker) -> Result<bool, AwsError> {
-    let (iam, user) = (&run.aws.iam, run.target.user.as_str());
+    let (iam, user) = (&run.aws.iam, run.user());
     match blocker {
         Blocker::LoginProfile => {
             let delete = iam.delete_login_profile().user_name(user);

@@ -118,11 +118,7 @@ pub(crate) async fn create_policy_version(
 
 /// Attaches a policy that, like the user, may have been made a moment ago.
 pub(crate) async fn attach_policy(run: &Run, arn: &str) -> Result<(), AwsError> {
-    let attach = run
-        .aws
-        .iam
-        .attach_user_policy()
-        .user_name(run.target.user.as_str());
+    let attach = run.aws.iam.attach_user_policy().user_name(run.user());
     let attach = attach.policy_arn(arn);
     let attach = async || {
         run.aws
@@ -134,11 +130,7 @@ pub(crate) async fn attach_policy(run: &Run, arn: &str) -> Result<(), AwsError> 
 }
 
 pub(crate) async fn detach_policy(run: &Run, arn: &str) -> Result<bool, AwsError> {
-    let detach = run
-        .aws
-        .iam
-        .detach_user_policy()
-        .user_name(run.target.user.as_str());
+    let detach = run.aws.iam.detach_user_policy().user_name(run.user());
     let detach = || detach.clone().policy_arn(arn).send();
     remove(run, "DetachUserPolicy", detach).await
 }
@@ -146,7 +138,7 @@ pub(crate) async fn detach_policy(run: &Run, arn: &str) -> Result<bool, AwsError
 /// Every managed policy attached to the user.
 pub(crate) async fn attached_policies(run: &Run) -> Result<Vec<ManagedPolicy>, AwsError> {
     let list = run.aws.iam.list_attached_user_policies();
-    let list = list.user_name(run.target.user.as_str()).into_paginator();
+    let list = list.user_name(run.user()).into_paginator();
     let all = list.items().send().collect();
     let all: Result<Vec<_>, _> = run.aws.call("ListAttachedUserPolicies", all).await;
     let all = optional(run, all)?.into_iter();
@@ -161,11 +153,7 @@ pub(crate) async fn attached_policies(run: &Run) -> Result<Vec<ManagedPolicy>, A
 
 /// The names of the user's inline policies.
 pub(crate) async fn inline_policies(run: &Run) -> Result<Vec<String>, AwsError> {
-    let list = run
-        .aws
-        .iam
-        .list_user_policies()
-        .user_name(run.target.user.as_str());
+    let list = run.aws.iam.list_user_policies().user_name(run.user());
     let names = list.into_paginator().items().send().collect();
     optional(run, run.aws.call("ListUserPolicies", names).await)
 }
@@ -175,11 +163,7 @@ pub(crate) async fn inline_policy_document(
     run: &Run,
     name: &str,
 ) -> Result<Option<String>, AwsError> {
-    let get = run
-        .aws
-        .iam
-        .get_user_policy()
-        .user_name(run.target.user.as_str());
+    let get = run.aws.iam.get_user_policy().user_name(run.user());
     let get = get.policy_name(name);
     let answer = present(run.aws.call("GetUserPolicy", get.send()).await)?;
     Ok(answer.map(|answer| url_decoded(&answer.policy_document)))
@@ -187,11 +171,7 @@ pub(crate) async fn inline_policy_document(
 
 /// Puts our policy into a user that may have been made a moment ago.
 pub(crate) async fn put_inline_policy(run: &Run, document: &str) -> Result<(), AwsError> {
-    let put = run
-        .aws
-        .iam
-        .put_user_policy()
-        .user_name(run.target.user.as_str());
+    let put = run.aws.iam.put_user_policy().user_name(run.user());
     let put = put.policy_name(INLINE_POLICY_NAME);
     let put = put.policy_document(document);
     let put = async || run.aws.call("PutUserPolicy", put.clone().send()).await;
@@ -200,11 +180,7 @@ pub(crate) async fn put_inline_policy(run: &Run, document: &str) -> Result<(), A
 }
 
 pub(crate) async fn delete_inline_policy(run: &Run, name: &str) -> Result<bool, AwsError> {
-    let delete = run
-        .aws
-        .iam
-        .delete_user_policy()
-        .user_name(run.target.user.as_str());
+    let delete = run.aws.iam.delete_user_policy().user_name(run.user());
     let delete = || delete.clone().policy_name(name).send();
     remove(run, "DeleteUserPolicy", delete).await
 }

@@ -24,7 +24,7 @@ impl From<&aws_sdk_iam::types::User> for User {
 }
 
 pub(crate) async fn get_user(run: &Run) -> Result<Option<User>, AwsError> {
-    let get = run.aws.iam.get_user().user_name(run.target.user.as_str());
+    let get = run.aws.iam.get_user().user_name(run.user());
     let answer = present(run.aws.call("GetUser", get.send()).await)?;
     let found = answer.and_then(|answer| answer.user);
     Ok(found.as_ref().map(User::from))
@@ -35,11 +35,7 @@ pub(crate) async fn create_user(
     properties: &NewUser,
     tags: &Tags,
 ) -> Result<User, AwsError> {
-    let create = run
-        .aws
-        .iam
-        .create_user()
-        .user_name(run.target.user.as_str());
+    let create = run.aws.iam.create_user().user_name(run.user());
     let create = create
         .set_path(properties.path.clone())
         .set_permissions_boundary(properties.permissions_boundary.clone())
@@ -59,7 +55,7 @@ pub(crate) async fn create_user(
 
 /// Gives a user the tags that are set, and leaves all others.
 pub(crate) async fn tag_user(run: &Run, tags: &Tags) -> Result<(), AwsError> {
-    let tag = run.aws.iam.tag_user().user_name(run.target.user.as_str());
+    let tag = run.aws.iam.tag_user().user_name(run.user());
     let tag = tag.set_tags(Some(tags.to_sdk()));
     let tag = async || run.aws.call("TagUser", tag.clone().send()).await;
     settle(&run.cancel, tag).await.map(drop)
@@ -67,7 +63,7 @@ pub(crate) async fn tag_user(run: &Run, tags: &Tags) -> Result<(), AwsError> {
 
 /// Takes the tag off a user that says when its access ends.
 pub(crate) async fn untag_expiry(run: &Run) -> Result<(), AwsError> {
-    let untag = run.aws.iam.untag_user().user_name(run.target.user.as_str());
+    let untag = run.aws.iam.untag_user().user_name(run.user());
     let untag = untag.tag_keys(EXPIRES);
     let untag = async || run.aws.call("UntagUser", untag.clone().send()).await;
     settle(&run.cancel, untag).await.map(drop)
@@ -75,11 +71,7 @@ pub(crate) async fn untag_expiry(run: &Run) -> Result<(), AwsError> {
 
 /// Deletes the user. Fails as [in use](AwsError::is_in_use) while anything hangs on it.
 pub(crate) async fn delete_user(run: &Run) -> Result<bool, AwsError> {
-    let delete = run
-        .aws
-        .iam
-        .delete_user()
-        .user_name(run.target.user.as_str());
+    let delete = run.aws.iam.delete_user().user_name(run.user());
     let deleted = present(run.aws.call("DeleteUser", delete.send()).await);
     match deleted {
         // Done, maybe, and only the answer is lost.

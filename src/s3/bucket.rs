@@ -65,7 +65,7 @@ pub(crate) async fn all_names(run: &Run) -> Vec<String> {
 /// delete them. What is refused or unknown counts as no.
 pub(crate) async fn versioning(run: &Run) -> Versioning {
     let get = run.aws.s3.get_bucket_versioning();
-    let get = get.bucket(run.target.bucket.as_str()).send();
+    let get = get.bucket(run.bucket()).send();
     let Ok(answer) = run.aws.call("GetBucketVersioning", get).await else {
         return Versioning::default();
     };
@@ -87,7 +87,7 @@ pub(crate) struct Versioning {
 /// The names of the first 1,000 folders at the bucket's top level.
 pub(crate) async fn folders(run: &Run) -> Result<Vec<String>> {
     let list = run.aws.s3.list_objects_v2();
-    let list = list.bucket(run.target.bucket.as_str());
+    let list = list.bucket(run.bucket());
     let list = list.delimiter("/").encoding_type(EncodingType::Url);
     let answer = run.aws.call("ListObjectsV2", list.send()).await?;
     let encoded = answer.encoding_type() == Some(&EncodingType::Url);
@@ -105,7 +105,7 @@ pub(crate) async fn first_key_outside(run: &Run) -> Result<Option<String>> {
     let behind = format!("{}0", run.target.user);
     for start in [None, Some(behind)] {
         let list = run.aws.s3.list_objects_v2();
-        let list = list.bucket(run.target.bucket.as_str());
+        let list = list.bucket(run.bucket());
         let list = list.encoding_type(EncodingType::Url).max_keys(1);
         let list = list.set_start_after(start);
         let answer = run.aws.call("ListObjectsV2", list.send()).await?;
@@ -125,7 +125,7 @@ pub(crate) async fn first_key_outside(run: &Run) -> Result<Option<String>> {
 /// and where the answer is refused or the store has no such thing.
 async fn customer_kms_key(run: &Run) -> Option<String> {
     let get = run.aws.s3.get_bucket_encryption();
-    let get = get.bucket(run.target.bucket.as_str()).send();
+    let get = get.bucket(run.bucket()).send();
     let answer = run.aws.call("GetBucketEncryption", get).await.ok()?;
     let rules = answer.server_side_encryption_configuration?.rules;
     rules

@@ -123,7 +123,7 @@ async fn objects(run: &Run, from: &Cursor, max_keys: usize) -> Result<Page> {
         .aws
         .s3
         .list_objects_v2()
-        .bucket(run.target.bucket.as_str())
+        .bucket(run.bucket())
         .prefix(prefix.as_str())
         .encoding_type(EncodingType::Url)
         .max_keys(max_keys as i32);
@@ -163,7 +163,7 @@ async fn versions(run: &Run, from: &Cursor, max_keys: usize) -> Result<Page> {
         .aws
         .s3
         .list_object_versions()
-        .bucket(run.target.bucket.as_str())
+        .bucket(run.bucket())
         .prefix(prefix.as_str())
         .encoding_type(EncodingType::Url)
         .max_keys(max_keys as i32);
@@ -227,7 +227,7 @@ pub(crate) async fn uploads(run: &Run) -> Result<Vec<Upload>> {
         .aws
         .s3
         .list_multipart_uploads()
-        .bucket(run.target.bucket.as_str())
+        .bucket(run.bucket())
         .prefix(prefix.as_str())
         .encoding_type(EncodingType::Url);
     let answer = match run.aws.call("ListMultipartUploads", list.send()).await {

@@ -21,7 +21,7 @@ pub(crate) async fn put_empty(run: &Run, key: &str) -> Put {
     let mut patience = Patience::REQUEST;
     let mut unclear = Made::No;
     loop {
-        let put = once.s3.put_object().bucket(run.target.bucket.as_str());
+        let put = once.s3.put_object().bucket(run.bucket());
         let put = put.key(key).set_if_none_match(condition.clone());
         let error = match once.call("PutObject", put.send()).await {
             Ok(answer) => {
@@ -60,7 +60,7 @@ pub(crate) async fn delete_object(
     version: Option<String>,
 ) -> Result<(), AwsError> {
     let delete = run.aws.s3.delete_object();
-    let delete = delete.bucket(run.target.bucket.as_str()).key(key);
+    let delete = delete.bucket(run.bucket()).key(key);
     let delete = delete.set_version_id(version).send();
     run.aws.call("DeleteObject", delete).await.map(drop)
 }

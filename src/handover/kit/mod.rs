@@ -142,35 +142,36 @@ impl Settings<'_> {
     }
 
     fn aws_credentials(&self) -> Zeroizing<String> {
-        format!(
-            "[{}]\naws_access_key_id = {}\naws_secret_access_key = {}\n",
-            self.profile(),
-            self.key.id(),
-            self.key.secret(),
-        )
-        .into()
+        self.fill(include_str!("templates/aws-credentials"), "")
     }
 
     fn rclone_conf(&self) -> Zeroizing<String> {
         let store = match self.endpoint {
-            None => "provider = AWS\n".to_owned(),
-            Some(url) => format!("provider = Other\nendpoint = {url}\nforce_path_style = true\n"),
+            None => "provider = AWS".to_owned(),
+            Some(url) => format!("provider = Other\nendpoint = {url}\nforce_path_style = true"),
         };
+        let mut conf = self.fill(include_str!("templates/rclone.conf"), &store);
         // Without the permission to read there is nothing to look at after an upload.
-        let no_head = if self.grant.access.reads() {
-            ""
-        } else {
-            "no_head = true\n"
-        };
-        format!(
-            "[{}]\ntype = s3\n{store}access_key_id = {}\nsecret_access_key = {}\nregion = {}\n\
-             no_check_bucket = true\nno_head_object = true\n{no_head}",
-            self.profile(),
-            self.key.id(),
-            self.key.secret(),
-            self.region,
-        )
-        .into()
+        if !self.grant.access.reads() {
+            conf.push_str("no_head = true\n");
+        }
+        conf
+    }
+
+    /// The key's settings in a template. The secret is put in last, into room
+    /// that is enough, so that no copy of it stays behind.
+    fn fill(&self, template: &str, store: &str) -> Zeroizing<String> {
+        let text = template
+            .replace("{profile}", &self.profile())
+            .replace("{region}", self.region)
+            .replace("{store}", store)
+            .replace("{id}", self.key.id());
+        let (before, after) = text.split_once("{secret}").unwrap_or((&text, ""));
+        let mut filled = Zeroizing::new(String::with_capacity(text.len() + 256));
+        for part in [before, self.key.secret(), after] {
+            filled.push_str(part);
+        }
+        filled
     }
 
     /// Host and port of the store.

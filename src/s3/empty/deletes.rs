@@ -130,7 +130,7 @@ impl Emptying {
             .aws
             .s3
             .delete_objects()
-            .bucket(self.run.target.bucket.as_str())
+            .bucket(self.run.bucket())
             .delete(batch.expect("the objects are given"));
         let answer = self.once.aws.call("DeleteObjects", delete.send()).await?;
         let errors = answer.errors.unwrap_or_default().into_iter();

@@ -60,9 +60,10 @@ impl Range {
         if rest / page < 2 {
             return None;
         }
-        let part = match rest / page < 64 {
-            true => rest / 2,
-            false => ((page as f64).sqrt() * (rest as f64).sqrt()) as u128,
+        let part = if rest / page < 64 {
+            rest / 2
+        } else {
+            ((page as f64).sqrt() * (rest as f64).sqrt()) as u128
         };
         let middle = scale.shortest_key(low.saturating_add(part), self)?;
         Some(self.split_at(middle))

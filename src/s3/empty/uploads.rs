@@ -55,7 +55,7 @@ impl Emptying {
 
     /// Whether the upload is gone, with all its parts.
     async fn abort_once(&self, upload: &Upload) -> Result<bool, AwsError> {
-        let (aws, bucket) = (&self.run.aws, self.run.target.bucket.as_str());
+        let (aws, bucket) = (&self.run.aws, self.run.bucket());
         let abort = aws.s3.abort_multipart_upload().bucket(bucket);
         let abort = abort.key(upload.key.as_str()).upload_id(&upload.id);
         match aws.call("AbortMultipartUpload", abort.send()).await {
