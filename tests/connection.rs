@@ -1,7 +1,8 @@
 //! How AWS is reached: profiles, roles and regions.
 
 use crate::support::{
-    ACCOUNT, ALLOW_ALL, LocalAws, Sandbox, assert_complete, assert_usage, aws_with_files, is_gone,
+    ACCOUNT, ALLOW_ALL, FILES_OF_OTHERS, Fault, LocalAws, Sandbox, assert_complete, assert_usage,
+    aws_with_files, is_gone,
 };
 
 /// A policy that allows next to nothing.
@@ -201,4 +202,68 @@ async fn region_that_can_not_be_one_is_bad_usage() {
             "configured region EU (Frankfurt): a region is given by its code",
         );
     }
+}
+
+/// A profile whose credentials come from a script: the admin's, good for a
+/// moment, until a file `ended` is there. It logs each time that it has none.
+fn write_session_profile(sandbox: &Sandbox, (id, secret): &(String, String)) {
+    let dir = sandbox.path().display();
+    let script = format!(
+        "if [ -e {dir}/ended ]; then\n\
+         echo none >> {dir}/refused\n\
+         echo 'The SSO session has expired' >&2\n\
+         exit 1\n\
+         fi\n\
+         echo '{{\"Version\": 1, \"AccessKeyId\": \"{id}\", \"SecretAccessKey\": \"{secret}\", \
+         \"Expiration\": \"2020-01-01T00:00:00Z\"}}'\n"
+    );
+    std::fs::write(sandbox.path().join("session.sh"), script).unwrap();
+    let config = format!("[profile work]\ncredential_process = /bin/sh {dir}/session.sh\n");
+    write_shared(sandbox, "config", &config);
+}
+
+#[tokio::test]
+async fn session_that_ends_in_the_middle_of_a_folder_stops_the_run_at_once() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws).with_full_pauses();
+    write_session_profile(&sandbox, &aws.admin);
+    sandbox.create("alex", &[]).await.succeeded();
+    aws.put_many("shared", (0..3000).map(|n| format!("alex/{n:05}")));
+    aws.faults.once("DeleteObjects", Fault::Pause);
+    let options = ["--profile", "work", "--concurrency", "1"];
+    let run = sandbox.start_delete("alex", &options);
+    aws.faults.paused().await;
+    std::fs::write(sandbox.path().join("ended"), "").unwrap();
+    aws.faults.resume();
+    let run = run.ended().await;
+    let run = run.failed_with("the AWS credentials can't be loaded: ");
+    assert!(run.stderr.contains("aws sso login"), "{run:?}");
+    let refused = std::fs::read_to_string(sandbox.path().join("refused")).unwrap();
+    assert!(refused.lines().count() <= 2, "asked {refused:?} times");
+    assert!(aws.keys("shared").len() > 1000, "{run:?}");
+
+    std::fs::remove_file(sandbox.path().join("ended")).unwrap();
+    sandbox.delete("alex", &options).await.succeeded();
+    assert!(is_gone(&aws, "alex"));
+    assert_eq!(aws.keys("shared"), FILES_OF_OTHERS);
+}
+
+#[tokio::test]
+async fn no_credentials_are_an_error_for_each_user_before_any_call() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws)
+        .set("AWS_ACCESS_KEY_ID", None)
+        .set("AWS_SECRET_ACCESS_KEY", None);
+    for program in ["create_s3_user", "delete_s3_user"] {
+        let args = ["-b", "shared", "-u", "alex", "-u", "kim", "--json"];
+        let run = sandbox.run(program, &args).await;
+        assert_eq!(run.code, Some(1), "{run:?}");
+        for (line, user) in run.json_lines().iter().zip(["alex", "kim"]) {
+            assert_eq!(line["user"], user);
+            let error = line["error"].as_str().unwrap();
+            assert!(error.starts_with("no AWS credentials found"), "{error}");
+        }
+        assert!(run.stderr.contains("0 of 2 users done"), "{run:?}");
+    }
+    assert_eq!(aws.faults.operations(), [""; 0]);
 }

@@ -567,3 +567,33 @@ async fn folder_deleted_without_a_user_says_that_there_was_none() {
     assert!(run.stderr.contains(note), "{run:?}");
     assert_eq!(run.json()["notes"], json!(["there is no user typo"]));
 }
+
+#[tokio::test]
+async fn lookup_that_a_store_breaks_down_over_is_tried_once() {
+    let (aws, sandbox) = aws_with_alex(&[]).await;
+    let optional = [
+        "GetLoginProfile",
+        "ListSigningCertificates",
+        "ListSSHPublicKeys",
+        "ListServiceSpecificCredentials",
+        "ListMFADevices",
+        "ListGroupsForUser",
+    ];
+    for operation in optional {
+        aws.faults.always(operation, Fault::Refuse(500, ""));
+    }
+    sandbox.delete("alex", &[]).await.succeeded();
+    assert!(is_gone(&aws, "alex"));
+    let calls = aws.faults.counts();
+    for operation in optional {
+        assert_eq!(calls[operation], 1, "{operation}: {calls:?}");
+    }
+}
+
+#[tokio::test]
+async fn lookup_of_a_store_in_trouble_is_tried_again() {
+    let (aws, sandbox) = aws_with_alex(&[]).await;
+    aws.faults.once("ListMFADevices", Fault::BROKEN);
+    sandbox.delete("alex", &[]).await.succeeded();
+    assert!(is_gone(&aws, "alex"));
+}

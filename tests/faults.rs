@@ -370,7 +370,11 @@ fn assert_left_is_named(world: &World, run: &Run, refused: &str) {
     assert_eq!(named("user alex"), user, "{refused}: {run:?}");
     assert_eq!(named("access key "), key, "{refused}: {run:?}");
     assert_eq!(named("policy "), policy, "{refused}: {run:?}");
-    assert_eq!(named("folder object "), folder, "{refused}: {run:?}");
+    assert_eq!(
+        named("object s3://shared/alex/;"),
+        folder,
+        "{refused}: {run:?}"
+    );
     let anything = user || key || policy || folder;
     assert!(anything || refused.starts_with("Get"), "{refused}: {run:?}");
 }
@@ -407,7 +411,7 @@ fn new_key_or_old_one(world: &World, run: &Run, what: &str) {
             assert!(!run.stderr.contains("left: "), "{what}: {run:?}");
         }
         (Some(1), Some(new)) => {
-            let left = format!("left: the former access key {old} ");
+            let left = format!("left: access key {old};");
             assert!(run.stderr.contains(&left), "{what}: {run:?}");
             assert!(keys.contains(&new) && keys.len() <= 2, "{what}: {run:?}");
         }

@@ -27,13 +27,18 @@ fn numbered(count: usize) -> impl Iterator<Item = String> {
 /// Makes alex on the local AWS and deletes it again, with the folder in the
 /// scripted store.
 async fn delete_from(store: &ScriptedS3, args: &[&str]) -> (LocalAws, Sandbox, Run) {
+    let (aws, sandbox) = aws_for(store).await;
+    let run = sandbox.delete("alex", args).await;
+    (aws, sandbox, run)
+}
+
+/// A local AWS with alex, whose programs find the bucket on this store.
+async fn aws_for(store: &ScriptedS3) -> (LocalAws, Sandbox) {
     let aws = LocalAws::start().await;
     aws.add_bucket("shared", &["alex/on-another-store"]).await;
     let sandbox = Sandbox::new(&aws);
     sandbox.create("alex", &[]).await.succeeded();
-    let sandbox = sandbox.set("AWS_ENDPOINT_URL_S3", Some(&store.url));
-    let run = sandbox.delete("alex", args).await;
-    (aws, sandbox, run)
+    (aws, sandbox.set("AWS_ENDPOINT_URL_S3", Some(&store.url)))
 }
 
 #[tokio::test]
@@ -138,6 +143,28 @@ async fn slow_downs_slow_down_and_leave_nothing_behind() {
     let (_, _, run) = delete_from(&store, &["--json"]).await;
     assert_eq!(run.succeeded().json()["objects"], 6000);
     assert_eq!(store.keys(), OTHERS);
+}
+
+#[tokio::test]
+async fn ctrl_c_reaches_batches_that_wait_for_their_turn() {
+    let script = Script {
+        slow_downs: AtomicUsize::new(usize::MAX),
+        ..Script::default()
+    };
+    let store = ScriptedS3::start(script, with_others(numbered(16_000))).await;
+    let (_aws, sandbox) = aws_for(&store).await;
+    let mut run = sandbox.start_delete("alex", &["-v"]);
+    // The first sixteen go at once; the others one after the other.
+    while store.requests("batch") < 18 {
+        run.next_line().await;
+    }
+    run.signal("INT").await;
+    run.says("stopping").await;
+    let sent = store.requests("batch");
+    let run = run.ended().await;
+    assert_eq!(run.code, Some(130), "{run:?}");
+    let more = store.requests("batch") - sent;
+    assert!(more <= 1, "{more} more batches were sent");
 }
 
 #[tokio::test]

@@ -267,7 +267,7 @@ async fn folder_object_is_undone_with_the_rest() {
         .ended()
         .await
         .failed_with("can't write keys/alex_accessKeys.csv");
-    let left = "left: folder object s3://shared/alex/; remove it with: aws s3 rm s3://shared/alex/";
+    let left = "left: object s3://shared/alex/; remove it with: aws s3 rm s3://shared/alex/";
     assert!(run.stderr.contains(left), "{run:?}");
     assert!(is_gone(&aws, "alex"));
 }
@@ -346,4 +346,22 @@ async fn kit_says_where_a_client_may_start() {
         let readme = std::fs::read_to_string(readme).unwrap();
         assert!(readme.contains(start), "{readme}");
     }
+}
+
+#[tokio::test]
+async fn kit_says_what_the_store_is_and_when_access_ends() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    let options = ["--kit", "--expires", "2099-12-25T07:38:00+01:00"];
+    sandbox.create("alex", &options).await.succeeded();
+    let readme = kit_file(&sandbox, "README.txt");
+    assert!(
+        readme.starts_with("Your folder in the bucket shared\n"),
+        "{readme}"
+    );
+    assert!(!readme.contains("Amazon"), "{readme}");
+    assert!(
+        readme.contains("It works until 2099-12-25 06:38 UTC.\n"),
+        "{readme}"
+    );
 }

@@ -110,7 +110,10 @@ async fn old_key_that_can_not_be_deleted_is_named_and_the_new_one_stays() {
     aws.faults.always("DeleteAccessKey", Fault::DENIED);
     let run = sandbox.create("alex", &["--rotate-key"]).await;
     let run = run.failed_with("the new key is handed over: DeleteAccessKey: AccessDenied");
-    let left = format!("left: the former access key {} of user alex", old.0);
+    let left = format!(
+        "left: access key {}; remove it with: aws iam delete-access-key",
+        old.0
+    );
     assert!(run.stderr.contains(&left), "{run:?}");
     assert_eq!(run.stdout, "alex_accessKeys.2.csv\n");
     assert!(opens_folder(&aws, &sandbox.key_in("alex_accessKeys.2.csv")).await);

@@ -20,6 +20,7 @@ mod prompt;
 mod propagation;
 mod properties;
 mod readme;
+mod rooms;
 mod rotate;
 mod secrets;
 mod suggestions;

@@ -32,7 +32,7 @@ async fn commands_that_remove_what_is_left_carry_the_connection_options() {
 async fn what_cannot_be_undone_is_named_with_the_command_that_removes_it() {
     for (undo, left) in [
         ("DeleteAccessKey", "access key "),
-        ("DetachUserPolicy", "policy s3-access-for-alex on user alex"),
+        ("DetachUserPolicy", "policy s3-access-for-alex"),
         ("DeletePolicy", "policy s3-access-for-alex"),
         ("DeleteUser", "user alex"),
     ] {

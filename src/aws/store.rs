@@ -85,7 +85,9 @@ impl ClassifyRetry for GiveUpAfterCrash {
     fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
         let crashed = context.response().is_some_and(|response| {
             let body = response.body().bytes().unwrap_or_default();
-            response.status().as_u16() == 500 && !body.windows(6).any(|part| part == b"<Code>")
+            let code = String::from_utf8_lossy(body);
+            let code = code.split("<Code>").nth(1).unwrap_or("<");
+            response.status().as_u16() == 500 && code.starts_with('<')
         });
         if crashed {
             RetryAction::RetryForbidden

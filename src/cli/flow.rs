@@ -179,8 +179,10 @@ async fn fail(out: &Output, target: &Target, run: Option<&Run>, failed: Failed) 
         }
     }
     out.explained(&explained);
+    let is_user = |step: &Step| matches!(step, Step::DeleteUser(_));
+    let user_is_left = failed.left.iter().any(is_user);
     for left in &failed.left {
-        let remove = out.commands.undo(left, target);
+        let remove = out.commands.undo(left, target, user_is_left);
         out.error_detail(&format!(
             "left: {}; remove it with: {remove}",
             left.leftover()

@@ -64,10 +64,13 @@ impl ShellCommands {
         format!("aws iam delete-access-key --user-name {user} --access-key-id {id}{options}")
     }
 
-    /// The command that takes a step of undoing that failed.
-    pub fn undo(&self, step: &Step, target: &Target) -> String {
+    /// The command that takes a step of undoing that failed. Where the user is
+    /// left too, deleting it takes all that hangs on it along.
+    pub fn undo(&self, step: &Step, target: &Target, user_is_left: bool) -> String {
         let Target { bucket, user } = target;
         match step {
+            Step::DeleteObject { url, .. } => format!("aws s3 rm {url}{}", self.options),
+            _ if user_is_left => self.delete_user(bucket, user),
             Step::DeleteAccessKey(id) => self.delete_key(id, user),
             Step::DeleteUnknownKey => {
                 let (list, delete) = (self.list_keys(user), self.delete_key("ACCESS_KEY_ID", user));
@@ -79,7 +82,6 @@ impl ShellCommands {
                     policy.arn, self.options
                 )
             }
-            Step::DeleteObject { url, .. } => format!("aws s3 rm {url}{}", self.options),
             _ => self.delete_user(bucket, user),
         }
     }

@@ -94,6 +94,12 @@ impl Started {
         }
     }
 
+    /// Waits for the next line on stderr.
+    pub async fn next_line(&mut self) {
+        let read = self.stderr.read_line(&mut self.said).await.unwrap();
+        assert!(read > 0, "{}", self.said);
+    }
+
     /// Waits until one of its calls is paused, sends it a signal, lets the call
     /// go on once it says that it stops, and waits for its end.
     pub async fn stopped_while_paused(mut self, aws: &LocalAws, signal: &str) -> Run {

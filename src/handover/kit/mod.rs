@@ -285,3 +285,41 @@ struct Bookmark<'a> {
 fn encoded(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn readme_is_filled_in_whatever_the_grant() {
+        let key = AccessKey::new("AKIAIOSFODNN7EXAMPLE".to_owned(), "secret".to_owned());
+        let target = Target {
+            bucket: "shared".parse().unwrap(),
+            user: "alex".parse().unwrap(),
+        };
+        for access in [Access::Read, Access::ReadWrite, Access::Write] {
+            for browse_root in [false, true] {
+                let grant = Grant {
+                    access,
+                    browse_root,
+                    source_ips: vec!["203.0.113.0/24".parse().unwrap()],
+                    ..Grant::default()
+                };
+                let settings = Settings {
+                    key: &key,
+                    target: &target,
+                    grant: &grant,
+                    region: "eu-central-1",
+                    endpoint: None,
+                };
+                let readme = settings.readme();
+                assert!(readme.starts_with("Your folder in the Amazon S3 bucket shared\n"));
+                assert!(!readme.contains(['{', '}']), "{readme}");
+                assert!(
+                    !readme.contains("secret\n") && !readme.contains("\n\n\n"),
+                    "{readme}"
+                );
+            }
+        }
+    }
+}
