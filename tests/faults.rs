@@ -369,7 +369,8 @@ fn assert_left_is_named(world: &World, run: &Run, refused: &str) {
     let folder = world.aws.keys("shared").contains(&"alex/".to_owned());
     assert_eq!(named("user alex"), user, "{refused}: {run:?}");
     assert_eq!(named("access key "), key, "{refused}: {run:?}");
-    assert_eq!(named("policy "), policy, "{refused}: {run:?}");
+    let named_policy = named("policy ") || named("inline policy ");
+    assert_eq!(named_policy, policy, "{refused}: {run:?}");
     assert_eq!(
         named("object s3://shared/alex/;"),
         folder,
