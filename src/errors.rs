@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::access::BucketName;
 
-/// A run was stopped by Ctrl-C or SIGTERM.
+/// A run was stopped by a signal, as by Ctrl-C.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("interrupted")]
 pub struct Interrupted;
@@ -42,8 +42,10 @@ pub enum Hint {
     UseInlinePolicy,
     /// Verify from an address that the key is limited to.
     VerifyFromAllowedAddress,
-    /// Delete the access key that is not in use.
-    DeleteAccessKey(String),
+    /// Delete a managed policy, by its ARN.
+    DeletePolicy(String),
+    /// Delete the access key that is not in use, if it is known which that is.
+    DeleteAccessKey(Option<String>),
     /// Replace a policy of another form by one with the access that is wanted.
     SetAccess,
     /// Extend access that has ended.
@@ -67,16 +69,45 @@ pub enum Candidates {
     Folders(Vec<String>),
 }
 
-/// Text from elsewhere on one line, with control characters made visible.
+/// Text from elsewhere on one line, with what a terminal would act on made
+/// visible.
 pub(crate) fn one_line(text: &str) -> String {
-    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let mut line = String::with_capacity(words.len());
-    for c in words.chars() {
-        if c.is_control() {
-            line.extend(c.escape_default());
+    harmless(&text.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+/// Text with what a terminal would act on made visible: control characters,
+/// and those that change the direction of text.
+pub(crate) fn harmless(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if acts_on_a_terminal(c) {
+            shown.extend(c.escape_unicode());
         } else {
-            line.push(c);
+            shown.push(c);
         }
     }
-    line
+    shown
+}
+
+/// Whether it is a control character (C0, C1), or a [bidirectional control][bidi].
+///
+/// [bidi]: https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters
+pub(crate) fn acts_on_a_terminal(c: char) -> bool {
+    let is_bidi = matches!(
+        c,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    );
+    c.is_control() || is_bidi
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_from_elsewhere_does_nothing_to_a_terminal() {
+        assert_eq!(one_line("a\n b\t\u{1b}[2J"), "a b \\u{1b}[2J");
+        assert_eq!(harmless("\u{9b}2J\u{202e}gpj"), "\\u{9b}2J\\u{202e}gpj");
+        assert_eq!(harmless("Zoë's файл"), "Zoë's файл");
+    }
 }

@@ -54,8 +54,22 @@ pub enum Step {
         /// The version; none for the object as it is.
         version: Option<String>,
     },
-    /// Delete an access key whose ID never came: nobody has its secret.
-    DeleteUnknownKey,
+    /// Abort an unfinished multipart upload.
+    AbortUpload {
+        /// The key of the object.
+        key: String,
+        /// The upload's ID; none where its answer got lost.
+        id: Option<String>,
+    },
+    /// Delete an access key that may still appear: its creation got no answer.
+    DeleteLateKey,
+    /// Delete an access key that this run or another one created meanwhile.
+    DeleteUnclearKey {
+        /// The key's ID.
+        id: String,
+        /// When it was created, RFC 3339 in UTC, as far as IAM says.
+        created: String,
+    },
     /// Delete the IAM user.
     DeleteUser(String),
     /// Undo a step of a run that failed, by this one.
@@ -63,10 +77,16 @@ pub enum Step {
 }
 
 impl Step {
-    /// What is left where this step of undoing could not be taken.
-    pub(crate) fn leftover(&self) -> String {
+    /// What is left of a user where this step of undoing could not be taken.
+    pub(crate) fn leftover(&self, user: &str) -> String {
+        match self {
+            Self::DeleteAccessKey(id) => return format!("access key {id} of user {user}"),
+            Self::DetachPolicy(policy) => return format!("policy {} on user {user}", policy.name),
+            Self::DeleteInlinePolicy(name) => return format!("policy {name} on user {user}"),
+            _ => {}
+        }
         let text = self.to_string();
-        let verbs = ["delete ", "detach "];
+        let verbs = ["delete ", "abort "];
         let thing = verbs.iter().find_map(|verb| text.strip_prefix(verb));
         thing.unwrap_or(&text).to_owned()
     }
@@ -99,7 +119,14 @@ impl fmt::Display for Step {
             Self::Remove(blocker) => write!(f, "remove {blocker}"),
             Self::EmptyFolder { folder, what } => write!(f, "delete {what} under {folder}"),
             Self::DeleteObject { url, .. } => write!(f, "delete object {url}"),
-            Self::DeleteUnknownKey => f.write_str("delete access key whose ID is not known"),
+            Self::AbortUpload { key, .. } => write!(f, "abort unfinished upload of {key}"),
+            Self::DeleteLateKey => {
+                f.write_str("delete an access key that may still appear in a list")
+            }
+            Self::DeleteUnclearKey { id, created } => write!(
+                f,
+                "delete access key {id}, created {created}, if no other run has its secret"
+            ),
             Self::DeleteUser(user) => write!(f, "delete user {user}"),
             Self::Undo(step) => write!(f, "undo: {step}"),
         }

@@ -267,3 +267,25 @@ async fn no_credentials_are_an_error_for_each_user_before_any_call() {
     }
     assert_eq!(aws.faults.operations(), [""; 0]);
 }
+
+#[tokio::test]
+async fn ctrl_c_reaches_the_loading_of_credentials() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    let dir = sandbox.path().display();
+    let made = sandbox.command("mkfifo").args(["started", "hold"]).status();
+    assert!(made.await.unwrap().success());
+    let script = format!("echo > {dir}/started\nread x < {dir}/hold\n");
+    std::fs::write(sandbox.path().join("hold.sh"), script).unwrap();
+    let config = format!("[profile work]\ncredential_process = /bin/sh {dir}/hold.sh\n");
+    write_shared(&sandbox, "config", &config);
+    let mut run = sandbox.start_create("alex", &["--profile", "work"]);
+    let started = sandbox.path().join("started");
+    let started = tokio::task::spawn_blocking(|| std::fs::read(started));
+    started.await.unwrap().unwrap();
+    run.signal("INT").await;
+    run.says("stopping").await;
+    let run = run.ended().await;
+    assert_eq!(run.code, Some(130), "{run:?}");
+    assert_eq!(aws.faults.operations(), [""; 0]);
+}

@@ -297,7 +297,7 @@ async fn user_that_is_set_up_already_is_left_alone_with_a_hint() {
     assert_eq!(elsewhere.key_file("alex"), None);
     let run = sandbox.create("alex", &[]).await;
     let run = run.failed_with(&format!("with access key {key}"));
-    let moved = "&& mv 'alex_accessKeys.csv' 'alex_accessKeys.csv.old'";
+    let moved = "&& mv -n -- alex_accessKeys.csv alex_accessKeys.csv.old";
     assert!(run.stderr.contains(moved), "{run:?}");
     assert_eq!(sandbox.key_file("alex"), file);
     assert_complete(&aws, &sandbox, "alex");
@@ -361,6 +361,10 @@ async fn user_that_differs_only_in_case_is_left_alone() {
         .delete("alex", &[])
         .await
         .failed_with("there is no user alex, only Alex");
+    Sandbox::new(&aws)
+        .delete("alex", &["--force"])
+        .await
+        .failed_with("there is no user alex, only Alex");
     assert!(!is_gone(&aws, "Alex"));
     assert_eq!(aws.keys("shared").len(), 4);
 }
@@ -380,8 +384,7 @@ async fn user_without_a_key_is_refused_whatever_access_it_has() {
         };
         let run = elsewhere.create("alex", options).await;
         let run = run.failed_with("exists already for bucket shared, without an access key");
-        let hint =
-            "hint: to start over, first run: delete_s3_user -b shared -u alex --keep-objects";
+        let hint = "hint: unless another run is at work on it, first run: delete_s3_user -b shared -u alex --keep-objects";
         assert!(run.stderr.lines().any(|line| line == hint), "{run:?}");
         aws.iam(|iam| {
             assert!(iam.access_keys["alex"].is_empty());

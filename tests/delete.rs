@@ -1,5 +1,6 @@
 //! What delete_s3_user removes, and above all what it doesn't.
 
+use aws_sdk_iam::types::Tag;
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -545,7 +546,7 @@ async fn user_whose_key_the_command_runs_with_is_never_deleted() {
     let sandbox = Sandbox::new(&aws);
     for options in [["--force"].as_slice(), &["--force", "--keep-objects"]] {
         let run = sandbox.delete("admin", options).await;
-        run.failed_with("user admin is the one whose key this command runs with");
+        run.failed_with("user admin is the one that this command runs as");
         aws.iam(|iam| {
             assert_eq!(iam.access_keys["admin"].len(), 1);
             assert_eq!(iam.user_inline_policies["admin"].len(), 1);
@@ -596,4 +597,66 @@ async fn lookup_of_a_store_in_trouble_is_tried_again() {
     aws.faults.once("ListMFADevices", Fault::BROKEN);
     sandbox.delete("alex", &[]).await.succeeded();
     assert!(is_gone(&aws, "alex"));
+}
+
+#[tokio::test]
+async fn user_is_not_deleted_with_temporary_credentials_of_its_own() {
+    let (aws, sandbox) = aws_with_alex(&[]).await;
+    put_inline_policy(&aws, "alex", "more", ALLOW_ALL).await;
+    let (id, secret) = sandbox.key_of("alex");
+    let config = aws_sdk_sts::Config::builder()
+        .behavior_version(aws_config::BehaviorVersion::v2026_01_12())
+        .region(aws_config::Region::new("us-east-1"))
+        .endpoint_url(&aws.url)
+        .http_client(aws.http.clone())
+        .credentials_provider(aws_sdk_sts::config::Credentials::new(
+            id, secret, None, None, "test",
+        ));
+    let sts = aws_sdk_sts::Client::from_conf(config.build());
+    let session = sts.get_session_token().send().await.unwrap();
+    let session = session.credentials.unwrap();
+    let sandbox = Sandbox::new(&aws)
+        .set("AWS_ACCESS_KEY_ID", Some(&session.access_key_id))
+        .set("AWS_SECRET_ACCESS_KEY", Some(&session.secret_access_key))
+        .set("AWS_SESSION_TOKEN", Some(&session.session_token));
+    for options in [[].as_slice(), &["--force"]] {
+        let run = sandbox.delete("alex", options).await;
+        run.failed_with("user alex is the one that this command runs as");
+    }
+    assert!(!is_gone(&aws, "alex"));
+    assert_eq!(aws.keys("shared").len(), 4);
+}
+
+#[tokio::test]
+async fn folder_without_a_user_stays_unless_forced() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    // What a create run leaves that is killed before it makes the user.
+    let tag = Tag::builder().key("s3-user:bucket").value("shared").build();
+    let create = aws.iam_client().create_policy();
+    let create = create.policy_name("s3-access-for-alex").tags(tag.unwrap());
+    let create = create.policy_document(policy_for("shared")).send();
+    create.await.unwrap();
+    let keys = aws.keys("shared");
+    let run = sandbox.delete("alex", &[]).await.succeeded();
+    for note in ["there is no user alex", "folder s3://shared/alex/ stays"] {
+        assert!(run.stderr.contains(note), "{run:?}");
+    }
+    assert!(is_gone(&aws, "alex"));
+    assert_eq!(aws.keys("shared"), keys);
+    sandbox.delete("alex", &["--force"]).await.succeeded();
+    assert_eq!(aws.keys("shared"), FILES_OF_OTHERS);
+}
+
+#[tokio::test]
+async fn policy_that_is_not_tagged_stays_where_there_is_no_user() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    let iam = aws.iam_client();
+    let create = iam.create_policy().policy_name("s3-access-for-alex");
+    let document = policy_for("shared");
+    create.policy_document(document).send().await.unwrap();
+    let run = sandbox.delete("alex", &[]).await;
+    run.failed_with("there is no user alex");
+    assert_eq!(aws.iam(|iam| iam.policies.len()), 1);
 }

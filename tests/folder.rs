@@ -517,3 +517,16 @@ async fn interrupted_emptying_says_how_many_are_gone_and_continues() {
     sandbox.delete("alex", &[]).await.succeeded();
     assert_eq!(aws.keys("shared"), FILES_OF_OTHERS);
 }
+
+#[tokio::test]
+async fn listing_that_does_not_say_whether_it_is_whole_deletes_nothing() {
+    let script = Script {
+        vague_listing: true,
+        ..Script::default()
+    };
+    let store = ScriptedS3::start(script, with_others(numbered(10))).await;
+    let (aws, _, run) = delete_from(&store, &[]).await;
+    run.failed_with("does not say whether it is the whole listing");
+    assert!(!is_gone(&aws, "alex"));
+    assert_eq!(store.keys().len(), 10 + OTHERS.len());
+}

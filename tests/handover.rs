@@ -365,3 +365,24 @@ async fn kit_says_what_the_store_is_and_when_access_ends() {
         "{readme}"
     );
 }
+
+#[tokio::test]
+async fn interrupted_run_writes_no_key_to_stdout() {
+    for options in [["-o", "-"].as_slice(), &["-o", "-", "--rotate-key"]] {
+        let aws = aws_with_files().await;
+        let sandbox = Sandbox::new(&aws);
+        let rotates = options.contains(&"--rotate-key");
+        if rotates {
+            sandbox.create("alex", &[]).await.succeeded();
+        }
+        aws.faults.once("CreateAccessKey", Fault::Pause);
+        let started = sandbox.start_create("alex", options);
+        let run = started.stopped_while_paused(&aws, "INT").await;
+        assert_eq!((run.code, run.stdout.as_str()), (Some(130), ""), "{run:?}");
+        if rotates {
+            assert_complete(&aws, &sandbox, "alex");
+        } else {
+            assert!(is_gone(&aws, "alex"));
+        }
+    }
+}

@@ -1,6 +1,9 @@
 //! Two runs for the same user at once: one wins, the other says so, and what
 //! is left is consistent.
 
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::support::{
@@ -152,4 +155,147 @@ async fn delete_overtaken_by_another_command_ends_consistently() {
         }
     }
     points.join_all().await;
+}
+
+/// A command for alex, and whether there must be an alex before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Command {
+    Create,
+    Rotate,
+    Update,
+    Delete,
+}
+
+impl Command {
+    const ALL: [Self; 4] = [Self::Create, Self::Rotate, Self::Update, Self::Delete];
+
+    fn program(self) -> &'static str {
+        if self == Self::Delete {
+            "delete_s3_user"
+        } else {
+            "create_s3_user"
+        }
+    }
+
+    fn args(self) -> Vec<&'static str> {
+        let options: &[_] = match self {
+            Self::Create | Self::Delete => &[],
+            Self::Rotate => &["--rotate-key"],
+            Self::Update => &["--update", "--access", "write", "--expires", "2099-12-31"],
+        };
+        [&ALEX, options].concat()
+    }
+
+    /// Whether it takes away keys that others have.
+    fn ends_keys(self) -> bool {
+        matches!(self, Self::Rotate | Self::Delete)
+    }
+}
+
+/// A local AWS where the command would succeed, and the key that alex has there.
+async fn aws_for(command: Command) -> (LocalAws, Option<String>) {
+    let aws = aws_with_files().await;
+    if command == Command::Create {
+        return (aws, None);
+    }
+    let before = Sandbox::new(&aws);
+    before.create("alex", &[]).await.succeeded();
+    (aws, Some(before.key_of("alex").0))
+}
+
+/// The IDs of the access keys in the CSV files of a sandbox.
+fn written(sandbox: &Sandbox) -> Vec<String> {
+    let files = sandbox.files().into_iter();
+    let keys = files.filter(|file| file.ends_with(".csv"));
+    keys.map(|file| sandbox.key_in(&file).0).collect()
+}
+
+/// Lets one command overtake another at each of its calls: no key is live that
+/// nobody has, none is reported as good that isn't, and nobody else's things go.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_key_is_lost_whichever_two_commands_meet() {
+    static AT_A_TIME: Semaphore = Semaphore::const_new(32);
+    let mut points = JoinSet::new();
+    for first in Command::ALL {
+        let before = Arc::new(aws_for(first).await);
+        let aws = before.0.copy().await;
+        let clean = Sandbox::new(&aws);
+        clean.run(first.program(), &first.args()).await.succeeded();
+        for (operation, times) in aws.faults.counts() {
+            for second in Command::ALL {
+                let pauses = Fault::pauses(&operation);
+                let places = (0..times).flat_map(|skip| pauses.iter().map(move |it| (skip, *it)));
+                for (skip, fault) in places {
+                    let (operation, before) = (operation.clone(), before.clone());
+                    points.spawn(async move {
+                        let _permit = AT_A_TIME.acquire().await.unwrap();
+                        let what =
+                            format!("{second:?} at {operation} {skip} {fault:?} of {first:?}");
+                        let aws = before.0.copy().await;
+                        aws.faults.at(&operation, skip, 1, fault);
+                        meet(&aws, first, second, before.1.clone(), &what).await;
+                    });
+                }
+            }
+        }
+    }
+    let count = points.len();
+    while let Some(point) = points.join_next().await {
+        point.unwrap();
+    }
+    println!("{count} pairs of runs");
+}
+
+async fn meet(
+    aws: &LocalAws,
+    first: Command,
+    second: Command,
+    old_key: Option<String>,
+    what: &str,
+) {
+    let (one, two) = (Sandbox::new(aws), Sandbox::new(aws));
+    let started = one.start(first.program(), &first.args());
+    aws.faults.paused().await;
+    let later = two.run(second.program(), &second.args()).await;
+    aws.faults.resume();
+    let runs = [(first, &one, started.ended().await), (second, &two, later)];
+    let live = aws.iam(|iam| {
+        let keys = iam.access_keys.get("alex").into_iter().flatten();
+        keys.map(|key| key.access_key_id.clone())
+            .collect::<Vec<_>>()
+    });
+    let told = format!("{}{}", runs[0].2.stderr, runs[1].2.stderr);
+    let known = [Vec::from_iter(old_key), written(&one), written(&two)].concat();
+    for key in &live {
+        let named = told.contains(&format!("left: access key {key}"));
+        assert!(
+            known.contains(key) || named,
+            "{what}: {key}: {runs:?}",
+            runs = told
+        );
+    }
+    for (index, (_, sandbox, run)) in runs.iter().enumerate() {
+        assert!(matches!(run.code, Some(0 | 1)), "{what}: {run:?}");
+        let errors = run.stderr.lines().filter(|line| line.contains(": error: "));
+        assert_eq!(
+            errors.count(),
+            usize::from(run.code == Some(1)),
+            "{what}: {run:?}"
+        );
+        let (other, _, others) = &runs[1 - index];
+        let taken = other.ends_keys() && others.code == Some(0);
+        for key in written(sandbox) {
+            assert!(
+                live.contains(&key) || taken,
+                "{what}: {key} is dead: {run:?} {others:?}"
+            );
+        }
+    }
+    let both = runs.iter().all(|(_, _, run)| run.code == Some(0));
+    let creates = (first, second) == (Command::Create, Command::Create);
+    assert!(!(both && creates), "{what}: both have won");
+    let keys = aws.keys("shared");
+    for key in FILES_OF_OTHERS {
+        assert!(keys.contains(&key.to_owned()), "{what}: {key}");
+    }
 }

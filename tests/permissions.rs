@@ -129,8 +129,10 @@ async fn refused_call_is_named_with_the_permission_it_needs() {
 }
 
 /// What only certain options need.
-fn option_actions() -> [&'static str; 11] {
+fn option_actions() -> [&'static str; 13] {
     [
+        "s3:GetBucketVersioning",
+        "s3:GetBucketObjectLockConfiguration",
         "s3:GetEncryptionConfiguration",
         "iam:UntagUser",
         "iam:GetUserPolicy",
@@ -184,6 +186,33 @@ async fn options_need_what_the_file_says_and_nothing_less() {
             let run = helper.create("alex", options).await;
             assert_eq!(run.code, Some(code), "{action}: {run:?}");
         }
+    }
+}
+
+#[tokio::test]
+async fn verification_looks_at_the_bucket_before_it_leaves_anything() {
+    let [policy, _] = policies_of_the_files();
+    let verify = ["--verify", "--access", "read-write"];
+    for (action, leaves) in [("s3:GetBucketVersioning", true), ("none", false)] {
+        let aws = LocalAws::start().await;
+        aws.add_bucket("shared", &[]).await;
+        aws.keep_versions("shared").await;
+        aws.suspend_versions("shared").await;
+        let helper = with_policy(&aws, "helper", &without(&policy, action)).await;
+        helper.create("alex", &verify).await.succeeded();
+        let left = aws.versions("shared", "").await;
+        assert_eq!(!left.is_empty(), leaves, "{left:?}");
+    }
+    for (action, code) in [("s3:GetBucketObjectLockConfiguration", 1), ("none", 0)] {
+        let aws = LocalAws::start().await;
+        aws.add_locking_bucket("shared").await;
+        let helper = with_policy(&aws, "helper", &without(&policy, action)).await;
+        let run = helper.create("alex", &verify).await;
+        assert_eq!(run.code, Some(code), "{run:?}");
+        let skipped = "verify: upload to s3://shared/alex/ is not tried";
+        assert_eq!(run.stderr.contains(skipped), code == 0, "{run:?}");
+        let left = aws.versions("shared", "").await;
+        assert_eq!(left.is_empty(), code == 0, "{left:?}");
     }
 }
 

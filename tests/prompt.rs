@@ -3,7 +3,8 @@
 use pty_process::Command;
 
 use crate::support::{
-    LocalAws, QUESTION, Sandbox, Session, aws_with_alex, aws_with_files, binary, is_gone,
+    LocalAws, QUESTION, Sandbox, Session, assert_complete, aws_with_alex, aws_with_files, binary,
+    is_gone,
 };
 
 const CTRL_C: &str = "\x03";
@@ -36,6 +37,56 @@ async fn shows_what_it_found_and_asks_before_deleting() {
         session.ends_with(0).await;
         assert!(is_gone(&aws, "alex"));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn user_made_again_while_somebody_thinks_is_not_deleted() {
+    let aws = aws_with_files().await;
+    let mut session = delete_at_terminal(&aws, &[]).await;
+    session.shows(Some(QUESTION)).await;
+    let meanwhile = Sandbox::new(&aws);
+    meanwhile
+        .delete("alex", &["--keep-objects"])
+        .await
+        .succeeded();
+    meanwhile.create("alex", &[]).await.succeeded();
+    session.types("y\n").await;
+    let shown = session.ends_with(1).await;
+    assert!(
+        shown.contains("has changed or gone since it was looked at"),
+        "{shown}"
+    );
+    assert_complete(&aws, &meanwhile, "alex");
+    assert_eq!(aws.keys("shared").len(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_into_an_empty_folder_while_somebody_thinks_is_deleted_too() {
+    let aws = LocalAws::start().await;
+    aws.add_bucket("shared", &["jaime/photo.jpg"]).await;
+    let mut session = delete_at_terminal(&aws, &[]).await;
+    session.shows(Some(QUESTION)).await;
+    aws.put("shared", "alex/late.txt").await;
+    session.types("y\n").await;
+    session.ends_with(0).await;
+    assert!(is_gone(&aws, "alex"));
+    assert_eq!(aws.keys("shared"), ["jaime/photo.jpg"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn user_made_while_somebody_thinks_keeps_its_folder() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    let delete = Command::new(binary("delete_s3_user"));
+    let delete = delete.args(["-b", "shared", "-u", "alex", "--force"]);
+    let mut session = Session::start(&sandbox, delete);
+    session.shows(Some(QUESTION)).await;
+    sandbox.create("alex", &[]).await.succeeded();
+    session.types("y\n").await;
+    let shown = session.ends_with(1).await;
+    assert!(shown.contains("has changed or gone since"), "{shown}");
+    assert_complete(&aws, &sandbox, "alex");
+    assert_eq!(aws.keys("shared").len(), 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,8 +1,8 @@
 //! `--rotate-key`: at every moment the person has a key that works.
 
 use crate::support::{
-    Fault, LocalAws, Sandbox, aws_with_alex, delete_key, edit_policy_of_alex, is_gone, keys_of,
-    opens_folder,
+    Fault, LocalAws, Sandbox, WELCOME, aws_with_alex, delete_key, edit_policy_of_alex, is_gone,
+    keys_of, opens_folder,
 };
 
 #[tokio::test]
@@ -84,8 +84,14 @@ async fn failure_before_the_new_key_is_safe_leaves_the_old_one_alone() {
         aws.faults.at(call, 0, 2, fault);
         let run = sandbox.create("alex", &["--rotate-key", "--kit"]).await;
         let run = run.failed_with(call);
-        assert!(!run.stderr.contains("left:"), "{run:?}");
-        assert_eq!(keys_of(&aws, "alex"), [old.0.as_str()], "{call} {fault:?}");
+        // A key that this run may have made is named, since another may have, too.
+        let named = |key: &String| run.stderr.contains(&format!("left: access key {key}"));
+        let keys = keys_of(&aws, "alex");
+        assert!(keys.contains(&old.0), "{call} {fault:?}: {run:?}");
+        assert!(
+            keys.iter().all(|key| *key == old.0 || named(key)),
+            "{run:?}"
+        );
         assert!(opens_folder(&aws, &old).await);
         assert_eq!(sandbox.files(), ["alex_accessKeys.csv"]);
     }
@@ -111,7 +117,7 @@ async fn old_key_that_can_not_be_deleted_is_named_and_the_new_one_stays() {
     let run = sandbox.create("alex", &["--rotate-key"]).await;
     let run = run.failed_with("the new key is handed over: DeleteAccessKey: AccessDenied");
     let left = format!(
-        "left: access key {}; remove it with: aws iam delete-access-key",
+        "left: access key {} of user alex; remove it with: aws iam delete-access-key",
         old.0
     );
     assert!(run.stderr.contains(&left), "{run:?}");
@@ -227,9 +233,134 @@ async fn second_ctrl_c_does_not_tell_to_delete_a_user_that_works() {
     started.signal("INT").await;
     let run = started.ended().await;
     assert_eq!(run.code, Some(130), "{run:?}");
-    let see = "aws iam list-access-keys --user-name alex --region 'us-east-1'";
+    let see = "aws iam list-access-keys --user-name alex --region us-east-1";
     assert!(
         run.stderr.contains(see) && !run.stderr.contains("delete_s3_user"),
         "{run:?}"
     );
+}
+
+#[tokio::test]
+async fn key_of_another_run_is_named_and_not_deleted() {
+    let (aws, sandbox) = aws_with_alex(&[]).await;
+    aws.faults.forget();
+    aws.faults.once("ListAccessKeys", Fault::Pause);
+    aws.faults.at("CreateAccessKey", 1, 2, Fault::BROKEN);
+    let started = sandbox.start_create("alex", &["--rotate-key"]);
+    aws.faults.paused().await;
+    let iam = aws.iam_client();
+    let other = iam.create_access_key().user_name("alex").send().await;
+    let other = other.unwrap().access_key.unwrap().access_key_id;
+    aws.faults.resume();
+    let run = started.ended().await.failed_with("CreateAccessKey: ");
+    let left = format!("left: access key {other}, created ");
+    let delete = format!("aws iam delete-access-key --user-name alex --access-key-id {other}");
+    assert!(
+        run.stderr.contains(&left) && run.stderr.contains(&delete),
+        "{run:?}"
+    );
+    let mut keys = keys_of(&aws, "alex");
+    keys.sort();
+    let mut expected = [sandbox.key_of("alex").0, other];
+    expected.sort();
+    assert_eq!(keys, expected);
+}
+
+#[tokio::test]
+async fn key_that_may_still_appear_is_named() {
+    let (aws, sandbox) = aws_with_alex(&[]).await;
+    aws.faults.always("CreateAccessKey", Fault::BROKEN);
+    let run = sandbox.create("alex", &["--rotate-key"]).await;
+    let run = run.failed_with("CreateAccessKey: ");
+    let left = "left: an access key that may still appear in a list; remove it with: \
+                aws iam list-access-keys --user-name alex";
+    assert!(run.stderr.contains(left), "{run:?}");
+}
+
+#[tokio::test]
+async fn second_of_two_rotations_at_once_deletes_no_key() {
+    for options in [[].as_slice(), &["--verify"]] {
+        let (aws, sandbox) = aws_with_alex(&[]).await;
+        aws.faults.forget();
+        aws.faults.once("ListAccessKeys", Fault::Pause);
+        let first = Sandbox::new(&aws);
+        let started = first.start_create("alex", &[&["--rotate-key"], options].concat());
+        aws.faults.paused().await;
+        sandbox.create("alex", &["--rotate-key"]).await.succeeded();
+        let winner = sandbox.key_in("alex_accessKeys.2.csv");
+        aws.faults.resume();
+        let run = started.ended().await;
+        let run = run.failed_with("another run gave user alex an access key meanwhile");
+        assert!(
+            run.stderr
+                .contains(&format!("left: access key {}", winner.0)),
+            "{run:?}"
+        );
+        assert_eq!(run.stdout, "alex_accessKeys.csv\n");
+        for key in [winner, first.key_of("alex")] {
+            assert!(opens_folder(&aws, &key).await, "{}", key.0);
+        }
+    }
+}
+
+#[tokio::test]
+async fn key_that_aws_does_not_know_takes_no_old_key_away() {
+    let (aws, sandbox) = aws_with_alex(&[]).await;
+    let old = sandbox.key_of("alex");
+    let unknown = Fault::Refuse(403, "SignatureDoesNotMatch");
+    aws.faults
+        .unless_signed_by(&aws.admin.0, "GetCallerIdentity", usize::MAX, unknown);
+    let run = sandbox.create("alex", &["--rotate-key"]).await;
+    let run =
+        run.failed_with("the new key does not work: GetCallerIdentity: SignatureDoesNotMatch");
+    assert!(!run.stderr.contains("left:"), "{run:?}");
+    assert_eq!(keys_of(&aws, "alex"), [old.0.as_str()]);
+    assert_eq!(sandbox.files(), ["alex_accessKeys.csv"]);
+    aws.faults.forget();
+    let known_late = Fault::Refuse(403, "InvalidClientTokenId");
+    aws.faults
+        .unless_signed_by(&aws.admin.0, "GetCallerIdentity", 3, known_late);
+    sandbox.create("alex", &["--rotate-key"]).await.succeeded();
+}
+
+#[tokio::test]
+async fn answers_of_a_proxy_are_taken_for_neither_success_nor_refusal() {
+    for (operation, fault) in [
+        ("CreateAccessKey", Fault::OtherAnswer(408, WELCOME)),
+        ("CreateAccessKey", Fault::OtherAnswer(403, WELCOME)),
+        ("DeleteAccessKey", Fault::Proxy),
+    ] {
+        let (aws, sandbox) = aws_with_alex(&[]).await;
+        aws.faults.always(operation, fault);
+        let run = sandbox.create("alex", &["--rotate-key"]).await;
+        let run = run.failed_with(operation);
+        let written = sandbox
+            .files()
+            .into_iter()
+            .filter(|file| file.ends_with(".2.csv"));
+        let written: Vec<_> = written.map(|file| sandbox.key_in(&file).0).collect();
+        for key in keys_of(&aws, "alex") {
+            let is_first = operation == "CreateAccessKey" && key == sandbox.key_of("alex").0;
+            let named = run.stderr.contains(&format!("left: access key {key}"));
+            assert!(
+                is_first || written.contains(&key) || named,
+                "{key}: {run:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn key_file_that_goes_while_the_key_is_tried_costs_no_key() {
+    let (aws, sandbox) = aws_with_alex(&[]).await;
+    let old = sandbox.key_of("alex").0;
+    aws.faults.forget();
+    aws.faults.once("GetObject", Fault::Pause);
+    let started = sandbox.start_create("alex", &["--rotate-key", "--verify"]);
+    aws.faults.paused().await;
+    std::fs::remove_file(sandbox.path().join("alex_accessKeys.2.csv")).unwrap();
+    aws.faults.resume();
+    let run = started.ended().await;
+    run.failed_with("can't keep alex_accessKeys.2.csv: somebody removed or replaced it");
+    assert_eq!(keys_of(&aws, "alex"), [old]);
 }

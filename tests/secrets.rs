@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::support::{Fault, Run, Sandbox, aws_with_files};
+use crate::support::{Fault, Run, Sandbox, aws_with_alex, aws_with_files};
 
 /// The files under a directory that hold a text.
 fn files_with(dir: &Path, text: &str) -> Vec<String> {
@@ -58,5 +58,42 @@ async fn nothing_that_is_printed_holds_a_secret() {
         runs.iter()
             .any(|run| run.stderr.contains("CreateAccessKey")),
         "-v says little"
+    );
+}
+
+#[tokio::test]
+async fn names_from_elsewhere_do_nothing_to_a_terminal() {
+    let (aws, sandbox) = aws_with_alex(&[]).await;
+    let groups = "<ListGroupsForUserResponse><ListGroupsForUserResult><Groups><member>\
+        <Path>/</Path><GroupName>safe\u{202e}gpj&#155;2J</GroupName><GroupId>AGPA1</GroupId>\
+        <Arn>arn:aws:iam::123456789012:group/x</Arn><CreateDate>2026-01-01T00:00:00Z</CreateDate>\
+        </member></Groups><IsTruncated>false</IsTruncated></ListGroupsForUserResult>\
+        </ListGroupsForUserResponse>";
+    aws.faults
+        .always("ListGroupsForUser", Fault::Answer(groups));
+    let run = sandbox.delete("alex", &["--dry-run", "--json"]).await;
+    let run = run.succeeded();
+    for printed in [&run.stdout, &run.stderr] {
+        assert!(printed.contains("membership of group safe"), "{printed}");
+        assert!(!printed.contains(['\u{202e}', '\u{9b}']), "{printed:?}");
+    }
+    let step = run.json()["steps"].to_string();
+    assert!(step.contains("safe\u{202e}gpj\u{9b}2J"), "{step:?}");
+}
+
+#[tokio::test]
+async fn forged_tag_gets_into_no_suggested_command() {
+    let (aws, sandbox) = aws_with_alex(&[]).await;
+    aws.change_iam(|iam| {
+        let tags = &mut iam.users.get_mut("alex").unwrap().tags;
+        let tag = tags.iter_mut().find(|tag| tag.key == "s3-user:bucket");
+        tag.unwrap().value = "other; touch pwned".to_owned();
+    });
+    let run = sandbox.delete("alex", &[]).await;
+    let run = run.failed_with("was not made for bucket shared");
+    let hints = run.stderr.lines().filter(|line| line.starts_with("hint: "));
+    assert_eq!(
+        hints.collect::<Vec<_>>(),
+        ["hint: --force deletes it all the same"]
     );
 }

@@ -1,7 +1,7 @@
 //! What a create run that fails undoes, and what it names as left: the cases
 //! beside the single calls that `faults` makes go wrong.
 
-use crate::support::{Fault, Sandbox, assert_nothing_left, aws_with_files};
+use crate::support::{ALLOW_ALL, Fault, Sandbox, assert_nothing_left, aws_with_files, is_gone};
 
 #[tokio::test]
 async fn answer_without_the_secret_is_no_success() {
@@ -24,7 +24,7 @@ async fn commands_that_remove_what_is_left_carry_the_connection_options() {
     aws.faults.always("DeleteUser", Fault::DENIED);
     let run = sandbox.create("alex", &["--endpoint-url", &aws.url]).await;
     let run = run.failed_with("AttachUserPolicy: ");
-    let command = format!("-u alex --keep-objects --endpoint-url '{}'", aws.url);
+    let command = format!("-u alex --keep-objects --endpoint-url {}", aws.url);
     assert!(run.stderr.contains(&command), "{run:?}");
 }
 
@@ -32,7 +32,7 @@ async fn commands_that_remove_what_is_left_carry_the_connection_options() {
 async fn what_cannot_be_undone_is_named_with_the_command_that_removes_it() {
     for (undo, left) in [
         ("DeleteAccessKey", "access key "),
-        ("DetachUserPolicy", "policy s3-access-for-alex"),
+        ("DetachUserPolicy", "policy s3-access-for-alex on user alex"),
         ("DeletePolicy", "policy s3-access-for-alex"),
         ("DeleteUser", "user alex"),
     ] {
@@ -124,4 +124,113 @@ async fn account_with_no_room_for_policies_is_undone_and_the_way_around_named() 
         .create("alex", &["--inline-policy"])
         .await
         .succeeded();
+}
+
+/// A key in an answer.
+fn answer_with_key(id: &str, secret: &str) -> &'static str {
+    let key = format!(
+        "<CreateAccessKeyResponse><CreateAccessKeyResult><AccessKey><UserName>alex</UserName>\
+         <AccessKeyId>{id}</AccessKeyId><Status>Active</Status>\
+         <SecretAccessKey>{secret}</SecretAccessKey></AccessKey></CreateAccessKeyResult>\
+         </CreateAccessKeyResponse>"
+    );
+    key.leak()
+}
+
+#[tokio::test]
+async fn key_that_can_not_be_one_is_written_nowhere() {
+    let injected = "wJalrXUtnFEMI/K7&#10;credential_process = touch pwned";
+    for (id, secret) in [
+        ("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFE"),
+        ("AKIAIOSFODNN7EXAMPLE", injected),
+        (
+            "AKIA&#10;[default]",
+            "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+        ),
+    ] {
+        for options in [["--kit"].as_slice(), &["-o", "-"]] {
+            let aws = aws_with_files().await;
+            let sandbox = Sandbox::new(&aws);
+            let answer = Fault::Answer(answer_with_key(id, secret));
+            aws.faults.once("CreateAccessKey", answer);
+            let run = sandbox.create("alex", options).await;
+            let run = run.failed_with("CreateAccessKey: the answer is incomplete");
+            assert_eq!(run.stdout, "");
+            assert_nothing_left(&aws, &sandbox, secret);
+            assert_eq!(sandbox.files(), [""; 0]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_iam_does_not_know_yet_is_undone_although_another_step_fails() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    aws.faults.always("PutObject", Fault::LoseAnswer);
+    aws.faults.always("DeleteObject", Fault::DENIED);
+    for operation in ["DeleteAccessKey", "DeletePolicy", "DeleteUser"] {
+        let unknown = Fault::Refuse(404, "NoSuchEntity");
+        aws.faults.at(operation, 0, 2, unknown);
+    }
+    let run = sandbox.create("alex", &["--make-folder"]).await;
+    let run = run.failed_with("PutObject: ");
+    assert!(is_gone(&aws, "alex"), "{run:?}");
+    let left = run.stderr.lines().filter(|line| line.starts_with("left: "));
+    let left: Vec<_> = left.collect();
+    assert_eq!(left.len(), 1, "{run:?}");
+    assert!(
+        left[0].starts_with("left: object s3://shared/alex/;"),
+        "{run:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_is_not_found_after_a_failed_step_is_named() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    aws.faults.once("AttachUserPolicy", Fault::DENIED);
+    aws.faults.always("DeleteAccessKey", Fault::DENIED);
+    aws.faults
+        .once("DeletePolicy", Fault::Refuse(404, "NoSuchEntity"));
+    aws.faults
+        .once("DeleteUser", Fault::Refuse(404, "NoSuchEntity"));
+    let run = sandbox.create("alex", &[]).await;
+    let run = run.failed_with("AttachUserPolicy: ");
+    for left in ["access key ", "policy s3-access-for-alex;", "user alex;"] {
+        assert!(
+            run.stderr.contains(&format!("left: {left}")),
+            "{left}: {run:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn user_whose_creation_got_no_answer_is_looked_for_until_iam_knows_it() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    aws.faults.once("CreateUser", Fault::LoseAnswer);
+    aws.faults.always("AttachUserPolicy", Fault::DENIED);
+    let unknown = Fault::Refuse(404, "NoSuchEntity");
+    aws.faults.at("GetUser", 1, 6, unknown);
+    let run = sandbox.create("alex", &[]).await;
+    let run = run.failed_with("AttachUserPolicy: ");
+    assert!(!run.stderr.contains("left:"), "{run:?}");
+    assert!(is_gone(&aws, "alex"));
+}
+
+#[tokio::test]
+async fn policy_of_somebody_else_is_not_named_as_left() {
+    let aws = aws_with_files().await;
+    let create = aws.iam_client().create_policy();
+    let create = create.policy_name("s3-access-for-alex");
+    create.policy_document(ALLOW_ALL).send().await.unwrap();
+    let sandbox = Sandbox::new(&aws)
+        .set("AWS_ENDPOINT_URL", None)
+        .set("AWS_ENDPOINT_URL_IAM", Some(&aws.url))
+        .set("AWS_ENDPOINT_URL_S3", Some(&aws.url));
+    aws.faults.always("CreateUser", Fault::DENIED);
+    let run = sandbox.create("alex", &[]).await;
+    let run = run.failed_with("CreateUser: ");
+    assert!(!run.stderr.contains("left:"), "{run:?}");
+    assert_eq!(aws.iam(|iam| iam.policies.len()), 1);
 }

@@ -234,3 +234,30 @@ async fn dry_run_shows_changes_and_policy_and_makes_nothing() {
     assert_eq!(run.stderr, "nothing to change for user alex\n");
     aws.iam(|iam| assert_eq!(iam.policies.values().next().unwrap().versions.len(), 1));
 }
+
+#[tokio::test]
+async fn tag_never_ends_before_the_policy() {
+    for (before, after, policy_changes) in [
+        (
+            ["--expires", "2098-12-31"],
+            ["--expires", "2099-12-31"],
+            false,
+        ),
+        (
+            ["--expires", "2099-12-31"],
+            ["--expires", "2098-12-31"],
+            true,
+        ),
+    ] {
+        let (aws, sandbox) = aws_with_alex(&before).await;
+        aws.faults.always("TagUser", Fault::DENIED);
+        let policy = || aws.iam(|iam| format!("{:?}", iam.policies.values().collect::<Vec<_>>()));
+        let old = policy();
+        let update = [["--update"].as_slice(), &after].concat();
+        let run = sandbox.create("alex", &update).await;
+        run.failed_with("has not got the tag that says when access ends");
+        assert_eq!(policy() != old, policy_changes, "{after:?}");
+        aws.faults.forget();
+        sandbox.create("alex", &update).await.succeeded();
+    }
+}

@@ -6,10 +6,10 @@ use crate::support::{Fault, LocalAws, Sandbox, assert_complete, aws_with_files, 
 #[tokio::test]
 async fn each_mode_is_tried_line_by_line_and_leaves_no_object() {
     for (mode, browse, can, cannot) in [
-        ("read", false, 2, 10),
-        ("read", true, 3, 9),
-        ("read-write", false, 4, 8),
-        ("write", false, 1, 11),
+        ("read", false, 2, 14),
+        ("read", true, 3, 13),
+        ("read-write", false, 4, 16),
+        ("write", false, 1, 19),
     ] {
         let aws = aws_with_files().await;
         let sandbox = Sandbox::new(&aws);
@@ -163,6 +163,42 @@ async fn store_that_enforces_half_of_it_is_found_out() {
             "download an object of another folder",
         ),
         ("write", "s3:ListBucket", "shared", "list "),
+        (
+            "read-write",
+            "s3:GetObject",
+            "shared/alexander/*",
+            "copy an object of another folder",
+        ),
+        (
+            "read-write",
+            "s3:PutObjectTagging",
+            "shared/alex/*",
+            "upload with tags",
+        ),
+        (
+            "read-write",
+            "s3:PutObjectAcl",
+            "shared/alex/*",
+            "upload with an ACL",
+        ),
+        (
+            "read",
+            "s3:GetObjectVersion",
+            "shared/alex/*",
+            "download a version of it",
+        ),
+        (
+            "read",
+            "s3:PutObject",
+            "shared/alexander/*",
+            "upload to alexander/",
+        ),
+        (
+            "read-write",
+            "s3:DeleteObject",
+            "shared/alexander/*",
+            "delete from alexander/",
+        ),
     ] {
         let aws = aws_with_files().await;
         let sandbox = Sandbox::new(&aws);

@@ -10,14 +10,14 @@ use jiff::{Span, Timestamp, ToSpan};
 use super::ValueError;
 
 /// The first instant at which access is refused, in whole seconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Expiry(Timestamp);
 
 const ACCEPTED: ValueError = ValueError(
     "a time is a date as 2026-12-31, an RFC 3339 time as 2026-12-31T18:00:00+01:00, \
      or a span from now as 2w, 90d or 12h",
 );
-const TOO_FAR: ValueError = ValueError("a time lies before the year 10000");
+const TOO_FAR: ValueError = ValueError("the last time that can be given is 9999-12-30T22:00:00Z");
 
 impl Expiry {
     /// Reads what [`Display`](fmt::Display) wrote, in the past too.
@@ -152,7 +152,8 @@ mod tests {
             ("P1Y", "no fixed length"),
             ("9000years", "no fixed length"),
             ("", "RFC 3339"),
-            ("900000w", "10000"),
+            ("900000w", "9999-12-30"),
+            ("9999-12-31", "9999-12-30"),
             ("99999999999999999d", "RFC 3339"),
         ] {
             let error = parse(text).unwrap_err().to_string();

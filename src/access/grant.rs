@@ -1,4 +1,4 @@
-//! What a user may do, until when and from where, as the command line says it.
+//! What a user may do, until when and from where: the options under "Access".
 
 use std::fmt;
 use std::net::IpAddr;
@@ -79,6 +79,12 @@ impl Grant {
         private.map(|block| {
             format!("{block} is a private block, and requests reach AWS from public addresses")
         })
+    }
+
+    /// What the admin should know of a block that is every address there is.
+    pub(crate) fn whole_block_note(&self) -> Option<String> {
+        let whole = self.source_ips.iter().find(|block| block.prefix_len() == 0);
+        whole.map(|block| format!("{block} is every address, so --source-ip limits nothing"))
     }
 
     /// When access ended, if it has.
@@ -167,6 +173,13 @@ fn cidr(text: &str) -> Result<IpNet, ValueError> {
         ValueError("an address block is written as 203.0.113.0/24, 203.0.113.7 or 2001:db8::/32")
     })?;
     // One address with the length of its network would open the whole of it.
+    if let IpNet::V6(mapped) = block
+        && mapped.addr().to_ipv4_mapped().is_some()
+    {
+        return Err(ValueError(
+            "an IPv4 address is written as such, as 203.0.113.7, and not as ::ffff:203.0.113.7",
+        ));
+    }
     if block.addr() != block.network() {
         return Err(ValueError(
             "an address block begins at its first address, as 203.0.113.0/24; \
@@ -194,6 +207,8 @@ mod tests {
             "",
             "203.0.113.0/33",
             "203.0.113.7/24",
+            "::ffff:203.0.113.7",
+            "::ffff:203.0.113.0/120",
             "2001:db8::1/32",
             "203.0.113",
             "example.com",

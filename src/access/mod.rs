@@ -10,7 +10,7 @@ mod new_user;
 mod partition;
 mod policy;
 
-pub(crate) use access_key::AccessKey;
+pub(crate) use access_key::{AccessKey, is_plausible_id};
 pub use expiry::Expiry;
 pub use grant::{Access, Grant};
 pub use kms_key::KmsKey;

@@ -1,4 +1,5 @@
-//! How the IAM user itself is made, beyond its name.
+//! How the IAM user itself is made, beyond its name: the options under "IAM
+//! user".
 
 use std::str::FromStr;
 

@@ -9,6 +9,7 @@ use aws_config::retry::RetryConfig;
 use aws_credential_types::Credentials;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use tokio::sync::OnceCell;
 
 use super::error::{AwsError, is_s3};
 use super::store::{GiveUpAfterCrash, Store};
@@ -39,10 +40,42 @@ pub struct Aws {
     pub(crate) store: Store,
     /// The ID of the access key that the first calls are made with.
     pub(crate) own_key: String,
+    /// Whose calls these are, once that was asked.
+    pub(super) identity: Arc<OnceCell<Option<Identity>>>,
     pub(super) log: Option<CallLog>,
 }
 
+/// Whose calls these are.
+#[derive(Debug, Clone)]
+pub(crate) struct Identity {
+    pub arn: String,
+    pub account: String,
+}
+
 impl Aws {
+    /// Whose calls these are; none where the store can't tell. Asked once.
+    pub(crate) async fn identity(&self) -> Option<&Identity> {
+        let ask = async || {
+            let answer = self.sts.as_ref()?.get_caller_identity().send();
+            let answer = self.call("GetCallerIdentity", answer).await.ok()?;
+            Some(Identity {
+                arn: answer.arn?,
+                account: answer.account?,
+            })
+        };
+        self.identity.get_or_init(ask).await.as_ref()
+    }
+
+    /// Whether STS knows an access key and its secret, which needs no
+    /// permission; none where there is no STS to ask.
+    pub(crate) async fn knows(&self, key: &AccessKey) -> Option<Result<(), AwsError>> {
+        let config = self.sts.as_ref()?.config().to_builder();
+        let key = Credentials::new(key.id(), key.secret(), None, None, "new access key");
+        let sts = aws_sdk_sts::Client::from_conf(config.credentials_provider(key).build());
+        let answer = self.call("GetCallerIdentity", sts.get_caller_identity().send());
+        Some(answer.await.map(drop))
+    }
+
     /// The same clients, with every call told to the log.
     pub(crate) fn logging(self, log: CallLog) -> Self {
         Self {

@@ -3,6 +3,7 @@
 
 use std::error::Error;
 use std::fmt::Display;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::imds::region::ImdsRegionProvider;
@@ -26,7 +27,7 @@ use super::client::Aws;
 use super::connection::{Connection, http_url, region};
 use super::credentials::{Preloaded, why_none};
 use super::retry::scaled;
-use super::store::Store;
+use super::store::{OnlyAnswersOfIam, Store};
 
 /// Why there are no clients.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -43,8 +44,13 @@ pub enum LoadError {
         profiles: Vec<String>,
     },
     /// There are no credentials.
-    #[error("{0}")]
-    Credentials(String),
+    #[error("{reason}")]
+    Credentials {
+        /// Why there are none.
+        reason: String,
+        /// Whether it helps to sign in again.
+        needs_sign_in: bool,
+    },
 }
 
 impl LoadError {
@@ -81,6 +87,7 @@ impl Aws {
         let retries = RetryPartition::custom("iam").token_bucket(TokenBucket::unlimited());
         let iam = aws_sdk_iam::config::Builder::from(&config)
             .retry_partition(retries.build())
+            .interceptor(OnlyAnswersOfIam)
             .build();
         Ok(Self {
             iam: aws_sdk_iam::Client::from_conf(iam),
@@ -89,6 +96,7 @@ impl Aws {
             region: config.region().map(Region::to_string).unwrap_or_default(),
             store,
             own_key,
+            identity: Arc::default(),
             log: None,
         })
     }
@@ -97,12 +105,17 @@ impl Aws {
 /// Asks for credentials once, and hands these to the first call. Returns the ID
 /// of the access key too.
 async fn with_credentials(config: SdkConfig) -> Result<(String, SdkConfig), LoadError> {
-    let none = || CredentialsError::not_loaded("no provider is configured");
-    let provider = config
-        .credentials_provider()
-        .ok_or_else(|| LoadError::Credentials(why_none(&none())))?;
+    let failed = |error: &CredentialsError| {
+        let (reason, needs_sign_in) = why_none(error);
+        LoadError::Credentials {
+            reason,
+            needs_sign_in,
+        }
+    };
+    let none = CredentialsError::not_loaded("no provider is configured");
+    let provider = config.credentials_provider().ok_or_else(|| failed(&none))?;
     let first = provider.provide_credentials().await;
-    let first = first.map_err(|error| LoadError::Credentials(why_none(&error)))?;
+    let first = first.map_err(|error| failed(&error))?;
     let own_key = first.access_key_id().to_owned();
     let preloaded = SharedCredentialsProvider::new(Preloaded::new(first, provider));
     let mut config = config.into_builder();

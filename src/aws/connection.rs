@@ -1,4 +1,4 @@
-//! The options that say how AWS is reached.
+//! How AWS is reached: the options under "Connection".
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::value_parser;

@@ -41,18 +41,15 @@ impl ProvideCredentials for Preloaded {
     }
 }
 
-/// What to do where a session has ended.
-pub(super) const SIGN_IN: &str = " (sign in again, for example with: aws sso login)";
-
-/// Why there are no credentials, in a line.
-pub(super) fn why_none(error: &CredentialsError) -> String {
+/// Why there are no credentials, in a line, and whether signing in again helps.
+pub(super) fn why_none(error: &CredentialsError) -> (String, bool) {
     let is_about_sign_in = |cause: &String| cause.contains("SSO") || cause.contains("/sso/");
     let of_sign_in = super::error::chain(error)
         .map(ToString::to_string)
         .find(is_about_sign_in);
     let cause = super::error::innermost(error);
-    match (of_sign_in, error) {
-        (Some(cause), _) => format!("the AWS credentials can't be loaded: {cause}{SIGN_IN}"),
+    let reason = match (&of_sign_in, error) {
+        (Some(cause), _) => format!("the AWS credentials can't be loaded: {cause}"),
         // What is not about one profile lists all the places where there are none.
         (None, CredentialsError::CredentialsNotLoaded(_)) if !cause.starts_with("profile `") => {
             "no AWS credentials found: name a profile that has some with --profile or AWS_PROFILE, or \
@@ -60,5 +57,6 @@ pub(super) fn why_none(error: &CredentialsError) -> String {
                 .to_owned()
         }
         _ => format!("the AWS credentials can't be loaded: {cause}"),
-    }
+    };
+    (reason, of_sign_in.is_some())
 }

@@ -1,4 +1,4 @@
-//! Failed calls, each in one line.
+//! Failed calls, each in one line, and the permission that each operation needs.
 
 use std::error::Error;
 use std::fmt;
@@ -7,9 +7,10 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ErrorMetadata, ProvideErrorMetadata, SdkError};
 
-use super::credentials::{SIGN_IN, why_none};
+use super::connection::region;
+use super::credentials::why_none;
 use super::retry::{is_slow_down, is_transient};
-use super::store::UNSUPPORTED;
+use super::store::{AWS, UNSUPPORTED};
 use crate::errors::one_line;
 
 /// A failed call, in one line: the operation, AWS's own code, and its message.
@@ -21,6 +22,10 @@ pub struct AwsError {
     code: Option<String>,
     message: String,
     status: Option<u16>,
+    /// Whether AWS itself was asked: it has a code for everything.
+    is_of_aws: bool,
+    /// Whether there were no credentials since somebody has to sign in.
+    session_ended: bool,
     /// Whether the request was sent at all; not where there were no credentials.
     sent: bool,
     /// Whether the service's answer came whole.
@@ -40,21 +45,26 @@ impl AwsError {
         let response = error.raw_response();
         let answer = error.as_service_error().map(ProvideErrorMetadata::meta);
         let credentials = chain(error).find_map(|cause| cause.downcast_ref::<CredentialsError>());
-        let message = match (answer, credentials) {
-            (Some(answer), _) => answer.message().unwrap_or_default().to_owned(),
+        let (message, session_ended) = match (answer, credentials) {
+            (Some(answer), _) => (answer.message().unwrap_or_default().to_owned(), false),
             (None, Some(credentials)) => why_none(credentials),
-            (None, None) => format!("no answer from {endpoint}: {}", innermost(error)),
+            (None, None) => {
+                let cause = innermost(error);
+                (format!("no answer from {endpoint}: {cause}"), false)
+            }
         };
         Self {
             operation,
             code: answer.and_then(|answer| answer.code()).map(str::to_owned),
             message: one_line(&message),
+            is_of_aws: endpoint == AWS,
+            session_ended,
             sent: credentials.is_none(),
             answered: answer.is_some(),
             status: response.map(|response| response.status().as_u16()),
             bucket_region: response
                 .and_then(|response| response.headers().get("x-amz-bucket-region"))
-                .map(str::to_owned),
+                .and_then(|name| region(name).ok()),
         }
     }
 
@@ -65,6 +75,8 @@ impl AwsError {
             code: None,
             message: "the answer is incomplete".to_owned(),
             status: None,
+            is_of_aws: false,
+            session_ended: false,
             sent: true,
             answered: false,
             bucket_region: None,
@@ -95,11 +107,22 @@ impl AwsError {
         self.code() == Some(code)
     }
 
-    /// Whether the call may still have been carried out: it was sent, and no
-    /// whole answer came, or only that of a server in trouble.
+    /// Whether the call may still have been carried out: it was sent, and the
+    /// answer is not the service's own refusal, but lost, cut, a proxy's, or that
+    /// of a server in trouble.
     pub(crate) fn is_unclear(&self) -> bool {
-        let trouble = self.status.is_none_or(|status| status >= 500);
-        self.sent && (!self.answered || trouble && !self.is_unsupported())
+        let has_code = self.code().is_some_and(|code| !code.is_empty());
+        let refuses = self
+            .status
+            .is_some_and(|status| (300..500).contains(&status));
+        let is_refusal = has_code && refuses || self.is_unsupported();
+        self.sent && !(self.answered && is_refusal)
+    }
+
+    /// Whether it helps to sign in again.
+    pub(crate) fn needs_sign_in(&self) -> bool {
+        let is_expired = |code: &str| code.starts_with("ExpiredToken");
+        self.session_ended || self.code().is_some_and(is_expired)
     }
 
     /// Whether the same call may well succeed later.
@@ -115,9 +138,11 @@ impl AwsError {
 
     /// Whether the store doesn't offer the operation at all.
     pub(super) fn is_unsupported(&self) -> bool {
-        matches!(self.status, Some(405 | 501))
+        !self.is_of_aws && matches!(self.status, Some(405 | 501))
             || UNSUPPORTED.iter().any(|code| self.is(code))
-            || (self.code().is_none_or(str::is_empty) && matches!(self.status, Some(400 | 404)))
+            || !self.is_of_aws
+                && self.code().is_none_or(str::is_empty)
+                && matches!(self.status, Some(400 | 404))
     }
 
     /// Whether the server broke down over the call, as some stores do over one
@@ -170,7 +195,15 @@ impl AwsError {
     /// Whether the answer shows that a download would be allowed, although
     /// there is nothing to be had.
     pub(crate) fn is_allowed_download(&self) -> bool {
-        self.is_archived() || self.is("NoSuchKey") || self.is("InvalidRange")
+        ["NoSuchKey", "NoSuchVersion", "InvalidRange"]
+            .iter()
+            .any(|code| self.is(code))
+            || self.is_archived()
+    }
+
+    /// Whether the bucket takes no ACLs, whoever sends one.
+    pub(crate) fn refuses_acls(&self) -> bool {
+        self.is("AccessControlListNotSupported")
     }
 
     /// Whether the access key isn't known, or not yet.
@@ -202,13 +235,20 @@ impl AwsError {
 
 /// The operations of S3 that are used, and the permissions they need; what isn't
 /// listed is taken for one of IAM, where both have the same name.
-const S3_PERMISSIONS: [(&str, &str); 13] = [
+const S3_PERMISSIONS: [(&str, &str); 17] = [
     ("ListBuckets", "ListAllMyBuckets"),
     ("HeadBucket", "ListBucket"),
     ("GetBucketEncryption", "GetEncryptionConfiguration"),
     ("GetObject", "GetObject"),
     ("PutObject", "PutObject"),
+    ("CopyObject", "PutObject"),
+    ("CreateMultipartUpload", "PutObject"),
+    ("UploadPartCopy", "PutObject"),
     ("GetBucketVersioning", "GetBucketVersioning"),
+    (
+        "GetObjectLockConfiguration",
+        "GetBucketObjectLockConfiguration",
+    ),
     ("ListObjectsV2", "ListBucket"),
     ("ListObjectVersions", "ListBucketVersions"),
     ("ListMultipartUploads", "ListBucketMultipartUploads"),
@@ -247,7 +287,7 @@ impl fmt::Display for AwsError {
             Some(code) if code.starts_with("AccessDenied") => {
                 write!(f, " (needs the permission {})", self.permission())
             }
-            Some(code) if code.starts_with("ExpiredToken") => f.write_str(SIGN_IN),
+            Some(_) if self.needs_sign_in() => Ok(()),
             Some(_) if self.is_about_credentials() => {
                 f.write_str(" (check the access key and secret in use)")
             }

@@ -1,5 +1,5 @@
-//! Trying again: how patiently each kind of loop does it, and the tables of
-//! codes that say whether it is worth it. Every pause is made here.
+//! Trying again where the SDK doesn't: how patiently each kind of loop does it,
+//! and the tables of codes that say whether it is worth it.
 
 use std::time::Duration;
 
@@ -16,7 +16,8 @@ const SETTLING: [&str; 3] = [
 ];
 
 /// Whether the code is that of a store in trouble, for a request or one key of
-/// it: the same may well succeed later.
+/// it: the same may well succeed later. Asked where objects are put and deleted;
+/// of other calls the SDK's own table decides.
 pub(crate) fn is_transient(code: &str) -> bool {
     is_slow_down(code) || code == "InternalError" || TRANSIENT_ERRORS.contains(&code)
 }
@@ -30,6 +31,7 @@ pub(crate) fn is_slow_down(code: &str) -> bool {
 /// all of them together would take too long.
 #[derive(Debug, Clone)]
 pub(crate) struct Patience {
+    first: Duration,
     pause: Duration,
     longest: Duration,
     left: Duration,
@@ -40,7 +42,7 @@ impl Patience {
     pub const SETTLING: Self = Self::new(500, 32_000, 64_000);
     /// For IAM to know of something new: about half a minute.
     const NEW: Self = Self::new(500, 16_000, 32_000);
-    /// For a lookup to find what was made a moment ago: about 8 s.
+    /// For what was made a moment ago to be there when it is removed: about 8 s.
     pub const LOOKUP: Self = Self::new(500, 4_000, 8_000);
     /// For one request of S3: about 8 s.
     pub const REQUEST: Self = Self::new(250, 4_000, 8_000);
@@ -51,10 +53,17 @@ impl Patience {
 
     const fn new(pause: u64, longest: u64, total: u64) -> Self {
         Self {
+            first: Duration::from_millis(pause),
             pause: Duration::from_millis(pause),
             longest: Duration::from_millis(longest),
             left: Duration::from_millis(total),
         }
+    }
+
+    /// Begins with short pauses again, for something else that shares what is
+    /// left of the time.
+    pub fn restart(&mut self) {
+        self.pause = self.first;
     }
 
     /// Waits before another attempt. False, at once, if there is to be none:
@@ -112,12 +121,12 @@ pub(crate) async fn settle_new<T>(
     }
 }
 
-/// Looks again until what was made a moment ago is found: about 8 s.
+/// Looks again until what was made a moment ago is found: about half a minute.
 pub(crate) async fn until_known<T>(
     cancel: &CancellationToken,
     mut look: impl AsyncFnMut() -> Result<Option<T>, AwsError>,
 ) -> Result<Option<T>, AwsError> {
-    let mut patience = Patience::LOOKUP;
+    let mut patience = Patience::NEW;
     loop {
         let found = look().await?;
         if found.is_some() || !patience.wait(cancel).await {
@@ -127,7 +136,12 @@ pub(crate) async fn until_known<T>(
 }
 
 impl AwsError {
-    fn is_settling(&self) -> bool {
+    /// Whether one of our loops would have waited for another answer.
+    pub(super) fn is_waited_for(&self) -> bool {
+        self.is_settling() || self.is_missing() || self.is_passing()
+    }
+
+    pub(crate) fn is_settling(&self) -> bool {
         SETTLING.iter().any(|code| self.is(code))
     }
 }

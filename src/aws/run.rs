@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::Aws;
+use super::{Aws, AwsError};
 use crate::access::{Target, UserName};
 use crate::errors::Interrupted;
 use crate::step::Step;
@@ -81,15 +81,19 @@ impl Run {
         Ok(())
     }
 
-    /// The result of a call that waited for something; an interruption, where
-    /// that is why it failed.
+    /// The result of a call that may have waited for something; an interruption,
+    /// where that ended the waiting.
     pub(crate) fn unless_interrupted<T, E>(&self, result: Result<T, E>) -> anyhow::Result<T>
     where
         anyhow::Error: From<E>,
     {
-        result.map_err(|error| match self.go_on() {
-            Err(interrupted) => interrupted.into(),
-            Ok(()) => error.into(),
+        result.map_err(|error| {
+            let error = anyhow::Error::from(error);
+            let waited = error.downcast_ref().is_some_and(AwsError::is_waited_for);
+            match self.go_on() {
+                Err(interrupted) if waited => interrupted.into(),
+                _ => error,
+            }
         })
     }
 

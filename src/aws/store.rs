@@ -1,7 +1,11 @@
 //! What a store other than AWS does differently, asked by intent.
 
-use aws_sdk_iam::config::interceptors::InterceptorContext;
+use aws_sdk_iam::config::interceptors::{
+    AfterDeserializationInterceptorContextRef, InterceptorContext,
+};
 use aws_sdk_iam::config::retry::{ClassifyRetry, RetryAction};
+use aws_sdk_iam::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_iam::error::BoxError;
 
 use super::error::AwsError;
 
@@ -54,9 +58,12 @@ impl Store {
         } else {
             &self.iam_endpoint
         };
-        endpoint.as_deref().unwrap_or("AWS")
+        endpoint.as_deref().unwrap_or(AWS)
     }
 }
+
+/// What AWS is called where an endpoint would be.
+pub(super) const AWS: &str = "AWS";
 
 const REFUSED_INPUT: [&str; 5] = [
     "InvalidInput",
@@ -75,6 +82,34 @@ pub(super) const UNSUPPORTED: [&str; 4] = [
     "UnsupportedOperation",
     "MethodNotAllowed",
 ];
+
+/// Lets no answer of IAM pass for a success that isn't one of IAM's: the SDK
+/// reads none of it where nothing but success is to be told.
+#[derive(Debug)]
+pub(super) struct OnlyAnswersOfIam;
+
+impl Intercept for OnlyAnswersOfIam {
+    fn name(&self) -> &'static str {
+        "only answers of IAM"
+    }
+
+    fn read_after_deserialization(
+        &self,
+        context: &AfterDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let response = context.response();
+        let body = response.body().bytes().unwrap_or_default();
+        let is_whole = String::from_utf8_lossy(body)
+            .trim_end()
+            .ends_with("Response>");
+        if response.status().is_success() && !is_whole {
+            return Err("the answer is not one of IAM's".into());
+        }
+        Ok(())
+    }
+}
 
 /// Tries no more after HTTP 500 without a code, as some stores answer calls
 /// that they don't know; AWS has a code even then.

@@ -27,7 +27,7 @@ Examples:
 
 Exit codes:
   0 done, 1 failed, and what was made for that user is undone, 2 bad usage,
-  130 interrupted and undone (143 by SIGTERM)
+  130 interrupted and undone (143 by SIGTERM, 129 by a closed terminal)
 
 Shell completions and man page:
   create_s3_user --completions SHELL
@@ -145,12 +145,12 @@ async fn main() -> ExitCode {
     let (first, second) = args.stopping();
     let signals = Signals::listen(first, second);
     let out = Output::new(NAME, &args.output, &args.connection, users.len());
-    let aws = match out.load(&args.connection).await {
-        Ok(aws) => aws,
-        Err(error) => {
-            let targets = users.iter().map(|user| args.target.target(user));
-            return cli::no_clients(&out, &signals, targets, error, false).await;
-        }
+    let targets = users.iter().map(|user| args.target.target(user));
+    let loaded = out.load(&args.connection);
+    let aws = match signals.cancel.run_until_cancelled(loaded).await {
+        None => return cli::conclude(&out, &signals, &[], &users),
+        Some(Err(error)) => return cli::no_clients(&out, &signals, targets, &error, false).await,
+        Some(Ok(aws)) => aws,
     };
     let _line = out.count_users();
     let jobs = args.target.jobs.into();

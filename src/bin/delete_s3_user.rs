@@ -25,7 +25,8 @@ Examples:
   delete_s3_user -b shared-files -u alex -y --keep-objects
 
 Exit codes:
-  0 all deleted, 1 something failed or remains, 2 bad usage, 130 interrupted (143 by SIGTERM)
+  0 all deleted, 1 something failed or remains, 2 bad usage,
+  130 interrupted (143 by SIGTERM, 129 by a closed terminal)
 
 Shell completions and man page:
   delete_s3_user --completions SHELL
@@ -117,9 +118,11 @@ async fn main() -> ExitCode {
     );
     let out = Output::new(NAME, &args.output, &args.connection, users.len());
     let targets = users.iter().map(|user| args.target.target(user));
-    let aws = match out.load(&args.connection).await {
-        Ok(aws) => aws,
-        Err(error) => return cli::no_clients(&out, &signals, targets, error, true).await,
+    let loaded = out.load(&args.connection);
+    let aws = match signals.cancel.run_until_cancelled(loaded).await {
+        None => return cli::conclude(&out, &signals, &[], &users),
+        Some(Err(error)) => return cli::no_clients(&out, &signals, targets, &error, true).await,
+        Some(Ok(aws)) => aws,
     };
     let job = |target: Target| {
         let out = out.of(&target.user);

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::hints::Explained;
 use super::{ExitStatus, Output, ProgressLine, Signals, conclude, each};
 use crate::access::{Grant, Target, UserName};
-use crate::aws::{Aws, Run};
+use crate::aws::{Aws, LoadError, Run};
 use crate::errors::Interrupted;
 use crate::handover::HandedOver;
 use crate::step::Step;
@@ -124,7 +124,7 @@ impl<'a> Job<'a> {
             let delete = self
                 .out
                 .commands
-                .delete(&deleted.target.bucket, self.user());
+                .delete(&deleted.target.bucket, self.user().as_str());
             deleted.notes.push(format!(
                 "earlier versions of the objects remain; to delete them too, run: {delete} --force --all-versions"
             ));
@@ -185,7 +185,7 @@ async fn fail(out: &Output, target: &Target, run: Option<&Run>, failed: Failed) 
         let remove = out.commands.undo(left, target, user_is_left);
         out.error_detail(&format!(
             "left: {}; remove it with: {remove}",
-            left.leftover()
+            left.leftover(target.user.as_str())
         ));
     }
     let Some(deleted) = &failed.deleted else {
@@ -193,7 +193,11 @@ async fn fail(out: &Output, target: &Target, run: Option<&Run>, failed: Failed) 
         let failure = Failure {
             user: target.user.as_str(),
             error,
-            left: failed.left.iter().map(Step::leftover).collect(),
+            left: failed
+                .left
+                .iter()
+                .map(|left| left.leftover(target.user.as_str()))
+                .collect(),
             handed_over,
         };
         let key_file = handed_over.and_then(|key| key.key_file.as_ref());
@@ -209,7 +213,7 @@ pub async fn no_clients(
     out: &Output,
     signals: &Signals,
     targets: impl IntoIterator<Item = Target>,
-    error: anyhow::Error,
+    error: &LoadError,
     deletes: bool,
 ) -> ExitCode {
     let mut finished = Vec::new();
@@ -217,7 +221,7 @@ pub async fn no_clients(
         let deleted = deletes.then(|| Deleted::nothing(&target));
         let failed = Failed {
             deleted,
-            ..anyhow!("{error:#}").into()
+            ..anyhow::Error::from(error.clone()).into()
         };
         let status = fail(&out.of(&target.user), &target, None, failed).await;
         finished.push((target.user, status));

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use super::nearest::nearest;
-use super::shell_commands::ShellCommands;
+use super::shell_commands::{ShellCommands, make_directory, move_away};
 use crate::access::Target;
-use crate::aws::Run;
+use crate::aws::{AwsError, LoadError, Run};
 use crate::errors::{Candidates, Hint, Hinted, one_line};
 use crate::workflows::provenance::is_ours;
 
@@ -26,6 +26,9 @@ impl Explained {
         commands: &ShellCommands,
     ) -> Self {
         let mut line = one_line(&format!("{error:#}"));
+        if needs_sign_in(error) {
+            line += " (sign in again, for example with: aws sso login)";
+        }
         let hint = error.downcast_ref::<Hinted>().map(|hinted| &hinted.hint);
         if let Some(Hint::Nearest(candidates)) = hint
             && let Some(meant) = meant(candidates, target, run).await
@@ -35,6 +38,21 @@ impl Explained {
         let hints = hint.map_or(Vec::new(), |hint| hint_lines(hint, target, commands));
         Self { error: line, hints }
     }
+}
+
+fn needs_sign_in(error: &anyhow::Error) -> bool {
+    let of_call = error.downcast_ref().is_some_and(AwsError::needs_sign_in);
+    let of_load = error.downcast_ref();
+    let of_load = of_load.is_some_and(|error| {
+        matches!(
+            error,
+            LoadError::Credentials {
+                needs_sign_in: true,
+                ..
+            }
+        )
+    });
+    of_call || of_load
 }
 
 /// What to add to the word that a name isn't there.
@@ -56,21 +74,31 @@ async fn meant(candidates: &Candidates, target: &Target, run: Option<&Run>) -> O
 }
 
 fn hint_lines(hint: &Hint, target: &Target, commands: &ShellCommands) -> Vec<String> {
-    let user = &target.user;
+    let user = target.user.as_str();
     let update = || commands.create("--update", target);
     let line = match hint {
         Hint::UserIsSetUp { in_the_way } => {
             return vec![
                 format!("for a new key: {}", commands.create("--rotate-key", target)),
                 format!("to change access: {} ...", update()),
-                start_over(target, in_the_way, commands),
+                format!(
+                    "to start over, first run: {}",
+                    start_over(target, in_the_way, commands)
+                ),
             ];
         }
-        Hint::StartOver { in_the_way } => start_over(target, in_the_way, commands),
+        Hint::StartOver { in_the_way } => format!(
+            "unless another run is at work on it, first run: {}",
+            start_over(target, in_the_way, commands)
+        ),
+        Hint::DeletePolicy(arn) => format!(
+            "unless another run is at work on it, first run: {}",
+            commands.delete_policy(arn)
+        ),
         Hint::KeyFileExists => "it may hold the user's only key; give another directory with -o, \
                                 or make another key with --rotate-key"
             .to_owned(),
-        Hint::MakeDirectory(dir) => format!("make it with: mkdir -m 700 '{}'", dir.display()),
+        Hint::MakeDirectory(dir) => format!("make it with: {}", make_directory(dir)),
         Hint::UseInlinePolicy => {
             "--inline-policy makes no managed policy, and counts towards no such quota".to_owned()
         }
@@ -78,10 +106,9 @@ fn hint_lines(hint: &Hint, target: &Target, commands: &ShellCommands) -> Vec<Str
             "a key limited by --source-ip can be verified only from such an address".to_owned()
         }
         Hint::DeleteAccessKey(id) => {
-            format!(
-                "delete the one not in use: {}",
-                commands.delete_key(id, user)
-            )
+            let id = id.as_deref().unwrap_or("ACCESS_KEY_ID");
+            let delete = commands.delete_key(id, user);
+            format!("delete the one not in use: {delete}")
         }
         Hint::SetAccess => format!(
             "first set the access it should have: {} --access ...",
@@ -105,10 +132,9 @@ fn hint_lines(hint: &Hint, target: &Target, commands: &ShellCommands) -> Vec<Str
 
 /// The command that clears the way for a new user, files included.
 fn start_over(target: &Target, in_the_way: &[PathBuf], commands: &ShellCommands) -> String {
-    let mut command = commands.delete_user(&target.bucket, &target.user);
+    let mut command = commands.delete_user(&target.bucket, target.user.as_str());
     for path in in_the_way {
-        let path = path.display().to_string().replace('\'', r"'\''");
-        command += &format!(" && mv '{path}' '{path}.old'");
+        command += &format!(" && {}", move_away(path));
     }
-    format!("to start over, first run: {command}")
+    command
 }

@@ -5,25 +5,28 @@ use std::fmt::Display;
 use std::panic;
 
 use clap::Parser;
+use rustix::process::{Resource, Rlimit, setrlimit};
 
 use crate::errors::one_line;
 
-mod args;
 mod flow;
 mod generate;
+mod handover_args;
 mod hints;
 mod many;
 mod nearest;
 mod output;
 mod shell_commands;
 mod signals;
+mod target_args;
 mod users_file;
 
-pub use args::{HandoverArgs, TargetArgs};
 pub use flow::{Job, delete_all, no_clients};
+pub use handover_args::HandoverArgs;
 pub use many::{ExitStatus, conclude, each};
 pub use output::{Output, OutputArgs, ProgressLine};
 pub use signals::Signals;
+pub use target_args::TargetArgs;
 #[cfg(fuzzing)]
 pub(crate) use users_file::names_in;
 
@@ -34,6 +37,12 @@ use output::to_stderr;
 /// From here on a panic, as the SDK has for settings it can't read, is one
 /// line too, and exit code 1.
 pub fn parse<A: Parser>() -> A {
+    // A core dump would hold the secret. Where there is no such limit, so be it.
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    let _ = setrlimit(Resource::Core, none);
     let name = A::command().get_name().to_owned();
     panic::set_hook(Box::new(move |info| {
         let text = info.payload_as_str().unwrap_or("internal error");

@@ -1,4 +1,5 @@
-//! How words reach the terminal: messages go to stderr, results to stdout.
+//! How words reach the terminal, and how much of them: messages go to stderr,
+//! results to stdout. The options under "Running".
 
 use std::fmt::{self, Display};
 use std::io::{self, Write};
@@ -16,7 +17,7 @@ use super::refuse;
 use super::shell_commands::ShellCommands;
 use crate::access::UserName;
 use crate::aws::{Aws, Call, Connection, LoadError};
-use crate::errors::one_line;
+use crate::errors::{acts_on_a_terminal, harmless, one_line};
 use crate::step::{Step, counted};
 use crate::workflows::outcome::Outcome;
 use crate::workflows::plan::Preview;
@@ -125,7 +126,7 @@ impl Output {
     /// Loads the clients; with `--verbose`, each of their calls is printed. On a
     /// setting that can't be used, prints a line and exits with code 2. Fails
     /// where there are no credentials.
-    pub async fn load(&self, connection: &Connection) -> anyhow::Result<Aws> {
+    pub async fn load(&self, connection: &Connection) -> Result<Aws, LoadError> {
         let aws = match Aws::load(connection).await {
             Ok(aws) => aws,
             Err(LoadError::NoProfile { name, profiles }) => {
@@ -137,7 +138,7 @@ impl Output {
                 refuse(self.name, [format!("{error}{advice}")])
             }
             Err(error @ LoadError::Setting(_)) => refuse(self.name, [error]),
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         };
         if !self.verbose {
             return Ok(aws);
@@ -151,12 +152,12 @@ impl Output {
                 call.operation,
                 outcome.unwrap_or_default()
             );
-            line.suspend(|| to_stderr(&text));
+            line.suspend(|| to_stderr(&harmless(&text)));
         })))
     }
 
     fn print(&self, line: &str) {
-        let line = format!("{}{line}", self.prefix);
+        let line = harmless(&format!("{}{line}", self.prefix));
         self.line.suspend(|| to_stderr(&line));
     }
 
@@ -221,7 +222,7 @@ impl Output {
 
     /// Prints the result: `json` as one line with `--json`, else `text` if any.
     pub fn result(&self, json: &impl Serialize, text: Option<String>) {
-        let json = || serde_json::to_string(json).expect("reports always serialize");
+        let json = || escaped(&serde_json::to_string(json).expect("reports always serialize"));
         let text = if self.json { Some(json()) } else { text };
         let Some(text) = text else { return };
         let written = self.line.suspend(|| writeln!(io::stdout(), "{text}"));
@@ -310,6 +311,19 @@ impl Drop for ProgressLine {
     fn drop(&mut self) {
         self.0.finish_and_clear();
     }
+}
+
+/// JSON with what a terminal would act on escaped.
+fn escaped(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if acts_on_a_terminal(c) && c != '\n' {
+            shown += &format!("\\u{:04x}", u32::from(c));
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
 }
 
 pub(super) fn to_stderr(line: &str) {

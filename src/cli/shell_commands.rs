@@ -1,6 +1,6 @@
 //! Commands that messages name for the admin to run.
 
-use std::fmt::Display;
+use std::path::Path;
 
 use crate::access::{BucketName, Target};
 use crate::aws::Connection;
@@ -9,7 +9,7 @@ use crate::step::Step;
 /// The commands for one target, with the connection options of this run.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ShellCommands {
-    options: String,
+    options: Vec<String>,
 }
 
 impl ShellCommands {
@@ -19,70 +19,98 @@ impl ShellCommands {
             ("--region", &connection.region),
             ("--endpoint-url", &connection.endpoint_url),
         ];
-        let option = |(name, value): (&str, &Option<String>)| {
+        let given = options.into_iter().filter_map(|(option, value)| {
             let value = value.as_ref()?;
-            Some(format!(" {name} '{}'", value.replace('\'', r"'\''")))
-        };
+            Some([option.to_owned(), value.clone()])
+        });
         Self {
-            options: options.into_iter().filter_map(option).collect(),
+            options: given.flatten().collect(),
         }
+    }
+
+    /// A command with the connection options, each word as a shell reads it.
+    fn command(&self, words: &[&str]) -> String {
+        let options = self.options.iter().map(String::as_str);
+        quoted(words.iter().copied().chain(options))
     }
 
     /// A command of create_s3_user for an existing user.
     pub fn create(&self, option: &str, target: &Target) -> String {
-        let Target { bucket, user } = target;
-        format!(
-            "create_s3_user {option} -b {bucket} -u {user}{}",
-            self.options
-        )
+        let (bucket, user) = (target.bucket.as_str(), target.user.as_str());
+        self.command(&["create_s3_user", option, "-b", bucket, "-u", user])
     }
 
     /// The command that deletes a user and its folder.
-    pub fn delete(&self, bucket: &BucketName, user: impl Display) -> String {
-        format!("delete_s3_user -b {bucket} -u {user}{}", self.options)
+    pub fn delete(&self, bucket: &BucketName, user: &str) -> String {
+        self.command(&["delete_s3_user", "-b", bucket.as_str(), "-u", user])
     }
 
     /// The command that deletes a user and leaves the folder as it is.
-    pub fn delete_user(&self, bucket: &BucketName, user: impl Display) -> String {
-        format!(
-            "delete_s3_user -b {bucket} -u {user} --keep-objects{}",
-            self.options
-        )
+    pub fn delete_user(&self, bucket: &BucketName, user: &str) -> String {
+        let bucket = bucket.as_str();
+        self.command(&["delete_s3_user", "-b", bucket, "-u", user, "--keep-objects"])
     }
 
     /// The command that lists a user's access keys.
-    pub fn list_keys(&self, user: impl Display) -> String {
-        format!(
-            "aws iam list-access-keys --user-name {user}{}",
-            self.options
-        )
+    pub fn list_keys(&self, user: &str) -> String {
+        self.command(&["aws", "iam", "list-access-keys", "--user-name", user])
     }
 
     /// The command that deletes an access key.
-    pub fn delete_key(&self, id: &str, user: impl Display) -> String {
-        let options = &self.options;
-        format!("aws iam delete-access-key --user-name {user} --access-key-id {id}{options}")
+    pub fn delete_key(&self, id: &str, user: &str) -> String {
+        let aws = ["aws", "iam", "delete-access-key", "--user-name", user];
+        self.command(&[&aws[..], &["--access-key-id", id]].concat())
+    }
+
+    /// The command that deletes a managed policy.
+    pub fn delete_policy(&self, arn: &str) -> String {
+        self.command(&["aws", "iam", "delete-policy", "--policy-arn", arn])
     }
 
     /// The command that takes a step of undoing that failed. Where the user is
     /// left too, deleting it takes all that hangs on it along.
     pub fn undo(&self, step: &Step, target: &Target, user_is_left: bool) -> String {
-        let Target { bucket, user } = target;
+        let (bucket, user) = (&target.bucket, target.user.as_str());
         match step {
-            Step::DeleteObject { url, .. } => format!("aws s3 rm {url}{}", self.options),
+            Step::DeleteObject { url, .. } => self.command(&["aws", "s3", "rm", url]),
+            Step::AbortUpload { key, id } => {
+                let bucket = bucket.as_str();
+                let of_key = |command| ["aws", "s3api", command, "--bucket", bucket];
+                match id {
+                    Some(id) => {
+                        let of_upload = ["--key", key, "--upload-id", id];
+                        self.command(&[&of_key("abort-multipart-upload")[..], &of_upload].concat())
+                    }
+                    None => {
+                        let list = of_key("list-multipart-uploads");
+                        self.command(&[&list[..], &["--prefix", key]].concat())
+                    }
+                }
+            }
             _ if user_is_left => self.delete_user(bucket, user),
-            Step::DeleteAccessKey(id) => self.delete_key(id, user),
-            Step::DeleteUnknownKey => {
-                let (list, delete) = (self.list_keys(user), self.delete_key("ACCESS_KEY_ID", user));
-                format!("{list}; {delete}")
+            Step::DeleteAccessKey(id) | Step::DeleteUnclearKey { id, .. } => {
+                self.delete_key(id, user)
             }
-            Step::DeletePolicy(policy) => {
-                format!(
-                    "aws iam delete-policy --policy-arn {}{}",
-                    policy.arn, self.options
-                )
-            }
+            Step::DeleteLateKey => self.list_keys(user),
+            Step::DeletePolicy(policy) => self.delete_policy(&policy.arn),
             _ => self.delete_user(bucket, user),
         }
     }
+}
+
+/// The command that makes a directory for key files.
+pub(super) fn make_directory(dir: &Path) -> String {
+    quoted(["mkdir", "-m", "700", &dir.to_string_lossy()])
+}
+
+/// The command that moves a file out of the way.
+pub(super) fn move_away(path: &Path) -> String {
+    let path = path.to_string_lossy();
+    quoted(["mv", "-n", "--", &path, &format!("{path}.old")])
+}
+
+/// Words as a shell reads them; no argument of a program can have the one
+/// character, NUL, that a shell can't be given.
+fn quoted<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+    shlex::try_join(words).unwrap_or_default()
 }

@@ -149,13 +149,14 @@ impl Handover {
         file.into_iter().chain(verify).chain(kit).collect()
     }
 
-    /// Makes room for file and kit, before the key exists.
+    /// Makes room for the key file, before the key exists.
     pub fn reserve(&self) -> Result<Delivery> {
+        self.check_free()?;
         Ok(Delivery {
             handover: self.clone(),
             file: self.file.as_deref().map(Reserved::at).transpose()?,
             written: None,
-            kit: self.kit.as_deref().map(kit::Reserved::at).transpose()?,
+            kit: None,
         })
     }
 }
@@ -166,7 +167,7 @@ pub(crate) struct Delivery {
     handover: Handover,
     file: Option<Reserved>,
     written: Option<Written>,
-    kit: Option<kit::Reserved>,
+    kit: Option<kit::Written>,
 }
 
 impl Delivery {
@@ -178,12 +179,12 @@ impl Delivery {
         Ok(())
     }
 
-    /// Writes the kit, which stays.
+    /// Writes the kit. It gets its name when all is finished.
     pub fn write_kit(&mut self, settings: &Settings<'_>) -> Result<()> {
-        match self.kit.take() {
-            Some(kit) => kit.write(settings),
-            None => Ok(()),
+        if let Some(path) = &self.handover.kit {
+            self.kit = Some(kit::Written::beside(path, settings)?);
         }
+        Ok(())
     }
 
     /// Keeps what was written, and gives the key to the open file where it
@@ -193,6 +194,12 @@ impl Delivery {
             let csv = key_file::content(key, user)?;
             let mut open: &File = open;
             open.write_all(&csv).context("can't write the key")?;
+        }
+        if let Some(written) = &self.written {
+            written.check()?;
+        }
+        if let Some(kit) = self.kit.take() {
+            kit.keep()?;
         }
         if let Some(written) = self.written.take() {
             written.keep();

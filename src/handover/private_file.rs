@@ -1,12 +1,14 @@
 //! Files that hold a secret: nobody else can read them, there is room for them
 //! before the secret exists, and they never overwrite anything.
 
-use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::fs::{self, File, Permissions};
+use std::io::{self, ErrorKind, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use tempfile::{Builder, NamedTempFile};
 
 use crate::errors::{Hint, Hinted};
@@ -47,7 +49,7 @@ impl Reserved {
                 file,
                 kept: false,
             };
-            sync(directory_of(&path))?;
+            sync(&File::open(directory_of(&path))?)?;
             Ok::<_, io::Error>(written)
         };
         write().with_context(|| format!("can't write {}", path.display()))
@@ -63,16 +65,26 @@ pub(super) struct Written {
 }
 
 impl Written {
+    /// Fails if the file has gone from its place meanwhile: it would be lost.
+    pub fn check(&self) -> Result<()> {
+        ensure!(
+            is_at(&self.file, &self.path),
+            "can't keep {}: somebody removed or replaced it",
+            self.path.display()
+        );
+        Ok(())
+    }
+
     pub fn keep(mut self) {
         self.kept = true;
     }
+}
 
-    /// Whether the file's name still stands for it, and not for another file.
-    fn is_in_place(&self) -> bool {
-        let id = |found: fs::Metadata| (found.dev(), found.ino());
-        let named = fs::symlink_metadata(&self.path).map(id).ok();
-        named.is_some() && named == self.file.metadata().map(id).ok()
-    }
+/// Whether a path stands for this file or directory, and not for another one.
+pub(super) fn is_at(file: &File, path: &Path) -> bool {
+    let id = |found: fs::Metadata| (found.dev(), found.ino());
+    let named = fs::symlink_metadata(path).map(id).ok();
+    named.is_some() && named == file.metadata().map(id).ok()
 }
 
 impl Drop for Written {
@@ -82,7 +94,7 @@ impl Drop for Written {
         }
         // Emptied as well, so that no secret stays even if it can't be removed.
         let _ = self.file.set_len(0);
-        if self.is_in_place() {
+        if is_at(&self.file, &self.path) {
             let _ = fs::remove_file(&self.path);
         }
     }
@@ -126,20 +138,36 @@ fn is_not_there(error: &io::Error) -> bool {
 }
 
 /// Creates a new file that is closed to others, whatever the umask.
-pub(super) fn create(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    let file = options
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
-    file.set_permissions(Permissions::from_mode(0o600))?;
+fn create(path: &Path) -> io::Result<File> {
+    create_in(CWD, path)
+}
+
+/// The same in a directory that is open, whatever its path stands for by now.
+pub(super) fn create_in(dir: impl AsFd, name: &Path) -> io::Result<File> {
+    let new = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let owner_only = Mode::RUSR | Mode::WUSR;
+    let file = File::from(openat(dir, name, new, owner_only)?);
+    // Some file systems can't change modes, and needn't.
+    if file.metadata()?.mode() & 0o777 != 0o600 {
+        file.set_permissions(Permissions::from_mode(0o600))?;
+    }
     Ok(file)
 }
 
-/// Returns once the directory's entries are on disk.
-pub(super) fn sync(dir: &Path) -> io::Result<()> {
-    File::open(dir)?.sync_all()
+/// Returns once the directory's entries are on disk, where the file system can
+/// say so of a directory.
+pub(super) fn sync(dir: &File) -> io::Result<()> {
+    match dir.sync_all() {
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::InvalidInput | ErrorKind::Unsupported
+            ) =>
+        {
+            Ok(())
+        }
+        synced => synced,
+    }
 }
 
 /// The directory of a file, also of one named without a directory.

@@ -2,10 +2,12 @@
 
 use aws_config::retry::RetryConfig;
 use aws_sdk_iam::primitives::{DateTime, DateTimeFormat};
+use aws_sdk_iam::types::AccessKeyMetadata;
 
 use super::remove;
-use crate::access::AccessKey;
+use crate::access::{AccessKey, is_plausible_id};
 use crate::aws::{AwsError, Patience, Run, settle_new};
+use crate::step::Step;
 
 /// Creates an access key, trying again only when IAM said clearly that it
 /// created none: the secret is shown once, so a lost answer is a lost key.
@@ -26,12 +28,12 @@ async fn create_once(run: &Run) -> Result<AccessKey, AwsError> {
     let create = create.user_name(run.user());
     let answer = create.customize().config_override(once).send();
     let answer = run.aws.call("CreateAccessKey", answer).await?;
-    match answer.access_key {
-        Some(key) if !key.access_key_id.is_empty() && !key.secret_access_key.is_empty() => {
-            Ok(AccessKey::new(key.access_key_id, key.secret_access_key))
-        }
-        _ => Err(AwsError::incomplete("CreateAccessKey")),
-    }
+    let key = answer
+        .access_key
+        .map(|key| AccessKey::new(key.access_key_id, key.secret_access_key));
+    let is_aws = run.aws.store.is_aws();
+    key.filter(|key| key.is_plausible(is_aws))
+        .ok_or(AwsError::incomplete("CreateAccessKey"))
 }
 
 /// What IAM tells of an access key.
@@ -41,19 +43,34 @@ pub(crate) struct KeyInfo {
     pub created: Option<DateTime>,
 }
 
+impl KeyInfo {
+    /// The step that deletes it, if it is nobody's.
+    pub fn delete_unclear(&self) -> Step {
+        let created = self.created.as_ref();
+        let created = created.and_then(|at| at.fmt(DateTimeFormat::DateTime).ok());
+        Step::DeleteUnclearKey {
+            id: self.id.clone(),
+            created: created.unwrap_or("at an unknown time".to_owned()),
+        }
+    }
+}
+
 /// The user's access keys.
 pub(crate) async fn access_keys(run: &Run) -> Result<Vec<KeyInfo>, AwsError> {
     let list = run.aws.iam.list_access_keys();
     let list = list.user_name(run.user());
     let keys = list.into_paginator().items().send().collect();
     let keys: Vec<_> = run.aws.call("ListAccessKeys", keys).await?;
-    let keys = keys.into_iter().filter_map(|key| {
-        Some(KeyInfo {
-            id: key.access_key_id?,
-            created: key.create_date,
-        })
-    });
-    Ok(keys.collect())
+    let info = |key: AccessKeyMetadata| KeyInfo {
+        id: key.access_key_id.unwrap_or_default(),
+        created: key.create_date,
+    };
+    let keys: Vec<_> = keys.into_iter().map(info).collect();
+    // An answer that was cut ends in half an ID.
+    if keys.iter().all(|key| is_plausible_id(&key.id)) {
+        return Ok(keys);
+    }
+    Err(AwsError::incomplete("ListAccessKeys"))
 }
 
 /// When and for what an access key was last used, in words; none if it never was.

@@ -1,5 +1,5 @@
-//! What else than keys and policies blocks the deletion of a user: one lookup
-//! and one removal for each kind of [`Blocker`].
+//! What else than keys and policies blocks the deletion of a user: for each
+//! kind of [`Blocker`], which `step.rs` names, how it is found and removed.
 
 use super::{optional, present, remove};
 use crate::aws::{AwsError, Run};

@@ -66,7 +66,8 @@ pub(crate) async fn create_policy(
     let create = create.set_tags(Some(tags.to_sdk()));
     let create = async || run.aws.call("CreatePolicy", create.clone().send()).await;
     let made = settle(&run.cancel, create).await?.policy;
-    Ok(made.and_then(|policy| policy.arn).unwrap_or_default())
+    let arn = made.and_then(|policy| policy.arn);
+    arn.ok_or(AwsError::incomplete("CreatePolicy"))
 }
 
 /// Deletes a managed policy that is attached to nothing, its older versions first.

@@ -9,6 +9,8 @@ use crate::aws::{AwsError, Run, settle};
 #[derive(Debug, Clone)]
 pub(crate) struct User {
     pub name: String,
+    /// The unique ID: another one after the user was deleted and made again.
+    pub id: String,
     pub arn: String,
     pub tags: Tags,
 }
@@ -17,6 +19,7 @@ impl From<&aws_sdk_iam::types::User> for User {
     fn from(user: &aws_sdk_iam::types::User) -> Self {
         Self {
             name: user.user_name().to_owned(),
+            id: user.user_id().to_owned(),
             arn: user.arn().to_owned(),
             tags: Tags::from_sdk(user.tags()),
         }
@@ -92,12 +95,7 @@ pub(crate) async fn delete_unused_user(run: &Run) -> Result<bool, AwsError> {
 /// The ARN that IAM's resources of the caller's account begin with, as
 /// `arn:aws:iam::123456789012`; none where the store can't tell.
 pub(crate) async fn account(run: &Run) -> Option<String> {
-    let identity = run.aws.sts.as_ref()?.get_caller_identity();
-    let identity = run
-        .aws
-        .call("GetCallerIdentity", identity.send())
-        .await
-        .ok()?;
-    let partition = identity.arn()?.split(':').nth(1)?;
-    Some(format!("arn:{partition}:iam::{}", identity.account()?))
+    let identity = run.aws.identity().await?;
+    let partition = identity.arn.split(':').nth(1)?;
+    Some(format!("arn:{partition}:iam::{}", identity.account))
 }

@@ -1,7 +1,9 @@
 //! The bucket: whether it is there and where, and what is known of it.
 
 use anyhow::Result;
-use aws_sdk_s3::types::{EncodingType, MfaDeleteStatus, ServerSideEncryption};
+use aws_sdk_s3::types::{
+    BucketVersioningStatus, EncodingType, MfaDeleteStatus, ServerSideEncryption,
+};
 
 use super::listing::decoded;
 use crate::access::{BucketName, Grant};
@@ -71,8 +73,21 @@ pub(crate) async fn versioning(run: &Run) -> Versioning {
     };
     Versioning {
         keeps_versions: answer.status.is_some(),
+        is_suspended: answer.status == Some(BucketVersioningStatus::Suspended),
         needs_mfa: answer.mfa_delete == Some(MfaDeleteStatus::Enabled),
     }
+}
+
+/// Whether the bucket locks new objects for a time, so that nobody can delete
+/// them. What is refused or unknown counts as no.
+pub(crate) async fn locks_objects(run: &Run) -> bool {
+    let get = run.aws.s3.get_object_lock_configuration();
+    let get = get.bucket(run.bucket()).send();
+    let Ok(answer) = run.aws.call("GetObjectLockConfiguration", get).await else {
+        return false;
+    };
+    let rule = answer.object_lock_configuration.and_then(|lock| lock.rule);
+    rule.is_some_and(|rule| rule.default_retention.is_some())
 }
 
 /// What a bucket does with versions.
@@ -80,6 +95,8 @@ pub(crate) async fn versioning(run: &Run) -> Versioning {
 pub(crate) struct Versioning {
     /// On, or suspended with earlier versions still there.
     pub keeps_versions: bool,
+    /// Suspended: deletions leave markers of version `null`.
+    pub is_suspended: bool,
     /// MFA Delete is on.
     pub needs_mfa: bool,
 }
@@ -146,7 +163,8 @@ pub(crate) async fn grant_notes(run: &Run, grant: &Grant) -> Vec<String> {
     let is_aws = run.aws.store.is_aws();
     let private = grant.private_block_note().filter(|_| is_aws);
     let kms = kms_note(run, grant).await;
-    kms.into_iter().chain(private).collect()
+    let whole = grant.whole_block_note();
+    kms.into_iter().chain(private).chain(whole).collect()
 }
 
 /// What to know of a KMS key that the user would need and has no access to.

@@ -141,11 +141,13 @@ async fn objects(run: &Run, from: &Cursor, max_keys: usize) -> Result<Page> {
             kind: Kind::Object,
         })
     };
-    let next = match answer.is_truncated() {
-        Some(true) => answer
-            .next_continuation_token()
-            .map(|token| Cursor::Token(token.to_owned())),
-        _ => None,
+    let next = if goes_on("ListObjectsV2", answer.is_truncated())? {
+        let token = answer.next_continuation_token();
+        let token =
+            token.context("ListObjectsV2: there is more, but the store doesn't say where")?;
+        Some(Cursor::Token(token.to_owned()))
+    } else {
+        None
     };
     ensure!(
         next.as_ref() != Some(from),
@@ -195,21 +197,29 @@ async fn versions(run: &Run, from: &Cursor, max_keys: usize) -> Result<Page> {
         });
     }
     entries.sort_by(|a, b| a.key.as_str().cmp(b.key.as_str()));
-    let next = match answer.is_truncated() {
-        Some(true) => {
-            let key = answer.next_key_marker().unwrap_or_default();
-            Some(Cursor::Version(
-                decoded(key, encoded)?,
-                answer.next_version_id_marker().map(str::to_owned),
-            ))
-        }
-        _ => None,
+    let next = if goes_on("ListObjectVersions", answer.is_truncated())? {
+        let key = answer.next_key_marker();
+        let key =
+            key.context("ListObjectVersions: there is more, but the store doesn't say where")?;
+        Some(Cursor::Version(
+            decoded(key, encoded)?,
+            answer.next_version_id_marker().map(str::to_owned),
+        ))
+    } else {
+        None
     };
     ensure!(
         next.as_ref() != Some(from),
         "ListObjectVersions: the store answers the same page again"
     );
     Ok(Page { entries, next })
+}
+
+/// Whether a listing goes on. It counts as complete only where the answer says so.
+fn goes_on(operation: &str, is_truncated: Option<bool>) -> Result<bool> {
+    is_truncated.with_context(|| {
+        format!("{operation}: the answer does not say whether it is the whole listing")
+    })
 }
 
 /// An unfinished multipart upload.
@@ -234,6 +244,7 @@ pub(crate) async fn uploads(run: &Run) -> Result<Vec<Upload>> {
         Err(error) if run.aws.store.lacks(&error) => return Ok(Vec::new()),
         answer => answer?,
     };
+    goes_on("ListMultipartUploads", answer.is_truncated())?;
     let encoded = answer.encoding_type() == Some(&EncodingType::Url);
     let upload = |upload: &aws_sdk_s3::types::MultipartUpload| {
         Ok(Upload {

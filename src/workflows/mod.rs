@@ -9,6 +9,7 @@ mod new_key;
 pub(crate) mod outcome;
 pub(crate) mod plan;
 pub(crate) mod provenance;
+mod remove;
 pub mod rotate;
 mod undo;
 pub mod update;

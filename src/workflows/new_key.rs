@@ -3,11 +3,11 @@
 
 use std::cell::{OnceCell, RefCell};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use super::undo::Undo;
 use crate::access::{AccessKey, Grant};
-use crate::aws::{AwsError, Made, Run, until_known};
+use crate::aws::{Made, Patience, Run, until_known};
 use crate::handover::{self, Delivery, HandedOver, Handover, Settings};
 use crate::iam;
 use crate::step::Step;
@@ -16,8 +16,9 @@ use crate::step::Step;
 pub(super) struct NewKey<'a> {
     run: &'a Run,
     undo: &'a Undo,
-    /// The keys that the user had before.
-    before: &'a [String],
+    /// The keys that an existing user had before; none where the run makes the
+    /// user, and so every key is its own.
+    before: Option<&'a [String]>,
     /// What the user may do, where that must be known.
     grant: Option<&'a Grant>,
     delivery: RefCell<Delivery>,
@@ -30,7 +31,7 @@ impl<'a> NewKey<'a> {
         run: &'a Run,
         undo: &'a Undo,
         handover: &Handover,
-        before: &'a [String],
+        before: Option<&'a [String]>,
         grant: Option<&'a Grant>,
     ) -> Result<Self> {
         Ok(Self {
@@ -52,29 +53,57 @@ impl<'a> NewKey<'a> {
                 self.undo.push(made, Step::DeleteAccessKey(id));
             }
             (Err(_), Made::No) => {}
-            (Err(_), made) => match self.unknown_keys().await {
-                Ok(ids) => {
-                    let deletes = ids.into_iter().map(Step::DeleteAccessKey);
-                    deletes.for_each(|delete| self.undo.push(made, delete));
-                }
-                Err(_) => self.undo.leave([Step::DeleteUnknownKey]),
-            },
+            (Err(_), _) => self.push_unclear().await,
         }
         // It is created once.
         let _ = self.key.set(created?);
         Ok(())
     }
 
-    /// The keys that the user didn't have before: nobody has their secrets. It
-    /// may take IAM a while to know of them.
-    async fn unknown_keys(&self) -> Result<Vec<String>, AwsError> {
+    /// Notes the keys that may have come of a call whose answer is lost. On a
+    /// user that the run makes they are its own, and undone; on another, they
+    /// may be another run's, and are named.
+    async fn push_unclear(&self) {
         let run = self.undo.run();
+        let before = self.before.unwrap_or_default();
         let list = async || {
-            let keys = iam::access_keys(run).await?.into_iter().map(|key| key.id);
-            let new: Vec<_> = keys.filter(|id| !self.before.contains(id)).collect();
+            let keys = iam::access_keys(run).await?.into_iter();
+            let new: Vec<_> = keys.filter(|key| !before.contains(&key.id)).collect();
             Ok(Some(new).filter(|new| !new.is_empty()))
         };
-        Ok(until_known(&run.cancel, list).await?.unwrap_or_default())
+        let found = until_known(&run.cancel, list).await.unwrap_or_default();
+        for key in found.iter().flatten() {
+            if self.before.is_none() {
+                let delete = Step::DeleteAccessKey(key.id.clone());
+                self.undo.push(Made::Maybe, delete);
+            } else {
+                self.undo.leave([key.delete_unclear()]);
+            }
+        }
+        // With two keys, or without the user, no other can appear.
+        let keys = before.len() + found.iter().flatten().count();
+        if keys < 2 && self.before.is_some() {
+            self.undo.leave([Step::DeleteLateKey]);
+        }
+    }
+
+    /// Waits until STS knows the key, where there is an STS. Fails where it
+    /// doesn't in time, as with a secret that came cut.
+    pub async fn check_known(&self) -> Result<()> {
+        let (run, key) = (self.run, self.key()?);
+        let mut patience = Patience::VERIFY;
+        loop {
+            run.go_on()?;
+            match run.aws.knows(key).await {
+                Some(Err(error)) if error.is_about_credentials() => {
+                    if !patience.wait(&run.cancel).await {
+                        run.go_on()?;
+                        return Err(error).context("the new key does not work");
+                    }
+                }
+                _ => return Ok(()),
+            }
+        }
     }
 
     /// One of the steps of the handover.
@@ -98,7 +127,7 @@ impl<'a> NewKey<'a> {
                 self.undo.leave(left);
                 verified
             }
-            _ => Ok(()),
+            _ => bail!("{step} is no step of handing over a key"),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Whether an IAM user is one of ours, and for which bucket.
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 
 use crate::access::{
     BucketName, INLINE_POLICY_NAME, managed_policy_name, names_bucket, names_made_for,
@@ -55,13 +55,8 @@ pub(super) struct NotOurs {
 /// Fails unless the user was made for this bucket under this very name; with
 /// [`NotOurs`] if its name alone is right.
 pub(super) async fn check_ours(run: &Run, user: &User) -> Result<()> {
+    check_name(run, user)?;
     let (bucket, name) = (&run.target.bucket, &run.target.user);
-    if user.name != name.as_str() {
-        bail!(
-            "there is no user {name}, only {}; names differ in case too",
-            user.name
-        );
-    }
     let (message, made_for) = match owner(run, user).await? {
         Owner::ThisBucket => return Ok(()),
         Owner::OtherBucket(found, made_for) => (
@@ -76,6 +71,18 @@ pub(super) async fn check_ours(run: &Run, user: &User) -> Result<()> {
         ),
     };
     Err(NotOurs { message, made_for }.into())
+}
+
+/// Fails unless the user has this very name: IAM finds it by another spelling,
+/// whose folder is somebody else's.
+pub(super) fn check_name(run: &Run, user: &User) -> Result<()> {
+    let name = &run.target.user;
+    ensure!(
+        user.name == name.as_str(),
+        "there is no user {name}, only {}; names differ in case too",
+        user.name
+    );
+    Ok(())
 }
 
 /// Looks for the bucket and the user at once: the run in the bucket's region,

@@ -1,6 +1,6 @@
 //! The rotate workflow: a new access key in place of the old ones.
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 
 use super::new_key::NewKey;
 use super::outcome::{Failed, Rotated};
@@ -29,6 +29,7 @@ pub struct Options {
 /// What a rotate run replaces, and how.
 pub struct Rotate {
     old_keys: Vec<String>,
+    keep_old_keys: bool,
     handover: Handover,
     /// What the user may do, where that must be known.
     grant: Option<Grant>,
@@ -65,6 +66,7 @@ pub async fn plan(run: &Run, options: &Options) -> Result<Plan<Rotate>> {
         run,
         work: Rotate {
             old_keys,
+            keep_old_keys: options.keep_old_keys,
             handover,
             grant,
         },
@@ -83,22 +85,18 @@ async fn no_room(run: &Run, keys: &[KeyInfo]) -> Hinted {
         let used = used.unwrap_or("last use unknown".to_owned());
         described.push(format!("{} ({used})", key.id));
     }
-    // An interrupted rotation leaves the newer one, whose secret nobody has.
-    let idle = if unused.len() == 1 {
-        unused[0].id.clone()
-    } else {
-        let newest = keys
-            .iter()
-            .max_by_key(|key| key.created.map(|at| at.secs()));
-        newest.map(|key| key.id.clone()).unwrap_or_default()
-    };
+    // Of two that were never used, the newer one is what an interrupted rotation
+    // leaves: nobody has its secret.
+    let newest = unused
+        .iter()
+        .max_by_key(|key| key.created.map(|at| at.secs()));
     Hinted {
         message: format!(
             "user {} has two access keys already, as many as IAM takes: {}",
             run.target.user,
             described.join(" and ")
         ),
-        hint: Hint::DeleteAccessKey(idle),
+        hint: Hint::DeleteAccessKey(newest.map(|key| key.id.clone())),
     }
 }
 
@@ -171,9 +169,11 @@ pub async fn apply(plan: &Plan<Rotate>) -> Result<Rotated, Failed> {
 async fn hand_over(plan: &Plan<Rotate>, undo: &Undo) -> Result<HandedOver> {
     let Plan { run, work, .. } = plan;
     let grant = work.grant.as_ref();
-    let key = NewKey::reserve(run, undo, &work.handover, &work.old_keys, grant)?;
+    let key = NewKey::reserve(run, undo, &work.handover, Some(&work.old_keys), grant)?;
     for step in &plan.preview.steps {
         if let Step::DeleteAccessKey(_) = step {
+            // Nothing but the new key will be left.
+            key.check_known().await?;
             break;
         }
         run.go_on()?;
@@ -184,6 +184,7 @@ async fn hand_over(plan: &Plan<Rotate>, undo: &Undo) -> Result<HandedOver> {
         run.unless_interrupted(taken)?;
         run.done(step);
     }
+    run.go_on()?;
     key.finish()
 }
 
@@ -194,6 +195,9 @@ async fn delete_old_keys(
 ) -> Result<Vec<String>, Failed> {
     let run = &plan.run;
     let mut deleted = Vec::new();
+    if !plan.work.keep_old_keys {
+        check_alone(plan, handed_over).await?;
+    }
     for step in &plan.preview.steps {
         let Step::DeleteAccessKey(id) = step else {
             continue;
@@ -211,4 +215,37 @@ async fn delete_old_keys(
         deleted.push(id.clone());
     }
     Ok(deleted)
+}
+
+/// Fails if another run gave the user a key meanwhile: the person has either
+/// the one or the other, so all of them stay.
+async fn check_alone(plan: &Plan<Rotate>, handed_over: &HandedOver) -> Result<(), Failed> {
+    let run = &plan.run;
+    let failed = |error: anyhow::Error, left| Failed {
+        left,
+        handed_over: Some(handed_over.clone()),
+        ..error.context("the new key is handed over").into()
+    };
+    let keys = match iam::access_keys(run).await {
+        Ok(keys) => keys,
+        Err(error) => {
+            let old = plan.work.old_keys.iter().cloned();
+            return Err(failed(
+                error.into(),
+                old.map(Step::DeleteAccessKey).collect(),
+            ));
+        }
+    };
+    let is_known =
+        |id: &String| plan.work.old_keys.contains(id) || *id == handed_over.access_key_id;
+    let others = keys.iter().filter(|key| !is_known(&key.id));
+    let left: Vec<_> = others.map(KeyInfo::delete_unclear).collect();
+    if left.is_empty() {
+        return Ok(());
+    }
+    let error = anyhow!(
+        "another run gave user {} an access key meanwhile, so all keys stay",
+        run.target.user
+    );
+    Err(failed(error, left))
 }

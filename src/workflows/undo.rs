@@ -2,29 +2,9 @@
 
 use std::cell::RefCell;
 
+use super::remove::remove;
 use crate::aws::{AwsError, Made, Patience, Run};
-use crate::iam;
-use crate::s3::object::delete_object;
 use crate::step::Step;
-
-/// Takes a step that removes something, and tells whether it was there.
-pub(super) async fn remove(run: &Run, step: &Step) -> Result<bool, AwsError> {
-    match step {
-        Step::DeleteAccessKey(id) => iam::delete_access_key(run, id).await,
-        Step::DetachPolicy(policy) => iam::detach_policy(run, &policy.arn).await,
-        Step::DeletePolicy(policy) => iam::delete_policy(run, &policy.arn).await,
-        Step::DeleteInlinePolicy(name) => iam::delete_inline_policy(run, name).await,
-        Step::Remove(blocker) => iam::remove_blocker(run, blocker).await,
-        Step::DeleteUser(_) => iam::delete_unused_user(run).await,
-        Step::DeleteObject { url, version } => {
-            let bucket = format!("s3://{}/", run.target.bucket);
-            let key = url.strip_prefix(&bucket).unwrap_or(url);
-            delete_object(run, key, version.clone()).await?;
-            Ok(true)
-        }
-        _ => Ok(false),
-    }
-}
 
 /// What a run has made so far, as the steps that unmake it.
 pub(super) struct Undo {
@@ -61,17 +41,24 @@ impl Undo {
 
     /// Unmakes everything, the last first, and returns the steps that failed.
     ///
-    /// IAM is waited for until a step fails; what is under it on the stack may
-    /// depend on that, so from then on each is tried once.
+    /// IAM is waited for until one of its steps fails; what is under that on the
+    /// stack may depend on it, so from then on each is tried once, and what is
+    /// not found then is named too.
     pub async fn unwind(self) -> Vec<Step> {
+        let run = &self.run;
         let mut left = self.left.into_inner();
         for (made, step) in self.stack.into_inner().into_iter().rev() {
-            match unmake(&self.run, made, &step).await {
-                Ok(true) => self.run.done(&step),
-                Ok(false) => {}
+            let removed = unmake(run, made, &step).await;
+            let may_be_there = made == Made::Yes && run.cancel.is_cancelled();
+            match removed {
+                Ok(false) if may_be_there => left.push(step),
+                Ok(was_there) if was_there || made == Made::Yes => run.done(&step),
+                Ok(_) => {}
                 Err(_) => {
+                    if !matches!(step, Step::DeleteObject { .. }) {
+                        run.cancel.cancel();
+                    }
                     left.push(step);
-                    self.run.cancel.cancel();
                 }
             }
         }
@@ -86,7 +73,7 @@ async fn unmake(run: &Run, made: Made, step: &Step) -> Result<bool, AwsError> {
     loop {
         let was_there = remove(run, step).await?;
         if was_there || made != Made::Yes || !patience.wait(&run.cancel).await {
-            return Ok(was_there || made == Made::Yes);
+            return Ok(was_there);
         }
     }
 }

@@ -5,7 +5,7 @@ use anyhow::{Context, Result, ensure};
 use super::outcome::{Failed, PolicyRef, Updated};
 use super::plan::{Plan, PlannedPolicy, Preview};
 use super::provenance::{HeldPolicy, access_policy, find_ours};
-use crate::access::{Grant, PolicyDocument};
+use crate::access::{Expiry, Grant, PolicyDocument};
 use crate::aws::{AwsError, Run};
 use crate::iam::{self, Tags};
 use crate::s3::bucket;
@@ -36,12 +36,19 @@ pub async fn plan(run: &Run, grant: &Grant) -> Result<Plan<Update>> {
             held.name
         )],
     };
+    let tagged = user.tags.expires.as_deref();
     let mut steps = Vec::new();
     if !document.is(&held.text) {
         steps.push(Step::UpdatePolicy(held.name.clone()));
     }
-    if user.tags.expires != grant.expires.map(|at| at.to_string()) {
-        steps.push(Step::TagUser(target.user.to_string()));
+    if tagged != grant.expires.map(|at| at.to_string()).as_deref() {
+        // What deletes ended users goes by the tag: it must never end first.
+        let first = if is_later(grant.expires, tagged) {
+            0
+        } else {
+            steps.len()
+        };
+        steps.insert(first, Step::TagUser(target.user.to_string()));
     }
     let mut preview = Preview::new(target, steps);
     preview.changes = changes;
@@ -63,6 +70,12 @@ pub async fn plan(run: &Run, grant: &Grant) -> Result<Plan<Update>> {
     })
 }
 
+/// Whether access is to end later than the tag says, or never.
+fn is_later(expires: Option<Expiry>, tagged: Option<&str>) -> bool {
+    let tagged = tagged.and_then(Expiry::at);
+    expires.is_none() || tagged.is_some() && expires > tagged
+}
+
 fn check_not_shared(run: &Run, held: &HeldPolicy) -> Result<()> {
     let uses = held.managed.as_ref().map_or(0, |managed| managed.uses);
     ensure!(
@@ -74,8 +87,9 @@ fn check_not_shared(run: &Run, held: &HeldPolicy) -> Result<()> {
     Ok(())
 }
 
-/// Replaces the policy, by one call that takes effect as a whole, and then the
-/// tag that says when access ends. Running it again finishes.
+/// Replaces the policy, by one call that takes effect as a whole, and the tag
+/// that says when access ends: the tag first where access is extended, so that
+/// it never says an earlier end than the policy. Running it again finishes.
 ///
 /// A managed policy keeps its earlier versions, but for the oldest where there
 /// are as many as IAM takes.
@@ -122,7 +136,7 @@ async fn tag(plan: &Plan<Update>, notes: &mut Vec<String>) -> Result<()> {
     }
     tagged.with_context(|| {
         format!(
-            "user {} has the new access, but not the tag that says when it ends; \
+            "user {} has not got the tag that says when access ends; \
              running the same command again sets it",
             run.target.user
         )

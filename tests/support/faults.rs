@@ -26,6 +26,12 @@ pub enum Fault {
     LoseAnswer,
     /// Carried out, and the connection closed after half of the answer's body.
     CutAnswer,
+    /// Carried out, and answered with half of the body as if it were the whole.
+    HalfAnswer,
+    /// Carried out, and answered with another body, as by a broken proxy.
+    OtherAnswer(u16, &'static str),
+    /// Not carried out, and answered as by a proxy that welcomes everybody.
+    Proxy,
     /// Refused, as the service does where calls come too fast.
     Throttle,
     /// Carried out, and never answered.
@@ -36,7 +42,22 @@ pub enum Fault {
     PauseBefore,
 }
 
+/// What a proxy answers that wants to be asked first.
+pub const WELCOME: &str = "<html><body>Welcome to the hotel.</body></html>";
+
 impl Fault {
+    /// How a call is held up: before and after it is carried out, which is the
+    /// same for one that only reads.
+    pub fn pauses(operation: &str) -> &'static [Self] {
+        let reads = ["Get", "List", "Head"];
+        if reads.iter().any(|verb| operation.starts_with(verb)) {
+            return &[Self::Pause];
+        }
+        &[Self::PauseBefore, Self::Pause]
+    }
+
+    pub const EMPTY: Self = Self::OtherAnswer(200, "");
+    pub const HTML: Self = Self::OtherAnswer(200, WELCOME);
     pub const DENIED: Self = Self::Refuse(403, "AccessDenied");
     pub const BROKEN: Self = Self::Refuse(500, "InternalFailure");
 }
@@ -80,12 +101,14 @@ impl Call {
         let (bucket, key) = uri.path()[1..]
             .split_once('/')
             .unwrap_or((&uri.path()[1..], ""));
+        let is_copy = headers.contains_key("x-amz-copy-source");
         let operation = match (method.as_str(), key.is_empty()) {
             ("GET", true) if bucket.is_empty() => "ListBuckets",
             ("HEAD", true) => "HeadBucket",
             ("PUT", true) => "CreateBucket",
             ("POST", true) if has("delete") => "DeleteObjects",
             ("GET", true) if has("encryption") => "GetBucketEncryption",
+            ("GET", true) if has("object-lock") => "GetObjectLockConfiguration",
             ("GET", true) if has("versioning") => "GetBucketVersioning",
             ("GET", true) if has("versions") => "ListObjectVersions",
             ("GET", true) if has("uploads") => "ListMultipartUploads",
@@ -94,6 +117,9 @@ impl Call {
             ("DELETE", false) if has("uploadId") => "AbortMultipartUpload",
             ("DELETE", false) => "DeleteObject",
             ("GET", false) => "GetObject",
+            ("POST", false) if has("uploads") => "CreateMultipartUpload",
+            ("PUT", false) if is_copy && has("uploadId") => "UploadPartCopy",
+            ("PUT", false) if is_copy => "CopyObject",
             ("PUT", false) => "PutObject",
             (other, _) => other,
         };
@@ -317,6 +343,15 @@ impl Faults {
                 Body::from_stream(cut).into_response()
             }
             Some(Fault::CutAnswer) => cut_in_half(carry_out.await).await,
+            Some(Fault::HalfAnswer) => {
+                let body = body_of(carry_out.await).await;
+                body.slice(..body.len() / 2).into_response()
+            }
+            Some(Fault::OtherAnswer(status, body)) => {
+                carry_out.await;
+                (StatusCode::from_u16(status).unwrap(), body).into_response()
+            }
+            Some(Fault::Proxy) => WELCOME.into_response(),
             Some(Fault::Hang) => {
                 carry_out.await;
                 std::future::pending().await
@@ -334,6 +369,11 @@ impl Faults {
             }
         }
     }
+}
+
+async fn body_of(answer: Response) -> Bytes {
+    let body = axum::body::to_bytes(answer.into_body(), usize::MAX);
+    body.await.unwrap()
 }
 
 async fn cut_in_half(answer: Response) -> Response {

@@ -7,7 +7,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use aws_sdk_iam::config::{BehaviorVersion, Credentials, Region, SharedHttpClient};
-use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
+use aws_sdk_s3::types::{
+    BucketVersioningStatus, DefaultRetention, ObjectLockConfiguration, ObjectLockEnabled,
+    ObjectLockRetentionMode, ObjectLockRule, VersioningConfiguration,
+};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
@@ -226,6 +229,34 @@ impl LocalAws {
         put.send().await.unwrap();
     }
 
+    /// Has the bucket keep no more versions than it has.
+    pub async fn suspend_versions(&self, bucket: &str) {
+        let suspended = VersioningConfiguration::builder();
+        let suspended = suspended.status(BucketVersioningStatus::Suspended).build();
+        let put = self.s3_client().put_bucket_versioning().bucket(bucket);
+        let put = put.versioning_configuration(suspended);
+        put.send().await.unwrap();
+    }
+
+    /// Makes a bucket that locks each new object for a day.
+    pub async fn add_locking_bucket(&self, bucket: &str) {
+        let s3 = self.s3_client();
+        let create = s3.create_bucket().bucket(bucket);
+        let create = create.object_lock_enabled_for_bucket(true);
+        create.send().await.unwrap();
+        let retention = DefaultRetention::builder()
+            .mode(ObjectLockRetentionMode::Governance)
+            .days(1);
+        let rule = ObjectLockRule::builder().default_retention(retention.build());
+        let lock = ObjectLockConfiguration::builder()
+            .object_lock_enabled(ObjectLockEnabled::Enabled)
+            .rule(rule.build());
+        let put = s3.put_object_lock_configuration().bucket(bucket);
+        let put = put.object_lock_configuration(lock.build());
+        put.send().await.unwrap();
+        self.faults.forget();
+    }
+
     /// Makes the bucket answer only to requests signed for this region.
     pub fn move_bucket(&self, bucket: &str, region: &str) {
         let mut s3 = self.s3.write();
@@ -431,6 +462,7 @@ impl S3 {
         match action {
             "HeadBucket" | "ListObjects" | "ListObjectsV2" => "ListBucket",
             "GetBucketEncryption" => "GetEncryptionConfiguration",
+            "GetObjectLockConfiguration" => "GetBucketObjectLockConfiguration",
             "ListBuckets" => "ListAllMyBuckets",
             "ListObjectVersions" => "ListBucketVersions",
             "ListMultipartUploads" => "ListBucketMultipartUploads",
@@ -441,6 +473,7 @@ impl S3 {
             "CreateMultipartUpload"
             | "UploadPart"
             | "UploadPartCopy"
+            | "CopyObject"
             | "CompleteMultipartUpload" => "PutObject",
             same => same,
         }
@@ -448,6 +481,33 @@ impl S3 {
 }
 
 impl S3 {
+    /// What a header of a request asks for besides: to read what is copied, to
+    /// tag, to set an ACL.
+    fn actions_of_headers(request: &AwsRequest, resource: &str) -> Vec<IamAction> {
+        let header = |name: &str| {
+            let value = request.headers.get(name)?;
+            value.to_str().ok().map(str::to_owned)
+        };
+        let action = |action, resource: String| IamAction {
+            service: "s3",
+            action,
+            resource,
+        };
+        let mut actions = Vec::new();
+        if let Some(source) = header("x-amz-copy-source") {
+            let source = percent_decode_str(source.trim_start_matches('/'));
+            let source = source.decode_utf8_lossy();
+            actions.push(action("GetObject", format!("arn:aws:s3:::{source}")));
+        }
+        if header("x-amz-tagging").is_some() {
+            actions.push(action("PutObjectTagging", resource.to_owned()));
+        }
+        if header("x-amz-acl").is_some() {
+            actions.push(action("PutObjectAcl", resource.to_owned()));
+        }
+        actions
+    }
+
     /// The ARN with the key as it is: fakecloud drops slashes at its end and
     /// in a row.
     fn resource_of_aws(request: &AwsRequest, arn: &str) -> String {
@@ -512,9 +572,11 @@ impl AwsService for S3 {
                     });
                 }
             } else {
+                let resource = Self::resource_of_aws(request, &action.resource);
+                actions.extend(Self::actions_of_headers(request, &resource));
                 actions.push(IamAction {
                     action: Self::action_of_aws(request, action.action),
-                    resource: Self::resource_of_aws(request, &action.resource),
+                    resource,
                     ..action
                 });
             }

@@ -22,7 +22,7 @@ pub use by_hand::{
     add_every_blocker, attach_new_policy, attach_policy, begin_upload, delete_key,
     edit_policy_of_alex, encrypt_bucket, policy_for, put_inline_policy,
 };
-pub use faults::Fault;
+pub use faults::{Fault, WELCOME};
 pub use fixtures::{
     FILES_OF_OTHERS, KMS_KEY, aws_of_the_examples, aws_with_alex, aws_with_files, client_of_alex,
 };

@@ -250,15 +250,15 @@ impl Sandbox {
     /// Starts a program and goes on while it runs.
     pub fn start(&self, program: &str, args: &[&str]) -> Started {
         let mut command = self.command(binary(program));
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.args(args).spawn().unwrap();
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        let said = String::new();
-        Started {
-            child,
-            stderr,
-            said,
-        }
+        command.args(args);
+        started(command)
+    }
+
+    /// Starts a shell script with a program as its `$0`.
+    pub fn start_script(&self, script: &str, program: &str) -> Started {
+        let mut command = self.command("/bin/sh");
+        command.args(["-c", script]).arg(binary(program));
+        started(command)
     }
 
     /// Runs `create_s3_user -b shared -u USER` with further arguments.
@@ -289,6 +289,17 @@ impl Sandbox {
     pub fn start_delete(&self, user: &str, args: &[&str]) -> Started {
         let args = [&["-b", "shared", "-u", user], args].concat();
         self.start("delete_s3_user", &args)
+    }
+}
+
+fn started(mut command: Command) -> Started {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let stderr = BufReader::new(child.stderr.take().unwrap());
+    Started {
+        child,
+        stderr,
+        said: String::new(),
     }
 }
 

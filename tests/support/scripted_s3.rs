@@ -34,6 +34,8 @@ pub struct Script {
     pub skip_every: Option<usize>,
     /// Lists keys as they are, though asked for encoded ones.
     pub plain_listing: bool,
+    /// Answers listings without keys, and without a word on whether that is all.
+    pub vague_listing: bool,
 }
 
 /// A running store.
@@ -111,7 +113,8 @@ async fn answer(
             "<VersioningConfiguration/>".into_response()
         }
         ("GET", "") if query.contains_key("uploads") => {
-            "<ListMultipartUploadsResult/>".into_response()
+            "<ListMultipartUploadsResult><IsTruncated>false</IsTruncated></ListMultipartUploadsResult>"
+                .into_response()
         }
         ("GET", "") => store.list(&query),
         ("POST", "") => store.delete_batch(&String::from_utf8_lossy(&body)),
@@ -129,6 +132,9 @@ impl Store {
         self.log("list");
         let after = query.get("continuation-token").or(query.get("start-after"));
         let after = after.map_or("", String::as_str);
+        if self.script.vague_listing {
+            return "<ListBucketResult></ListBucketResult>".into_response();
+        }
         let keys = self.keys.lock();
         let mut page: Vec<&str> = keys
             .keys()

@@ -1,12 +1,14 @@
-//! Settings files for the person's client, beside the key file.
+//! The kit: settings files for the person's client, and a README that explains
+//! them, made of the pieces in `templates`.
 
-use std::fs::{self, Permissions};
-use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
+use std::fs::{self, File, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use serde::Serialize;
 use tempfile::{Builder, TempDir};
 use url::Url;
@@ -46,45 +48,75 @@ pub(super) fn check_free(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// An empty directory of mode 0700 beside the kit's, under a name of its own;
-/// gone when dropped.
+/// A kit that is written, in a directory of mode 0700 beside its own, under a
+/// name of its own; gone when dropped.
 #[derive(Debug)]
-pub(super) struct Reserved {
+pub(super) struct Written {
     path: PathBuf,
     dir: TempDir,
+    /// The directory itself, whoever may put another one at its path.
+    handle: File,
 }
 
-impl Reserved {
-    /// Makes the directory. Fails where something is at `path`.
-    pub fn at(path: &Path) -> Result<Self> {
-        check_free(path)?;
-        let dir = Builder::new()
-            .prefix(&private_file::temporary_prefix(path))
-            .permissions(Permissions::from_mode(0o700))
-            .tempdir_in(private_file::directory_of(path))
-            .with_context(|| format!("can't create {}", path.display()))?;
-        Ok(Self {
-            path: path.to_owned(),
-            dir,
-        })
-    }
-
-    /// Writes the files with mode 0600, and gives the directory its name.
-    /// Returns once all is on disk.
-    pub fn write(self, settings: &Settings<'_>) -> Result<()> {
+impl Written {
+    /// Writes the files with mode 0600, and returns once they are on disk.
+    pub fn beside(path: &Path, settings: &Settings<'_>) -> Result<Self> {
+        let kit = Self::make(path).with_context(|| format!("can't create {}", path.display()))?;
         for (name, content) in settings.files()? {
-            let failed = || format!("can't write {}", self.path.join(&name).display());
-            let file = private_file::create(&self.dir.path().join(&name));
+            let failed = || format!("can't write {}", path.join(&name).display());
+            let file = private_file::create_in(&kit.handle, Path::new(&name));
             let mut file = file.with_context(failed)?;
             file.write_all(content.as_bytes()).with_context(failed)?;
             file.sync_all().with_context(failed)?;
         }
-        let failed = || format!("can't write {}", self.path.display());
-        private_file::sync(self.dir.path()).with_context(failed)?;
-        fs::rename(self.dir.path(), &self.path).with_context(failed)?;
-        let _ = self.dir.keep();
-        private_file::sync(private_file::directory_of(&self.path)).with_context(failed)
+        let synced = private_file::sync(&kit.handle);
+        synced.with_context(|| format!("can't write {}", path.display()))?;
+        Ok(kit)
     }
+
+    fn make(path: &Path) -> io::Result<Self> {
+        let dir = Builder::new()
+            .prefix(&private_file::temporary_prefix(path))
+            .permissions(Permissions::from_mode(0o700))
+            .tempdir_in(private_file::directory_of(path))?;
+        let directory = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let handle = File::from(openat(CWD, dir.path(), directory, Mode::empty())?);
+        check_own(&handle)?;
+        Ok(Self {
+            path: path.to_owned(),
+            dir,
+            handle,
+        })
+    }
+
+    /// Gives the directory its name, and returns once that is on disk. Fails
+    /// where something is there.
+    pub fn keep(self) -> Result<()> {
+        check_free(&self.path)?;
+        let failed = || format!("can't write {}", self.path.display());
+        fs::rename(self.dir.path(), &self.path).with_context(failed)?;
+        ensure!(
+            private_file::is_at(&self.handle, &self.path),
+            "can't write {}: somebody else put another directory there",
+            self.path.display()
+        );
+        let _ = self.dir.keep();
+        // The key file is the copy that must not get lost.
+        let _ = File::open(private_file::directory_of(&self.path)).map(|dir| dir.sync_all());
+        Ok(())
+    }
+}
+
+/// Fails unless the directory is ours, and closed to others.
+fn check_own(dir: &File) -> io::Result<()> {
+    let found = dir.metadata()?;
+    let is_ours = found.uid() == rustix::process::geteuid().as_raw();
+    if is_ours && found.is_dir() && found.mode() & 0o077 == 0 {
+        return Ok(());
+    }
+    Err(io::Error::other(
+        "somebody else put another directory there",
+    ))
 }
 
 /// All that the files of a kit are made of.
@@ -110,7 +142,7 @@ impl Settings<'_> {
         ];
         // These two list what they open, whatever one wants to do there.
         if self.grant.access.reads() {
-            let bookmark = format!("{}.duck", self.target.user);
+            let bookmark = format!("{}.duck", file_stem(self.target.user.as_str()));
             files.push((bookmark, self.cyberduck_bookmark()?.into()));
             files.push(("winscp-url.txt".to_owned(), self.winscp_url()?));
         }
@@ -122,7 +154,7 @@ impl Settings<'_> {
     /// the place of the person's own.
     fn profile(&self) -> String {
         let name = self.target.user.as_str().replace(['=', ','], "_");
-        if name == "default" || name.ends_with('-') {
+        if name.eq_ignore_ascii_case("default") || name.ends_with('-') {
             name + "_"
         } else {
             name
@@ -262,13 +294,34 @@ impl Settings<'_> {
     }
 }
 
-const README: &str = include_str!("templates/README.txt");
-const START_IN_FOLDER: &str = include_str!("templates/start-in-folder.txt");
-const START_AT_BUCKET: &str = include_str!("templates/start-at-bucket.txt");
-const FROM: &str = include_str!("templates/from.txt");
-const BROWSE: &str = include_str!("templates/browse.txt");
-const SEND: &str = include_str!("templates/send.txt");
-const UPLOAD: &str = include_str!("templates/upload.txt");
+const README: &str = include_str!("templates/readme/main.txt");
+const START_IN_FOLDER: &str = include_str!("templates/readme/start-in-folder.txt");
+const START_AT_BUCKET: &str = include_str!("templates/readme/start-at-bucket.txt");
+const FROM: &str = include_str!("templates/readme/from.txt");
+const BROWSE: &str = include_str!("templates/readme/browse.txt");
+const SEND: &str = include_str!("templates/readme/send.txt");
+const UPLOAD: &str = include_str!("templates/readme/upload.txt");
+
+/// The user's name as that of a file: Windows has [no files][reserved] of the
+/// names of devices, whatever comes after a period.
+///
+/// [reserved]: https://learn.microsoft.com/windows/win32/fileio/naming-a-file
+fn file_stem(name: &str) -> String {
+    let stem = name
+        .split('.')
+        .next()
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    let is_device = ["con", "prn", "aux", "nul"].contains(&stem.as_str())
+        || stem.len() == 4
+            && (stem.starts_with("com") || stem.starts_with("lpt"))
+            && stem.ends_with(|c: char| c.is_ascii_digit());
+    if is_device {
+        format!("_{name}")
+    } else {
+        name.to_owned()
+    }
+}
 
 /// A bookmark as Cyberduck exports it.
 #[derive(Serialize)]
@@ -321,5 +374,30 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn names_of_devices_are_no_names_of_files() {
+        for name in ["con", "CON", "nul.x", "com1", "LPT9.alex"] {
+            assert_eq!(file_stem(name), format!("_{name}"));
+        }
+        for name in ["alex", "console", "com", "comm", "x.con"] {
+            assert_eq!(file_stem(name), name);
+        }
+    }
+
+    #[test]
+    fn directory_of_somebody_else_at_the_same_path_gets_nothing() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("alex_kit");
+        let kit = Written::make(&path).unwrap();
+        let ours = parent.path().join("ours");
+        fs::rename(kit.dir.path(), &ours).unwrap();
+        fs::create_dir(kit.dir.path()).unwrap();
+        private_file::create_in(&kit.handle, Path::new("secret")).unwrap();
+        assert!(ours.join("secret").exists());
+        assert_eq!(fs::read_dir(kit.dir.path()).unwrap().count(), 0);
+        let error = kit.keep().unwrap_err().to_string();
+        assert!(error.contains("somebody else"), "{error}");
     }
 }

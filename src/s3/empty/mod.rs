@@ -55,7 +55,8 @@ pub(crate) async fn empty(
         listers: Arc::new(Semaphore::new(LISTERS.min(concurrency))),
     });
     emptying.abort_uploads().await?;
-    let mut first = Some(first_page);
+    // An empty page may be out of date by now; the last listing must be a fresh one.
+    let mut first = Some(first_page).filter(|page| !page.entries.is_empty());
     let mut last_first = None;
     loop {
         let before = progress.counts().entries();

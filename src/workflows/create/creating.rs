@@ -49,7 +49,7 @@ impl<'a> Creating<'a> {
             tags: Tags::of_run(&run.target.bucket),
             user: SetOnce::new(),
             policy_arn: OnceCell::new(),
-            key: NewKey::reserve(run, undo, &work.handover, &[], grant)?,
+            key: NewKey::reserve(run, undo, &work.handover, None, grant)?,
             seen: OnceCell::new(),
         })
     }
@@ -125,12 +125,15 @@ impl<'a> Creating<'a> {
                 self.have_policy(arn);
                 return Ok(());
             }
-            Err(error) if made == Made::No => return Err(at_quota(error)),
+            Err(error) if made == Made::No && !error.is_existing() => {
+                return Err(at_quota(error));
+            }
             Err(error) => error,
         };
         let Some(arn) = self.likely_policy_arn().await else {
-            self.undo
-                .leave([self.delete_policy(format!("ARN_OF_{name}"))]);
+            if error.is_unclear() {
+                self.undo.leave([self.delete_unclear_policy()]);
+            }
             return Err(error.into());
         };
         let look = async || iam::get_policy(self.undo.run(), &arn).await;
@@ -153,6 +156,17 @@ impl<'a> Creating<'a> {
         self.undo.push(Made::Yes, self.delete_policy(arn.clone()));
         // It is made once.
         let _ = self.policy_arn.set(arn);
+    }
+
+    /// Names a policy by what tells that this run made it, where nothing tells
+    /// its ARN.
+    fn delete_unclear_policy(&self) -> Step {
+        let name = &self.work.policy.name;
+        let tag = self.tags.run.as_deref().unwrap_or_default();
+        Step::DeletePolicy(ManagedPolicy {
+            name: format!("{name}, if it is there and tagged s3-user:run={tag}"),
+            arn: format!("ARN_OF_{name}"),
+        })
     }
 
     fn delete_policy(&self, arn: String) -> Step {

@@ -142,5 +142,6 @@ async fn make(plan: &Plan<Create>, undo: &Undo) -> Result<Created> {
         plan.run
             .unless_interrupted(taken.into_iter().collect::<Result<()>>())?;
     }
+    plan.run.go_on()?;
     creating.created()
 }

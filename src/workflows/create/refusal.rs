@@ -31,7 +31,12 @@ async fn refusal(run: &Run, user: &User, handover: &Handover) -> Result<anyhow::
         }
         Owner::ThisBucket => {}
     }
-    let keys = iam::access_keys(run).await?;
+    let keys = match iam::access_keys(run).await {
+        Err(error) if error.is_missing() => {
+            bail!("user {name} was there and is gone: another run is at work on it")
+        }
+        keys => keys?,
+    };
     let keys: Vec<_> = keys.into_iter().map(|key| key.id).collect();
     let in_the_way = handover.in_the_way();
     // Who may not read policies is told of all that can be done.
@@ -65,8 +70,13 @@ pub(super) async fn policy_exists(run: &Run, found: &PolicyInfo, error: AwsError
         message: format!(
             "{error}; it belongs to no user: an earlier run was interrupted, or another one is under way"
         ),
-        hint: Hint::StartOver {
-            in_the_way: Vec::new(),
+        // Without STS, delete_s3_user finds no policy that has no user.
+        hint: if run.aws.sts.is_some() {
+            Hint::StartOver {
+                in_the_way: Vec::new(),
+            }
+        } else {
+            Hint::DeletePolicy(found.arn.clone())
         },
     }
     .into()

@@ -22,7 +22,7 @@ pub(super) async fn of(run: &Run, user: &User) -> Result<Vec<Step>, AwsError> {
 }
 
 /// The step that removes what a create run leaves that was killed before it
-/// made the user: a policy for this bucket that nothing uses.
+/// made the user: a policy that is tagged for this bucket and attached to nobody.
 pub(super) async fn left_behind(run: &Run) -> Result<Vec<Step>, AwsError> {
     let Some(account) = iam::account(run).await else {
         return Ok(Vec::new());
@@ -30,7 +30,7 @@ pub(super) async fn left_behind(run: &Run) -> Result<Vec<Step>, AwsError> {
     let name = managed_policy_name(&run.target.user);
     let arn = format!("{account}:policy/{name}");
     match iam::get_policy(run, &arn).await? {
-        Some(found) if is_unused_and_ours(run, &found).await? => {
+        Some(found) if found.uses == 0 && found.tags.bucket.as_deref() == Some(run.bucket()) => {
             Ok(vec![Step::DeletePolicy(ManagedPolicy { name, arn })])
         }
         _ => Ok(Vec::new()),

@@ -5,21 +5,23 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use super::outcome::{Deleted, Failed};
 use super::plan::{Plan, Preview};
-use super::provenance::{NotOurs, check_ours, look_up, no_such_user, reachable};
-use super::undo::remove;
-use crate::aws::{AwsError, Run, settle};
-use crate::errors::{Hint, Hinted};
+use super::provenance::{look_up, reachable};
+use super::remove::remove;
+use crate::aws::{AwsError, Patience, Run};
 use crate::iam::{self, Tags, User};
-use crate::s3::bucket::{self, BucketError};
+use crate::s3::bucket::BucketError;
 use crate::s3::empty::{self, Progress};
-use crate::s3::listing::{self, Cursor, Depth, PAGE, Page};
 use crate::step::{Step, counted};
 
+use folder::Folder;
+
 mod belongings;
+mod folder;
+mod guard;
 
 /// What a delete run may do beyond the default.
 #[derive(Debug, Clone, Copy)]
@@ -50,53 +52,50 @@ impl Default for Options {
 pub struct Delete {
     /// None if there is no such user, and only what is left of one goes.
     user: Option<User>,
+    /// What the admin should know besides, a line each.
+    notes: Vec<String>,
     /// None if the objects are kept.
     folder: Option<Folder>,
     /// What has gone from the folder so far; can be read while [`apply`] runs.
     pub progress: Arc<Progress>,
 }
 
-/// What is known of the folder before it is emptied.
-struct Folder {
-    depth: Depth,
-    concurrency: usize,
-    first_page: Page,
-    /// Whether the bucket keeps versions that this run leaves behind.
-    versions_remain: bool,
-}
-
 /// Lists everything [`apply`] would remove, and changes nothing.
 ///
 /// Fails if the bucket can't be reached, if there is no such user, or if the
 /// user isn't ours for this bucket; the latter two not with `force`. Fails, too,
-/// if the user's own key is the one that calls are made with.
+/// if the calls are made as the very user.
 pub async fn plan(run: &Run, options: Options) -> Result<Plan<Delete>> {
     let (bucket, user) = look_up(run).await?;
     let run = match bucket {
         Err(BucketError::Missing(_)) if options.keep_objects => run.clone(),
         found => reachable(run, found).await?,
     };
-    if let Some(user) = &user
-        && !options.force
-    {
-        check_ours(&run, user).await.map_err(refused)?;
+    if let Some(user) = &user {
+        guard::check_target(&run, user, options.force).await?;
     }
-    let (folder, belongings) = tokio::try_join!(look_into_folder(&run, options), async {
+    let (folder, belongings) = tokio::try_join!(Folder::look_into(&run, options), async {
         Ok(match &user {
             Some(user) => belongings::of(&run, user).await?,
             None => belongings::left_behind(&run).await?,
         })
     })?;
-    let own_key = Step::DeleteAccessKey(run.aws.own_key.clone());
-    if belongings.contains(&own_key) {
-        bail!(
-            "user {} is the one whose key this command runs with; nothing is deleted",
-            run.target.user
-        );
+    let mut notes = Vec::new();
+    match &user {
+        Some(user) => guard::check_not_self(&run, user, &belongings).await?,
+        None if belongings.is_empty() && !options.force => {
+            return Err(guard::nobody(&run, folder.as_ref()).await);
+        }
+        None => notes.push(format!("there is no user {}", run.target.user)),
     }
-    if user.is_none() && belongings.is_empty() && !options.force {
-        return Err(nobody(&run, folder.as_ref()).await);
-    }
+    // Without a user nothing shows whose the folder is.
+    let folder = match folder {
+        Some(folder) if user.is_none() && !options.force => {
+            notes.extend(folder.stays_note(&run));
+            None
+        }
+        folder => folder,
+    };
     let untagged = user.as_ref().filter(|user| user.tags.bucket.is_none());
     // So that it stays recognizable as ours when its policies are gone.
     let tag = untagged.filter(|_| !options.force);
@@ -109,113 +108,32 @@ pub async fn plan(run: &Run, options: Options) -> Result<Plan<Delete>> {
             .map(|user| Step::DeleteUser(user.name.clone())),
     );
     let mut preview = Preview::new(&run.target, steps);
-    preview.notes = preview_notes(&run, user.as_ref(), folder.as_ref());
+    preview.notes = notes.clone();
+    let versions_note = folder.as_ref().and_then(Folder::versions_note);
+    preview.notes.extend(versions_note);
     Ok(Plan {
         preview,
         run,
         work: Delete {
             user,
+            notes,
             folder,
             progress: Arc::default(),
         },
     })
 }
 
-/// What can be done about a user that isn't ours.
-fn refused(error: anyhow::Error) -> anyhow::Error {
-    match error.downcast::<NotOurs>() {
-        Ok(not_ours) => Hinted {
-            message: not_ours.to_string(),
-            hint: not_ours.made_for.map_or(Hint::Force, Hint::DeleteForBucket),
-        }
-        .into(),
-        Err(error) => error,
-    }
-}
-
-async fn look_into_folder(run: &Run, options: Options) -> Result<Option<Folder>> {
-    if options.keep_objects {
-        return Ok(None);
-    }
-    let depth = if options.all_versions {
-        Depth::Versions
-    } else {
-        Depth::Objects
-    };
-    let start = Cursor::start();
-    let (first_page, versioning) = tokio::join!(
-        listing::page(run, depth, &start, PAGE),
-        bucket::versioning(run),
-    );
-    if options.all_versions && versioning.needs_mfa {
-        bail!(
-            "bucket {} has MFA Delete on, so its versions can be deleted only by the root user \
-             with the MFA device",
-            run.target.bucket
-        );
-    }
-    Ok(Some(Folder {
-        depth,
-        concurrency: options.concurrency,
-        first_page: first_page?,
-        versions_remain: versioning.keeps_versions && !options.all_versions,
-    }))
-}
-
-impl Folder {
-    fn step(&self, run: &Run) -> Step {
-        let kind = match self.depth {
-            Depth::Objects => "object",
-            Depth::Versions => "version",
-        };
-        let count = self.first_page.entries.len() as u64;
-        Step::EmptyFolder {
-            folder: run.target.folder_url(),
-            what: counted(count, self.first_page.next.is_some(), kind),
-        }
-    }
-}
-
-/// That there is no such user, and what may have been meant.
-async fn nobody(run: &Run, folder: Option<&Folder>) -> anyhow::Error {
-    if folder.is_none_or(|folder| folder.first_page.entries.is_empty()) {
-        return no_such_user(run).await;
-    }
-    Hinted {
-        message: no_user_note(run),
-        hint: Hint::ForceFolder(run.target.folder_url()),
-    }
-    .into()
-}
-
-fn no_user_note(run: &Run) -> String {
-    format!("there is no user {}", run.target.user)
-}
-
-fn preview_notes(run: &Run, user: Option<&User>, folder: Option<&Folder>) -> Vec<String> {
-    let mut notes = Vec::new();
-    if user.is_none() {
-        notes.push(no_user_note(run));
-    }
-    if folder.is_some_and(|folder| folder.versions_remain) {
-        let remain = "earlier versions of the objects will remain; --all-versions deletes them too";
-        notes.push(remain.to_owned());
-    }
-    notes
-}
-
 /// Carries out the plan, in an order that ends the person's access first and
 /// leaves the user, which makes a second run possible, until last.
 ///
-/// What is gone already counts as deleted. Where this fails or is cancelled,
+/// Fails if the user is no longer the one that was planned for. What else is gone
+/// already counts as deleted. Where this fails or is cancelled,
 /// running again continues. An object that can't be deleted is in `failed` of
 /// what was deleted: everything else is deleted all the same, and the user
 /// stays.
 pub async fn apply(plan: &Plan<Delete>) -> Result<Deleted, Failed> {
     let mut deleted = Deleted::nothing(&plan.run.target);
-    if plan.work.user.is_none() {
-        deleted.notes.push(no_user_note(&plan.run));
-    }
+    deleted.notes.clone_from(&plan.work.notes);
     let mut deleting = Deleting { plan, deleted };
     match deleting.walk().await {
         Ok(()) => Ok(deleting.deleted),
@@ -236,6 +154,7 @@ struct Deleting<'a> {
 impl Deleting<'_> {
     async fn walk(&mut self) -> Result<()> {
         let run = &self.plan.run;
+        guard::check_unchanged(run, self.plan.work.user.as_ref()).await?;
         let mut steps = VecDeque::from(self.plan.preview.steps.clone());
         while let Some(step) = steps.pop_front() {
             run.go_on()?;
@@ -291,7 +210,7 @@ impl Deleting<'_> {
     async fn empty_folder(&mut self) -> Result<Step> {
         let Plan { run, work, .. } = self.plan;
         let (folder, progress) = (work.folder.as_ref(), &work.progress);
-        let folder = folder.ok_or_else(|| anyhow::anyhow!("the folder was not listed"))?;
+        let folder = folder.context("the folder was not listed")?;
         let first_page = folder.first_page.clone();
         let emptied =
             empty::empty(run, folder.depth, first_page, folder.concurrency, progress).await;
@@ -320,7 +239,9 @@ impl Deleting<'_> {
         let Some(user) = &self.plan.work.user else {
             return Ok(());
         };
-        settle(&run.cancel, async || {
+        let mut patience = Patience::SETTLING;
+        loop {
+            guard::check_same(run, user).await?;
             let deleted = iam::delete_user(run).await;
             if deleted.as_ref().is_err_and(AwsError::is_in_use) {
                 // What can't be removed now is in the way again when that is all.
@@ -331,25 +252,22 @@ impl Deleting<'_> {
                     self.note(&step);
                 }
             }
-            deleted
-        })
-        .await?;
-        Ok(())
+            let is_settling = deleted.as_ref().is_err_and(AwsError::is_settling);
+            if !is_settling || !patience.wait(&run.cancel).await {
+                deleted?;
+                return Ok(());
+            }
+        }
     }
 }
 
-/// Moves what deletes policies before the deletion of the user: without a tag,
-/// the policies are what a second run knows the user by.
+/// Moves what deletes policies to just before the deletion of the user: without
+/// a tag, the policies are what a second run knows the user by.
 fn policies_last(steps: &mut VecDeque<Step>) {
-    let is_policy = |step: &Step| {
-        matches!(
-            step,
-            Step::DetachPolicy(_) | Step::DeletePolicy(_) | Step::DeleteInlinePolicy(_)
-        )
+    let place = |step: &Step| match step {
+        Step::DetachPolicy(_) | Step::DeletePolicy(_) | Step::DeleteInlinePolicy(_) => 1,
+        Step::DeleteUser(_) => 2,
+        _ => 0,
     };
-    let (policies, others): (Vec<_>, Vec<_>) = steps.drain(..).partition(is_policy);
-    steps.extend(others);
-    let last = steps.pop_back();
-    steps.extend(policies);
-    steps.extend(last);
+    steps.make_contiguous().sort_by_key(place);
 }

@@ -1,33 +1,19 @@
 //! Testing a new key with real requests: what it can do, and what it can't.
 
 use anyhow::{Context, Result, anyhow};
+use aws_sdk_s3::types::ObjectCannedAcl;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::access::{Access, AccessKey, Grant, Target};
+use crate::access::{AccessKey, Grant};
 use crate::aws::{AwsError, Made, Patience, Run};
 use crate::errors::{Hint, Hinted};
 use crate::s3::object::{delete_object, put_empty};
 use crate::s3::{bucket, listing};
 use crate::step::Step;
 
-/// One request with the new key.
-struct Check {
-    /// What it does, after "can" or "can't".
-    what: String,
-    request: Request,
-    should_be_allowed: bool,
-}
+use checks::{Check, Extra, Request, checks};
 
-enum Request {
-    List {
-        prefix: Option<String>,
-        delimiter: Option<&'static str>,
-    },
-    Get(String),
-    /// Puts an object, which must not be readable with a key that only writes.
-    Put(String),
-    /// Deletes an object that isn't there.
-    Delete(String),
-}
+mod checks;
 
 /// Tries what the grant allows and what it must not, each by a request with the
 /// key itself, waiting up to 60 s in all until AWS knows the key and its policy.
@@ -42,6 +28,8 @@ pub(crate) async fn verify(
     key: &AccessKey,
     left: &mut Vec<Step>,
 ) -> Result<()> {
+    let versioning = bucket::versioning(run).await;
+    let is_locked = bucket::locks_objects(run).await;
     let foreign = bucket::first_key_outside(run).await?;
     let own = listing::first_object(run).await?;
     let own = own.map(|key| key.as_str().to_owned());
@@ -57,9 +45,18 @@ pub(crate) async fn verify(
         with_key: run.with_aws(run.aws.with_key(key)),
         grant,
         patience: Patience::VERIFY,
+        suspended: versioning.is_suspended,
         left,
     };
     for check in checks(&run.target, grant, own, foreign) {
+        if is_locked && check.should_be_allowed && check.request.puts() {
+            let what = format!(
+                "{} is not tried: the bucket would keep it locked",
+                check.what
+            );
+            run.done(&Step::Verify(what));
+            continue;
+        }
         verifying.settle(&check).await?;
         let can = if check.should_be_allowed {
             "can"
@@ -71,61 +68,6 @@ pub(crate) async fn verify(
     Ok(())
 }
 
-fn checks(
-    target: &Target,
-    grant: &Grant,
-    own: Option<String>,
-    foreign: Option<String>,
-) -> Vec<Check> {
-    let (folder, prefix) = (target.folder_url(), target.prefix().to_string());
-    // A name that begins alike is what a careless policy opens too.
-    let neighbour = format!("{}-s3-user-verify/", target.user);
-    let probe = |to: &str| format!("{to}s3-user-verify-{:016x}", fastrand::u64(..));
-    let check = |what: &str, request, should_be_allowed| Check {
-        what: what.to_owned(),
-        request,
-        should_be_allowed,
-    };
-    let list = |what: &str, prefix: Option<&str>, delimiter, should_be_allowed| {
-        let prefix = prefix.map(str::to_owned);
-        check(what, Request::List { prefix, delimiter }, should_be_allowed)
-    };
-    let (reads, writes) = (grant.access.reads(), grant.access.writes());
-    let deletes = grant.access == Access::ReadWrite;
-    let name = target.user.as_str();
-    let put = |what: &str, to: &str, allowed| check(what, Request::Put(probe(to)), allowed);
-    let delete = |what: &str, to: &str, allowed| check(what, Request::Delete(probe(to)), allowed);
-    let mut checks = vec![
-        list(&format!("list {folder}"), Some(&prefix), None, reads),
-        list(
-            "list the bucket's top level",
-            Some(""),
-            Some("/"),
-            grant.browse_root,
-        ),
-        list("list the whole bucket", Some(""), None, false),
-        list("list the bucket without a prefix", None, None, false),
-        list(
-            "list all that begins with the user's name",
-            Some(name),
-            None,
-            false,
-        ),
-        list("list another folder", Some(&neighbour), None, false),
-        put(&format!("upload to {folder}"), &prefix, writes),
-        put("upload to another folder", &neighbour, false),
-        delete(&format!("delete from {folder}"), &prefix, deletes),
-        delete("delete from another folder", &neighbour, false),
-    ];
-    let download = own.map(|key| check("download an object of its own", Request::Get(key), reads));
-    let other = "download an object of another folder";
-    let foreign = foreign.map(|key| check(other, Request::Get(key), false));
-    checks.extend(download.into_iter().chain(foreign));
-    // What must work shows that the key is known, so that a refusal means something.
-    checks.sort_by_key(|check| !check.should_be_allowed);
-    checks
-}
-
 struct Verifying<'a> {
     run: &'a Run,
     /// The same with the new key.
@@ -133,18 +75,25 @@ struct Verifying<'a> {
     grant: &'a Grant,
     /// How long to wait, for all checks together.
     patience: Patience,
+    /// Versioning is suspended: a deletion leaves a marker of version `null`.
+    suspended: bool,
     left: &'a mut Vec<Step>,
 }
 
 impl Verifying<'_> {
     /// Repeats a request until its outcome is as it should be, or stays wrong.
     async fn settle(&mut self, check: &Check) -> Result<()> {
+        self.patience.restart();
         loop {
             self.run.go_on()?;
             let refusal = match self.refusal(&check.request).await? {
                 None if check.should_be_allowed => return Ok(()),
                 None => return Err(too_much(&check.what)),
-                Some(error) if error.is_refusal() && !check.should_be_allowed => return Ok(()),
+                Some(error)
+                    if (error.is_refusal() || error.refuses_acls()) && !check.should_be_allowed =>
+                {
+                    return Ok(());
+                }
                 Some(error) => error,
             };
             if !self.patience.wait(&self.run.cancel).await {
@@ -183,12 +132,20 @@ impl Verifying<'_> {
                 let get = get.range("bytes=0-0").send();
                 aws.call("GetObject", get).await.map(drop)
             }
+            Request::GetVersion(key) => {
+                let get = aws.s3.get_object().bucket(bucket).key(key);
+                let get = get.version_id("null").range("bytes=0-0").send();
+                aws.call("GetObject", get).await.map(drop)
+            }
+            Request::Copy { from, to, as_part } => self.copy(from, to, *as_part).await?,
+            Request::PutWith(extra, key) => self.put_with(*extra, key).await?,
             Request::Put(key) => self.put(key).await?,
             Request::Delete(key) => self.delete(key).await?,
         };
         match answer {
             Ok(()) => Ok(None),
             Err(error) if error.is_allowed_download() => Ok(None),
+            Err(error) if error.refuses_acls() => Ok(Some(error)),
             Err(error) if error.is_refusal() || error.is_unknown_key() => Ok(Some(error)),
             Err(error) => Err(error).context("verify"),
         }
@@ -207,6 +164,75 @@ impl Verifying<'_> {
         Ok(put.answer)
     }
 
+    /// Puts an object with tags or an ACL, and deletes it again.
+    async fn put_with(&mut self, extra: Extra, key: &str) -> Result<Result<(), AwsError>> {
+        let aws = &self.with_key.aws;
+        let put = aws.s3.put_object().bucket(self.run.bucket()).key(key);
+        let put = match extra {
+            Extra::Tags => put.tagging("s3-user=verify"),
+            Extra::Acl => put.acl(ObjectCannedAcl::PublicRead),
+        };
+        let answer = aws.call("PutObject", put.send()).await;
+        let version = answer.as_ref().map(|answer| answer.version_id.clone());
+        self.delete_copy(key, version.ok(), answer.map(drop)).await
+    }
+
+    /// Copies an object into the folder, and deletes the copy again.
+    async fn copy(&mut self, from: &str, to: &str, as_part: bool) -> Result<Result<(), AwsError>> {
+        let (aws, bucket) = (&self.with_key.aws, self.run.bucket());
+        let source = utf8_percent_encode(from, NON_ALPHANUMERIC);
+        let source = format!("{bucket}/{source}");
+        if !as_part {
+            let copy = aws.s3.copy_object().bucket(bucket).key(to);
+            let copy = copy.copy_source(source).send();
+            let answer = aws.call("CopyObject", copy).await;
+            let version = answer.as_ref().map(|answer| answer.version_id.clone());
+            return self.delete_copy(to, version.ok(), answer.map(drop)).await;
+        }
+        let start = aws.s3.create_multipart_upload().bucket(bucket).key(to);
+        let started = aws.call("CreateMultipartUpload", start.send()).await;
+        let id = match started {
+            Ok(started) => started.upload_id.unwrap_or_default(),
+            Err(error) => {
+                if error.is_unclear() {
+                    let key = to.to_owned();
+                    self.left.push(Step::AbortUpload { key, id: None });
+                }
+                return Ok(Err(error));
+            }
+        };
+        let copy = aws.s3.upload_part_copy().bucket(bucket).key(to);
+        let copy = copy.upload_id(&id).part_number(1).copy_source(source);
+        let answer = aws.call("UploadPartCopy", copy.send()).await;
+        let abort = aws.s3.abort_multipart_upload().bucket(bucket).key(to);
+        let aborted = aws.call("AbortMultipartUpload", abort.upload_id(&id).send());
+        match aborted.await {
+            Err(error) if error.status() != Some(404) => {
+                let (key, id) = (to.to_owned(), Some(id));
+                self.left.push(Step::AbortUpload { key, id });
+                return Err(error).context("verify");
+            }
+            _ => {}
+        }
+        Ok(answer.map(drop))
+    }
+
+    /// Deletes what a request made that should have been refused, or may have
+    /// made, where its answer got lost.
+    async fn delete_copy(
+        &mut self,
+        key: &str,
+        version: Option<Option<String>>,
+        answer: Result<(), AwsError>,
+    ) -> Result<Result<(), AwsError>> {
+        match (version, &answer) {
+            (Some(version), _) => self.delete_again(key, version).await?,
+            (None, Err(error)) if error.is_unclear() => self.delete_again(key, None).await?,
+            _ => {}
+        }
+        Ok(answer)
+    }
+
     async fn reads(&self, key: &str) -> bool {
         let get = self.with_key.aws.s3.get_object();
         let get = get.bucket(self.run.bucket()).key(key);
@@ -220,14 +246,18 @@ impl Verifying<'_> {
         let delete = aws.s3.delete_object();
         let delete = delete.bucket(self.run.bucket()).key(key);
         let answer = aws.call("DeleteObject", delete.send()).await;
-        if let Ok(Some(marker)) = answer.as_ref().map(|answer| answer.version_id.clone()) {
-            self.delete_again(key, Some(marker)).await?;
+        let marker = answer.as_ref().map(|answer| answer.version_id.clone());
+        if let Ok(marker) = marker
+            && (marker.is_some() || self.suspended)
+        {
+            self.delete_again(key, marker).await?;
         }
         Ok(answer.map(drop))
     }
 
     /// Deletes with the admin's key what a check made.
     async fn delete_again(&mut self, key: &str, version: Option<String>) -> Result<()> {
+        let version = version.or(self.suspended.then(|| "null".to_owned()));
         let deleted = delete_object(self.run, key, version.clone()).await;
         if deleted.is_err() {
             let url = format!("s3://{}/{key}", self.run.target.bucket);

@@ -1,0 +1,93 @@
+//! How a new key is handed over: `-o`, `--kit`, `--make-folder`, `--verify`.
+
+use std::fs::{self, File, Metadata};
+use std::io::{self, IsTerminal};
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+
+use crate::access::{UserName, ValueError};
+use crate::handover::{self, Destination};
+
+/// How a new key is handed over.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Handing over")]
+pub struct HandoverArgs {
+    /// Directory for the key file, or - for stdout and no file
+    #[arg(short, long, value_name = "DIR", default_value = ".")]
+    pub output_dir: PathBuf,
+    /// Also write the directory USER_kit/ with settings for the person's client
+    ///
+    /// A README.txt for the person, and files for the AWS CLI, rclone, Cyberduck and WinSCP.
+    /// They hold the secret too.
+    #[arg(verbatim_doc_comment, long)]
+    pub kit: bool,
+    /// Put an empty object USER/, which some clients take for the folder
+    ///
+    /// WinSCP and Cyberduck take an empty folder without it for a missing one.
+    #[arg(long)]
+    pub make_folder: bool,
+    /// Try what the new key opens, and what it must not, by requests of its own
+    ///
+    /// Waits until AWS knows the key, up to a minute. If anything is not as it should be, all
+    /// is undone. Uploads are tried too, and what could be put is deleted.
+    #[arg(verbatim_doc_comment, long)]
+    pub verify: bool,
+}
+
+impl HandoverArgs {
+    /// Fails where stdout is asked for and can't hold the key.
+    pub fn check(&self, json: bool, users: &[UserName]) -> Result<(), ValueError> {
+        let for_stdout = [
+            (self.kit, "-o - writes no files, so there is no --kit"),
+            (json, "-o - has stdout for the key, so there is no --json"),
+            (users.len() > 1, "-o - takes one user at a time"),
+            (
+                is_null_device(),
+                "-o - needs a stdout that goes somewhere, or the secret is lost",
+            ),
+            (
+                io::stdout().is_terminal(),
+                "-o - is for a pipe or a file, not for a terminal, where others can read the secret",
+            ),
+        ];
+        let wrong = for_stdout.into_iter().find(|(is_so, _)| *is_so);
+        match wrong.filter(|_| self.is_stdout()) {
+            Some((_, message)) => Err(ValueError(message)),
+            None => Ok(()),
+        }
+    }
+
+    fn is_stdout(&self) -> bool {
+        self.output_dir == Path::new("-")
+    }
+}
+
+impl From<&HandoverArgs> for handover::Options {
+    fn from(args: &HandoverArgs) -> Self {
+        let to = if args.is_stdout() {
+            Destination::Open(Arc::new(stdout()))
+        } else {
+            Destination::Directory(args.output_dir.clone())
+        };
+        Self {
+            to,
+            kit: args.kit,
+            verify: args.verify,
+        }
+    }
+}
+
+fn stdout() -> File {
+    let stdout = io::stdout().as_fd().try_clone_to_owned();
+    stdout.expect("a program starts with stdout open").into()
+}
+
+/// Whether stdout goes nowhere, as it does too where it was closed.
+fn is_null_device() -> bool {
+    let device = |found: io::Result<Metadata>| found.map(|found| found.rdev()).ok();
+    device(stdout().metadata()) == device(fs::metadata("/dev/null"))
+}

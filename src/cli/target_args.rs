@@ -1,0 +1,82 @@
+//! Whom a program works on: `-b`, `-u`, `--users-from`, `--jobs`.
+
+use std::path::{Path, PathBuf};
+
+use clap::{ArgGroup, Args, value_parser};
+
+use super::shell_commands::ShellCommands;
+use super::{refuse, users_file};
+use crate::access::{BucketName, Target, UserName};
+use crate::aws::Connection;
+
+/// The bucket and the users.
+#[derive(Debug, Clone, Args)]
+#[command(group = ArgGroup::new("users").required(true).multiple(true))]
+#[command(next_help_heading = "Users")]
+pub struct TargetArgs {
+    /// Bucket that all the users share
+    #[arg(
+        short,
+        long,
+        alias = "bucket_name",
+        value_name = "BUCKET",
+        allow_hyphen_values = true
+    )]
+    pub bucket: BucketName,
+    /// IAM user, and the name of its folder in the bucket; may be repeated
+    #[arg(
+        short,
+        long,
+        alias = "user_name",
+        value_name = "USER",
+        allow_hyphen_values = true,
+        group = "users"
+    )]
+    pub user: Vec<UserName>,
+    /// File with a user name per line, # for comments, or - for stdin
+    #[arg(long, value_name = "FILE", group = "users")]
+    pub users_from: Option<PathBuf>,
+    /// How many users to work on at a time, 1 to 32
+    #[arg(hide_short_help = true, long, value_name = "N", default_value_t = 4, value_parser = value_parser!(u8).range(1..=32))]
+    pub jobs: u8,
+}
+
+impl TargetArgs {
+    /// The users in order. On a name that is bad or given twice, prints a line
+    /// for each and exits with code 2.
+    pub fn users(&self, command: &str) -> Vec<UserName> {
+        users_file::read(self.user.clone(), self.users_from.as_deref())
+            .unwrap_or_else(|problems| refuse(command, problems))
+    }
+
+    /// Whether stdin is where the names come from.
+    pub fn names_from_stdin(&self) -> bool {
+        self.users_from.as_deref() == Some(Path::new("-"))
+    }
+
+    /// The command that deletes the user, or any of the users, and keeps the folder.
+    pub fn delete_user(&self, connection: &Connection) -> String {
+        ShellCommands::new(connection).delete_user(&self.bucket, self.user_or_placeholder())
+    }
+
+    /// The command that lists the access keys of the user, or of any of the users.
+    pub fn list_keys(&self, connection: &Connection) -> String {
+        ShellCommands::new(connection).list_keys(self.user_or_placeholder())
+    }
+
+    /// The user's name where there is one, or what stands for any of them.
+    fn user_or_placeholder(&self) -> &str {
+        match (self.user.as_slice(), &self.users_from) {
+            ([user], None) => user.as_str(),
+            _ => "USER",
+        }
+    }
+
+    /// One of the users in the bucket.
+    pub fn target(&self, user: &UserName) -> Target {
+        Target {
+            bucket: self.bucket.clone(),
+            user: user.clone(),
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Whom a delete run must not touch.
+
+use anyhow::{Result, ensure};
+
+use super::folder::Folder;
+use crate::aws::Run;
+use crate::errors::{Hint, Hinted};
+use crate::iam::{self, User};
+use crate::step::Step;
+use crate::workflows::provenance::{NotOurs, check_name, check_ours, no_such_user};
+
+/// Fails unless the user has this very name, and is ours for this bucket or
+/// `forced`.
+pub(super) async fn check_target(run: &Run, user: &User, forced: bool) -> Result<()> {
+    check_name(run, user)?;
+    if forced {
+        return Ok(());
+    }
+    check_ours(run, user).await.map_err(refused)
+}
+
+/// What can be done about a user that isn't ours.
+fn refused(error: anyhow::Error) -> anyhow::Error {
+    match error.downcast::<NotOurs>() {
+        Ok(not_ours) => Hinted {
+            message: not_ours.to_string(),
+            hint: not_ours.made_for.map_or(Hint::Force, Hint::DeleteForBucket),
+        }
+        .into(),
+        Err(error) => error,
+    }
+}
+
+/// Fails if the calls are made as the very user: with its key, or temporary
+/// credentials of it.
+pub(super) async fn check_not_self(run: &Run, user: &User, belongings: &[Step]) -> Result<()> {
+    let own_key = Step::DeleteAccessKey(run.aws.own_key.clone());
+    let identity = run.aws.identity().await;
+    ensure!(
+        !belongings.contains(&own_key) && identity.is_none_or(|identity| identity.arn != user.arn),
+        "user {} is the one that this command runs as; nothing is deleted",
+        run.target.user
+    );
+    Ok(())
+}
+
+/// Fails if the user is no longer the one that was looked at, or none, as may be
+/// when the question stood for long.
+pub(super) async fn check_unchanged(run: &Run, seen: Option<&User>) -> Result<()> {
+    let found = iam::get_user(run).await?;
+    let now = found.as_ref().map(|user| (&user.id, &user.tags));
+    ensure!(
+        now == seen.map(|user| (&user.id, &user.tags)),
+        "user {} has changed or gone since it was looked at, so nothing is deleted; run the same command again",
+        run.target.user
+    );
+    Ok(())
+}
+
+/// Fails if another user of the same name was made meanwhile: emptying a folder
+/// can take hours.
+pub(super) async fn check_same(run: &Run, seen: &User) -> Result<()> {
+    let found = iam::get_user(run).await?;
+    ensure!(
+        found.is_none_or(|found| found.id == seen.id),
+        "user {} was made again meanwhile, and stays",
+        run.target.user
+    );
+    Ok(())
+}
+
+/// That there is no such user, and what may have been meant.
+pub(super) async fn nobody(run: &Run, folder: Option<&Folder>) -> anyhow::Error {
+    if folder.is_none_or(|folder| folder.first_page.entries.is_empty()) {
+        return no_such_user(run).await;
+    }
+    Hinted {
+        message: format!("there is no user {}", run.target.user),
+        hint: Hint::ForceFolder(run.target.folder_url()),
+    }
+    .into()
+}
