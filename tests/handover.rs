@@ -386,3 +386,15 @@ async fn interrupted_run_writes_no_key_to_stdout() {
         }
     }
 }
+
+#[tokio::test]
+async fn kit_of_a_user_called_default_takes_nobodys_own_profile() {
+    for user in ["default", "DEFAULT"] {
+        let aws = aws_with_files().await;
+        let sandbox = Sandbox::new(&aws);
+        sandbox.create(user, &["--kit"]).await.succeeded();
+        let kit = sandbox.path().join(format!("{user}_kit"));
+        let credentials = std::fs::read_to_string(kit.join("aws-credentials")).unwrap();
+        assert!(credentials.starts_with(&format!("[{user}_]\n")), "{user}");
+    }
+}

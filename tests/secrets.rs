@@ -97,3 +97,23 @@ async fn forged_tag_gets_into_no_suggested_command() {
         ["hint: --force deletes it all the same"]
     );
 }
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn no_core_dump_is_written() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    aws.faults.once("CreateAccessKey", Fault::Pause);
+    let script = "ulimit -c unlimited 2>/dev/null; echo $$ > pid; exec \"$0\" -b shared -u alex";
+    let started = sandbox.start_script(script, "create_s3_user");
+    aws.faults.paused().await;
+    let pid = fs::read_to_string(sandbox.path().join("pid")).unwrap();
+    let limits = fs::read_to_string(format!("/proc/{}/limits", pid.trim())).unwrap();
+    aws.faults.resume();
+    started.ended().await.succeeded();
+    let core = limits
+        .lines()
+        .find(|line| line.starts_with("Max core file size"));
+    let core: Vec<_> = core.unwrap().split_whitespace().collect();
+    assert_eq!(core[4..6], ["0", "0"], "{limits}");
+}

@@ -237,6 +237,22 @@ mod tests {
     }
 
     #[test]
+    fn every_address_is_pointed_out() {
+        let note = |block: &str| {
+            let source_ips = vec![cidr(block).unwrap()];
+            let grant = Grant {
+                source_ips,
+                ..Grant::default()
+            };
+            grant.whole_block_note()
+        };
+        for whole in ["0.0.0.0/0", "::/0"] {
+            assert!(note(whole).unwrap().contains(whole), "{whole}");
+        }
+        assert_eq!(note("203.0.113.0/24"), None);
+    }
+
+    #[test]
     fn changes_name_what_differs() {
         let old = Grant::default();
         let new = Grant {

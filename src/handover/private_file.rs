@@ -233,6 +233,14 @@ mod tests {
         assert_eq!(fs::read(dir.path().join("moved.csv")).unwrap(), b"");
     }
 
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn directory_that_can_not_be_synced_is_no_error() {
+        let dir = File::open("/proc").unwrap();
+        assert!(dir.sync_all().is_err());
+        sync(&dir).unwrap();
+    }
+
     #[test]
     fn existing_file_and_symbolic_link_stay_untouched() {
         let dir = tempfile::tempdir().unwrap();
