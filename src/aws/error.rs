@@ -177,9 +177,11 @@ impl AwsError {
     }
 
     /// Whether the request was refused for what it asks for, and not for who
-    /// asks or how: stores have codes of their own for that.
+    /// asks or how: stores have codes of their own for that. A bucket that
+    /// takes no ACLs refuses them with a code of its own too, whoever asks.
     pub(crate) fn is_refusal(&self) -> bool {
-        self.status == Some(403) && !self.is_about_credentials() && !self.is_archived()
+        self.is("AccessControlListNotSupported")
+            || self.status == Some(403) && !self.is_about_credentials() && !self.is_archived()
     }
 
     /// Whether this object can't be deleted or had now, whoever asks: it is
@@ -199,11 +201,6 @@ impl AwsError {
             .iter()
             .any(|code| self.is(code))
             || self.is_archived()
-    }
-
-    /// Whether the bucket takes no ACLs, whoever sends one.
-    pub(crate) fn refuses_acls(&self) -> bool {
-        self.is("AccessControlListNotSupported")
     }
 
     /// Whether the access key isn't known, or not yet.

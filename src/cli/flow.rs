@@ -181,23 +181,18 @@ async fn fail(out: &Output, target: &Target, run: Option<&Run>, failed: Failed) 
     out.explained(&explained);
     let is_user = |step: &Step| matches!(step, Step::DeleteUser(_));
     let user_is_left = failed.left.iter().any(is_user);
-    for left in &failed.left {
-        let remove = out.commands.undo(left, target, user_is_left);
-        out.error_detail(&format!(
-            "left: {}; remove it with: {remove}",
-            left.leftover(target.user.as_str())
-        ));
+    let leftover = |step: &Step| step.leftover(target.user.as_str());
+    let left: Vec<_> = failed.left.iter().map(leftover).collect();
+    for (step, left) in failed.left.iter().zip(&left) {
+        let remove = out.commands.undo(step, target, user_is_left);
+        out.error_detail(&format!("left: {left}; remove it with: {remove}"));
     }
     let Some(deleted) = &failed.deleted else {
         let handed_over = failed.handed_over.as_ref();
         let failure = Failure {
             user: target.user.as_str(),
             error,
-            left: failed
-                .left
-                .iter()
-                .map(|left| left.leftover(target.user.as_str()))
-                .collect(),
+            left,
             handed_over,
         };
         let key_file = handed_over.and_then(|key| key.key_file.as_ref());

@@ -89,11 +89,7 @@ impl Verifying<'_> {
             let refusal = match self.refusal(&check.request).await? {
                 None if check.should_be_allowed => return Ok(()),
                 None => return Err(too_much(&check.what)),
-                Some(error)
-                    if (error.is_refusal() || error.refuses_acls()) && !check.should_be_allowed =>
-                {
-                    return Ok(());
-                }
+                Some(error) if error.is_refusal() && !check.should_be_allowed => return Ok(()),
                 Some(error) => error,
             };
             if !self.patience.wait(&self.run.cancel).await {
@@ -145,7 +141,6 @@ impl Verifying<'_> {
         match answer {
             Ok(()) => Ok(None),
             Err(error) if error.is_allowed_download() => Ok(None),
-            Err(error) if error.refuses_acls() => Ok(Some(error)),
             Err(error) if error.is_refusal() || error.is_unknown_key() => Ok(Some(error)),
             Err(error) => Err(error).context("verify"),
         }
@@ -173,8 +168,8 @@ impl Verifying<'_> {
             Extra::Acl => put.acl(ObjectCannedAcl::PublicRead),
         };
         let answer = aws.call("PutObject", put.send()).await;
-        let version = answer.as_ref().map(|answer| answer.version_id.clone());
-        self.delete_copy(key, version.ok(), answer.map(drop)).await
+        self.delete_copy(key, answer.map(|put| put.version_id))
+            .await
     }
 
     /// Copies an object into the folder, and deletes the copy again.
@@ -186,8 +181,9 @@ impl Verifying<'_> {
             let copy = aws.s3.copy_object().bucket(bucket).key(to);
             let copy = copy.copy_source(source).send();
             let answer = aws.call("CopyObject", copy).await;
-            let version = answer.as_ref().map(|answer| answer.version_id.clone());
-            return self.delete_copy(to, version.ok(), answer.map(drop)).await;
+            return self
+                .delete_copy(to, answer.map(|copy| copy.version_id))
+                .await;
         }
         let start = aws.s3.create_multipart_upload().bucket(bucket).key(to);
         let started = aws.call("CreateMultipartUpload", start.send()).await;
@@ -222,15 +218,14 @@ impl Verifying<'_> {
     async fn delete_copy(
         &mut self,
         key: &str,
-        version: Option<Option<String>>,
-        answer: Result<(), AwsError>,
+        version: Result<Option<String>, AwsError>,
     ) -> Result<Result<(), AwsError>> {
-        match (version, &answer) {
-            (Some(version), _) => self.delete_again(key, version).await?,
-            (None, Err(error)) if error.is_unclear() => self.delete_again(key, None).await?,
-            _ => {}
+        match &version {
+            Ok(version) => self.delete_again(key, version.clone()).await?,
+            Err(error) if error.is_unclear() => self.delete_again(key, None).await?,
+            Err(_) => {}
         }
-        Ok(answer)
+        Ok(version.map(drop))
     }
 
     async fn reads(&self, key: &str) -> bool {
