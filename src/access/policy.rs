@@ -39,6 +39,9 @@ pub struct PolicyDocument {
     statement: Vec<Statement>,
 }
 
+/// The action that policies of version 0.1 lack.
+const OWNERSHIP: &str = "s3:GetBucketOwnershipControls";
+
 /// Operator, condition key, values.
 type Conditions = BTreeMap<String, BTreeMap<String, Vec<String>>>;
 
@@ -149,7 +152,7 @@ impl PolicyDocument {
     }
 
     /// The grant that a policy's text stands for, if it is just as
-    /// [`new`](Self::new) makes it.
+    /// [`new`](Self::new) makes it, or as it did in an earlier version.
     pub(crate) fn grant(text: &str, target: &Target, region: &str) -> Option<Grant> {
         let document: Self = serde_json::from_str(text).ok()?;
         let of = |sid: &str| document.statement.iter().find(|one| one.sid == sid);
@@ -167,7 +170,17 @@ impl PolicyDocument {
             kms_key: of("UseKey").and_then(|one| one.resource.first()?.parse().ok()),
             browse_root: of("ListRoot").is_some(),
         };
-        (Self::new(&grant, target, region) == document).then_some(grant)
+        let today = Self::new(&grant, target, region);
+        (document == today || document == today.as_of_0_1()).then_some(grant)
+    }
+
+    /// The same as version 0.1 made it.
+    fn as_of_0_1(&self) -> Self {
+        let mut earlier = self.clone();
+        for statement in &mut earlier.statement {
+            statement.action.retain(|action| action != OWNERSHIP);
+        }
+        earlier
     }
 
     /// Whether a text is this very document.
@@ -211,11 +224,13 @@ fn s3_statements(grant: &Grant, target: &Target, partition: &str) -> Vec<Stateme
     let objects = format!("{bucket}/{folder}");
     let mut statements = Vec::new();
     if grant.access.reads() {
-        statements.push(Statement::allow(
-            "BucketLocation",
-            &["s3:GetBucketLocation"],
-            &bucket,
-        ));
+        // Cyberduck sends an ACL, which new buckets refuse, unless it can read the second.
+        let location = if grant.access.writes() {
+            ["s3:GetBucketLocation", OWNERSHIP].as_slice()
+        } else {
+            &["s3:GetBucketLocation"]
+        };
+        statements.push(Statement::allow("BucketLocation", location, &bucket));
         let list = Statement::allow("ListFolder", &["s3:ListBucket"], &bucket);
         statements.push(list.when("StringLike", "s3:prefix", vec![folder]));
         if grant.browse_root {
@@ -314,6 +329,16 @@ mod tests {
                     assert_eq!(read_back, None, "{other}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn policies_of_earlier_versions_are_read_back() {
+        let target = target("shared", "alex");
+        for grant in grants() {
+            let earlier = PolicyDocument::new(&grant, &target, "eu-central-1").as_of_0_1();
+            let read_back = PolicyDocument::grant(&earlier.to_json(), &target, "eu-central-1");
+            assert_eq!(read_back, Some(grant));
         }
     }
 

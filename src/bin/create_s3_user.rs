@@ -66,13 +66,13 @@ struct Change {
     /// Give a user that is there the access of the access options, and no other
     ///
     /// Replaces the user's policy, and touches no key. What isn't said is as for a new user.
-    #[arg(long, conflicts_with_all = ["rotate_key", "HandoverArgs", "NewUser"])]
+    #[arg(long, group = "mode", conflicts_with_all = ["HandoverArgs", "NewUser"])]
     update: bool,
     /// Make a new key for a user that is there, then delete the old one
     ///
     /// While the old key file is there, the new one is USER_accessKeys.2.csv, and so on.
     /// The old key works until the new one is safe.
-    #[arg(verbatim_doc_comment, long, conflicts_with_all = ["make_folder", "Grant", "NewUser"])]
+    #[arg(verbatim_doc_comment, long, group = "mode", conflicts_with_all = ["make_folder", "Grant", "NewUser"])]
     rotate_key: bool,
     /// With --rotate-key, leave the old key as it is
     #[arg(hide_short_help = true, long, requires = "rotate_key")]
