@@ -100,6 +100,36 @@ async fn create_needs_what_its_file_says_and_nothing_less() {
     }
 }
 
+#[tokio::test]
+async fn organization_that_forbids_users_or_keys_is_named() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    for (call, words) in [
+        (
+            "CreateUser",
+            "User: arn:aws:iam::123456789012:user/admin is not authorized to perform: iam:CreateUser on \
+             resource: arn:aws:iam::123456789012:user/alex with an explicit deny in a service control policy",
+        ),
+        (
+            "CreateAccessKey",
+            "User: arn:aws:iam::123456789012:user/admin is not authorized to perform: iam:CreateAccessKey \
+             on resource: user alex because no service control policy allows the iam:CreateAccessKey action",
+        ),
+    ] {
+        aws.faults.always(call, Fault::Deny(words));
+        let run = sandbox.create("alex", &[]).await;
+        let run = run.failed_with(&format!("{call}: AccessDenied: {words}"));
+        assert!(!run.stderr.contains("needs the permission"), "{run:?}");
+        let hints = run.stderr.lines();
+        let hints: Vec<_> = hints.filter(|line| line.starts_with("hint: ")).collect();
+        assert_eq!(hints.len(), 1, "{run:?}");
+        let ask = format!("ask those who manage it to allow iam:{call} in this account");
+        assert!(hints[0].contains(&ask), "{run:?}");
+        assert_nothing_left(&aws, &sandbox, "alex");
+        aws.faults.forget();
+    }
+}
+
 /// Every call of a create run that it can't do without, with the option it
 /// belongs to and the permission it needs.
 const NEEDED: [(&str, &[&str], &str); 7] = [

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 
-use crate::support::{HANGING, LocalAws, Run, Sandbox, aws_of_the_examples, binary};
+use crate::support::{HANGING, LocalAws, Run, Sandbox, allowed, aws_of_the_examples, binary};
 
 /// Commands that can't be run here, each known by a part of it, and why.
 const SKIPPED: [(&str, &str); 3] = [
@@ -21,12 +21,17 @@ const NIGHTLY: &str = "Deletes the users of one bucket whose access has ended.";
 /// A customer file as a spreadsheet on Windows may write it.
 const CUSTOMERS: &str = "name,days,contact\r\ngus,90,gus@example.com\r\n\r\nhal,30";
 
-/// The blocks of commands, in order.
+/// The README's blocks of commands, in order.
 fn blocks() -> Vec<&'static str> {
     let readme = include_str!("../README.md");
     let (_, from) = readme.split_once("\n## On AWS\n").unwrap();
     let (part, _) = from.split_once("\n## Large folders\n").unwrap();
-    let blocks = part.split("\n```sh\n").skip(1);
+    blocks_of(part)
+}
+
+/// A page's blocks of commands, in order.
+fn blocks_of(page: &'static str) -> Vec<&'static str> {
+    let blocks = page.split("\n```sh\n").skip(1);
     blocks
         .map(|block| block.split("\n```").next().unwrap())
         .collect()
@@ -233,4 +238,45 @@ async fn readme_nightly_job_deletes_none_but_the_ended_of_its_bucket() {
     assert_eq!(users(&aws), left);
     let files = ["alexander/plans.pdf", "jaime/photo.jpg"];
     assert_eq!(aws.keys("shared-files"), files);
+}
+
+#[tokio::test]
+#[ignore = "needs the AWS CLI on PATH"]
+async fn role_for_a_partner_gives_one_folder_to_who_knows_the_external_id() {
+    let aws = aws_of_the_examples().await;
+    aws.put("shared-files", "acme/report.pdf").await;
+    let sandbox = shell_of_an_admin(&aws);
+    let [make, revoke] = blocks_of(include_str!("../docs/security.md"))[..] else {
+        panic!("the page makes a role and revokes it");
+    };
+    let made = run(&sandbox, &format!("set -e\n{make}")).await.succeeded();
+    let mut said = made.stdout.lines();
+    let arn = said.next().unwrap();
+    let external_id = said.next().unwrap().strip_prefix("external ID: ").unwrap();
+    let trust = aws.iam(|iam| {
+        iam.roles["s3-access-for-acme"]
+            .assume_role_policy_document
+            .clone()
+    });
+    let trust: serde_json::Value = serde_json::from_str(&trust).unwrap();
+    let statement = &trust["Statement"][0];
+    assert_eq!(
+        statement["Principal"]["AWS"],
+        "arn:aws:iam::111122223333:root"
+    );
+    let condition = &statement["Condition"]["StringEquals"]["sts:ExternalId"];
+    assert_eq!(condition.as_str(), Some(external_id));
+
+    let s3 = aws.s3_client_in_role(arn, external_id).await;
+    for (prefix, listed) in [("acme/", true), ("alex/", false), ("", false)] {
+        let list = s3.list_objects_v2().bucket("shared-files").prefix(prefix);
+        assert_eq!(allowed(list.send().await), listed, "{prefix}");
+    }
+    let get = |key| s3.get_object().bucket("shared-files").key(key).send();
+    assert!(allowed(get("acme/report.pdf").await));
+    assert!(!allowed(get("alex/report.pdf").await));
+
+    run(&sandbox, revoke).await.succeeded();
+    assert!(!aws.iam(|iam| iam.roles.contains_key("s3-access-for-acme")));
+    assert!(!allowed(get("acme/report.pdf").await));
 }

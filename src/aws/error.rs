@@ -184,6 +184,19 @@ impl AwsError {
             || self.status == Some(403) && !self.is_about_credentials() && !self.is_archived()
     }
 
+    /// Whether the organization that the account belongs to forbids the call,
+    /// as [AWS words it][denied]; then no permission of the admin's helps.
+    ///
+    /// [denied]: https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
+    pub(crate) fn is_forbidden_by_organization(&self) -> bool {
+        self.is_access_denied() && self.message.contains("service control policy")
+    }
+
+    fn is_access_denied(&self) -> bool {
+        self.code()
+            .is_some_and(|code| code.starts_with("AccessDenied"))
+    }
+
     /// Whether this object can't be deleted or had now, whoever asks: it is
     /// locked, or archived.
     pub(crate) fn is_about_object(&self) -> bool {
@@ -219,7 +232,7 @@ impl AwsError {
     }
 
     /// The permission the operation needs.
-    fn permission(&self) -> String {
+    pub(crate) fn permission(&self) -> String {
         let listed = S3_PERMISSIONS
             .iter()
             .find(|(operation, _)| *operation == self.operation);
@@ -281,7 +294,8 @@ impl fmt::Display for AwsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.answer())?;
         match self.code() {
-            Some(code) if code.starts_with("AccessDenied") => {
+            Some(_) if self.is_forbidden_by_organization() => Ok(()),
+            Some(_) if self.is_access_denied() => {
                 write!(f, " (needs the permission {})", self.permission())
             }
             Some(_) if self.needs_sign_in() => Ok(()),

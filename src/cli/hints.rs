@@ -35,9 +35,20 @@ impl Explained {
         {
             line += &did_you_mean(&meant);
         }
-        let hints = hint.map_or(Vec::new(), |hint| hint_lines(hint, target, commands));
+        let mut hints = hint.map_or(Vec::new(), |hint| hint_lines(hint, target, commands));
+        let forbidden = error.downcast_ref::<AwsError>();
+        let forbidden = forbidden.filter(|error| error.is_forbidden_by_organization());
+        hints.extend(forbidden.map(ask_the_organization));
         Self { error: line, hints }
     }
+}
+
+fn ask_the_organization(error: &AwsError) -> String {
+    format!(
+        "your organization forbids this, whatever permissions you have; ask those who manage it to allow {} in \
+         this account, or give a partner's own AWS account a role instead (docs/security.md)",
+        error.permission()
+    )
 }
 
 fn needs_sign_in(error: &anyhow::Error) -> bool {

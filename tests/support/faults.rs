@@ -20,6 +20,8 @@ use super::lag::Lag;
 pub enum Fault {
     /// Refused with this status and code, without being carried out.
     Refuse(u16, &'static str),
+    /// Refused by a policy, in these words, without being carried out.
+    Deny(&'static str),
     /// Answered with this XML, without being carried out.
     Answer(&'static str),
     /// Carried out, and the connection closed in the middle of the answer.
@@ -331,9 +333,10 @@ impl Faults {
         self.arrived.notify_waiters();
         match fault {
             None => carry_out.await,
-            Some(Fault::Refuse(status, code)) => refusal(status, code, is_s3),
-            Some(Fault::Throttle) if is_s3 => refusal(503, "SlowDown", is_s3),
-            Some(Fault::Throttle) => refusal(400, "Throttling", is_s3),
+            Some(Fault::Refuse(status, code)) => refusal(status, code, AS_WANTED, is_s3),
+            Some(Fault::Deny(message)) => refusal(403, "AccessDenied", message, is_s3),
+            Some(Fault::Throttle) if is_s3 => refusal(503, "SlowDown", AS_WANTED, is_s3),
+            Some(Fault::Throttle) => refusal(400, "Throttling", AS_WANTED, is_s3),
             Some(Fault::Answer(body)) => body.into_response(),
             Some(Fault::LoseAnswer) => {
                 carry_out.await;
@@ -389,9 +392,11 @@ async fn cut_in_half(answer: Response) -> Response {
     Response::from_parts(parts, Body::from_stream(pieces))
 }
 
-fn refusal(status: u16, code: &str, is_s3: bool) -> Response {
-    let message = "<Message>As the test wants it.</Message>";
-    let error = format!("<Error><Code>{code}</Code>{message}</Error>");
+/// What a refusal says where it doesn't matter.
+const AS_WANTED: &str = "As the test wants it.";
+
+fn refusal(status: u16, code: &str, message: &str, is_s3: bool) -> Response {
+    let error = format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>");
     let body = if is_s3 {
         error
     } else {
