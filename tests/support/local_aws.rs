@@ -180,8 +180,12 @@ impl LocalAws {
         aws_sdk_s3::Client::from_conf(config.build())
     }
 
-    /// An S3 client with temporary credentials of a role, as the admin takes it on.
-    pub async fn s3_client_in_role(&self, arn: &str, external_id: &str) -> aws_sdk_s3::Client {
+    /// An S3 client with temporary credentials of a role, if the admin may take it on.
+    pub async fn s3_client_in_role(
+        &self,
+        arn: &str,
+        external_id: &str,
+    ) -> Option<aws_sdk_s3::Client> {
         let (id, secret) = &self.admin;
         let config = aws_sdk_sts::Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
@@ -191,12 +195,13 @@ impl LocalAws {
             .credentials_provider(Credentials::new(id, secret, None, None, "test"));
         let sts = aws_sdk_sts::Client::from_conf(config.build());
         let assume = sts.assume_role().role_arn(arn).external_id(external_id);
-        let answer = assume.role_session_name("test").send().await.unwrap();
-        let given = answer.credentials.unwrap();
+        let answer = assume.role_session_name("test").send().await.ok()?;
+        let given = answer.credentials?;
         let (id, secret) = (given.access_key_id, given.secret_access_key);
         let credentials = Credentials::new(id, secret, Some(given.session_token), None, "test");
         let config = self.s3_client().config().to_builder();
-        aws_sdk_s3::Client::from_conf(config.credentials_provider(credentials).build())
+        let config = config.credentials_provider(credentials).build();
+        Some(aws_sdk_s3::Client::from_conf(config))
     }
 
     /// Makes a bucket with an object for each key; the key is also its content.
