@@ -145,9 +145,9 @@ async fn key_file_that_cannot_be_written_stops_before_anything_is_made() {
         (
             "alex",
             ".",
-            "alex_accessKeys.csv is there already, and is never overwritten",
+            "alex_accessKeys.csv already exists; not overwriting it",
         ),
-        ("jaime", ".", "jaime_accessKeys.csv is there already"),
+        ("jaime", ".", "jaime_accessKeys.csv already exists"),
         ("kim", "missing", "can't use directory missing"),
         ("kim", "file", "file is not a directory"),
         // Read-only even for root.

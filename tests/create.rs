@@ -310,7 +310,7 @@ async fn existing_key_file_is_never_overwritten() {
     std::fs::write(sandbox.path().join("alex_accessKeys.csv"), "").unwrap();
     for options in [[].as_slice(), &["--dry-run"]] {
         let run = sandbox.create("alex", options).await;
-        let run = run.failed_with("alex_accessKeys.csv is there already, and is never overwritten");
+        let run = run.failed_with("alex_accessKeys.csv already exists; not overwriting it");
         assert!(run.stderr.contains("hint: "), "{run:?}");
     }
     assert_eq!(sandbox.key_file("alex").as_deref(), Some(""));

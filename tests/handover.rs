@@ -58,6 +58,7 @@ async fn kit_is_closed_to_others_and_holds_the_key_and_the_place() {
         "alex.duck",
         "aws-config",
         "aws-credentials",
+        "cyberduck-secret.txt",
         "rclone.conf",
         "winscp-url.txt",
     ];
@@ -112,16 +113,60 @@ async fn kit_is_closed_to_others_and_holds_the_key_and_the_place() {
     );
     assert_eq!(decoded(winscp.path()), "/shared/alex/");
 
+    let to_paste = kit_file(&sandbox, "cyberduck-secret.txt");
+    assert_eq!(to_paste, format!("{secret}\r\n"));
+
     let readme = kit_file(&sandbox, "README.txt");
     for part in [
         "s3://shared/alex/",
-        "to the end of 2099-12-31 (UTC)",
+        "until the end of 31 December 2099 (UTC)",
         "list and download",
         "WinSCP",
     ] {
         assert!(readme.contains(part), "{part}");
     }
     assert!(!readme.contains(&secret) && !kit_file(&sandbox, "alex.duck").contains(&secret));
+}
+
+#[tokio::test]
+async fn archive_holds_the_same_files_as_the_kit() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    let options = ["--kit", "--json", "--contact", "Kim, kim@example.com"];
+    let run = sandbox.create("alex", &options).await.succeeded();
+    assert_eq!(run.json()["kit_zip"], "alex_kit.zip");
+    let path = sandbox.path().join("alex_kit.zip");
+    assert_eq!(mode(&path), 0o600);
+    let mut archive = zip::ZipArchive::new(std::fs::File::open(&path).unwrap()).unwrap();
+    let kit = std::fs::read_dir(sandbox.path().join("alex_kit")).unwrap();
+    assert_eq!(archive.len(), kit.count());
+    for index in 0..archive.len() {
+        let mut file = archive.by_index(index).unwrap();
+        assert_eq!(file.unix_mode().unwrap() & 0o777, 0o600);
+        let name = file
+            .name()
+            .unwrap()
+            .strip_prefix("alex_kit/")
+            .unwrap()
+            .to_owned();
+        let mut content = String::new();
+        std::io::Read::read_to_string(&mut file, &mut content).unwrap();
+        assert_eq!(content, kit_file(&sandbox, &name));
+    }
+    assert!(kit_file(&sandbox, "README.txt").contains("  Kim, kim@example.com\r\n"));
+}
+
+#[tokio::test]
+async fn archive_that_exists_is_not_overwritten() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    let path = sandbox.path().join("alex_kit.zip");
+    std::fs::write(&path, "precious").unwrap();
+    let run = sandbox.create("alex", &["--kit"]).await;
+    run.failed_with("alex_kit.zip already exists; not overwriting it");
+    assert!(is_gone(&aws, "alex"));
+    assert_eq!(sandbox.files(), ["alex_kit.zip"]);
+    assert_eq!(std::fs::read(&path).unwrap(), b"precious");
 }
 
 #[tokio::test]
@@ -156,7 +201,7 @@ async fn kit_of_a_drop_box_is_for_clients_that_need_not_list() {
     let kit = sandbox.path().join("alex_kit");
     assert!(!kit.join("alex.duck").exists() && !kit.join("winscp-url.txt").exists());
     assert!(kit_file(&sandbox, "rclone.conf").contains("no_head = true"));
-    assert!(kit_file(&sandbox, "README.txt").contains("can't see what is in the folder"));
+    assert!(kit_file(&sandbox, "README.txt").contains("not see what is in it"));
 }
 
 #[tokio::test]
@@ -169,7 +214,7 @@ async fn kit_that_is_there_already_stays_and_nothing_is_made() {
     sandbox
         .create("alex", &["--kit"])
         .await
-        .failed_with("alex_kit is there already");
+        .failed_with("alex_kit already exists; not overwriting it");
     assert!(kit.join("precious").exists() && is_gone(&aws, "alex"));
     assert_eq!(sandbox.key_file("alex"), None);
 
@@ -178,7 +223,7 @@ async fn kit_that_is_there_already_stays_and_nothing_is_made() {
     sandbox
         .create("alex", &["--kit"])
         .await
-        .failed_with("alex_kit is there already");
+        .failed_with("alex_kit already exists; not overwriting it");
 
     // As a killed run leaves it.
     std::fs::remove_file(&kit).unwrap();
@@ -334,11 +379,7 @@ async fn kit_says_where_a_client_may_start() {
     let aws = aws_with_files().await;
     let sandbox = Sandbox::new(&aws);
     for (user, options, start) in [
-        (
-            "alex",
-            ["--kit"].as_slice(),
-            "Always start in the folder itself",
-        ),
+        ("alex", ["--kit"].as_slice(), "Always start in this folder"),
         ("kim", &["--kit", "--browse-root"], "or at the bucket"),
     ] {
         sandbox.create(user, options).await.succeeded();
@@ -355,15 +396,11 @@ async fn kit_says_what_the_store_is_and_when_access_ends() {
     let options = ["--kit", "--expires", "2099-12-25T07:38:00+01:00"];
     sandbox.create("alex", &options).await.succeeded();
     let readme = kit_file(&sandbox, "README.txt");
-    assert!(
-        readme.starts_with("Your folder in the bucket shared\n"),
-        "{readme}"
-    );
+    let title = format!("Your folder in the bucket shared at {}\r\n", aws.url);
+    assert!(readme.starts_with(&title), "{readme}");
     assert!(!readme.contains("Amazon"), "{readme}");
-    assert!(
-        readme.contains("It works until 2099-12-25 06:38 UTC.\n"),
-        "{readme}"
-    );
+    let ends = "Your access works until 25 December 2099, 06:38 UTC.\r\n";
+    assert!(readme.contains(ends), "{readme}");
 }
 
 #[tokio::test]

@@ -74,8 +74,8 @@ impl Expiry {
         let end = self.0.to_zoned_datetime(TimeZone::UTC);
         let last_day = end.date().yesterday().ok();
         match last_day.filter(|_| *self == Self::midnight(end.date()).unwrap_or(*self)) {
-            Some(day) => format!("to the end of {day} (UTC)"),
-            None => format!("until {} UTC", end.strftime("%Y-%m-%d %H:%M")),
+            Some(day) => format!("until the end of {} (UTC)", day.strftime("%-d %B %Y")),
+            None => format!("until {} UTC", end.strftime("%-d %B %Y, %H:%M")),
         }
     }
 }
@@ -126,8 +126,11 @@ mod tests {
     #[test]
     fn people_read_the_last_day_or_the_minute() {
         for (text, expected) in [
-            ("2026-12-31", "to the end of 2026-12-31 (UTC)"),
-            ("2026-12-31T18:00:30+01:00", "until 2026-12-31 17:00 UTC"),
+            ("2026-12-31", "until the end of 31 December 2026 (UTC)"),
+            (
+                "2027-01-05T18:00:30+01:00",
+                "until 5 January 2027, 17:00 UTC",
+            ),
         ] {
             assert_eq!(parse(text).unwrap().for_people(), expected);
         }

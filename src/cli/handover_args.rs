@@ -19,12 +19,15 @@ pub struct HandoverArgs {
     /// Directory for the key file, or - for stdout and no file
     #[arg(short, long, value_name = "DIR", default_value = ".")]
     pub output_dir: PathBuf,
-    /// Also write the directory USER_kit/ with settings for the person's client
+    /// Also write USER_kit.zip, ready to send, and the same as a directory
     ///
-    /// A README.txt for the person, and files for the AWS CLI, rclone, Cyberduck and WinSCP.
+    /// A README.txt for the person, and settings for the AWS CLI, rclone, Cyberduck and WinSCP.
     /// They hold the secret too.
     #[arg(verbatim_doc_comment, long)]
     pub kit: bool,
+    /// With --kit, whom the person can ask, such as "Kim, kim@example.com"
+    #[arg(hide_short_help = true, long, value_name = "TEXT", requires = "kit", value_parser = contact)]
+    pub contact: Option<String>,
     /// Put an empty object USER/, which some clients take for the folder
     ///
     /// WinSCP and Cyberduck take an empty folder without it for a missing one.
@@ -76,9 +79,19 @@ impl From<&HandoverArgs> for handover::Options {
         Self {
             to,
             kit: args.kit,
+            contact: args.contact.clone(),
             verify: args.verify,
         }
     }
+}
+
+/// One line of text.
+fn contact(text: &str) -> Result<String, ValueError> {
+    let text = text.trim();
+    if text.is_empty() || text.len() > 200 || text.chars().any(char::is_control) {
+        return Err(ValueError("a contact is one line of 1 to 200 characters"));
+    }
+    Ok(text.to_owned())
 }
 
 fn stdout() -> File {

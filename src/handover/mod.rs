@@ -37,9 +37,11 @@ pub enum Destination {
 pub struct Options {
     /// Where the key is written.
     pub to: Destination,
-    /// Whether to write `USER_kit/` beside the file: settings for the person's
-    /// client. Not for [`Destination::Open`].
+    /// Whether to write `USER_kit/` and `USER_kit.zip` beside the file: settings
+    /// for the person's client. Not for [`Destination::Open`].
     pub kit: bool,
+    /// Whom the person can ask, as the kit says.
+    pub contact: Option<String>,
     /// Whether to test what the key can do, and what it can't.
     pub verify: bool,
 }
@@ -50,6 +52,7 @@ impl Options {
         Self {
             to: Destination::Directory(dir.into()),
             kit: false,
+            contact: None,
             verify: false,
         }
     }
@@ -68,6 +71,10 @@ pub struct HandedOver {
     #[serde(serialize_with = "lossy")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kit: Option<PathBuf>,
+    /// The same as one file to send.
+    #[serde(serialize_with = "lossy")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kit_zip: Option<PathBuf>,
 }
 
 /// A path as JSON text, which can't hold every byte a path can.
@@ -80,9 +87,10 @@ fn lossy<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, 
 #[derive(Debug, Clone)]
 pub(crate) struct Handover {
     file: Option<PathBuf>,
-    kit: Option<PathBuf>,
+    kit: Option<kit::Paths>,
     /// What takes the key where no file does.
     open: Option<Arc<File>>,
+    contact: Option<String>,
     verify: bool,
 }
 
@@ -111,8 +119,9 @@ impl Handover {
         let kit = dir.filter(|_| options.kit);
         Self {
             file: dir.map(|dir| key_file::path(dir, user, number)),
-            kit: kit.map(|dir| kit::path(dir, user, number)),
+            kit: kit.map(|dir| kit::Paths::of(dir, user, number)),
             open,
+            contact: options.contact.clone(),
             verify: options.verify,
         }
     }
@@ -123,7 +132,7 @@ impl Handover {
             .file
             .iter()
             .filter(|path| path.symlink_metadata().is_ok());
-        let kit = self.kit.iter().filter(|path| !kit::is_free(path));
+        let kit = self.kit.iter().flat_map(kit::Paths::in_the_way);
         file.chain(kit).cloned().collect()
     }
 
@@ -132,7 +141,7 @@ impl Handover {
         self.file
             .as_deref()
             .map_or(Ok(()), private_file::check_free)?;
-        self.kit.as_deref().map_or(Ok(()), kit::check_free)
+        self.kit.as_ref().map_or(Ok(()), kit::Paths::check_free)
     }
 
     /// Whether the grant must be known.
@@ -144,7 +153,8 @@ impl Handover {
     pub fn steps(&self, target: &Target) -> Vec<Step> {
         let verify = Step::Verify(format!("{} opens, and nothing else", target.folder_url()));
         let file = self.file.clone().map(Step::WriteKeyFile);
-        let kit = self.kit.clone().map(Step::WriteKit);
+        let kit = self.kit.as_ref();
+        let kit = kit.map(|kit| Step::WriteKit(kit.archive.clone()));
         let verify = self.verify.then_some(verify);
         file.into_iter().chain(verify).chain(kit).collect()
     }
@@ -181,8 +191,9 @@ impl Delivery {
 
     /// Writes the kit. It gets its name when all is finished.
     pub fn write_kit(&mut self, settings: &Settings<'_>) -> Result<()> {
-        if let Some(path) = &self.handover.kit {
-            self.kit = Some(kit::Written::beside(path, settings)?);
+        if let Some(paths) = &self.handover.kit {
+            let contact = self.handover.contact.as_deref();
+            self.kit = Some(kit::Written::at(paths, &settings.with_contact(contact))?);
         }
         Ok(())
     }
@@ -204,10 +215,16 @@ impl Delivery {
         if let Some(written) = self.written.take() {
             written.keep();
         }
+        let (kit, kit_zip) = self
+            .handover
+            .kit
+            .map(|paths| (paths.directory, paths.archive))
+            .unzip();
         Ok(HandedOver {
             access_key_id: key.id().to_owned(),
             key_file: self.handover.file,
-            kit: self.handover.kit,
+            kit,
+            kit_zip,
         })
     }
 }

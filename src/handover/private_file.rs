@@ -107,10 +107,7 @@ pub(super) fn check_free(path: &Path) -> Result<()> {
         Err(error) if is_not_there(&error) => check_directory(directory_of(path)),
         Err(error) => Err(error).with_context(|| format!("can't look at {}", path.display())),
         Ok(_) => Err(Hinted {
-            message: format!(
-                "{} is there already, and is never overwritten",
-                path.display()
-            ),
+            message: format!("{} already exists; not overwriting it", path.display()),
             hint: Hint::KeyFileExists,
         }
         .into()),

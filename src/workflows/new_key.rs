@@ -120,6 +120,7 @@ impl<'a> NewKey<'a> {
                 grant,
                 region: &run.aws.region,
                 endpoint: run.aws.store.s3_endpoint(),
+                contact: None,
             }),
             (Step::Verify(_), Some(grant)) => {
                 let mut left = Vec::new();

@@ -104,21 +104,22 @@ impl Outcome for Created {
     }
 }
 
+/// What to send, and what to tell the person.
 fn how_to_send(key: &HandedOver, target: &Target) -> Vec<String> {
-    let paths = key.key_file.iter().chain(&key.kit);
-    let paths: Vec<_> = paths.map(|path| path.display().to_string()).collect();
-    let what = if paths.is_empty() {
-        "what went to stdout".to_owned()
-    } else {
-        paths.join(" or ")
-    };
-    vec![
-        format!("hand on, over a safe channel: {what}"),
-        format!(
-            "and the place to start at, with the slash: {}",
-            target.folder_url()
+    let start = format!("Clients start at {} (keep the slash).", target.folder_url());
+    let next = match (&key.kit_zip, &key.key_file) {
+        (Some(kit), Some(file)) => format!(
+            "Next: send {} over a secure channel. {} is your own copy of the key: keep it safe, or delete it.",
+            kit.display(),
+            file.display()
         ),
-    ]
+        (None, Some(file)) => format!(
+            "Next: send {} over a secure channel, then delete your copy. {start}",
+            file.display()
+        ),
+        _ => format!("Next: the key went to stdout; pass it on over a secure channel. {start}"),
+    };
+    vec![next]
 }
 
 /// A user who has a new access key.

@@ -1,0 +1,208 @@
+//! The kit's files with settings for the person's client.
+
+use anyhow::{Context, Result};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Serialize;
+use url::Url;
+use zeroize::Zeroizing;
+
+use crate::access::{AccessKey, Grant, Target, partition_of_region, s3_host};
+
+/// All that the files of a kit are made of.
+#[derive(Clone, Copy)]
+pub(crate) struct Settings<'a> {
+    pub key: &'a AccessKey,
+    pub target: &'a Target,
+    pub grant: &'a Grant,
+    /// The bucket's region.
+    pub region: &'a str,
+    /// The S3 endpoint, where it is not AWS's own.
+    pub endpoint: Option<&'a str>,
+    /// Whom the person can ask.
+    pub contact: Option<&'a str>,
+}
+
+pub(super) type NamedFile = (String, Zeroizing<String>);
+
+impl<'a> Settings<'a> {
+    pub fn with_contact(self, contact: Option<&'a str>) -> Self {
+        Self { contact, ..self }
+    }
+
+    /// Every file of the kit, by its name.
+    pub(super) fn files(&self) -> Result<Vec<NamedFile>> {
+        let mut files = vec![
+            ("README.txt".to_owned(), self.readme().into()),
+            ("aws-config".to_owned(), self.aws_config().into()),
+            ("aws-credentials".to_owned(), self.aws_credentials()),
+            ("rclone.conf".to_owned(), self.rclone_conf()),
+        ];
+        // These two list the folder, whatever one wants to do there.
+        if self.grant.access.reads() {
+            let secret = self.fill("{secret}\r\n", "");
+            files.push((self.bookmark_name(), self.cyberduck_bookmark()?.into()));
+            files.push(("cyberduck-secret.txt".to_owned(), secret));
+            files.push(("winscp-url.txt".to_owned(), self.winscp_url()?));
+        }
+        Ok(files)
+    }
+
+    pub(super) fn bookmark_name(&self) -> String {
+        format!("{}.duck", file_stem(self.target.user.as_str()))
+    }
+
+    /// The user's name as profile and remote: neither the AWS SDKs nor rclone
+    /// take `=` and `,` there, rclone no `-` at the end, and `default` would take
+    /// the place of the person's own.
+    pub(super) fn profile(&self) -> String {
+        let name = self.target.user.as_str().replace(['=', ','], "_");
+        if name.eq_ignore_ascii_case("default") || name.ends_with('-') {
+            name + "_"
+        } else {
+            name
+        }
+    }
+
+    pub(super) fn folder(&self) -> String {
+        format!("{}/{}", self.target.bucket, self.target.prefix())
+    }
+
+    fn aws_config(&self) -> String {
+        let mut config = format!("[profile {}]\nregion = {}\n", self.profile(), self.region);
+        if let Some(url) = self.endpoint {
+            config += &format!("endpoint_url = {url}\ns3 =\n    addressing_style = path\n");
+        }
+        config
+    }
+
+    fn aws_credentials(&self) -> Zeroizing<String> {
+        self.fill(include_str!("templates/aws-credentials"), "")
+    }
+
+    fn rclone_conf(&self) -> Zeroizing<String> {
+        let store = match self.endpoint {
+            None => "provider = AWS".to_owned(),
+            Some(url) => format!("provider = Other\nendpoint = {url}\nforce_path_style = true"),
+        };
+        let mut conf = self.fill(include_str!("templates/rclone.conf"), &store);
+        // Without the permission to read there is nothing to look at after an upload.
+        if !self.grant.access.reads() {
+            conf.push_str("no_head = true\n");
+        }
+        conf
+    }
+
+    /// The key's settings in a template. The secret is put in last, into room
+    /// that is enough, so that no copy of it stays behind.
+    fn fill(&self, template: &str, store: &str) -> Zeroizing<String> {
+        let text = template
+            .replace("{profile}", &self.profile())
+            .replace("{region}", self.region)
+            .replace("{store}", store)
+            .replace("{id}", self.key.id());
+        let (before, after) = text.split_once("{secret}").unwrap_or((&text, ""));
+        let mut filled = Zeroizing::new(String::with_capacity(text.len() + 256));
+        for part in [before, self.key.secret(), after] {
+            filled.push_str(part);
+        }
+        filled
+    }
+
+    /// Host and port of the store.
+    fn host(&self) -> Result<(String, u16)> {
+        let Some(url) = self.endpoint else {
+            let host = match partition_of_region(self.region) {
+                "aws" => "s3.amazonaws.com".to_owned(),
+                _ => s3_host(self.region),
+            };
+            return Ok((host, 443));
+        };
+        let parsed = Url::parse(url).with_context(|| format!("can't read the endpoint {url}"))?;
+        let host = parsed.host_str().unwrap_or_default().to_owned();
+        Ok((host, parsed.port_or_known_default().unwrap_or(443)))
+    }
+
+    fn cyberduck_bookmark(&self) -> Result<String> {
+        let (hostname, port) = self.host()?;
+        let bookmark = Bookmark {
+            protocol: "s3",
+            nickname: self.target.user.as_str(),
+            hostname,
+            port: port.to_string(),
+            username: self.key.id(),
+            path: format!("/{}", self.folder().trim_end_matches('/')),
+        };
+        let mut xml = Vec::new();
+        plist::to_writer_xml(&mut xml, &bookmark).context("can't write a property list")?;
+        Ok(String::from_utf8_lossy(&xml).into_owned() + "\n")
+    }
+
+    fn winscp_url(&self) -> Result<Zeroizing<String>> {
+        let (host, port) = self.host()?;
+        let (port, style) = match self.endpoint {
+            None => (String::new(), ""),
+            Some(_) => (format!(":{port}"), ";x-s3urlstyle=1"),
+        };
+        let secret = Zeroizing::new(encoded(self.key.secret()));
+        let prefix = encoded(self.target.user.as_str());
+        Ok(format!(
+            "s3://{}:{}{style}@{host}{port}/{}/{prefix}/\r\n",
+            self.key.id(),
+            secret.as_str(),
+            self.target.bucket,
+        )
+        .into())
+    }
+}
+
+/// The user's name as that of a file: Windows has [no files][reserved] of the
+/// names of devices, whatever comes after a period.
+///
+/// [reserved]: https://learn.microsoft.com/windows/win32/fileio/naming-a-file
+fn file_stem(name: &str) -> String {
+    let stem = name
+        .split('.')
+        .next()
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    let is_device = ["con", "prn", "aux", "nul"].contains(&stem.as_str())
+        || stem.len() == 4
+            && (stem.starts_with("com") || stem.starts_with("lpt"))
+            && stem.ends_with(|c: char| c.is_ascii_digit());
+    if is_device {
+        format!("_{name}")
+    } else {
+        name.to_owned()
+    }
+}
+
+/// A bookmark as Cyberduck exports it.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Bookmark<'a> {
+    protocol: &'static str,
+    nickname: &'a str,
+    hostname: String,
+    port: String,
+    username: &'a str,
+    path: String,
+}
+
+fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_devices_are_no_names_of_files() {
+        for name in ["con", "CON", "nul.x", "com1", "LPT9.alex"] {
+            assert_eq!(file_stem(name), format!("_{name}"));
+        }
+        for name in ["alex", "console", "com", "comm", "x.con"] {
+            assert_eq!(file_stem(name), name);
+        }
+    }
+}
