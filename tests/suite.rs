@@ -23,6 +23,7 @@ mod readme;
 mod rooms;
 mod rotate;
 mod secrets;
+mod sequences;
 mod suggestions;
 mod support;
 mod undo;

@@ -1,8 +1,8 @@
 //! `--update`: another access for a user that is there.
 
 use crate::support::{
-    ACCOUNT, ALLOW_ALL, Fault, Run, Sandbox, attach_policy, aws_with_alex, gets, is_gone, lists,
-    put_inline_policy, puts, tag_of,
+    ACCOUNT, ALLOW_ALL, Fault, Run, Sandbox, attach_policy, aws_with_alex, edit_policy_of_alex,
+    gets, is_gone, lists, put_inline_policy, puts, tag_of,
 };
 
 const EXPIRES: &str = "s3-user:expires";
@@ -259,5 +259,27 @@ async fn tag_never_ends_before_the_policy() {
         assert_eq!(policy() != old, policy_changes, "{after:?}");
         aws.faults.forget();
         sandbox.create("alex", &update).await.succeeded();
+    }
+}
+
+#[tokio::test]
+async fn policy_of_version_0_1_is_still_known() {
+    for options in [[].as_slice(), &["--inline-policy"]] {
+        let read_write = ["--access", "read-write"];
+        let (aws, sandbox) = aws_with_alex(&[options, &read_write].concat()).await;
+        edit_policy_of_alex(&aws, r#","s3:GetBucketOwnershipControls""#, "");
+        let dry_run = ["--dry-run", "--access", "read-write"];
+        let run = update(&sandbox, &dry_run).await.succeeded();
+        let update = "this would be done:\nupdate policy s3-access";
+        assert!(run.stderr.starts_with(update), "{run:?}");
+        assert_eq!(run.stdout, include_str!("policies/read-write.json"));
+
+        let rotate = ["--rotate-key", "--kit"];
+        sandbox.create("alex", &rotate).await.succeeded();
+        let readme = sandbox.path().join("alex_kit.2/README.txt");
+        let readme = std::fs::read_to_string(readme).unwrap();
+        assert!(readme.contains("To upload"), "{readme}");
+        sandbox.delete("alex", &[]).await.succeeded();
+        assert!(is_gone(&aws, "alex"));
     }
 }

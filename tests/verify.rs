@@ -1,7 +1,9 @@
 //! `--verify`: what it tries, waits for, and does when a store doesn't enforce
 //! policies.
 
-use crate::support::{Fault, LocalAws, Sandbox, assert_complete, aws_with_files, is_gone};
+use crate::support::{
+    Fault, LocalAws, Sandbox, assert_complete, aws_with_files, enable_acls, is_gone,
+};
 
 #[tokio::test]
 async fn each_mode_is_tried_line_by_line_and_leaves_no_object() {
@@ -201,6 +203,7 @@ async fn store_that_enforces_half_of_it_is_found_out() {
         ),
     ] {
         let aws = aws_with_files().await;
+        enable_acls(&aws).await;
         let sandbox = Sandbox::new(&aws);
         let policy = serde_json::json!({
             "Version": "2012-10-17",

@@ -1,8 +1,8 @@
 //! What an admin does to users and buckets without the programs.
 
 use aws_sdk_s3::types::{
-    ServerSideEncryption, ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration,
-    ServerSideEncryptionRule,
+    ObjectOwnership, OwnershipControls, OwnershipControlsRule, ServerSideEncryption,
+    ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration, ServerSideEncryptionRule,
 };
 use serde_json::json;
 
@@ -114,6 +114,15 @@ pub async fn encrypt_bucket(aws: &LocalAws, key: Option<&str>) {
     let put = aws.s3_client().put_bucket_encryption().bucket("shared");
     let put = put.server_side_encryption_configuration(encryption.build().unwrap());
     put.send().await.unwrap();
+}
+
+/// Has the bucket `shared` take ACLs, as buckets made before 2023 do.
+pub async fn enable_acls(aws: &LocalAws) {
+    let rule = OwnershipControlsRule::builder().object_ownership(ObjectOwnership::ObjectWriter);
+    let controls = OwnershipControls::builder().rules(rule.build().unwrap());
+    let put = aws.s3_client().put_bucket_ownership_controls();
+    let put = put.ownership_controls(controls.build().unwrap());
+    put.bucket("shared").send().await.unwrap();
 }
 
 /// Begins a multipart upload into the bucket `shared`, and returns its ID.

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use aws_sdk_iam::config::{BehaviorVersion, Credentials, Region, SharedHttpClient};
 use aws_sdk_s3::types::{
     BucketVersioningStatus, DefaultRetention, ObjectLockConfiguration, ObjectLockEnabled,
-    ObjectLockRetentionMode, ObjectLockRule, VersioningConfiguration,
+    ObjectLockRetentionMode, ObjectLockRule, ObjectOwnership, VersioningConfiguration,
 };
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
@@ -17,7 +17,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
 use bytes::Bytes;
-use fakecloud_core::auth::{IamAction, IamMode};
+use fakecloud_core::auth::{ConditionContext, IamAction, IamMode, IamPolicyEvaluator};
 use fakecloud_core::delivery::DeliveryBus;
 use fakecloud_core::dispatch::{self, DispatchConfig};
 use fakecloud_core::multi_account::MultiAccountState;
@@ -34,6 +34,7 @@ use parking_lot::{Mutex, RwLock};
 use percent_encoding::percent_decode_str;
 
 use super::faults::{Call, Faults};
+use super::policies::Policies;
 
 /// The one account of the local AWS.
 pub const ACCOUNT: &str = "123456789012";
@@ -97,19 +98,23 @@ impl LocalAws {
         let s3: SharedS3State =
             Arc::new(RwLock::new(MultiAccountState::new(ACCOUNT, REGION, &url)));
         let undeletable = Arc::new(Mutex::new(HashSet::new()));
+        let policies = IamPolicyEvaluatorImpl::shared(iam.clone());
+        let policies: Arc<dyn IamPolicyEvaluator> = Arc::new(Policies(policies));
 
         let mut registry = ServiceRegistry::new();
         registry.register(Arc::new(Iam(IamService::new(iam.clone()), iam.clone())));
         registry.register(Arc::new(StsService::new(iam.clone())));
         registry.register(Arc::new(S3 {
             inner: S3Service::new(s3.clone(), Arc::new(DeliveryBus::new())),
+            state: s3.clone(),
+            policies: (iam_mode == IamMode::Strict).then(|| policies.clone()),
             undeletable: undeletable.clone(),
         }));
         let mut config = DispatchConfig::new(REGION, ACCOUNT);
         config.verify_sigv4 = true;
         config.iam_mode = iam_mode;
         config.credential_resolver = Some(IamCredentialResolver::shared(iam.clone()));
-        config.policy_evaluator = Some(IamPolicyEvaluatorImpl::shared(iam.clone()));
+        config.policy_evaluator = Some(policies);
         config.resource_policy_provider = Some(S3ResourcePolicyProvider::shared(s3.clone()));
 
         let faults = Arc::new(Faults::default());
@@ -205,9 +210,11 @@ impl LocalAws {
     }
 
     /// Makes a bucket with an object for each key; the key is also its content.
+    /// It takes no ACLs, as buckets that AWS makes.
     pub async fn add_bucket(&self, bucket: &str, keys: &[&str]) {
-        let s3 = self.s3_client();
-        s3.create_bucket().bucket(bucket).send().await.unwrap();
+        let create = self.s3_client().create_bucket().bucket(bucket);
+        let create = create.object_ownership(ObjectOwnership::BucketOwnerEnforced);
+        create.send().await.unwrap();
         for key in keys {
             self.put(bucket, key).await;
         }
@@ -477,6 +484,9 @@ impl AwsService for Iam {
 /// actions that AWS checks.
 struct S3 {
     inner: S3Service,
+    state: SharedS3State,
+    /// None where nothing is enforced.
+    policies: Option<Arc<dyn IamPolicyEvaluator>>,
     undeletable: Arc<Mutex<HashSet<String>>>,
 }
 
@@ -485,6 +495,7 @@ impl S3 {
         let version = request.query_params.contains_key("versionId");
         match action {
             "HeadBucket" | "ListObjects" | "ListObjectsV2" => "ListBucket",
+            "GetBucketAccelerateConfiguration" => "GetAccelerateConfiguration",
             "GetBucketEncryption" => "GetEncryptionConfiguration",
             "GetObjectLockConfiguration" => "GetBucketObjectLockConfiguration",
             "ListBuckets" => "ListAllMyBuckets",
@@ -506,8 +517,8 @@ impl S3 {
 
 impl S3 {
     /// What a header of a request asks for besides: to read what is copied, to
-    /// tag, to set an ACL.
-    fn actions_of_headers(request: &AwsRequest, resource: &str) -> Vec<IamAction> {
+    /// tag, to set an ACL, unless the bucket takes none and refuses it anyhow.
+    fn actions_of_headers(&self, request: &AwsRequest, resource: &str) -> Vec<IamAction> {
         let header = |name: &str| {
             let value = request.headers.get(name)?;
             value.to_str().ok().map(str::to_owned)
@@ -526,10 +537,37 @@ impl S3 {
         if header("x-amz-tagging").is_some() {
             actions.push(action("PutObjectTagging", resource.to_owned()));
         }
-        if header("x-amz-acl").is_some() {
+        if header("x-amz-acl").is_some() && !self.takes_no_acls(&request.path_segments[0]) {
             actions.push(action("PutObjectAcl", resource.to_owned()));
         }
         actions
+    }
+
+    fn takes_no_acls(&self, bucket: &str) -> bool {
+        let state = self.state.read();
+        let bucket = state.get(ACCOUNT).and_then(|s3| s3.buckets.get(bucket));
+        let ownership = bucket.and_then(|bucket| bucket.ownership_controls.as_ref());
+        ownership.is_some_and(|rule| rule.contains("BucketOwnerEnforced"))
+    }
+
+    /// Whether the request is for an object, and by somebody who may not list
+    /// the bucket, and so may not know that a key is missing.
+    fn hides_missing_keys(&self, request: &AwsRequest) -> bool {
+        let reads = request.method == Method::GET || request.method == Method::HEAD;
+        let (Some(policies), Some(caller)) = (&self.policies, &request.principal) else {
+            return false;
+        };
+        let [bucket, _, ..] = request.path_segments.as_slice() else {
+            return false;
+        };
+        let list = IamAction {
+            service: "s3",
+            action: "ListBucket",
+            resource: format!("arn:aws:s3:::{bucket}"),
+        };
+        let no_prefix = ConditionContext::default();
+        let may_list = policies.evaluate(caller, &list, &no_prefix, &[], None);
+        reads && !may_list.is_allow()
     }
 
     /// The ARN with the key as it is: fakecloud drops slashes at its end and
@@ -557,7 +595,12 @@ impl AwsService for S3 {
             String::new()
         };
         if refused.is_empty() {
-            return self.inner.handle(request).await;
+            let hides_missing_keys = self.hides_missing_keys(&request);
+            let answer = self.inner.handle(request).await;
+            return answer.map_err(|error| match error.code() {
+                "NoSuchKey" | "NotFound" if hides_missing_keys => denied(),
+                _ => error,
+            });
         }
         // A batch of nothing but refused keys is none that the service would take.
         if String::from_utf8_lossy(&request.body).contains("<Object>") {
@@ -597,7 +640,7 @@ impl AwsService for S3 {
                 }
             } else {
                 let resource = Self::resource_of_aws(request, &action.resource);
-                actions.extend(Self::actions_of_headers(request, &resource));
+                actions.extend(self.actions_of_headers(request, &resource));
                 actions.push(IamAction {
                     action: Self::action_of_aws(request, action.action),
                     resource,
@@ -638,6 +681,10 @@ impl AwsService for S3 {
     ) -> Option<HashMap<String, String>> {
         self.inner.request_tags_from(request, action)
     }
+}
+
+fn denied() -> AwsServiceError {
+    AwsServiceError::aws_error(StatusCode::FORBIDDEN, "AccessDenied", "Access Denied")
 }
 
 fn is_batch_delete(request: &AwsRequest) -> bool {

@@ -12,15 +12,17 @@ mod faults;
 mod fixtures;
 mod lag;
 mod local_aws;
+mod policies;
 mod programs;
 mod requests;
 mod scripted_s3;
 mod session;
+mod signed;
 
 pub use asserts::{assert_complete, assert_nothing_left, assert_usage, is_gone, keys_of, tag_of};
 pub use by_hand::{
     add_every_blocker, attach_new_policy, attach_policy, begin_upload, delete_key,
-    edit_policy_of_alex, encrypt_bucket, policy_for, put_inline_policy,
+    edit_policy_of_alex, enable_acls, encrypt_bucket, policy_for, put_inline_policy,
 };
 pub use faults::{Fault, WELCOME};
 pub use fixtures::{
@@ -31,3 +33,4 @@ pub use programs::{HANGING, Run, Sandbox, binary, build_binaries};
 pub use requests::{allowed, deletes, gets, lists, opens_folder, puts};
 pub use scripted_s3::{Script, ScriptedS3};
 pub use session::{COLUMNS, QUESTION, ROWS, Session};
+pub use signed::{Answer, Signed};
