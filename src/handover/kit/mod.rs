@@ -168,7 +168,11 @@ impl Settings<'_> {
     fn aws_config(&self) -> String {
         let mut config = format!("[profile {}]\nregion = {}\n", self.profile(), self.region);
         if let Some(url) = self.endpoint {
-            config += &format!("endpoint_url = {url}\ns3 =\n    addressing_style = path\n");
+            config += &format!("endpoint_url = {url}\n");
+            // Not every store knows the checksums that newer clients add.
+            config += "request_checksum_calculation = when_required\n";
+            config += "response_checksum_validation = when_required\n";
+            config += "s3 =\n    addressing_style = path\n";
         }
         config
     }
@@ -373,6 +377,27 @@ mod tests {
                     "{readme}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn clients_send_fewer_checksums_to_other_stores_alone() {
+        let key = AccessKey::new("AKIAIOSFODNN7EXAMPLE".to_owned(), "secret".to_owned());
+        let target = Target {
+            bucket: "shared".parse().unwrap(),
+            user: "alex".parse().unwrap(),
+        };
+        for endpoint in [None, Some("https://s3.example.com")] {
+            let settings = Settings {
+                key: &key,
+                target: &target,
+                grant: &Grant::default(),
+                region: "eu-central-1",
+                endpoint,
+            };
+            let config = settings.aws_config();
+            let required = config.matches(" = when_required\n").count();
+            assert_eq!(required, endpoint.map_or(0, |_| 2), "{config}");
         }
     }
 
