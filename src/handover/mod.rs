@@ -6,11 +6,13 @@ use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde::{Serialize, Serializer};
 
 use crate::access::{AccessKey, Target, UserName};
+use crate::aws::Patience;
 use crate::step::Step;
 
 use private_file::{Reserved, Written};
@@ -22,6 +24,9 @@ mod verify;
 
 pub(crate) use kit::Settings;
 pub(crate) use verify::verify;
+
+/// How many seconds AWS gets by default to know a new key.
+pub(crate) const VERIFY_TIMEOUT: u16 = 60;
 
 /// Where a new key is written.
 #[derive(Debug, Clone)]
@@ -42,6 +47,9 @@ pub struct Options {
     pub kit: bool,
     /// Whether to test what the key can do, and what it can't.
     pub verify: bool,
+    /// How long to wait until AWS knows the key, to test it and before the keys
+    /// that it replaces are deleted.
+    pub verify_timeout: Duration,
 }
 
 impl Options {
@@ -51,6 +59,7 @@ impl Options {
             to: Destination::Directory(dir.into()),
             kit: false,
             verify: false,
+            verify_timeout: Duration::from_secs(VERIFY_TIMEOUT.into()),
         }
     }
 }
@@ -84,6 +93,8 @@ pub(crate) struct Handover {
     /// What takes the key where no file does.
     open: Option<Arc<File>>,
     verify: bool,
+    /// How long to wait until AWS knows the key.
+    pub patience: Patience,
 }
 
 impl Handover {
@@ -114,6 +125,7 @@ impl Handover {
             kit: kit.map(|dir| kit::path(dir, user, number)),
             open,
             verify: options.verify,
+            patience: Patience::of_new_key(options.verify_timeout),
         }
     }
 
