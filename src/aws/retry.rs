@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use aws_runtime::retries::classifiers::{THROTTLING_ERRORS, TRANSIENT_ERRORS};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::error::AwsError;
@@ -58,7 +59,6 @@ impl Patience {
         }
     }
 
-    /// Begins with short pauses again, for something else that shares what is
     /// For AWS to know a new key and its policy everywhere, for as long as is
     /// asked for.
     pub fn of_new_key(total: Duration) -> Self {
@@ -68,6 +68,7 @@ impl Patience {
         }
     }
 
+    /// Begins with short pauses again, for something else that shares what is
     /// left of the time.
     pub fn restart(&mut self) {
         self.pause = self.first;
@@ -142,6 +143,18 @@ pub(crate) async fn until_known<T>(
     }
 }
 
+/// Until when AWS may still accept an access key that is deleted now: 3 to 4 s
+/// have been measured.
+pub(crate) fn end_of_deleted_key() -> Instant {
+    Instant::now() + scaled(Duration::from_secs(5))
+}
+
+/// Waits until then, or until the run is cancelled.
+pub(crate) async fn wait_until(end: Instant, cancel: &CancellationToken) {
+    let pause = tokio::time::sleep_until(end);
+    cancel.run_until_cancelled(pause).await;
+}
+
 impl AwsError {
     /// Whether one of our loops would have waited for another answer.
     pub(super) fn is_waited_for(&self) -> bool {
@@ -166,8 +179,6 @@ pub(super) fn scaled(pause: Duration) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::Instant;
-
     use super::*;
 
     async fn pauses(mut patience: Patience) -> (usize, f64) {
