@@ -34,10 +34,15 @@ async fn delete_from(store: &ScriptedS3, args: &[&str]) -> (LocalAws, Sandbox, R
 
 /// A local AWS with alex, whose programs find the bucket on this store.
 async fn aws_for(store: &ScriptedS3) -> (LocalAws, Sandbox) {
+    aws_with(store, &[]).await
+}
+
+/// The same, with alex made in another way.
+async fn aws_with(store: &ScriptedS3, options: &[&str]) -> (LocalAws, Sandbox) {
     let aws = LocalAws::start().await;
     aws.add_bucket("shared", &["alex/on-another-store"]).await;
     let sandbox = Sandbox::new(&aws);
-    sandbox.create("alex", &[]).await.succeeded();
+    sandbox.create("alex", options).await.succeeded();
     (aws, sandbox.set("AWS_ENDPOINT_URL_S3", Some(&store.url)))
 }
 
@@ -495,6 +500,80 @@ async fn part_that_comes_in_while_aborting_is_aborted_too() {
     aws.faults.once("ListParts", Fault::Answer(still));
     sandbox.delete("alex", &[]).await.succeeded();
     assert_eq!(aws.faults.counts()["AbortMultipartUpload"], 2);
+}
+
+#[tokio::test]
+async fn upload_whose_key_the_store_does_not_know_is_gone() {
+    for lists_uploads_late in [false, true] {
+        let uploads = ["alex/big", "alex/bigger", "alexander/big", "alex"];
+        let script = Script {
+            uploads: Mutex::new(uploads.map(str::to_owned).into()),
+            lists_uploads_late,
+            ..Script::default()
+        };
+        let store = ScriptedS3::start(script, with_others(numbered(3))).await;
+        let (aws, _, run) = delete_from(&store, &["--json"]).await;
+        let json = run.succeeded().json();
+        assert_eq!((&json["uploads"], &json["objects"]), (&json!(2), &json!(3)));
+        assert!(is_gone(&aws, "alex"));
+        assert_eq!(store.keys(), OTHERS);
+        let left = store.script.uploads.lock().clone();
+        assert_eq!(left, ["alex", "alexander/big"].map(str::to_owned).into());
+        let asked = if lists_uploads_late { 0 } else { 2 };
+        assert_eq!(store.requests("abort"), 2);
+        assert_eq!(store.requests("list parts"), asked);
+    }
+}
+
+/// Two objects and two unfinished uploads that arrive late, and a listing shows one each.
+fn late_arrivals() -> Script {
+    let late = |names: [&str; 2]| Mutex::new(names.map(str::to_owned).into());
+    Script {
+        late_keys: late(["alex/too-late", "alex/late"]),
+        late_uploads: late(["alex/too-late", "alex/late"]),
+        ..Script::default()
+    }
+}
+
+#[tokio::test]
+async fn what_a_person_uploads_after_the_folder_was_empty_goes_too() {
+    // The plan's listing is the first one to show the folder empty.
+    let store = ScriptedS3::start(late_arrivals(), with_others([])).await;
+    let (aws, sandbox) = aws_with(&store, &["--access", "read-write"]).await;
+    // Two seconds, which the steps before the folder's don't take.
+    let sandbox = sandbox.set("S3_USER_TEST_PAUSES", Some("0.4"));
+    let run = sandbox.delete("alex", &["--json"]).await.succeeded();
+    assert!(is_gone(&aws, "alex"));
+    let json = run.json();
+    assert_eq!((&json["objects"], &json["uploads"]), (&json!(2), &json!(2)));
+    assert_eq!(store.keys(), OTHERS);
+    assert!(store.script.uploads.lock().is_empty());
+}
+
+#[tokio::test]
+async fn folder_of_a_person_who_could_only_read_is_listed_once_when_it_is_empty() {
+    for options in [[].as_slice(), &["--inline-policy"]] {
+        let store = ScriptedS3::start(Script::default(), with_others([])).await;
+        let (_aws, sandbox) = aws_with(&store, options).await;
+        // No shorter than what would be waited for otherwise.
+        sandbox
+            .with_full_pauses()
+            .delete("alex", &[])
+            .await
+            .succeeded();
+        let listings = (store.requests("list"), store.requests("list uploads"));
+        assert_eq!(listings, (2, 1), "one more for the plan");
+    }
+}
+
+#[tokio::test]
+async fn policies_are_not_read_where_it_makes_no_difference() {
+    for options in [["--keep-objects"].as_slice(), &["--dry-run"]] {
+        let (aws, sandbox) = aws_with_alex(&["--access", "write"]).await;
+        sandbox.delete("alex", options).await.succeeded();
+        let calls = aws.faults.operations();
+        assert!(!calls.contains(&"GetPolicyVersion".to_owned()), "{calls:?}");
+    }
 }
 
 #[tokio::test]

@@ -5,14 +5,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
 
-use aws_config::BehaviorVersion;
-use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use percent_encoding::percent_decode_str;
 use tokio::process::Command;
 
 use crate::support::{
     Fault, LocalAws, Run, Sandbox, allowed, assert_complete, assert_usage, aws_with_alex,
-    aws_with_files, binary, is_gone,
+    aws_with_files, binary, client_of_kit, is_gone,
 };
 
 fn kit_file(sandbox: &Sandbox, name: &str) -> String {
@@ -175,19 +173,8 @@ async fn aws_sdk_reads_the_kits_profile_and_lists() {
         let aws = aws_with_files().await;
         let sandbox = Sandbox::new(&aws);
         sandbox.create(user, &["--kit"]).await.succeeded();
-        let kit = sandbox.path().join(format!("{user}_kit"));
-        let files = EnvConfigFiles::builder()
-            .with_file(EnvConfigFileKind::Config, kit.join("aws-config"))
-            .with_file(EnvConfigFileKind::Credentials, kit.join("aws-credentials"))
-            .build();
-        let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
-            .profile_files(files)
-            .profile_name(user.replace(['=', ','], "_"))
-            .http_client(aws.http.clone())
-            .load()
-            .await;
-        let s3 = aws_sdk_s3::config::Builder::from(&config).force_path_style(true);
-        let s3 = aws_sdk_s3::Client::from_conf(s3.build());
+        let profile = user.replace(['=', ','], "_");
+        let s3 = client_of_kit(&aws, &sandbox, user, profile).await;
         let list = s3.list_objects_v2().bucket("shared");
         let prefix = format!("{user}/");
         assert!(allowed(list.clone().prefix(prefix).send().await), "{user}");

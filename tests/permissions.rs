@@ -405,6 +405,23 @@ async fn delete_needs_what_its_file_says_and_nothing_less() {
     }
 }
 
+#[tokio::test]
+async fn tagged_user_is_deleted_without_reading_its_policies() {
+    let [_, policy] = policies_of_the_files();
+    let policy = without(
+        &without(&policy, "iam:GetUserPolicy"),
+        "iam:GetPolicyVersion",
+    );
+    for options in [[].as_slice(), &["--inline-policy"]] {
+        let aws = aws_with_files().await;
+        let admin = Sandbox::new(&aws);
+        admin.create("alex", options).await.succeeded();
+        let helper = with_policy(&aws, "helper", &policy).await;
+        helper.delete("alex", &[]).await.succeeded();
+        assert!(is_gone(&aws, "alex"));
+    }
+}
+
 /// An untagged user that has one of everything delete_s3_user removes.
 async fn user_with_everything(aws: &LocalAws, admin: &Sandbox) {
     admin.create("alex", &["--inline-policy"]).await.succeeded();

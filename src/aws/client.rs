@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use aws_config::Region;
 use aws_config::retry::RetryConfig;
 use aws_credential_types::Credentials;
+#[cfg(test)]
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use tokio::sync::OnceCell;
@@ -146,5 +148,29 @@ impl Aws {
             });
         }
         result
+    }
+}
+
+#[cfg(test)]
+impl Aws {
+    /// Clients whose requests are answered in place of AWS.
+    pub(crate) fn answered_by(http: impl aws_sdk_s3::config::HttpClient + 'static) -> Self {
+        let key = Credentials::new("AKIAIOSFODNN7EXAMPLE", "secret", None, None, "test");
+        let config = aws_config::SdkConfig::builder()
+            .behavior_version(aws_config::BehaviorVersion::v2026_01_12())
+            .region(Region::new("us-east-1"))
+            .credentials_provider(SharedCredentialsProvider::new(key))
+            .http_client(http)
+            .build();
+        Self {
+            iam: aws_sdk_iam::Client::new(&config),
+            s3: aws_sdk_s3::Client::new(&config),
+            sts: None,
+            region: "us-east-1".to_owned(),
+            store: Store::default(),
+            own_key: String::new(),
+            identity: Arc::default(),
+            log: None,
+        }
     }
 }

@@ -16,6 +16,7 @@ use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_iam::config::{RuntimeComponents, SharedHttpClient};
+use aws_sdk_s3::config::{RequestChecksumCalculation, ResponseChecksumValidation};
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_http_client::{Builder as HttpClientBuilder, ConnectorBuilder};
@@ -80,9 +81,6 @@ impl Aws {
             s3_endpoint: endpoint("s3")?,
         };
         let has_sts = endpoint("sts")?.is_some() || store.is_aws();
-        let s3 = aws_sdk_s3::config::Builder::from(&config)
-            .force_path_style(store.wants_path_style())
-            .build();
         // Many users' calls draw on the bucket together; each call's attempts are limited.
         let retries = RetryPartition::custom("iam").token_bucket(TokenBucket::unlimited());
         let iam = aws_sdk_iam::config::Builder::from(&config)
@@ -91,7 +89,7 @@ impl Aws {
             .build();
         Ok(Self {
             iam: aws_sdk_iam::Client::from_conf(iam),
-            s3: aws_sdk_s3::Client::from_conf(s3),
+            s3: s3_client(&config, &store),
             sts: has_sts.then(|| aws_sdk_sts::Client::new(&config)),
             region: config.region().map(Region::to_string).unwrap_or_default(),
             store,
@@ -100,6 +98,24 @@ impl Aws {
             log: None,
         })
     }
+}
+
+/// A client for S3, which on other stores sends and checks only the checksums
+/// that a request must have, unless the environment or the profile says otherwise.
+fn s3_client(config: &SdkConfig, store: &Store) -> aws_sdk_s3::Client {
+    let mut s3 = aws_sdk_s3::config::Builder::from(config);
+    s3.set_force_path_style(Some(store.wants_path_style()));
+    let is_open = |setting| {
+        let chosen = configured(config, "s3", setting);
+        store.may_lack_checksums() && chosen.is_none_or(|chosen| chosen.is_empty())
+    };
+    if is_open("request_checksum_calculation") {
+        s3 = s3.request_checksum_calculation(RequestChecksumCalculation::WhenRequired);
+    }
+    if is_open("response_checksum_validation") {
+        s3 = s3.response_checksum_validation(ResponseChecksumValidation::WhenRequired);
+    }
+    aws_sdk_s3::Client::from_conf(s3.build())
 }
 
 /// Asks for credentials once, and hands these to the first call. Returns the ID
@@ -256,18 +272,22 @@ fn retry_config() -> RetryConfig {
 /// The endpoint of a service (`iam`, `s3`) as set by environment or profile;
 /// none for AWS itself.
 fn configured_endpoint(config: &SdkConfig, service: &str) -> Result<Option<String>, LoadError> {
-    let key = ServiceConfigKey::builder()
-        .service_id(service)
-        .env("AWS_ENDPOINT_URL")
-        .profile("endpoint_url")
-        .build()
-        .expect("all parts of the key are given");
-    let of_service = config
-        .service_config()
-        .and_then(|configured| configured.load_config(key));
+    let of_service = configured(config, service, "endpoint_url");
     let endpoint = of_service.or_else(|| config.endpoint_url().map(str::to_owned));
     endpoint
         .map(|url| http_url(&url))
         .transpose()
         .map_err(|error| LoadError::setting(format!("configured endpoint of {service}"), error))
+}
+
+/// A setting of a service, or of all, by the environment or the profile.
+fn configured(config: &SdkConfig, service: &str, setting: &str) -> Option<String> {
+    let variable = format!("AWS_{}", setting.to_uppercase());
+    let key = ServiceConfigKey::builder()
+        .service_id(service)
+        .env(&variable)
+        .profile(setting)
+        .build()
+        .expect("all parts of the key are given");
+    config.service_config()?.load_config(key)
 }

@@ -16,5 +16,8 @@ pub use config::LoadError;
 pub use connection::Connection;
 pub use error::AwsError;
 pub(crate) use error::Made;
-pub(crate) use retry::{Patience, is_slow_down, is_transient, settle, settle_new, until_known};
+pub(crate) use retry::{
+    Patience, end_of_deleted_key, is_slow_down, is_transient, settle, settle_new, until_known,
+    wait_until,
+};
 pub use run::Run;

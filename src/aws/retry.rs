@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use aws_runtime::retries::classifiers::{THROTTLING_ERRORS, TRANSIENT_ERRORS};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::error::AwsError;
@@ -28,7 +29,7 @@ pub(crate) fn is_slow_down(code: &str) -> bool {
 }
 
 /// How long to go on trying: pauses that double, up to a longest one, until
-/// all of them together would take too long.
+/// all of them together have taken that long.
 #[derive(Debug, Clone)]
 pub(crate) struct Patience {
     first: Duration,
@@ -39,17 +40,15 @@ pub(crate) struct Patience {
 
 impl Patience {
     /// For IAM to apply a change: about a minute.
-    pub const SETTLING: Self = Self::new(500, 32_000, 64_000);
+    pub const SETTLING: Self = Self::new(500, 32_000, 63_500);
     /// For IAM to know of something new: about half a minute.
-    const NEW: Self = Self::new(500, 16_000, 32_000);
+    const NEW: Self = Self::new(500, 16_000, 31_500);
     /// For what was made a moment ago to be there when it is removed: about 8 s.
-    pub const LOOKUP: Self = Self::new(500, 4_000, 8_000);
+    pub const LOOKUP: Self = Self::new(500, 4_000, 7_500);
     /// For one request of S3: about 8 s.
-    pub const REQUEST: Self = Self::new(250, 4_000, 8_000);
+    pub const REQUEST: Self = Self::new(250, 4_000, 7_750);
     /// For a request that deletes objects: 20 attempts, about 75 s.
-    pub const DELETE: Self = Self::new(200, 5_000, 76_500);
-    /// For AWS to know a key and its policy everywhere: about a minute.
-    pub const VERIFY: Self = Self::new(500, 5_000, 60_000);
+    pub const DELETE: Self = Self::new(200, 5_000, 76_200);
 
     const fn new(pause: u64, longest: u64, total: u64) -> Self {
         Self {
@@ -57,6 +56,15 @@ impl Patience {
             pause: Duration::from_millis(pause),
             longest: Duration::from_millis(longest),
             left: Duration::from_millis(total),
+        }
+    }
+
+    /// For AWS to know a new key and its policy everywhere, for as long as is
+    /// asked for.
+    pub fn of_new_key(total: Duration) -> Self {
+        Self {
+            left: total,
+            ..Self::new(500, 5_000, 0)
         }
     }
 
@@ -82,10 +90,10 @@ impl Patience {
     }
 
     fn next(&mut self) -> Option<Duration> {
-        let pause = self.pause;
-        self.left = self.left.checked_sub(pause)?;
-        self.pause = (pause * 2).min(self.longest);
-        Some(pause)
+        let pause = self.pause.min(self.left);
+        self.left -= pause;
+        self.pause = (self.pause * 2).min(self.longest);
+        (!pause.is_zero()).then_some(pause)
     }
 }
 
@@ -135,6 +143,18 @@ pub(crate) async fn until_known<T>(
     }
 }
 
+/// Until when AWS may still accept an access key that is deleted now: 3 to 4 s
+/// have been measured.
+pub(crate) fn end_of_deleted_key() -> Instant {
+    Instant::now() + scaled(Duration::from_secs(5))
+}
+
+/// Waits until then, or until the run is cancelled.
+pub(crate) async fn wait_until(end: Instant, cancel: &CancellationToken) {
+    let pause = tokio::time::sleep_until(end);
+    cancel.run_until_cancelled(pause).await;
+}
+
 impl AwsError {
     /// Whether one of our loops would have waited for another answer.
     pub(super) fn is_waited_for(&self) -> bool {
@@ -159,8 +179,6 @@ pub(super) fn scaled(pause: Duration) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::Instant;
-
     use super::*;
 
     async fn pauses(mut patience: Patience) -> (usize, f64) {
@@ -179,7 +197,8 @@ mod tests {
             (Patience::LOOKUP, 5, 7.5),
             (Patience::REQUEST, 6, 7.75),
             (Patience::DELETE, 20, 76.2),
-            (Patience::VERIFY, 15, 57.5),
+            (Patience::of_new_key(Duration::from_secs(60)), 16, 60.0),
+            (Patience::of_new_key(Duration::from_secs(1)), 3, 1.0),
         ] {
             let (tried, waited) = pauses(patience).await;
             assert_eq!(tried, attempts);

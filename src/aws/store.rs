@@ -6,6 +6,9 @@ use aws_sdk_iam::config::interceptors::{
 use aws_sdk_iam::config::retry::{ClassifyRetry, RetryAction};
 use aws_sdk_iam::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_iam::error::BoxError;
+use aws_sdk_s3::config::http::HttpRequest;
+use aws_smithy_types::base64;
+use md5::{Digest, Md5};
 
 use super::error::AwsError;
 
@@ -35,6 +38,26 @@ impl Store {
         self.s3_endpoint.is_some()
     }
 
+    /// Whether it may refuse the checksums that SDKs have added to requests since
+    /// 2025, and expect the older Content-MD5.
+    pub fn may_lack_checksums(&self) -> bool {
+        self.s3_endpoint.is_some()
+    }
+
+    /// Replaces the checksum that the SDK gives a request by one that the store
+    /// knows.
+    pub fn fit_checksum(&self, request: &mut HttpRequest) {
+        if !self.may_lack_checksums() {
+            return;
+        }
+        let md5 = Md5::digest(request.body().bytes().unwrap_or_default());
+        let headers = request.headers_mut();
+        for checksum in ["x-amz-checksum-crc32", "x-amz-sdk-checksum-algorithm"] {
+            headers.remove(checksum);
+        }
+        headers.insert("content-md5", base64::encode(md5));
+    }
+
     /// Whether it refused the tags rather than the thing tagged; AWS has tags.
     pub fn refuses_tags(&self, error: &AwsError) -> bool {
         !self.is_aws() && (self.lacks(error) || REFUSED_INPUT.iter().any(|code| error.is(code)))
@@ -45,8 +68,8 @@ impl Store {
         error.is_unsupported()
     }
 
-    /// Whether it doesn't take batches of deletes as the SDK sends them: it
-    /// doesn't know them, wants Content-MD5, or can't read a key in XML.
+    /// Whether it doesn't take batches of deletes: it doesn't know them, wants
+    /// another checksum, or can't read a key in XML.
     pub fn refuses_batches(&self, error: &AwsError) -> bool {
         self.lacks(error) || REFUSED_BATCH.iter().any(|code| error.is(code))
     }
@@ -133,5 +156,36 @@ impl ClassifyRetry for GiveUpAfterCrash {
 
     fn name(&self) -> &'static str {
         "give up after a crash"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_s3::primitives::SdkBody;
+
+    use super::*;
+
+    #[test]
+    fn aws_keeps_the_checksum_that_another_store_may_not_know() {
+        let elsewhere = Store {
+            s3_endpoint: Some("https://s3.example.com".to_owned()),
+            ..Store::default()
+        };
+        let md5_of_abc = "kAFQmDzST7DWlj99KOF/cg==";
+        for (store, crc32, md5) in [
+            (Store::default(), Some("NSRBwg=="), None),
+            (elsewhere, None, Some(md5_of_abc)),
+        ] {
+            let mut request = HttpRequest::new(SdkBody::from("abc"));
+            let headers = request.headers_mut();
+            headers.insert("x-amz-checksum-crc32", "NSRBwg==");
+            headers.insert("x-amz-sdk-checksum-algorithm", "CRC32");
+            store.fit_checksum(&mut request);
+            let headers = request.headers();
+            let algorithm = headers.get("x-amz-sdk-checksum-algorithm");
+            assert_eq!(algorithm.is_some(), crc32.is_some());
+            assert_eq!(headers.get("x-amz-checksum-crc32"), crc32);
+            assert_eq!(headers.get("content-md5"), md5);
+        }
     }
 }

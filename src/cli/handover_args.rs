@@ -1,4 +1,5 @@
-//! How a new key is handed over: `-o`, `--kit`, `--make-folder`, `--verify`.
+//! How a new key is handed over: `-o`, `--kit`, `--make-folder`,
+//! `--verify`, `--verify-timeout`.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, IsTerminal};
@@ -6,11 +7,12 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, value_parser};
 
 use crate::access::{UserName, ValueError};
-use crate::handover::{self, Destination};
+use crate::handover::{self, Destination, VERIFY_TIMEOUT};
 
 /// How a new key is handed over.
 #[derive(Debug, Args)]
@@ -35,10 +37,19 @@ pub struct HandoverArgs {
     pub make_folder: bool,
     /// Try what the new key opens, and what it must not, by requests of its own
     ///
-    /// Waits until AWS knows the key, up to a minute. If anything is not as it should be, all
-    /// is undone. Uploads are tried too, and what could be put is deleted.
+    /// Waits until AWS knows the key, which takes a few seconds. If anything is not as it
+    /// should be, all is undone. Uploads are tried too, and what could be put is deleted.
     #[arg(verbatim_doc_comment, long)]
     pub verify: bool,
+    /// With --verify, seconds to wait for the new key to work, 1 to 3600
+    #[arg(
+        hide_short_help = true,
+        long,
+        value_name = "SECONDS",
+        requires = "verify"
+    )]
+    #[arg(default_value_t = VERIFY_TIMEOUT, value_parser = value_parser!(u16).range(1..=3600))]
+    pub verify_timeout: u16,
 }
 
 impl HandoverArgs {
@@ -81,6 +92,7 @@ impl From<&HandoverArgs> for handover::Options {
             kit: args.kit,
             contact: args.contact.clone(),
             verify: args.verify,
+            verify_timeout: Duration::from_secs(args.verify_timeout.into()),
         }
     }
 }

@@ -6,11 +6,13 @@ use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde::{Serialize, Serializer};
 
 use crate::access::{AccessKey, Target, UserName};
+use crate::aws::Patience;
 use crate::step::Step;
 
 use private_file::{Reserved, Written};
@@ -22,6 +24,9 @@ mod verify;
 
 pub(crate) use kit::Settings;
 pub(crate) use verify::verify;
+
+/// How many seconds AWS gets by default to know a new key.
+pub(crate) const VERIFY_TIMEOUT: u16 = 60;
 
 /// Where a new key is written.
 #[derive(Debug, Clone)]
@@ -44,6 +49,9 @@ pub struct Options {
     pub contact: Option<String>,
     /// Whether to test what the key can do, and what it can't.
     pub verify: bool,
+    /// How long to wait until AWS knows the key, to test it and before the keys
+    /// that it replaces are deleted.
+    pub verify_timeout: Duration,
 }
 
 impl Options {
@@ -54,6 +62,7 @@ impl Options {
             kit: false,
             contact: None,
             verify: false,
+            verify_timeout: Duration::from_secs(VERIFY_TIMEOUT.into()),
         }
     }
 }
@@ -92,6 +101,8 @@ pub(crate) struct Handover {
     open: Option<Arc<File>>,
     contact: Option<String>,
     verify: bool,
+    /// How long to wait until AWS knows the key.
+    pub patience: Patience,
 }
 
 impl Handover {
@@ -123,6 +134,7 @@ impl Handover {
             open,
             contact: options.contact.clone(),
             verify: options.verify,
+            patience: Patience::of_new_key(options.verify_timeout),
         }
     }
 

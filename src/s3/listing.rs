@@ -71,7 +71,7 @@ pub(crate) struct Entry {
 }
 
 /// Some entries in the order of their keys.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Page {
     pub entries: Vec<Entry>,
     /// Where the next page starts; none after the last.

@@ -21,6 +21,8 @@ pub(super) struct NewKey<'a> {
     before: Option<&'a [String]>,
     /// What the user may do, where that must be known.
     grant: Option<&'a Grant>,
+    /// How long to wait until AWS knows the key.
+    patience: Patience,
     delivery: RefCell<Delivery>,
     key: OnceCell<AccessKey>,
 }
@@ -39,6 +41,7 @@ impl<'a> NewKey<'a> {
             undo,
             before,
             grant,
+            patience: handover.patience.clone(),
             delivery: RefCell::new(handover.reserve()?),
             key: OnceCell::new(),
         })
@@ -91,7 +94,7 @@ impl<'a> NewKey<'a> {
     /// doesn't in time, as with a secret that came cut.
     pub async fn check_known(&self) -> Result<()> {
         let (run, key) = (self.run, self.key()?);
-        let mut patience = Patience::VERIFY;
+        let mut patience = self.patience.clone();
         loop {
             run.go_on()?;
             match run.aws.knows(key).await {
@@ -124,7 +127,8 @@ impl<'a> NewKey<'a> {
             }),
             (Step::Verify(_), Some(grant)) => {
                 let mut left = Vec::new();
-                let verified = handover::verify(run, grant, key, &mut left).await;
+                let patience = self.patience.clone();
+                let verified = handover::verify(run, grant, key, patience, &mut left).await;
                 self.undo.leave(left);
                 verified
             }

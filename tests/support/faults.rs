@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use axum::body::Body;
 use axum::http::header::AUTHORIZATION;
@@ -74,6 +74,9 @@ pub struct Call {
     pub fields: String,
     /// The ID of the access key that signed it.
     pub access_key: String,
+    /// What a store answers that knows no checksum but Content-MD5, if it
+    /// refuses the call.
+    refused_for_checksum: Option<Fault>,
 }
 
 impl Call {
@@ -89,6 +92,13 @@ impl Call {
                 .any(|pair| pair.split('=').next() == Some(name))
         };
         let body = String::from_utf8_lossy(body);
+        let refused_for_checksum = has_checksum(headers)
+            .then_some(Fault::Refuse(400, "InvalidArgument"))
+            .or_else(|| {
+                let lacks =
+                    method == "POST" && has("delete") && !headers.contains_key("content-md5");
+                lacks.then_some(Fault::Refuse(400, "MissingContentMD5"))
+            });
         let action = body
             .split('&')
             .find_map(|pair| pair.strip_prefix("Action="));
@@ -98,6 +108,7 @@ impl Call {
                 bucket: None,
                 fields: body.clone().into_owned(),
                 access_key,
+                refused_for_checksum: None,
             };
         }
         let (bucket, key) = uri.path()[1..]
@@ -130,6 +141,7 @@ impl Call {
             bucket: Some(bucket.to_owned()).filter(|bucket| !bucket.is_empty()),
             fields: String::new(),
             access_key,
+            refused_for_checksum,
         }
     }
 
@@ -146,6 +158,17 @@ impl Call {
     pub fn policy(&self) -> Option<&str> {
         self.field("PolicyArn")?.rsplit("%2F").next()
     }
+}
+
+/// Whether a request has or asks for one of the checksums that SDKs have added
+/// since 2025, in a header or a trailer.
+fn has_checksum(headers: &HeaderMap) -> bool {
+    headers.iter().any(|(name, value)| {
+        let name = name.as_str();
+        name.starts_with("x-amz-checksum-")
+            || ["x-amz-sdk-checksum-algorithm", "x-amz-trailer"].contains(&name)
+            || name == "content-encoding" && value == "aws-chunked"
+    })
 }
 
 /// A fault for the calls it fits, so often.
@@ -192,6 +215,7 @@ pub struct Faults {
     /// How often each call was throttled that way.
     throttled: Mutex<HashMap<String, usize>>,
     lag: Mutex<Option<Lag>>,
+    refuse_checksums: AtomicBool,
     arrived: Notify,
     paused: Notify,
     resume: Notify,
@@ -235,6 +259,11 @@ impl Faults {
                 ..Rule::new(operation, Fault::Refuse(400, "InvalidAction"))
             });
         }
+    }
+
+    /// From now on, S3 knows no checksum but Content-MD5.
+    pub fn refuse_checksums(&self) {
+        self.refuse_checksums.store(true, Ordering::Relaxed);
     }
 
     /// Of so many calls to IAM, one is told to come again later; the same call no
@@ -323,8 +352,12 @@ impl Faults {
             .lock()
             .as_mut()
             .and_then(|lag| lag.fault_for(&call));
+        let refuses_checksums = self.refuse_checksums.load(Ordering::Relaxed);
+        let refused = call.refused_for_checksum.filter(|_| refuses_checksums);
         let fault = if self.throttles(&call) {
             Some(Fault::Throttle)
+        } else if refused.is_some() {
+            refused
         } else {
             too_early.or_else(|| self.fault_for(&call))
         };

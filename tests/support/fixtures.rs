@@ -1,5 +1,7 @@
 //! Worlds that many tests start in.
 
+use aws_config::BehaviorVersion;
+use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use aws_sdk_s3::Client;
 use tokio::sync::OnceCell;
 
@@ -54,4 +56,26 @@ pub async fn client_of_alex(aws: &LocalAws, options: &[&str]) -> Client {
     let sandbox = Sandbox::new(aws);
     sandbox.create("alex", options).await.succeeded();
     aws.s3_client_of(&sandbox.key_of("alex"))
+}
+
+/// A client with the settings of a user's kit, and no others.
+pub async fn client_of_kit(
+    aws: &LocalAws,
+    sandbox: &Sandbox,
+    user: &str,
+    profile: String,
+) -> Client {
+    let kit = sandbox.path().join(format!("{user}_kit"));
+    let files = EnvConfigFiles::builder()
+        .with_file(EnvConfigFileKind::Config, kit.join("aws-config"))
+        .with_file(EnvConfigFileKind::Credentials, kit.join("aws-credentials"))
+        .build();
+    let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .profile_files(files)
+        .profile_name(profile)
+        .http_client(aws.http.clone())
+        .load()
+        .await;
+    let s3 = aws_sdk_s3::config::Builder::from(&config).force_path_style(true);
+    Client::from_conf(s3.build())
 }

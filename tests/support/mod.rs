@@ -27,6 +27,7 @@ pub use by_hand::{
 pub use faults::{Fault, WELCOME};
 pub use fixtures::{
     FILES_OF_OTHERS, KMS_KEY, aws_of_the_examples, aws_with_alex, aws_with_files, client_of_alex,
+    client_of_kit,
 };
 pub use local_aws::{ACCOUNT, ALLOW_ALL, LocalAws};
 pub use programs::{HANGING, Run, Sandbox, binary, build_binaries};

@@ -1,7 +1,7 @@
 //! A small S3 that speaks just the calls for emptying a folder, and does as a
 //! test tells it: what the local AWS can't show.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -36,6 +36,16 @@ pub struct Script {
     pub plain_listing: bool,
     /// Answers listings without keys, and without a word on whether that is all.
     pub vague_listing: bool,
+    /// The keys of unfinished multipart uploads, one each. Of an upload that is gone the
+    /// store says NoSuchKey, as Ceph does.
+    pub uploads: Mutex<BTreeSet<String>>,
+    /// Lists uploads that are gone already when somebody aborts them.
+    pub lists_uploads_late: bool,
+    /// Keys of objects that arrive after a listing has shown the folder empty, one
+    /// after each.
+    pub late_keys: Mutex<Vec<String>>,
+    /// The same for unfinished uploads.
+    pub late_uploads: Mutex<Vec<String>>,
 }
 
 /// A running store.
@@ -79,7 +89,8 @@ impl ScriptedS3 {
         self.keys.lock().keys().cloned().collect()
     }
 
-    /// How many requests of this kind came: `list`, `batch` or `single`.
+    /// How many requests of this kind came: `list`, `batch`, `single`, `list uploads`,
+    /// `abort` or `list parts`.
     pub fn requests(&self, kind: &str) -> usize {
         self.requests
             .lock()
@@ -112,10 +123,9 @@ async fn answer(
         ("GET", "") if query.contains_key("versioning") => {
             "<VersioningConfiguration/>".into_response()
         }
-        ("GET", "") if query.contains_key("uploads") => {
-            "<ListMultipartUploadsResult><IsTruncated>false</IsTruncated></ListMultipartUploadsResult>"
-                .into_response()
-        }
+        ("GET", "") if query.contains_key("uploads") => store.list_uploads(&query["prefix"]),
+        ("GET", key) if query.contains_key("uploadId") => store.list_parts(key),
+        ("DELETE", key) if query.contains_key("uploadId") => store.abort_upload(key),
         ("GET", "") => store.list(&query),
         ("POST", "") => store.delete_batch(&String::from_utf8_lossy(&body)),
         ("DELETE", key) => store.delete_single(key),
@@ -142,6 +152,7 @@ impl Store {
             .filter(|key| key.starts_with(&query["prefix"]) && *key > after)
             .take(1001)
             .collect();
+        let is_empty = page.is_empty();
         let is_truncated = page.len() > 1000;
         page.truncate(1000);
         let next = page.last().copied().unwrap_or_default();
@@ -177,10 +188,52 @@ impl Store {
         } else {
             String::new()
         };
+        drop(keys);
+        if is_empty {
+            self.arrive();
+        }
         format!(
             "<ListBucketResult><IsTruncated>{is_truncated}</IsTruncated>{encoding}{token}{contents}</ListBucketResult>"
         )
         .into_response()
+    }
+
+    /// Lets the next ones of those arrive that come late.
+    fn arrive(&self) {
+        let late = self.script.late_keys.lock().pop();
+        self.keys.lock().extend(late.map(|key| (key, ())));
+        let late = self.script.late_uploads.lock().pop();
+        self.script.uploads.lock().extend(late);
+    }
+
+    fn list_uploads(&self, prefix: &str) -> Response {
+        self.log("list uploads");
+        let uploads = self.script.uploads.lock();
+        let own = uploads.iter().filter(|key| key.starts_with(prefix));
+        let listed: String = own
+            .map(|key| format!("<Upload><Key>{key}</Key><UploadId>1</UploadId></Upload>"))
+            .collect();
+        format!(
+            "<ListMultipartUploadsResult><IsTruncated>false</IsTruncated>{listed}</ListMultipartUploadsResult>"
+        )
+        .into_response()
+    }
+
+    fn list_parts(&self, key: &str) -> Response {
+        self.log("list parts");
+        if self.script.uploads.lock().contains(key) {
+            return "<ListPartsResult/>".into_response();
+        }
+        error(404, "NoSuchKey")
+    }
+
+    fn abort_upload(&self, key: &str) -> Response {
+        self.log("abort");
+        let is_there = self.script.uploads.lock().remove(key);
+        if is_there && !self.script.lists_uploads_late {
+            return StatusCode::NO_CONTENT.into_response();
+        }
+        error(404, "NoSuchKey")
     }
 
     /// Whether the store says SlowDown to this request.

@@ -152,7 +152,9 @@ mod tests {
             assert!(readme.is_ascii(), "{readme}");
             for line in readme.split_inclusive('\n') {
                 assert!(line.ends_with("\r\n"), "{line:?}");
-                assert!(line.trim_end().len() <= 76, "{line:?}");
+                // A command stays in one piece.
+                let is_command = line.starts_with("    ");
+                assert!(is_command || line.trim_end().len() <= 76, "{line:?}");
             }
             assert!(!readme.contains("\r\n\r\n\r\n\r\n"), "{readme}");
         }

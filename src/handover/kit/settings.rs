@@ -70,7 +70,11 @@ impl<'a> Settings<'a> {
     fn aws_config(&self) -> String {
         let mut config = format!("[profile {}]\nregion = {}\n", self.profile(), self.region);
         if let Some(url) = self.endpoint {
-            config += &format!("endpoint_url = {url}\ns3 =\n    addressing_style = path\n");
+            config += &format!("endpoint_url = {url}\n");
+            // Not every store knows the checksums that newer clients add.
+            config += "request_checksum_calculation = when_required\n";
+            config += "response_checksum_validation = when_required\n";
+            config += "s3 =\n    addressing_style = path\n";
         }
         config
     }
@@ -131,6 +135,7 @@ impl<'a> Settings<'a> {
             port: port.to_string(),
             username: self.key.id(),
             path: format!("/{}", self.folder().trim_end_matches('/')),
+            custom: self.endpoint.map(|_| OtherStore::default()),
         };
         let mut xml = Vec::new();
         plist::to_writer_xml(&mut xml, &bookmark).context("can't write a property list")?;
@@ -186,6 +191,29 @@ struct Bookmark<'a> {
     port: String,
     username: &'a str,
     path: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    custom: Option<OtherStore>,
+}
+
+/// Cyberduck's [hidden settings][hidden] for a store that isn't AWS: no bucket
+/// in the host name, and no checksums of newer SDKs.
+///
+/// [hidden]: https://docs.cyberduck.io/cyberduck/preferences/
+#[derive(Serialize)]
+struct OtherStore {
+    #[serde(rename = "s3.bucket.virtualhost.disable")]
+    no_bucket_in_host: &'static str,
+    #[serde(rename = "s3.upload.checksum.header")]
+    checksums: &'static str,
+}
+
+impl Default for OtherStore {
+    fn default() -> Self {
+        Self {
+            no_bucket_in_host: "true",
+            checksums: "false",
+        }
+    }
 }
 
 fn encoded(text: &str) -> String {
@@ -195,6 +223,31 @@ fn encoded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn clients_send_fewer_checksums_to_other_stores_alone() {
+        let key = AccessKey::new("AKIAIOSFODNN7EXAMPLE".to_owned(), "secret".to_owned());
+        let target = Target {
+            bucket: "shared".parse().unwrap(),
+            user: "alex".parse().unwrap(),
+        };
+        for endpoint in [None, Some("https://s3.example.com")] {
+            let settings = Settings {
+                key: &key,
+                target: &target,
+                grant: &Grant::default(),
+                region: "eu-central-1",
+                endpoint,
+                contact: None,
+            };
+            let config = settings.aws_config();
+            let required = config.matches(" = when_required\n").count();
+            assert_eq!(required, endpoint.map_or(0, |_| 2), "{config}");
+            let bookmark = settings.cyberduck_bookmark().unwrap();
+            let for_other_stores = "<key>s3.bucket.virtualhost.disable</key>";
+            assert_eq!(bookmark.contains(for_other_stores), endpoint.is_some());
+        }
+    }
 
     #[test]
     fn names_of_devices_are_no_names_of_files() {

@@ -16,7 +16,8 @@ use checks::{Check, Extra, Request, checks};
 mod checks;
 
 /// Tries what the grant allows and what it must not, each by a request with the
-/// key itself, waiting up to 60 s in all until AWS knows the key and its policy.
+/// key itself, waiting in all as long as the patience lasts until AWS knows the
+/// key and its policy.
 ///
 /// Fails on the first thing that is not as it should be: something allowed
 /// that the policy refuses is a store that doesn't enforce policies. Objects
@@ -26,6 +27,7 @@ pub(crate) async fn verify(
     run: &Run,
     grant: &Grant,
     key: &AccessKey,
+    patience: Patience,
     left: &mut Vec<Step>,
 ) -> Result<()> {
     let versioning = bucket::versioning(run).await;
@@ -44,7 +46,7 @@ pub(crate) async fn verify(
         run,
         with_key: run.with_aws(run.aws.with_key(key)),
         grant,
-        patience: Patience::VERIFY,
+        patience,
         suspended: versioning.is_suspended,
         left,
     };

@@ -132,6 +132,9 @@ impl Emptying {
             .delete_objects()
             .bucket(self.run.bucket())
             .delete(batch.expect("the objects are given"));
+        let store = self.run.aws.store.clone();
+        let delete = delete.customize();
+        let delete = delete.mutate_request(move |request| store.fit_checksum(request));
         let answer = self.once.aws.call("DeleteObjects", delete.send()).await?;
         let errors = answer.errors.unwrap_or_default().into_iter();
         Ok(errors

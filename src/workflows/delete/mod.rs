@@ -6,15 +6,17 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use tokio::time::Instant;
 
 use super::outcome::{Deleted, Failed};
 use super::plan::{Plan, Preview};
 use super::provenance::{look_up, reachable};
 use super::remove::remove;
-use crate::aws::{AwsError, Patience, Run};
+use crate::aws::{AwsError, Patience, Run, end_of_deleted_key, wait_until};
 use crate::iam::{self, Tags, User};
 use crate::s3::bucket::BucketError;
-use crate::s3::empty::{self, Progress};
+use crate::s3::empty::{self, FailedKey, Progress};
+use crate::s3::listing::Page;
 use crate::step::{Step, counted};
 
 use folder::Folder;
@@ -22,6 +24,7 @@ use folder::Folder;
 mod belongings;
 mod folder;
 mod guard;
+mod late_writes;
 
 /// What a delete run may do beyond the default.
 #[derive(Debug, Clone, Copy)]
@@ -134,7 +137,12 @@ pub async fn plan(run: &Run, options: Options) -> Result<Plan<Delete>> {
 pub async fn apply(plan: &Plan<Delete>) -> Result<Deleted, Failed> {
     let mut deleted = Deleted::nothing(&plan.run.target);
     deleted.notes.clone_from(&plan.work.notes);
-    let mut deleting = Deleting { plan, deleted };
+    let mut deleting = Deleting {
+        plan,
+        deleted,
+        could_write: false,
+        writes_end: None,
+    };
     match deleting.walk().await {
         Ok(()) => Ok(deleting.deleted),
         Err(error) => Err(Failed {
@@ -149,13 +157,21 @@ struct Deleting<'a> {
     plan: &'a Plan<Delete>,
     /// What was deleted so far.
     deleted: Deleted,
+    /// Whether the person could upload to the folder.
+    could_write: bool,
+    /// Until when AWS may accept uploads with a deleted key.
+    writes_end: Option<Instant>,
 }
 
 impl Deleting<'_> {
     async fn walk(&mut self) -> Result<()> {
-        let run = &self.plan.run;
-        guard::check_unchanged(run, self.plan.work.user.as_ref()).await?;
-        let mut steps = VecDeque::from(self.plan.preview.steps.clone());
+        let Plan { run, work, preview } = self.plan;
+        let could_write = late_writes::could_write(run, &preview.steps);
+        let unchanged = guard::check_unchanged(run, work.user.as_ref());
+        let (could_write, unchanged) = tokio::join!(could_write, unchanged);
+        unchanged?;
+        self.could_write = could_write;
+        let mut steps = VecDeque::from(preview.steps.clone());
         while let Some(step) = steps.pop_front() {
             run.go_on()?;
             if let Step::TagUser(_) = step
@@ -187,7 +203,10 @@ impl Deleting<'_> {
     fn note(&mut self, step: &Step) {
         let deleted = &mut self.deleted;
         match step {
-            Step::DeleteAccessKey(id) => deleted.access_keys.push(id.clone()),
+            Step::DeleteAccessKey(id) => {
+                deleted.access_keys.push(id.clone());
+                self.writes_end = self.could_write.then(end_of_deleted_key);
+            }
             Step::DetachPolicy(policy) => deleted.policies_detached.push(policy.name.clone()),
             Step::DeletePolicy(policy) => deleted.policies_deleted.push(policy.name.clone()),
             Step::DeleteInlinePolicy(name) => deleted.policies_deleted.push(name.clone()),
@@ -209,13 +228,10 @@ impl Deleting<'_> {
 
     async fn empty_folder(&mut self) -> Result<Step> {
         let Plan { run, work, .. } = self.plan;
-        let (folder, progress) = (work.folder.as_ref(), &work.progress);
-        let folder = folder.context("the folder was not listed")?;
-        let first_page = folder.first_page.clone();
-        let emptied =
-            empty::empty(run, folder.depth, first_page, folder.concurrency, progress).await;
+        let folder = work.folder.as_ref().context("the folder was not listed")?;
+        let emptied = self.empty(folder).await;
         let deleted = &mut self.deleted;
-        deleted.folder = progress.counts();
+        deleted.folder = work.progress.counts();
         deleted.failed = emptied?;
         deleted.versions_remain = folder.versions_remain;
         let step = Step::EmptyFolder {
@@ -231,6 +247,25 @@ impl Deleting<'_> {
             counted(deleted.failed.len() as u64, false, "object"),
             run.target.user
         )
+    }
+
+    /// Empties the folder, and once more when no upload can arrive any longer.
+    async fn empty(&self, folder: &Folder) -> Result<Vec<FailedKey>> {
+        let Plan { run, work, .. } = self.plan;
+        let empty = async |first_page| {
+            let (depth, concurrency) = (folder.depth, folder.concurrency);
+            empty::empty(run, depth, first_page, concurrency, &work.progress).await
+        };
+        let started = Instant::now();
+        let failed = empty(folder.first_page.clone()).await?;
+        match self.writes_end {
+            Some(end) if started < end && failed.is_empty() => {
+                wait_until(end, &run.cancel).await;
+                run.go_on()?;
+                empty(Page::default()).await
+            }
+            _ => Ok(failed),
+        }
     }
 
     /// Deletes the user, and before that what came to hang on it meanwhile.

@@ -1,0 +1,315 @@
+//! What a person may still upload when the access key is gone: AWS, [which is
+//! eventually consistent][iam], keeps accepting a deleted key for a few seconds.
+//!
+//! [iam]: https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html
+
+use crate::access::only_reads;
+use crate::aws::{AwsError, Run};
+use crate::iam;
+use crate::step::{Blocker, ManagedPolicy, Step};
+
+/// Whether the person could upload to the folder, by the policies that the
+/// steps remove; a policy that can't be read counts as allowing it. Makes no
+/// call where no key is deleted or the folder stays.
+pub(super) async fn could_write(run: &Run, steps: &[Step]) -> bool {
+    let has_key = steps
+        .iter()
+        .any(|it| matches!(it, Step::DeleteAccessKey(_)));
+    let empties = steps
+        .iter()
+        .any(|it| matches!(it, Step::EmptyFolder { .. }));
+    if !(has_key && empties) {
+        return false;
+    }
+    for step in steps {
+        let document = match step {
+            Step::DetachPolicy(policy) => document(run, policy).await,
+            Step::DeleteInlinePolicy(name) => iam::inline_policy_document(run, name).await,
+            Step::Remove(Blocker::Group(_)) => return true,
+            _ => continue,
+        };
+        if !matches!(document, Ok(Some(text)) if only_reads(&text)) {
+            return true;
+        }
+    }
+    false
+}
+
+async fn document(run: &Run, policy: &ManagedPolicy) -> Result<Option<String>, AwsError> {
+    let Some(found) = iam::get_policy(run, &policy.arn).await? else {
+        return Ok(None);
+    };
+    iam::policy_document(run, &found).await.map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::sync::{Arc, Mutex, MutexGuard};
+    use std::time::Duration;
+
+    use aws_sdk_s3::config::http::{HttpRequest, HttpResponse};
+    use aws_sdk_s3::primitives::SdkBody;
+    use aws_smithy_runtime_api::client::http::{
+        HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
+    };
+    use tokio::time::{Instant, sleep};
+    use tokio_util::sync::CancellationToken;
+
+    use super::super::{Delete, Folder, apply};
+    use crate::access::{Grant, PolicyDocument, Target};
+    use crate::aws::{Aws, Run};
+    use crate::errors::Interrupted;
+    use crate::iam::{Tags, User};
+    use crate::s3::listing::{Depth, Page};
+    use crate::step::{Blocker, ManagedPolicy, Step};
+    use crate::workflows::outcome::{Deleted, Failed};
+    use crate::workflows::plan::{Plan, Preview};
+
+    /// How long AWS accepts a key after it was deleted.
+    const LATE: Duration = Duration::from_secs(4);
+
+    /// An AWS without a network, so that its clock can be a paused one.
+    #[derive(Debug, Clone)]
+    struct FakeAws(Arc<Mutex<State>>);
+
+    #[derive(Debug)]
+    struct State {
+        /// The user's policy; refused if there is none.
+        policy: Option<String>,
+        listing_takes: Duration,
+        keys: BTreeSet<String>,
+        key_deleted: Option<Instant>,
+        user_deleted: Option<Instant>,
+    }
+
+    impl FakeAws {
+        fn new(access: &str) -> Self {
+            let grant = Grant {
+                access: clap::ValueEnum::from_str(access, false).unwrap(),
+                ..Grant::default()
+            };
+            let policy = PolicyDocument::new(&grant, &target(), "us-east-1");
+            Self(Arc::new(Mutex::new(State {
+                policy: Some(policy.to_json()),
+                listing_takes: Duration::ZERO,
+                keys: BTreeSet::new(),
+                key_deleted: None,
+                user_deleted: None,
+            })))
+        }
+
+        fn state(&self) -> MutexGuard<'_, State> {
+            self.0.lock().unwrap()
+        }
+
+        /// Uploads for as long as the key is accepted.
+        async fn upload(self) {
+            loop {
+                sleep(Duration::from_millis(300)).await;
+                let mut state = self.state();
+                if state.key_deleted.is_some_and(|at| at.elapsed() > LATE) {
+                    return;
+                }
+                let key = format!("alex/{:?}", Instant::now());
+                state.keys.insert(key);
+            }
+        }
+
+        async fn answer(&self, request: &HttpRequest) -> (u16, String) {
+            let body = String::from_utf8_lossy(request.body().bytes().unwrap_or_default());
+            if request.uri().contains("list-type=2") {
+                let wait = self.state().listing_takes;
+                sleep(wait).await;
+            }
+            let mut state = self.state();
+            let answer = if request.uri().contains("iam.") {
+                let action = body.split(['=', '&']).nth(1).unwrap();
+                let policy = state.policy.as_ref();
+                match (action, policy) {
+                    ("GetUser", _) => "<GetUserResponse><GetUserResult><User><Path>/</Path>\
+                        <UserName>alex</UserName><UserId>AIDA</UserId><Arn>arn</Arn>\
+                        <CreateDate>2026-01-01T00:00:00Z</CreateDate></User></GetUserResult>\
+                        </GetUserResponse>"
+                        .to_owned(),
+                    ("GetPolicy", _) => {
+                        "<GetPolicyResponse><GetPolicyResult><Policy><DefaultVersionId>v1\
+                         </DefaultVersionId></Policy></GetPolicyResult></GetPolicyResponse>"
+                            .to_owned()
+                    }
+                    ("GetPolicyVersion" | "GetUserPolicy", None) => {
+                        let denied = "<Error><Code>AccessDenied</Code></Error>";
+                        return (403, format!("<ErrorResponse>{denied}</ErrorResponse>"));
+                    }
+                    ("GetPolicyVersion", Some(policy)) => format!(
+                        "<GetPolicyVersionResponse><GetPolicyVersionResult><PolicyVersion>\
+                         <Document>{policy}</Document></PolicyVersion></GetPolicyVersionResult>\
+                         </GetPolicyVersionResponse>"
+                    ),
+                    ("GetUserPolicy", Some(policy)) => format!(
+                        "<GetUserPolicyResponse><GetUserPolicyResult><UserName>alex</UserName>\
+                         <PolicyName>s3-access</PolicyName><PolicyDocument>{policy}\
+                         </PolicyDocument></GetUserPolicyResult></GetUserPolicyResponse>"
+                    ),
+                    ("DeleteAccessKey", _) => {
+                        state.key_deleted = Some(Instant::now());
+                        String::new()
+                    }
+                    ("DeleteUser", _) => {
+                        state.user_deleted = Some(Instant::now());
+                        String::new()
+                    }
+                    _ => String::new(),
+                }
+            } else if request.method() == "POST" {
+                state.keys.retain(|key| !body.contains(key));
+                "<DeleteResult/>".to_owned()
+            } else if request.uri().contains("uploads") {
+                listing("ListMultipartUploadsResult", "")
+            } else {
+                let keys = state.keys.iter();
+                let keys = keys.map(|key| format!("<Contents><Key>{key}</Key></Contents>"));
+                listing("ListBucketResult", &keys.collect::<String>())
+            };
+            (200, answer)
+        }
+    }
+
+    impl HttpConnector for FakeAws {
+        fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+            let aws = self.clone();
+            HttpConnectorFuture::new(async move {
+                let (status, body) = aws.answer(&request).await;
+                let status = status.try_into().unwrap();
+                Ok(HttpResponse::new(status, SdkBody::from(body)))
+            })
+        }
+    }
+
+    fn listing(root: &str, entries: &str) -> String {
+        format!("<{root}><IsTruncated>false</IsTruncated>{entries}</{root}>")
+    }
+
+    fn target() -> Target {
+        Target {
+            bucket: "shared".parse().unwrap(),
+            user: "alex".parse().unwrap(),
+        }
+    }
+
+    fn key() -> Step {
+        Step::DeleteAccessKey("AKIA".to_owned())
+    }
+
+    fn inline() -> Step {
+        Step::DeleteInlinePolicy("s3-access".to_owned())
+    }
+
+    fn managed() -> Step {
+        Step::DetachPolicy(ManagedPolicy {
+            name: "s3-access-for-alex".to_owned(),
+            arn: "arn".to_owned(),
+        })
+    }
+
+    fn group() -> Step {
+        Step::Remove(Blocker::Group("partners".to_owned()))
+    }
+
+    /// Deletes alex after what hangs on the user, and tells how long that took.
+    async fn delete(
+        aws: &FakeAws,
+        belongings: &[Step],
+        cancel: &CancellationToken,
+    ) -> (Result<Deleted, Failed>, Duration) {
+        let connector = SharedHttpConnector::new(aws.clone());
+        let clients = Aws::answered_by(http_client_fn(move |_, _| connector.clone()));
+        let run = Run::new(clients, target(), cancel.clone(), |_| {});
+        let folder = Folder {
+            depth: Depth::Objects,
+            concurrency: 4,
+            first_page: Page::default(),
+            versions_remain: false,
+        };
+        let rest = [folder.step(&run), Step::DeleteUser("alex".to_owned())];
+        let plan = Plan {
+            preview: Preview::new(&target(), [belongings, &rest].concat()),
+            run,
+            work: Delete {
+                user: Some(User {
+                    name: "alex".to_owned(),
+                    id: "AIDA".to_owned(),
+                    arn: "arn".to_owned(),
+                    tags: Tags::default(),
+                }),
+                notes: Vec::new(),
+                folder: Some(folder),
+                progress: Arc::default(),
+            },
+        };
+        let start = Instant::now();
+        (apply(&plan).await, start.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_arrives_with_a_deleted_key_goes_too() {
+        for (access, policy) in [("read-write", inline()), ("write", managed())] {
+            let aws = FakeAws::new(access);
+            let uploads = tokio::spawn(aws.clone().upload());
+            let (deleted, took) = delete(&aws, &[key(), policy], &Default::default()).await;
+            assert_eq!(deleted.ok().unwrap().folder.objects, 13);
+            assert_eq!(took.as_millis(), 5000);
+            assert!(uploads.is_finished() && aws.state().keys.is_empty());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn deletion_waits_for_whoever_may_have_uploaded() {
+        for (access, belongings, seconds) in [
+            (Some("read"), [key(), inline()].as_slice(), 0),
+            (Some("read"), &[key(), managed()], 0),
+            (Some("read"), &[key()], 0),
+            (Some("read-write"), &[inline()], 0),
+            (Some("read-write"), &[key(), key(), managed()], 5),
+            (Some("read"), &[key(), managed(), group()], 5),
+            (None, &[key(), inline()], 5),
+            (None, &[key(), managed()], 5),
+        ] {
+            let aws = FakeAws::new(access.unwrap_or("read"));
+            if access.is_none() {
+                aws.state().policy = None;
+            }
+            let (deleted, took) = delete(&aws, belongings, &Default::default()).await;
+            assert!(deleted.is_ok() && aws.state().user_deleted.is_some());
+            assert_eq!(took.as_secs(), seconds, "{access:?} {belongings:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_waits_where_emptying_took_that_long() {
+        let aws = FakeAws::new("read-write");
+        aws.state().listing_takes = Duration::from_secs(6);
+        let uploads = tokio::spawn(aws.clone().upload());
+        let (deleted, took) = delete(&aws, &[key(), inline()], &Default::default()).await;
+        assert!(deleted.is_ok());
+        // Three listings, the last of which began after the key was refused.
+        assert_eq!(took.as_secs(), 18);
+        assert!(uploads.is_finished() && aws.state().keys.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn interrupted_wait_ends_at_once_and_leaves_the_user() {
+        let aws = FakeAws::new("write");
+        let cancel = CancellationToken::new();
+        let interrupt = async {
+            sleep(Duration::from_secs(2)).await;
+            cancel.cancel();
+        };
+        let belongings = [key(), inline()];
+        let ((deleted, took), ()) = tokio::join!(delete(&aws, &belongings, &cancel), interrupt);
+        let error = deleted.err().unwrap().error;
+        assert!(error.is::<Interrupted>(), "{error}");
+        assert_eq!(took.as_secs(), 2);
+        assert_eq!(aws.state().user_deleted, None);
+    }
+}
