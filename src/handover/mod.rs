@@ -142,7 +142,9 @@ impl Handover {
 
     /// What will be done, in order.
     pub fn steps(&self, target: &Target) -> Vec<Step> {
-        let verify = Step::Verify(format!("{} opens, and nothing else", target.folder_url()));
+        let user = &target.user;
+        let verify = format!("the key of {user} gives the access it should, and no more");
+        let verify = Step::Verify(verify);
         let file = self.file.clone().map(Step::WriteKeyFile);
         let kit = self.kit.clone().map(Step::WriteKit);
         let verify = self.verify.then_some(verify);

@@ -122,7 +122,7 @@ async fn grant(run: &Run) -> Result<Grant> {
                  is not known",
                 held.name
             ),
-            hint: Hint::SetAccess,
+            hint: Hint::SetAccess(Grant::default()),
         }
         .into());
     };

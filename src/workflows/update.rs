@@ -4,9 +4,10 @@ use anyhow::{Context, Result, ensure};
 
 use super::outcome::{Failed, PolicyRef, Updated};
 use super::plan::{Plan, PlannedPolicy, Preview};
-use super::provenance::{HeldPolicy, access_policy, find_ours};
-use crate::access::{Expiry, Grant, PolicyDocument};
+use super::provenance::{HeldPolicy, access_policy, find_ours, folder_notes};
+use crate::access::{Expiry, Grant, GrantChange, PolicyDocument};
 use crate::aws::{AwsError, Run};
+use crate::errors::{Hint, Hinted};
 use crate::iam::{self, Tags};
 use crate::s3::bucket;
 use crate::step::Step;
@@ -23,19 +24,22 @@ pub struct Update {
 
 /// Checks that there is such a user, that it is ours for this bucket and has
 /// the one policy that `create` makes, and changes nothing.
-pub async fn plan(run: &Run, grant: &Grant) -> Result<Plan<Update>> {
+///
+/// A part of the access that `change` doesn't name stays as it is. Fails if that
+/// can't be read, since somebody edited the policy, unless `change` names every
+/// part.
+pub async fn plan(run: &Run, change: &GrantChange) -> Result<Plan<Update>> {
     let (run, user) = find_ours(run).await?;
     let held = access_policy(&run).await?;
     check_not_shared(&run, &held)?;
     let (target, region) = (&run.target, &run.aws.region);
-    let document = PolicyDocument::for_bucket(grant, target, region, held.managed.is_none())?;
-    let changes = match PolicyDocument::grant(&held.text, target, region) {
-        Some(old) => old.changes_to(grant),
-        None => vec![format!(
-            "policy {}: from one that create_s3_user did not write",
-            held.name
-        )],
-    };
+    let old = PolicyDocument::grant(&held.text, target, region);
+    if old.is_none() {
+        check_names_all(&held, change)?;
+    }
+    let grant = change.apply_to(&old.clone().unwrap_or_default());
+    let document = PolicyDocument::for_bucket(&grant, target, region, held.managed.is_none())?;
+    let notes = notes(&run, &held, old.as_ref(), &grant).await;
     let tagged = user.tags.expires.as_deref();
     let mut steps = Vec::new();
     if !document.is(&held.text) {
@@ -51,7 +55,19 @@ pub async fn plan(run: &Run, grant: &Grant) -> Result<Plan<Update>> {
         steps.insert(first, Step::TagUser(target.user.to_string()));
     }
     let mut preview = Preview::new(target, steps);
-    preview.changes = changes;
+    match &old {
+        Some(old) => {
+            preview.changes = old.changes_to(&grant);
+            preview.kept = old.kept_in(&grant);
+        }
+        None => {
+            preview.changes = vec![format!(
+                "policy {}: from one that create_s3_user did not write",
+                held.name
+            )]
+        }
+    }
+    preview.notes = notes;
     preview.policy = Some(PlannedPolicy {
         name: held.name.clone(),
         document: document.clone(),
@@ -60,7 +76,7 @@ pub async fn plan(run: &Run, grant: &Grant) -> Result<Plan<Update>> {
         preview,
         run,
         work: Update {
-            grant: grant.clone(),
+            grant,
             document,
             policy: PolicyRef {
                 name: held.name,
@@ -87,6 +103,81 @@ fn check_not_shared(run: &Run, held: &HeldPolicy) -> Result<()> {
     Ok(())
 }
 
+/// Fails unless the change says all that a policy that can't be read would.
+fn check_names_all(held: &HeldPolicy, change: &GrantChange) -> Result<()> {
+    let unnamed = change.unnamed();
+    if unnamed.is_empty() {
+        return Ok(());
+    }
+    Err(Hinted {
+        message: format!(
+            "policy {} is not as create_s3_user writes it, so what it allows can't be kept; \
+             to replace it, give {} too",
+            held.name,
+            unnamed.join(", ")
+        ),
+        hint: Hint::SetAccess(change.apply_to(&Grant::default())),
+    }
+    .into())
+}
+
+/// What the admin should know of the access that the user has then, a line each.
+async fn notes(run: &Run, held: &HeldPolicy, old: Option<&Grant>, grant: &Grant) -> Vec<String> {
+    let known = old.map_or(&[][..], |old| &old.also_read);
+    let mut new_folders = grant.also_read.clone();
+    new_folders.retain(|folder| !known.contains(folder));
+    let (more, folders, grants) = tokio::join!(
+        more_access_note(run, held),
+        folder_notes(run, &new_folders),
+        bucket::grant_notes(run, grant),
+    );
+    let user = &run.target.user;
+    let ended = grant.ended();
+    let ended =
+        ended.map(|at| format!("access of user {user} ended at {at}; --expires extends it"));
+    [Vec::from_iter(more), Vec::from_iter(ended), folders, grants].concat()
+}
+
+/// The policies and groups that may give the user more than its access policy
+/// does, or why they are not known.
+async fn more_access_note(run: &Run, held: &HeldPolicy) -> Option<String> {
+    let user = &run.target.user;
+    let found = tokio::try_join!(
+        iam::attached_policies(run),
+        iam::inline_policies(run),
+        iam::groups(run)
+    );
+    let (attached, inline, groups) = match found {
+        Ok(found) => found,
+        Err(error) => {
+            return Some(format!(
+                "can't tell whether other policies or groups give user {user} more access: {error}"
+            ));
+        }
+    };
+    let arn = held.managed.as_ref().map(|managed| &managed.arn);
+    let attached = attached.into_iter().filter(|other| Some(&other.arn) != arn);
+    let inline = inline.into_iter();
+    let inline = inline.filter(|name| arn.is_some() || *name != held.name);
+    let policies: Vec<_> = attached.map(|other| other.name).chain(inline).collect();
+    let mut more = Vec::new();
+    if !policies.is_empty() {
+        more.push(format!("has {}", listed("policy", "policies", &policies)));
+    }
+    if !groups.is_empty() {
+        more.push(format!("is in {}", listed("group", "groups", &groups)));
+    }
+    let more = Some(more.join(" and ")).filter(|more| !more.is_empty())?;
+    Some(format!(
+        "user {user} also {more}, which may give more access"
+    ))
+}
+
+fn listed(one: &str, many: &str, names: &[String]) -> String {
+    let things = if names.len() == 1 { one } else { many };
+    format!("{things} {}", names.join(", "))
+}
+
 /// Replaces the policy, by one call that takes effect as a whole, and the tag
 /// that says when access ends: the tag first where access is extended, so that
 /// it never says an earlier end than the policy. Running it again finishes.
@@ -95,7 +186,7 @@ fn check_not_shared(run: &Run, held: &HeldPolicy) -> Result<()> {
 /// are as many as IAM takes.
 pub async fn apply(plan: &Plan<Update>) -> Result<Updated, Failed> {
     let run = &plan.run;
-    let mut notes = Vec::new();
+    let mut notes = plan.preview.notes.clone();
     for step in &plan.preview.steps {
         run.go_on().map_err(anyhow::Error::from)?;
         let taken = match step {
@@ -105,11 +196,12 @@ pub async fn apply(plan: &Plan<Update>) -> Result<Updated, Failed> {
         run.unless_interrupted(taken)?;
         run.done(step);
     }
-    notes.extend(bucket::grant_notes(run, &plan.work.grant).await);
     Ok(Updated {
         target: run.target.clone(),
         policy: plan.work.policy.clone(),
         changes: plan.preview.changes.clone(),
+        kept: plan.preview.kept.clone(),
+        also_read: plan.work.grant.also_read.clone(),
         policy_document: plan.work.document.clone(),
         notes,
     })

@@ -273,14 +273,23 @@ impl Settings<'_> {
         } else {
             START_IN_FOLDER
         };
-        let clients = match access {
+        let mut clients = match access {
             Access::Write => UPLOAD.to_owned(),
             Access::Read => BROWSE.to_owned(),
             Access::ReadWrite => BROWSE.to_owned() + SEND,
         };
+        let (mut also, mut folders) = (String::new(), "this folder");
+        let shared = self.grant.also_read.iter().map(|it| self.target.url_of(it));
+        let shared: Vec<_> = shared.collect();
+        if let Some(first) = shared.first() {
+            also = ALSO.replace("{shared}", &shared.join("\n    "));
+            folders = "these folders";
+            clients += &self.how_to_get(first);
+        }
         let values = [
             ("{from}", from),
             ("{start}", start),
+            ("{folders}", folders),
             ("{clients}", &clients),
             ("{until}", &until),
             ("{store}", store),
@@ -288,9 +297,25 @@ impl Settings<'_> {
             ("{verbs}", access.verbs()),
             ("{folder}", &self.folder()),
             ("{profile}", &self.profile()),
+            ("{also}", &also),
         ];
         let fill = |text: String, (name, value): (&str, &str)| text.replace(name, value);
         values.into_iter().fold(README.to_owned(), fill)
+    }
+
+    /// How to download from another folder, by its URL.
+    fn how_to_get(&self, url: &str) -> String {
+        let path = url.trim_start_matches("s3://");
+        let quoted = |text: String| shlex::try_quote(&text).unwrap_or_default().into_owned();
+        let browse = if self.grant.access.reads() {
+            BROWSE_SHARED.replace("{path}", path)
+        } else {
+            String::new()
+        };
+        GET_SHARED
+            .replace("{url}", &quoted(url.to_owned()))
+            .replace("{remote}", &quoted(format!("{}:{path}", self.profile())))
+            + &browse
     }
 }
 
@@ -300,6 +325,9 @@ const START_AT_BUCKET: &str = include_str!("templates/readme/start-at-bucket.txt
 const FROM: &str = include_str!("templates/readme/from.txt");
 const BROWSE: &str = include_str!("templates/readme/browse.txt");
 const SEND: &str = include_str!("templates/readme/send.txt");
+const ALSO: &str = include_str!("templates/readme/also.txt");
+const GET_SHARED: &str = include_str!("templates/readme/get-shared.txt");
+const BROWSE_SHARED: &str = include_str!("templates/readme/browse-shared.txt");
 const UPLOAD: &str = include_str!("templates/readme/upload.txt");
 
 /// The user's name as that of a file: Windows has [no files][reserved] of the
@@ -352,9 +380,11 @@ mod tests {
         };
         for access in [Access::Read, Access::ReadWrite, Access::Write] {
             for browse_root in [false, true] {
+                let shared = ["prices/", "price list/"].map(|text| text.parse().unwrap());
                 let grant = Grant {
                     access,
                     browse_root,
+                    also_read: shared[..usize::from(browse_root)].to_vec(),
                     source_ips: vec!["203.0.113.0/24".parse().unwrap()],
                     ..Grant::default()
                 };
