@@ -228,8 +228,6 @@ async fn note_says_whose_files_are_shared() {
     for (folder, action, is_noted) in [
         ("jaime/photos", "--dry-run", true),
         ("alexander", "--dry-run", false),
-        // IAM finds jaime by that name too.
-        ("Jaime/photos", "--dry-run", false),
         ("admin", "--dry-run", false),
         ("jaime/photos", "--json", true),
         ("jaime", "--update", true),
@@ -240,6 +238,20 @@ async fn note_says_whose_files_are_shared() {
         let run = run.succeeded();
         let note = note.replace("jaime/photos/", &folder);
         assert_eq!(run.stderr.contains(&note), is_noted, "{folder}: {run:?}");
+        assert_eq!(run.stderr.contains("belong to"), is_noted, "{run:?}");
+    }
+    // IAM finds jaime by another spelling too, whose folder is another one.
+    let found = "<GetUserResponse><GetUserResult><User><Path>/</Path><UserName>jaime</UserName>\
+        <UserId>AIDA</UserId><Arn>arn:aws:iam::123456789012:user/jaime</Arn>\
+        <CreateDate>2026-01-01T00:00:00Z</CreateDate><Tags><member><Key>s3-user:bucket</Key>\
+        <Value>shared</Value></member></Tags></User></GetUserResult></GetUserResponse>";
+    for (folder, is_noted) in [("Jaime/", false), ("jaime/photos/", true)] {
+        aws.faults.forget();
+        aws.faults.at("GetUser", 1, 1, Fault::Answer(found));
+        let run = sandbox
+            .create("alex", &["--update", "--also-read", folder])
+            .await;
+        let run = run.succeeded();
         assert_eq!(run.stderr.contains("belong to"), is_noted, "{run:?}");
     }
 }

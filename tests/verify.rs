@@ -83,6 +83,8 @@ async fn folders_to_be_read_too_are_tried() {
                 assert!(run.stderr.contains(&line), "{tried}: {run:?}");
             }
         }
+        let opens = "verify: s3://shared/alex/ opens, and s3://shared/";
+        assert!(run.stderr.contains(opens), "{run:?}");
         let nothing = |where_: &str| {
             let line = format!("verify: there is no object {where_} to try\n");
             run.stderr.contains(&line)

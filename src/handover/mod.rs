@@ -10,7 +10,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use serde::{Serialize, Serializer};
 
-use crate::access::{AccessKey, Target, UserName};
+use crate::access::{AccessKey, Grant, Target, UserName};
 use crate::step::Step;
 
 use private_file::{Reserved, Written};
@@ -140,11 +140,12 @@ impl Handover {
         self.verify || self.kit.is_some()
     }
 
-    /// What will be done, in order.
-    pub fn steps(&self, target: &Target) -> Vec<Step> {
-        let user = &target.user;
-        let verify = format!("the key of {user} gives the access it should, and no more");
-        let verify = Step::Verify(verify);
+    /// What will be done, in order; the grant is given where it must be known.
+    pub fn steps(&self, target: &Target, grant: Option<&Grant>) -> Vec<Step> {
+        let shared = grant.map_or(&[][..], |grant| &grant.also_read).iter();
+        let shared = shared.map(|folder| format!(", and {} to read", target.url_of(folder)));
+        let (own, shared) = (target.folder_url(), String::from_iter(shared));
+        let verify = Step::Verify(format!("{own} opens{shared}, and nothing else"));
         let file = self.file.clone().map(Step::WriteKeyFile);
         let kit = self.kit.clone().map(Step::WriteKit);
         let verify = self.verify.then_some(verify);

@@ -126,40 +126,47 @@ async fn notes(run: &Run, held: &HeldPolicy, old: Option<&Grant>, grant: &Grant)
     let known = old.map_or(&[][..], |old| &old.also_read);
     let mut new_folders = grant.also_read.clone();
     new_folders.retain(|folder| !known.contains(folder));
-    let (more, folders, grants) = tokio::join!(
-        more_access_note(run, held),
+    let (mut notes, folders, grants) = tokio::join!(
+        more_access_notes(run, held),
         folder_notes(run, &new_folders),
         bucket::grant_notes(run, grant),
     );
-    let user = &run.target.user;
-    let ended = grant.ended();
-    let ended =
-        ended.map(|at| format!("access of user {user} ended at {at}; --expires extends it"));
-    [Vec::from_iter(more), Vec::from_iter(ended), folders, grants].concat()
+    if let Some(ended) = grant.ended() {
+        let user = &run.target.user;
+        notes.push(format!(
+            "access of user {user} ended at {ended}; --expires extends it"
+        ));
+    }
+    [notes, folders, grants].concat()
 }
 
-/// The policies and groups that may give the user more than its access policy
-/// does, or why they are not known.
-async fn more_access_note(run: &Run, held: &HeldPolicy) -> Option<String> {
+/// Which other policies and groups may give the user more than its access policy
+/// does, as far as they are known, and why they are not.
+async fn more_access_notes(run: &Run, held: &HeldPolicy) -> Vec<String> {
     let user = &run.target.user;
-    let found = tokio::try_join!(
+    let (attached, inline, groups) = tokio::join!(
         iam::attached_policies(run),
         iam::inline_policies(run),
         iam::groups(run)
     );
-    let (attached, inline, groups) = match found {
-        Ok(found) => found,
-        Err(error) => {
-            return Some(format!(
-                "can't tell whether other policies or groups give user {user} more access: {error}"
+    let mut notes = Vec::new();
+    let mut known = |names: Result<Vec<String>, AwsError>| {
+        names.unwrap_or_else(|error| {
+            notes.push(format!(
+                "can't tell what else may give user {user} access: {error}"
             ));
-        }
+            Vec::new()
+        })
     };
     let arn = held.managed.as_ref().map(|managed| &managed.arn);
-    let attached = attached.into_iter().filter(|other| Some(&other.arn) != arn);
-    let inline = inline.into_iter();
-    let inline = inline.filter(|name| arn.is_some() || *name != held.name);
-    let policies: Vec<_> = attached.map(|other| other.name).chain(inline).collect();
+    let attached = attached.map(|all| {
+        let others = all.into_iter().filter(|other| Some(&other.arn) != arn);
+        others.map(|other| other.name).collect()
+    });
+    let mut inline = known(inline);
+    inline.retain(|name| arn.is_some() || *name != held.name);
+    let policies = [known(attached), inline].concat();
+    let groups = known(groups);
     let mut more = Vec::new();
     if !policies.is_empty() {
         more.push(format!("has {}", listed("policy", "policies", &policies)));
@@ -167,10 +174,13 @@ async fn more_access_note(run: &Run, held: &HeldPolicy) -> Option<String> {
     if !groups.is_empty() {
         more.push(format!("is in {}", listed("group", "groups", &groups)));
     }
-    let more = Some(more.join(" and ")).filter(|more| !more.is_empty())?;
-    Some(format!(
-        "user {user} also {more}, which may give more access"
-    ))
+    if !more.is_empty() {
+        let more = more.join(" and ");
+        notes.push(format!(
+            "user {user} also {more}, which may give more access"
+        ));
+    }
+    notes
 }
 
 fn listed(one: &str, many: &str, names: &[String]) -> String {

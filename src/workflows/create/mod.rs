@@ -115,8 +115,8 @@ fn rounds(run: &Run, options: &Options, handover: &Handover, policy: &str) -> Ve
     if options.make_folder {
         rounds.push(vec![Step::MakeFolder(run.target.folder_url())]);
     }
-    let handover = handover.steps(&run.target).into_iter();
-    rounds.extend(handover.map(|step| vec![step]));
+    let steps = handover.steps(&run.target, Some(&options.grant));
+    rounds.extend(steps.into_iter().map(|step| vec![step]));
     rounds
 }
 
