@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use crate::access::BucketName;
+use crate::access::{BucketName, Grant};
 
 /// A run was stopped by a signal, as by Ctrl-C.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
@@ -46,8 +46,8 @@ pub enum Hint {
     DeletePolicy(String),
     /// Delete the access key that is not in use, if it is known which that is.
     DeleteAccessKey(Option<String>),
-    /// Replace a policy of another form by one with the access that is wanted.
-    SetAccess,
+    /// Replace a policy of another form by one that gives this access, or other.
+    SetAccess(Grant),
     /// Extend access that has ended.
     ExtendAccess,
     /// Delete the user for the bucket that it was made for.

@@ -79,8 +79,8 @@ mod step;
 mod workflows;
 
 pub use access::{
-    Access, BucketName, Expiry, Grant, KmsKey, NewUser, PolicyDocument, Prefix, Target, UserName,
-    UserTag, ValueError,
+    Access, BucketName, Expiry, Grant, GrantChange, KmsKey, NewUser, PolicyDocument, Prefix,
+    Setting, SharedPrefix, Target, UserName, UserTag, ValueError,
 };
 pub use aws::{Aws, AwsError, Connection, LoadError, Run};
 pub use errors::{Candidates, Hint, Hinted, Interrupted};

@@ -44,6 +44,14 @@ async fn policies_are_as_reviewed() {
             include_str!("policies/write-kms.json"),
             &["--access", "write", "--kms-key", KMS_KEY],
         ),
+        (
+            include_str!("policies/also-read.json"),
+            &["--also-read", "prices/", "--also-read", "lists/2026/"],
+        ),
+        (
+            include_str!("policies/write-also-read.json"),
+            &["--access", "write", "--also-read", "prices/"],
+        ),
     ] {
         let run = sandbox
             .create("alex", &[&["--dry-run"], options].concat())
@@ -139,6 +147,113 @@ async fn browse_root_shows_names_of_folders_and_no_more() {
     assert!(!lists(&s3, Some(""), Some("e")).await);
     assert!(!lists(&s3, Some("jaime/"), Some("/")).await);
     assert!(!gets(&s3, "jaime/photo.jpg").await);
+}
+
+#[tokio::test]
+async fn also_read_shows_other_folders_and_changes_nothing_there() {
+    let shared = ["lists/a/x", "prices/2026/may.csv", "prices/old.csv"];
+    let closed = [
+        "lists/b/x",
+        "prices-secret/x",
+        "prices.csv",
+        "jaime/photo.jpg",
+    ];
+    for mode in ["read", "read-write", "write"] {
+        let aws = aws_with_files().await;
+        for key in [&shared[..], &closed[..3]].concat() {
+            aws.put("shared", key).await;
+        }
+        let before = aws.keys("shared");
+        let shares = ["--also-read", "prices/", "--also-read", "lists/a/"];
+        let options = [&["--access", mode], &shares[..]].concat();
+        let s3 = client_of_alex(&aws, &options).await;
+        for prefix in ["prices/", "prices/2026/", "lists/a/"] {
+            assert!(lists(&s3, Some(prefix), None).await, "{prefix}");
+            assert!(lists(&s3, Some(prefix), Some("/")).await, "{prefix}");
+        }
+        for key in shared {
+            assert!(gets(&s3, key).await, "{key}");
+            assert!(!puts(&s3, key).await && !deletes(&s3, key).await, "{key}");
+        }
+        for prefix in [
+            "prices",
+            "prices-secret/",
+            "lists/",
+            "lists/b/",
+            "jaime/",
+            "",
+        ] {
+            assert!(!lists(&s3, Some(prefix), None).await, "{prefix}");
+        }
+        for key in closed {
+            assert!(!gets(&s3, key).await && !puts(&s3, key).await, "{key}");
+        }
+        assert_eq!(aws.keys("shared"), before);
+        assert_eq!(lists(&s3, Some("alex/"), None).await, mode != "write");
+        assert_eq!(gets(&s3, "alex/report.txt").await, mode != "write");
+        assert_eq!(puts(&s3, "alex/new.txt").await, mode != "read");
+        let location = s3.get_bucket_location().bucket("shared");
+        assert!(allowed(location.send().await));
+    }
+}
+
+#[tokio::test]
+async fn also_read_is_told_and_tied_to_time_and_addresses() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    let options = ["--also-read", "jaime/", "--expires", "2099-12-31", "--json"];
+    let run = sandbox.create("alex", &options).await.succeeded();
+    assert_eq!(run.json()["also_read"], serde_json::json!(["jaime/"]));
+    let can = "can now list and download s3://shared/alex/, and read s3://shared/jaime/ \
+               until 2100-01-01T00:00:00Z";
+    assert!(run.stderr.contains(can), "{run:?}");
+    let s3 = aws.s3_client_of(&sandbox.key_of("alex"));
+    assert!(gets(&s3, "jaime/photo.jpg").await);
+    edit_policy_of_alex(&aws, "2100-01-01T00:00:00Z", "2020-01-01T00:00:00Z");
+    assert!(!gets(&s3, "jaime/photo.jpg").await && !lists(&s3, Some("jaime/"), None).await);
+
+    let options = ["--also-read", "jaime/", "--source-ip", "203.0.113.0/24"];
+    sandbox.create("kim", &options).await.succeeded();
+    let s3 = aws.s3_client_of(&sandbox.key_of("kim"));
+    assert!(!gets(&s3, "jaime/photo.jpg").await && !lists(&s3, Some("jaime/"), None).await);
+}
+
+#[tokio::test]
+async fn note_says_whose_files_are_shared() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    sandbox.create("jaime", &[]).await.succeeded();
+    let shares = |folder| ["--also-read".to_owned(), format!("{folder}/")];
+    let note = "note: files in jaime/photos/ belong to user jaime, and user alex can read them";
+    for (folder, action, is_noted) in [
+        ("jaime/photos", "--dry-run", true),
+        ("alexander", "--dry-run", false),
+        ("admin", "--dry-run", false),
+        ("jaime/photos", "--json", true),
+        ("jaime", "--update", true),
+        ("jaime", "--update", false),
+    ] {
+        let [option, folder] = shares(folder);
+        let run = sandbox.create("alex", &[action, &option, &folder]).await;
+        let run = run.succeeded();
+        let note = note.replace("jaime/photos/", &folder);
+        assert_eq!(run.stderr.contains(&note), is_noted, "{folder}: {run:?}");
+        assert_eq!(run.stderr.contains("belong to"), is_noted, "{run:?}");
+    }
+    // IAM finds jaime by another spelling too, whose folder is another one.
+    let found = "<GetUserResponse><GetUserResult><User><Path>/</Path><UserName>jaime</UserName>\
+        <UserId>AIDA</UserId><Arn>arn:aws:iam::123456789012:user/jaime</Arn>\
+        <CreateDate>2026-01-01T00:00:00Z</CreateDate><Tags><member><Key>s3-user:bucket</Key>\
+        <Value>shared</Value></member></Tags></User></GetUserResult></GetUserResponse>";
+    for (folder, is_noted) in [("Jaime/", false), ("jaime/photos/", true)] {
+        aws.faults.forget();
+        aws.faults.at("GetUser", 1, 1, Fault::Answer(found));
+        let run = sandbox
+            .create("alex", &["--update", "--also-read", folder])
+            .await;
+        let run = run.succeeded();
+        assert_eq!(run.stderr.contains("belong to"), is_noted, "{run:?}");
+    }
 }
 
 #[tokio::test]
@@ -240,6 +355,12 @@ async fn options_that_make_no_sense_are_refused_before_any_call() {
         .copied()
         .chain(["--inline-policy"])
         .collect();
+    let folders = ["a/", "b/", "c/", "d/"].map(|it| format!("{}{it}", "p".repeat(400)));
+    let shares: Vec<_> = folders
+        .iter()
+        .flat_map(|it| ["--also-read", it])
+        .chain(["--inline-policy"])
+        .collect();
     let tags: Vec<_> = (0..48)
         .flat_map(|n| ["--tag".to_owned(), format!("k{n}=v")])
         .collect();
@@ -251,6 +372,15 @@ async fn options_that_make_no_sense_are_refused_before_any_call() {
         (&["--source-ip", "10.0.0.0/40"], "203.0.113.0/24"),
         (&["--kms-key", "alias/mine"], "describe-key"),
         (&["--browse-root", "--access", "write"], "--browse-root"),
+        (&["--browse-root", "--no-browse-root"], "--no-browse-root"),
+        (&["--also-read", "prices"], "ends in /"),
+        (&["--also-read", "prices/*"], "no *, ? or $"),
+        (&["--also-read", "alex/"], "own folder alex/"),
+        (&["-u", "kim", "--also-read", "kim/a/"], "own folder kim/"),
+        (&["--also-read", "a/", "--also-read", "a/b/"], "overlaps"),
+        (&["--also-read", "none", "--also-read", "a/"], "none can't"),
+        (&["--source-ip", "any", "--source-ip", "::1"], "any can't"),
+        (&shares, "an inline policy takes 2048"),
         (&["--path", "outside"], "begins and ends with /"),
         (&["--permissions-boundary", "limits"], "ARN of a policy"),
         (&["--tag", "novalue"], "KEY=VALUE"),
@@ -258,6 +388,12 @@ async fn options_that_make_no_sense_are_refused_before_any_call() {
         (&tags, "47 tags"),
         (&many, "a managed policy takes 6144"),
         (&some, "an inline policy takes 2048"),
+        (&["--update", "--also-read", "alex/a/"], "own folder alex/"),
+        (
+            &["--update", "--access", "write", "--browse-root"],
+            "--browse-root",
+        ),
+        (&["--rotate-key", "--also-read", "a/"], "--also-read"),
         (&["--update", "--rotate-key"], "--rotate-key"),
         (&["--update", "--kit"], "--kit"),
         (&["--update", "-o", "."], "--output-dir"),

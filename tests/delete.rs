@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use crate::support::{
     ALLOW_ALL, FILES_OF_OTHERS, Fault, LocalAws, Sandbox, add_every_blocker, attach_new_policy,
-    attach_policy, aws_with_alex, aws_with_files, is_gone, policy_for, put_inline_policy,
+    attach_policy, aws_with_alex, aws_with_files, begin_upload, is_gone, policy_for,
+    put_inline_policy,
 };
 
 /// A user as the Python scripts left it: no tags, two policies, a key.
@@ -94,6 +95,33 @@ async fn deletes_the_user_and_its_folder_and_nothing_else() {
     assert_eq!(aws.keys("shared"), expected);
     assert_eq!(aws.keys("other"), ["alex/report.txt"]);
     assert!(sandbox.key_file("alex").is_some(), "local files stay");
+}
+
+#[tokio::test]
+async fn folders_that_the_user_may_read_too_stay_as_they_are() {
+    for options in [
+        [].as_slice(),
+        &["--force"],
+        &["--force", "--all-versions"],
+        &["--keep-objects"],
+    ] {
+        let aws = aws_with_files().await;
+        aws.keep_versions("shared").await;
+        for key in ["prices/", "prices/2026/may.csv", "prices/2026/may.csv"] {
+            aws.put("shared", key).await;
+        }
+        begin_upload(&aws, "prices/unfinished").await;
+        let sandbox = Sandbox::new(&aws);
+        let shares = ["--also-read", "prices/", "--also-read", "jaime/"];
+        sandbox.create("alex", &shares).await.succeeded();
+        let before = aws.versions("shared", "prices/").await;
+        assert_eq!(before.len(), 3);
+        sandbox.delete("alex", options).await.succeeded();
+        assert!(is_gone(&aws, "alex"));
+        assert_eq!(aws.versions("shared", "prices/").await, before);
+        assert_eq!(aws.versions("shared", "jaime/").await, ["jaime/photo.jpg"]);
+        assert_eq!(aws.uploads("shared"), ["prices/unfinished"]);
+    }
 }
 
 #[tokio::test]

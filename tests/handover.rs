@@ -377,6 +377,28 @@ async fn kit_says_where_a_client_may_start() {
 }
 
 #[tokio::test]
+async fn kit_names_the_folders_to_be_read_too() {
+    for mode in ["read", "write"] {
+        let aws = aws_with_files().await;
+        let sandbox = Sandbox::new(&aws);
+        let shares = ["--also-read", "price list/", "--also-read", "jaime/"];
+        let options = [&["--kit", "--access", mode], &shares[..]].concat();
+        sandbox.create("alex", &options).await.succeeded();
+        let readme = kit_file(&sandbox, "README.txt");
+        for part in [
+            "what is in:\n\n    s3://shared/price list/\n    s3://shared/jaime/\n\nIt works",
+            "It opens these folders and nothing else.",
+            "rclone --config rclone.conf copy 'alex:shared/price list/' other-files\n",
+            "aws --profile alex s3 sync 's3://shared/price list/' other-files\n",
+        ] {
+            assert!(readme.contains(part), "{part}: {readme}");
+        }
+        let browse = "and enter:\n    /shared/price list/\n";
+        assert_eq!(readme.contains(browse), mode == "read", "{readme}");
+    }
+}
+
+#[tokio::test]
 async fn kit_says_what_the_store_is_and_when_access_ends() {
     let aws = aws_with_files().await;
     let sandbox = Sandbox::new(&aws);

@@ -159,7 +159,7 @@ async fn refused_call_is_named_with_the_permission_it_needs() {
 }
 
 /// What only certain options need.
-fn option_actions() -> [&'static str; 13] {
+fn option_actions() -> [&'static str; 15] {
     [
         "s3:GetBucketVersioning",
         "s3:GetBucketObjectLockConfiguration",
@@ -167,6 +167,8 @@ fn option_actions() -> [&'static str; 13] {
         "iam:UntagUser",
         "iam:GetUserPolicy",
         "iam:ListAttachedUserPolicies",
+        "iam:ListUserPolicies",
+        "iam:ListGroupsForUser",
         "iam:GetAccessKeyLastUsed",
         "iam:GetPolicyVersion",
         "iam:CreatePolicyVersion",
@@ -182,7 +184,11 @@ async fn options_need_what_the_file_says_and_nothing_less() {
     let [policy, _] = policies_of_the_files();
     let update = ["--update"].as_slice();
     for (action, before, options) in [
-        ("iam:UntagUser", ["--expires", "9d"].as_slice(), update),
+        (
+            "iam:UntagUser",
+            ["--expires", "9d"].as_slice(),
+            ["--update", "--expires", "never"].as_slice(),
+        ),
         ("iam:GetUserPolicy", &[], update),
         ("iam:ListAttachedUserPolicies", &[], update),
         ("iam:GetPolicyVersion", &[], update),
@@ -293,6 +299,13 @@ async fn notes_need_what_the_file_says() {
             .await
             .failed_with("two access keys");
         assert_eq!(!run.stderr.contains("last use unknown"), noted, "{run:?}");
+    }
+    for action in ["iam:ListUserPolicies", "iam:ListGroupsForUser"] {
+        for (given, is_known) in [(without(&policy, action), false), (policy.clone(), true)] {
+            let helper = with_policy(&aws, &format!("{}-{is_known}", &action[4..]), &given).await;
+            let run = helper.create("alex", &["--update"]).await.succeeded();
+            assert_eq!(!run.stderr.contains("can't tell"), is_known, "{run:?}");
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What holds for every name and every grant there is.
 
 use proptest::prelude::*;
-use s3_user::{Access, Expiry, Grant, KmsKey, PolicyDocument, Target, UserTag};
+use s3_user::{Access, Expiry, Grant, KmsKey, PolicyDocument, SharedPrefix, Target, UserTag};
 use serde_json::Value;
 
 /// Whether a pattern of an IAM policy matches a text, by [IAM's rules] alone:
@@ -81,8 +81,14 @@ fn grants() -> impl Strategy<Value = Grant> {
         Just(Access::ReadWrite),
         Just(Access::Write)
     ];
-    (access, any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
-        |(access, browse_root, expires, limited)| Grant {
+    (
+        access,
+        any::<bool>(),
+        any::<bool>(),
+        any::<bool>(),
+        shared(),
+    )
+        .prop_map(|(access, browse_root, expires, limited, also_read)| Grant {
             access,
             browse_root: browse_root && access != Access::Write,
             expires: expires.then(|| "2099-12-31".parse().unwrap()),
@@ -92,16 +98,42 @@ fn grants() -> impl Strategy<Value = Grant> {
                 Vec::new()
             },
             kms_key: None,
-        },
-    )
+            also_read,
+        })
 }
 
-/// Keys near a user's folder, and anything else.
-fn keys(user: &str) -> impl Strategy<Value = String> + use<> {
-    let (user, lower, upper) = (user.to_owned(), user.to_lowercase(), user.to_uppercase());
+/// Folders to be read besides the user's own.
+fn shared() -> impl Strategy<Value = Vec<SharedPrefix>> {
+    let folder = "([A-Za-z0-9 ._+{}é-]{1,4}/){1,2}";
+    prop::collection::vec(folder, 0..3).prop_filter_map("no prefix", |folders| {
+        folders.iter().map(|folder| folder.parse().ok()).collect()
+    })
+}
+
+/// What can be granted together, and keys to try.
+fn cases() -> impl Strategy<Value = (Target, Grant, String)> {
+    let granted = (targets(), grants());
+    let granted = granted.prop_filter("overlap", |(target, grant)| {
+        grant.check(&target.prefix()).is_ok()
+    });
+    granted.prop_flat_map(|(target, grant)| {
+        let mut folders: Vec<_> = grant.also_read.iter().map(|it| it.to_string()).collect();
+        folders.push(target.prefix().to_string());
+        let keys = prop::sample::select(folders).prop_flat_map(|folder| keys(&folder));
+        (Just(target), Just(grant), keys)
+    })
+}
+
+/// Keys in and near a folder, and anything else.
+fn keys(folder: &str) -> impl Strategy<Value = String> + use<> {
+    let folder = folder.trim_end_matches('/').to_owned();
+    let (lower, upper) = (folder.to_lowercase(), folder.to_uppercase());
+    let parent = folder.split('/').next().unwrap_or_default().to_owned();
     prop_oneof![
-        Just(user.clone()),
-        "[a-z]{0,3}".prop_map(move |more| format!("{user}{more}/x")),
+        Just(folder.clone()),
+        Just(format!("{folder}/")),
+        "\\PC{0,12}".prop_map(move |more| format!("{parent}/{more}")),
+        "[a-z]{0,3}".prop_map(move |more| format!("{folder}{more}/x")),
         Just(format!("{lower}/x")),
         Just(format!("{upper}/x")),
         "\\PC{0,12}",
@@ -110,29 +142,32 @@ fn keys(user: &str) -> impl Strategy<Value = String> + use<> {
 
 proptest! {
     #[test]
-    fn policy_opens_nothing_outside_the_folder(
-        (target, grant, key, other) in (targets(), grants()).prop_flat_map(|(target, grant)| {
-            let keys = keys(target.user.as_str());
-            (Just(target), Just(grant), keys, "[a-z0-9-]{3,20}")
-        })
+    fn policy_allows_the_own_folder_and_the_shared_ones_and_nothing_else(
+        (target, grant, key) in cases(), other in "[a-z0-9-]{3,20}"
     ) {
         let document = PolicyDocument::new(&grant, &target, "eu-central-1").to_json();
         let document: Value = serde_json::from_str(&document).unwrap();
-        let (bucket, prefix) = (target.bucket.as_str(), target.prefix());
-        let is_own = key.starts_with(prefix.as_str());
-        for action in ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"] {
-            let allowed = allows_object(&document, action, bucket, &key);
-            prop_assert!(is_own || !allowed, "{action} {key}");
-            prop_assert!(other == bucket || !allows_object(&document, action, &other, &key));
+        let (bucket, own) = (target.bucket.as_str(), target.prefix());
+        let shared = grant.also_read.iter().map(SharedPrefix::as_str);
+        let folders = shared.chain([own.as_str()]).map(|folder| format!("{folder}{key}"));
+        let keys: Vec<_> = folders.chain([key.clone()]).collect();
+        let (reads, writes) = (grant.access != Access::Write, grant.access != Access::Read);
+        for key in keys {
+            let is_own = key.starts_with(own.as_str());
+            let is_shared = grant.also_read.iter().any(|folder| key.starts_with(folder.as_str()));
+            let may_read = is_own && reads || is_shared;
+            prop_assert_eq!(allows_list(&document, bucket, &key), may_read, "list {}", key);
+            for (action, allowed) in [
+                ("s3:GetObject", may_read),
+                ("s3:PutObject", is_own && writes),
+                ("s3:AbortMultipartUpload", is_own && writes),
+                ("s3:DeleteObject", is_own && grant.access == Access::ReadWrite),
+            ] {
+                let is_allowed = |bucket| allows_object(&document, action, bucket, &key);
+                prop_assert_eq!(is_allowed(bucket), allowed, "{} {}", action, key);
+                prop_assert!(other == bucket || !is_allowed(&other));
+            }
         }
-        prop_assert!(is_own || !allows_list(&document, bucket, &key), "list {key}");
-
-        let own = format!("{prefix}{key}");
-        let reads = grant.access != Access::Write;
-        prop_assert_eq!(allows_object(&document, "s3:GetObject", bucket, &own), reads);
-        prop_assert_eq!(allows_list(&document, bucket, &own), reads);
-        let writes = grant.access != Access::Read;
-        prop_assert_eq!(allows_object(&document, "s3:PutObject", bucket, &own), writes);
         for statement in document["Statement"].as_array().unwrap() {
             for action in strings(&statement["Action"]) {
                 prop_assert!(!action.contains('*'), "{action}");
@@ -147,6 +182,7 @@ proptest! {
         let _ = text.parse::<Expiry>();
         let _ = text.parse::<KmsKey>();
         let _ = text.parse::<UserTag>();
+        let _ = text.parse::<SharedPrefix>();
     }
 
     #[test]

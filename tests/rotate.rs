@@ -142,25 +142,23 @@ async fn new_key_that_opens_too_much_is_deleted_and_the_old_one_kept() {
 
 #[tokio::test]
 async fn kit_and_verification_follow_the_access_the_user_has() {
-    let access = ["--access", "write", "--expires", "2099-12-31", "--kit"];
-    let (aws, sandbox) = aws_with_alex(&access).await;
+    let access = ["--access", "write", "--expires", "2099-12-31"];
+    let shared = ["--also-read", "jaime/", "--kit"];
+    let (aws, sandbox) = aws_with_alex(&[&access[..], &shared].concat()).await;
     let options = ["--rotate-key", "--verify", "--kit"];
     let run = sandbox.create("alex", &options).await.succeeded();
-    assert!(
-        run.stderr
-            .contains("verify: can upload to s3://shared/alex/"),
-        "{run:?}"
-    );
-    assert!(
-        run.stderr.contains("verify: can't list s3://shared/alex/"),
-        "{run:?}"
-    );
+    for tried in [
+        "can upload to s3://shared/alex/",
+        "can't list s3://shared/alex/",
+        "can list s3://shared/jaime/",
+    ] {
+        assert!(run.stderr.contains(&format!("verify: {tried}")), "{run:?}");
+    }
     let kit = sandbox.path().join("alex_kit.2");
     let readme = std::fs::read_to_string(kit.join("README.txt")).unwrap();
-    assert!(
-        readme.contains("to the end of 2099-12-31 (UTC)"),
-        "{readme}"
-    );
+    for part in ["to the end of 2099-12-31 (UTC)", "    s3://shared/jaime/\n"] {
+        assert!(readme.contains(part), "{readme}");
+    }
     let new = sandbox.key_in("alex_accessKeys.2.csv");
     let credentials = std::fs::read_to_string(kit.join("aws-credentials")).unwrap();
     assert!(credentials.contains(&new.1));
@@ -175,7 +173,7 @@ async fn policy_of_another_form_is_no_ground_to_verify_by() {
     let run = run.failed_with("policy s3-access is not as create_s3_user writes it");
     assert!(
         run.stderr
-            .contains("create_s3_user --update -b shared -u alex"),
+            .contains("create_s3_user --update -b shared -u alex --access read --expires never"),
         "{run:?}"
     );
     sandbox.create("alex", &["--rotate-key"]).await.succeeded();

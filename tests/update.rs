@@ -1,8 +1,9 @@
-//! `--update`: another access for a user that is there.
+//! `--update`: other access for an existing user, in no more than what is asked.
 
 use crate::support::{
-    ACCOUNT, ALLOW_ALL, Fault, Run, Sandbox, attach_policy, aws_with_alex, edit_policy_of_alex,
-    gets, is_gone, lists, put_inline_policy, puts, tag_of,
+    ACCOUNT, ALLOW_ALL, Fault, KMS_KEY, LocalAws, Run, Sandbox, attach_new_policy, attach_policy,
+    aws_with_alex, edit_policy_of_alex, gets, is_gone, lists, policy_for, put_inline_policy, puts,
+    tag_of,
 };
 
 const EXPIRES: &str = "s3-user:expires";
@@ -13,31 +14,58 @@ async fn update(sandbox: &Sandbox, options: &[&str]) -> Run {
         .await
 }
 
+/// The document of alex's one policy as it counts now.
+fn policy_of_alex(aws: &LocalAws) -> String {
+    aws.iam(|iam| {
+        let inline = iam.user_inline_policies.get("alex");
+        if let Some(document) = inline.and_then(|policies| policies.get("s3-access")) {
+            return document.clone();
+        }
+        let policy = iam.policies.values().next().unwrap();
+        let mut versions = policy.versions.iter();
+        let current = versions.find(|it| it.version_id == policy.default_version_id);
+        current.unwrap().document.clone()
+    })
+}
+
 #[tokio::test]
-async fn access_becomes_what_the_options_say_and_the_key_stays() {
+async fn access_changes_as_the_options_say_and_the_key_stays() {
     for options in [[].as_slice(), &["--inline-policy"]] {
         let (aws, sandbox) = aws_with_alex(options).await;
         let key = sandbox.key_of("alex");
         let s3 = aws.s3_client_of(&key);
         let changed = ["--access", "read-write", "--expires", "2099-12-31"];
         let run = update(&sandbox, &changed).await.succeeded();
-        for change in [
-            "access: read -> read-write",
-            "expires: never -> 2100-01-01T00:00:00Z",
+        for line in [
+            "changed for user alex on s3://shared/alex/:",
+            "  access: read -> read-write",
+            "  expires: never -> 2100-01-01T00:00:00Z",
+            "  source addresses: any (unchanged)",
         ] {
-            assert!(run.stderr.contains(change), "{run:?}");
+            assert!(run.stderr.lines().any(|it| it == line), "{line}: {run:?}");
         }
-        assert!(!run.stderr.contains("source addresses"), "{run:?}");
         assert!(puts(&s3, "alex/new.txt").await && !puts(&s3, "jaime/new.txt").await);
         assert_eq!(
             tag_of(&aws, "alex", EXPIRES).as_deref(),
             Some("2100-01-01T00:00:00Z")
         );
 
-        let run = update(&sandbox, &["--json"]).await.succeeded();
-        assert_eq!(run.json()["changes"].as_array().unwrap().len(), 2);
-        assert!(!puts(&s3, "alex/new.txt").await && gets(&s3, "alex/report.txt").await);
+        let run = update(&sandbox, &["--expires", "never", "--json"]).await;
+        let json = run.succeeded().json();
+        let changes = ["expires: 2100-01-01T00:00:00Z -> never"];
+        assert_eq!(json["changes"], serde_json::json!(changes));
+        let kept = [
+            "access: read-write",
+            "source addresses: any",
+            "KMS key: none",
+            "top level of the bucket: refused",
+            "other folders: none",
+        ];
+        assert_eq!(json["kept"], serde_json::json!(kept));
         assert_eq!(tag_of(&aws, "alex", EXPIRES), None);
+        assert!(puts(&s3, "alex/new.txt").await);
+        update(&sandbox, &["--access", "read"]).await.succeeded();
+        assert!(!puts(&s3, "alex/new.txt").await && gets(&s3, "alex/report.txt").await);
         aws.iam(|iam| {
             assert_eq!(iam.access_keys["alex"].len(), 1);
             assert_eq!(iam.access_keys["alex"][0].access_key_id, key.0);
@@ -46,6 +74,7 @@ async fn access_becomes_what_the_options_say_and_the_key_stays() {
         aws.faults.forget();
         let run = update(&sandbox, &[]).await.succeeded();
         assert!(run.stderr.contains("nothing to change"), "{run:?}");
+        assert!(run.stderr.contains("access: read (unchanged)"), "{run:?}");
         let calls = aws.faults.operations();
         let writes = [
             "Put", "Create", "Delete", "Tag", "Untag", "Attach", "Detach",
@@ -55,6 +84,140 @@ async fn access_becomes_what_the_options_say_and_the_key_stays() {
         sandbox.delete("alex", &[]).await.succeeded();
         assert!(is_gone(&aws, "alex"));
     }
+}
+
+#[tokio::test]
+async fn later_end_keeps_writing_and_the_limit_to_addresses() {
+    for (address, works) in [("127.0.0.1", true), ("203.0.113.7", false)] {
+        let access = ["--access", "read-write", "--source-ip", address];
+        let (aws, sandbox) = aws_with_alex(&access).await;
+        let run = update(&sandbox, &["--expires", "10d", "--json"]).await;
+        let json = run.succeeded().json();
+        assert_eq!(json["changes"].as_array().unwrap().len(), 1, "{json}");
+        let s3 = aws.s3_client_of(&sandbox.key_of("alex"));
+        assert_eq!(puts(&s3, "alex/new.txt").await, works);
+        assert_eq!(lists(&s3, Some("alex/"), None).await, works);
+        assert!(tag_of(&aws, "alex", EXPIRES).is_some());
+    }
+}
+
+/// Access with every part there is.
+const EVERYTHING: [&str; 12] = [
+    "--access",
+    "read-write",
+    "--expires",
+    "2099-12-31",
+    "--source-ip",
+    "203.0.113.0/24",
+    "--source-ip",
+    "::1",
+    "--kms-key",
+    KMS_KEY,
+    "--browse-root",
+    "--also-read=jaime/",
+];
+
+#[tokio::test]
+async fn each_part_is_taken_away_alone() {
+    let parts = [
+        (["--access", "read"].as_slice(), "PutObject"),
+        (&["--expires", "never"], "2100-01-01"),
+        (&["--source-ip", "any"], "203.0.113.0/24"),
+        (&["--kms-key", "none"], KMS_KEY),
+        (&["--no-browse-root"], "ListRoot"),
+        (&["--also-read", "none"], "jaime/*"),
+    ];
+    for (options, gone) in parts {
+        let (aws, sandbox) = aws_with_alex(&EVERYTHING).await;
+        update(&sandbox, options).await.succeeded();
+        let policy = policy_of_alex(&aws);
+        for (_, part) in parts {
+            assert_eq!(policy.contains(part), part != gone, "{options:?}: {policy}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn list_is_replaced_as_a_whole() {
+    let (aws, sandbox) = aws_with_alex(&EVERYTHING).await;
+    let options = ["--source-ip", "127.0.0.1", "--also-read", "alexander/"];
+    let run = update(&sandbox, &options).await.succeeded();
+    for change in [
+        "source addresses: 203.0.113.0/24, ::1/128 -> 127.0.0.1/32",
+        "other folders: jaime/ -> alexander/",
+    ] {
+        assert!(run.stderr.contains(change), "{run:?}");
+    }
+    let s3 = aws.s3_client_of(&sandbox.key_of("alex"));
+    assert!(gets(&s3, "alexander/secret.txt").await && !gets(&s3, "jaime/photo.jpg").await);
+}
+
+#[tokio::test]
+async fn change_that_does_not_go_with_the_rest_is_refused() {
+    let (aws, sandbox) = aws_with_alex(&["--browse-root"]).await;
+    let before = policy_of_alex(&aws);
+    update(&sandbox, &["--access", "write"])
+        .await
+        .failed_with("--no-browse-root takes it away");
+    assert_eq!(policy_of_alex(&aws), before);
+    update(&sandbox, &["--access", "write", "--no-browse-root"])
+        .await
+        .succeeded();
+}
+
+#[tokio::test]
+async fn whatever_else_may_give_access_is_named() {
+    let (aws, sandbox) = aws_with_alex(&[]).await;
+    let notes = |run: Run| {
+        let lines = run.succeeded().stderr;
+        let notes = lines.lines().filter(|line| line.starts_with("note: "));
+        notes.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(notes(update(&sandbox, &[]).await), [""; 0]);
+    attach_new_policy(&aws, "alex", "extra", &policy_for("shared")).await;
+    let one = "note: user alex also has policy extra, which may give more access";
+    assert_eq!(notes(update(&sandbox, &[]).await), [one]);
+    put_inline_policy(&aws, "alex", "more", ALLOW_ALL).await;
+    let iam = aws.iam_client();
+    let group = iam.create_group().group_name("partners");
+    group.send().await.unwrap();
+    let join = iam.add_user_to_group().user_name("alex");
+    join.group_name("partners").send().await.unwrap();
+    let all = "note: user alex also has policies extra, more and is in group partners, \
+               which may give more access";
+    for options in [["--dry-run"].as_slice(), &["--access", "read-write"]] {
+        assert_eq!(notes(update(&sandbox, options).await), [all]);
+    }
+    for (call, rest) in [
+        (
+            "ListUserPolicies",
+            "has policy extra and is in group partners",
+        ),
+        ("ListGroupsForUser", "has policies extra, more"),
+    ] {
+        aws.faults.always(call, Fault::DENIED);
+        let notes = notes(update(&sandbox, &["--access", "write"]).await);
+        let unknown = "note: can't tell what else may give user alex access";
+        let unknown = format!("{unknown}: {call}: AccessDenied");
+        assert!(notes[0].starts_with(&unknown), "{notes:?}");
+        let rest = format!("note: user alex also {rest}, which may give more access");
+        assert_eq!(notes[1..], [rest]);
+        aws.faults.forget();
+    }
+}
+
+#[tokio::test]
+async fn access_that_has_ended_stays_ended_with_a_note() {
+    let (aws, sandbox) = aws_with_alex(&["--expires", "2099-12-31"]).await;
+    edit_policy_of_alex(&aws, "2100-01-01T00:00:00Z", "2020-01-01T00:00:00Z");
+    let run = update(&sandbox, &["--access", "read-write"]).await;
+    let run = run.succeeded();
+    let note = "note: access of user alex ended at 2020-01-01T00:00:00Z; --expires extends it";
+    assert!(run.stderr.contains(note), "{run:?}");
+    let s3 = aws.s3_client_of(&sandbox.key_of("alex"));
+    assert!(!gets(&s3, "alex/report.txt").await);
+    update(&sandbox, &["--expires", "1d"]).await.succeeded();
+    assert!(gets(&s3, "alex/report.txt").await && puts(&s3, "alex/new.txt").await);
 }
 
 #[tokio::test]
@@ -190,17 +353,44 @@ async fn only_the_one_policy_of_a_user_of_ours_is_replaced() {
 }
 
 #[tokio::test]
-async fn policy_that_somebody_edited_is_replaced_saying_so() {
+async fn policy_that_somebody_edited_is_replaced_only_as_a_whole() {
     let (aws, sandbox) = aws_with_alex(&["--inline-policy"]).await;
     put_inline_policy(&aws, "alex", "s3-access", ALLOW_ALL).await;
-    let run = update(&sandbox, &[]).await.succeeded();
-    assert!(
-        run.stderr
-            .contains("from one that create_s3_user did not write"),
-        "{run:?}"
+    for (options, missing) in [
+        (
+            [].as_slice(),
+            "give --access, --expires, --source-ip, --also-read, --kms-key, \
+             --browse-root or --no-browse-root too",
+        ),
+        (
+            &[
+                "--access",
+                "write",
+                "--expires",
+                "never",
+                "--no-browse-root",
+            ],
+            "give --source-ip, --also-read, --kms-key too",
+        ),
+    ] {
+        let run = update(&sandbox, options).await;
+        let run = run.failed_with("policy s3-access is not as create_s3_user writes it");
+        assert!(run.stderr.contains(missing), "{run:?}");
+        assert_eq!(policy_of_alex(&aws), ALLOW_ALL);
+    }
+    let run = update(&sandbox, &["--access", "write", "--source-ip", "127.0.0.1"]).await;
+    let (_, command) = run.stderr.split_once(", such as: create_s3_user ").unwrap();
+    assert_eq!(
+        command,
+        "--update -b shared -u alex --access write --expires never --source-ip 127.0.0.1/32 \
+         --also-read none --kms-key none --no-browse-root\n"
     );
+    let args: Vec<_> = command.split_whitespace().collect();
+    let run = sandbox.run("create_s3_user", &args).await.succeeded();
+    let replaced = "policy s3-access: from one that create_s3_user did not write";
+    assert!(run.stderr.contains(replaced), "{run:?}");
     let s3 = aws.s3_client_of(&sandbox.key_of("alex"));
-    assert!(gets(&s3, "alex/report.txt").await && !gets(&s3, "jaime/photo.jpg").await);
+    assert!(puts(&s3, "alex/new.txt").await && !gets(&s3, "jaime/photo.jpg").await);
 }
 
 #[tokio::test]
@@ -226,12 +416,18 @@ async fn dry_run_shows_changes_and_policy_and_makes_nothing() {
     let run = update(&sandbox, &["--dry-run", "--access", "read-write"])
         .await
         .succeeded();
-    let expected = "access: read -> read-write\n\
-                    this would be done:\nupdate policy s3-access-for-alex\n";
+    let kept = "expires: never (unchanged)\n\
+                source addresses: any (unchanged)\n\
+                KMS key: none (unchanged)\n\
+                top level of the bucket: refused (unchanged)\n\
+                other folders: none (unchanged)\n";
+    let steps = "this would be done:\nupdate policy s3-access-for-alex\n";
+    let expected = format!("access: read -> read-write\n{kept}{steps}");
     assert_eq!(run.stderr, expected);
     assert_eq!(run.stdout, include_str!("policies/read-write.json"));
     let run = update(&sandbox, &["--dry-run"]).await.succeeded();
-    assert_eq!(run.stderr, "nothing to change for user alex\n");
+    let expected = format!("access: read (unchanged)\n{kept}nothing to change for user alex\n");
+    assert_eq!(run.stderr, expected);
     aws.iam(|iam| assert_eq!(iam.policies.values().next().unwrap().versions.len(), 1));
 }
 

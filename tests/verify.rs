@@ -5,6 +5,21 @@ use crate::support::{
     Fault, LocalAws, Sandbox, assert_complete, aws_with_files, enable_acls, is_gone,
 };
 
+/// Lets everybody do this, by a policy of the bucket.
+async fn allow_everybody(aws: &LocalAws, action: &str, resource: &str) {
+    let policy = serde_json::json!({
+        "Version": "2012-10-17",
+        "Statement": [{
+            "Effect": "Allow",
+            "Principal": "*",
+            "Action": action,
+            "Resource": format!("arn:aws:s3:::{resource}"),
+        }],
+    });
+    let put = aws.s3_client().put_bucket_policy().bucket("shared");
+    put.policy(policy.to_string()).send().await.unwrap();
+}
+
 #[tokio::test]
 async fn each_mode_is_tried_line_by_line_and_leaves_no_object() {
     for (mode, browse, can, cannot) in [
@@ -32,6 +47,71 @@ async fn each_mode_is_tried_line_by_line_and_leaves_no_object() {
         assert_eq!(lines("verify: can't "), cannot, "{mode}: {run:?}");
         assert_complete(&aws, &sandbox, "alex");
         assert_eq!(aws.keys("shared").len(), 4, "{mode}");
+    }
+}
+
+#[tokio::test]
+async fn folders_to_be_read_too_are_tried() {
+    for (mode, folders, can, cannot) in [
+        // Two more are allowed for each folder, and two refused.
+        ("read", ["alexander/"].as_slice(), 4, 16),
+        ("read-write", &["alexander/"], 6, 18),
+        ("write", &["alexander/"], 3, 21),
+        // There is nothing left that is closed, or nothing in it.
+        ("read", &["alexander/", "jaime/"], 6, 14),
+        ("read", &["empty/"], 3, 16),
+    ] {
+        let aws = aws_with_files().await;
+        let sandbox = Sandbox::new(&aws);
+        let shares = folders.iter().flat_map(|folder| ["--also-read", folder]);
+        let options: Vec<_> = ["--verify", "--access", mode]
+            .into_iter()
+            .chain(shares)
+            .collect();
+        let run = sandbox.create("alex", &options).await.succeeded();
+        let lines = |start: &str| {
+            let lines = run.stderr.lines();
+            lines.filter(|line| line.starts_with(start)).count()
+        };
+        assert_eq!(lines("verify: can "), can, "{options:?}: {run:?}");
+        assert_eq!(lines("verify: can't "), cannot, "{options:?}: {run:?}");
+        for folder in folders {
+            for tried in [
+                format!("can list s3://shared/{folder}"),
+                format!("can't upload to s3://shared/{folder}"),
+                format!("can't delete from s3://shared/{folder}"),
+            ] {
+                let line = format!("verify: {tried}\n");
+                assert!(run.stderr.contains(&line), "{tried}: {run:?}");
+            }
+        }
+        let opens = "verify: s3://shared/alex/ opens, and s3://shared/";
+        assert!(run.stderr.contains(opens), "{run:?}");
+        let nothing = |where_: &str| {
+            let line = format!("verify: there is no object {where_} to try\n");
+            run.stderr.contains(&line)
+        };
+        assert_eq!(nothing("in empty/"), folders[0] == "empty/", "{run:?}");
+        assert_eq!(nothing("of another folder"), folders.len() == 2, "{run:?}");
+        assert_complete(&aws, &sandbox, "alex");
+        assert_eq!(aws.keys("shared").len(), 4, "{mode}");
+    }
+}
+
+#[tokio::test]
+async fn folder_to_be_read_that_can_be_changed_is_found_out() {
+    for (action, what) in [
+        ("s3:PutObject", "upload to s3://shared/jaime/"),
+        ("s3:DeleteObject", "delete from s3://shared/jaime/"),
+    ] {
+        let aws = aws_with_files().await;
+        let sandbox = Sandbox::new(&aws);
+        allow_everybody(&aws, action, "shared/jaime/*").await;
+        let options = ["--verify", "--also-read", "jaime/"];
+        let run = sandbox.create("alex", &options).await;
+        run.failed_with(&format!("the new key can {what}"));
+        assert!(is_gone(&aws, "alex"));
+        assert_eq!(aws.keys("shared").len(), 4);
     }
 }
 
@@ -227,17 +307,7 @@ async fn store_that_enforces_half_of_it_is_found_out() {
         let aws = aws_with_files().await;
         enable_acls(&aws).await;
         let sandbox = Sandbox::new(&aws);
-        let policy = serde_json::json!({
-            "Version": "2012-10-17",
-            "Statement": [{
-                "Effect": "Allow",
-                "Principal": "*",
-                "Action": action,
-                "Resource": format!("arn:aws:s3:::{resource}"),
-            }],
-        });
-        let put = aws.s3_client().put_bucket_policy().bucket("shared");
-        put.policy(policy.to_string()).send().await.unwrap();
+        allow_everybody(&aws, action, resource).await;
         let run = sandbox
             .create("alex", &["--verify", "--access", mode])
             .await;

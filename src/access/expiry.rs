@@ -14,8 +14,8 @@ use super::ValueError;
 pub struct Expiry(Timestamp);
 
 const ACCEPTED: ValueError = ValueError(
-    "a time is a date as 2026-12-31, an RFC 3339 time as 2026-12-31T18:00:00+01:00, \
-     or a span from now as 2w, 90d or 12h",
+    "a time is a date such as 2026-12-31, an RFC 3339 time such as 2026-12-31T18:00:00+01:00, \
+     a duration such as 2w, 90d or 12h, or never for no end",
 );
 const TOO_FAR: ValueError = ValueError("the last time that can be given is 9999-12-30T22:00:00Z");
 

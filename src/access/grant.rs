@@ -1,64 +1,48 @@
-//! What a user may do, until when and from where: the options under "Access".
+//! What a user may do, until when and from where.
 
 use std::fmt;
-use std::net::IpAddr;
 
-use clap::{Args, ValueEnum};
+use anyhow::{Result, bail, ensure};
+use clap::ValueEnum;
 use ipnet::IpNet;
 use serde::Serialize;
 
-use super::{Expiry, KmsKey, ValueError};
+use super::{Expiry, KmsKey, Prefix, SharedPrefix};
 
-/// What a user may do with its own folder; by default list and download it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
-#[command(next_help_heading = "Access")]
+/// What a user may do; by default list and download its own folder.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Grant {
-    /// Kind of access: read, read-write, or write (upload only)
-    ///
-    ///   read        list and download
-    ///   read-write  list, download, upload, overwrite and delete
-    ///   write       upload only: no list, no download
-    #[arg(
-        verbatim_doc_comment,
-        long,
-        value_name = "MODE",
-        value_enum,
-        default_value_t
-    )]
-    #[arg(hide_possible_values = true)]
+    /// What the user may do with the objects of its folder.
     pub access: Access,
-    /// When access ends: a date, an RFC 3339 time, or a span as 2w, 90d or 12h
-    ///
-    /// A date includes that whole day in UTC: with 2026-12-31, the first refused instant is
-    /// 2027-01-01T00:00:00Z. Ended access can be given again with --update.
-    #[arg(verbatim_doc_comment, long, value_name = "WHEN")]
+    /// When access ends; none if it doesn't.
     pub expires: Option<Expiry>,
-    /// Allow requests from these addresses only; may be repeated
-    ///
-    /// IPv4 or IPv6, as 203.0.113.0/24 or 203.0.113.7. Requests through a VPC endpoint have
-    /// no such address and are refused.
-    #[arg(verbatim_doc_comment, long = "source-ip", value_name = "CIDR", value_parser = cidr)]
+    /// The addresses that requests may come from; any if there are none.
     pub source_ips: Vec<IpNet>,
-    /// KMS key the bucket is encrypted with, where it is one of your own
-    ///
-    /// Allows using that key through S3 only. The key's own policy must let IAM decide, as
-    /// the default one does.
-    #[arg(verbatim_doc_comment, hide_short_help = true, long, value_name = "ARN")]
+    /// The customer's KMS key that the bucket is encrypted with.
     pub kms_key: Option<KmsKey>,
-    /// Allow listing the bucket's top level too, which shows every folder's name
-    ///
-    /// For clients that must start at the bucket. The content of other folders stays closed.
-    #[arg(hide_short_help = true, long)]
+    /// Whether the user may list the bucket's top level too.
     pub browse_root: bool,
+    /// The other folders that the user may list and download.
+    pub also_read: Vec<SharedPrefix>,
 }
 
 impl Grant {
-    /// Fails on a combination that has no meaning.
-    pub fn check(&self) -> Result<(), ValueError> {
-        if self.browse_root && !self.access.reads() {
-            return Err(ValueError(
-                "--browse-root is for access that lists, read or read-write",
-            ));
+    /// Fails on what can't be granted together, to a user with this folder.
+    pub fn check(&self, own: &Prefix) -> Result<()> {
+        ensure!(
+            !self.browse_root || self.access.reads(),
+            "--browse-root is for access that lists, read or read-write; \
+             --no-browse-root takes it away from an existing user"
+        );
+        for (index, prefix) in self.also_read.iter().enumerate() {
+            ensure!(
+                !prefix.overlaps(own.as_str()),
+                "--also-read {prefix} overlaps with the user's own folder {own}"
+            );
+            let mut earlier = self.also_read[..index].iter();
+            if let Some(earlier) = earlier.find(|earlier| earlier.overlaps(prefix.as_str())) {
+                bail!("--also-read {prefix} overlaps with --also-read {earlier}: give one of them");
+            }
         }
         Ok(())
     }
@@ -92,21 +76,25 @@ impl Grant {
         self.expires.filter(Expiry::has_passed)
     }
 
-    /// What differs in another grant, in words.
-    pub(crate) fn changes_to(&self, other: &Self) -> Vec<String> {
-        self.in_words()
-            .into_iter()
-            .zip(other.in_words())
+    /// What is different in a new grant, in words.
+    pub(crate) fn changes_to(&self, new: &Self) -> Vec<String> {
+        let parts = self.in_words().into_iter().zip(new.in_words());
+        parts
             .filter(|(old, new)| old != new)
-            .map(|((what, old), (_, new))| format!("{what}: {old} -> {new}"))
+            .map(|((part, old), (_, new))| format!("{part}: {old} -> {new}"))
             .collect()
     }
 
-    fn in_words(&self) -> [(&'static str, String); 5] {
-        let addresses: Vec<_> = self.source_ips.iter().map(IpNet::to_string).collect();
-        let addresses = Some(addresses.join(", ")).filter(|blocks| !blocks.is_empty());
-        let expires = self.expires.map(|at| at.to_string());
-        let kms_key = self.kms_key.as_ref().map(KmsKey::to_string);
+    /// What is the same in a new grant, in words.
+    pub(crate) fn kept_in(&self, new: &Self) -> Vec<String> {
+        let parts = self.in_words().into_iter().zip(new.in_words());
+        parts
+            .filter(|(old, new)| old == new)
+            .map(|((part, value), _)| format!("{part}: {value}"))
+            .collect()
+    }
+
+    fn in_words(&self) -> [(&'static str, String); 6] {
         let top = if self.browse_root {
             "listed"
         } else {
@@ -114,12 +102,25 @@ impl Grant {
         };
         [
             ("access", self.access.to_string()),
-            ("expires", expires.unwrap_or("never".to_owned())),
-            ("source addresses", addresses.unwrap_or("any".to_owned())),
-            ("KMS key", kms_key.unwrap_or("none".to_owned())),
+            ("expires", texts(self.expires, "never").join(", ")),
+            (
+                "source addresses",
+                texts(&self.source_ips, "any").join(", "),
+            ),
+            ("KMS key", texts(&self.kms_key, "none").join(", ")),
             ("top level of the bucket", top.to_owned()),
+            ("other folders", texts(&self.also_read, "none").join(", ")),
         ]
     }
+}
+
+/// Each value as text, or the word for none of them.
+pub(super) fn texts<T: ToString>(values: impl IntoIterator<Item = T>, none: &str) -> Vec<String> {
+    let mut texts: Vec<_> = values.into_iter().map(|value| value.to_string()).collect();
+    if texts.is_empty() {
+        texts.push(none.to_owned());
+    }
+    texts
 }
 
 /// What a user may do with the objects of its folder.
@@ -166,72 +167,30 @@ impl fmt::Display for Access {
     }
 }
 
-/// A block of addresses; a single address is a block of one.
-fn cidr(text: &str) -> Result<IpNet, ValueError> {
-    let single = || text.parse::<IpAddr>().map(IpNet::from);
-    let block = text.parse::<IpNet>().or_else(|_| single()).map_err(|_| {
-        ValueError("an address block is written as 203.0.113.0/24, 203.0.113.7 or 2001:db8::/32")
-    })?;
-    // One address with the length of its network would open the whole of it.
-    if let IpNet::V6(mapped) = block
-        && mapped.addr().to_ipv4_mapped().is_some()
-    {
-        return Err(ValueError(
-            "an IPv4 address is written as such, as 203.0.113.7, and not as ::ffff:203.0.113.7",
-        ));
-    }
-    if block.addr() != block.network() {
-        return Err(ValueError(
-            "an address block begins at its first address, as 203.0.113.0/24; \
-             a single address has no length, as 203.0.113.7",
-        ));
-    }
-    Ok(block)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_blocks_of_either_family() {
-        for (text, expected) in [
-            ("203.0.113.0/24", "203.0.113.0/24"),
-            ("203.0.113.7", "203.0.113.7/32"),
-            ("2001:db8::/32", "2001:db8::/32"),
-            ("2001:db8::1", "2001:db8::1/128"),
-        ] {
-            assert_eq!(cidr(text).unwrap().to_string(), expected);
-        }
-        for text in [
-            "",
-            "203.0.113.0/33",
-            "203.0.113.7/24",
-            "::ffff:203.0.113.7",
-            "::ffff:203.0.113.0/120",
-            "2001:db8::1/32",
-            "203.0.113",
-            "example.com",
-            "*",
-        ] {
-            assert!(cidr(text).is_err(), "{text:?}");
-        }
-    }
-
-    #[test]
     fn private_blocks_are_pointed_out() {
         let note = |block: &str| {
-            let source_ips = vec!["203.0.113.0/24".parse().unwrap(), cidr(block).unwrap()];
+            let source_ips = vec!["203.0.113.0/24".parse().unwrap(), block.parse().unwrap()];
             let grant = Grant {
                 source_ips,
                 ..Grant::default()
             };
             grant.private_block_note()
         };
-        for private in ["10.0.0.0/8", "192.168.1.7", "127.0.0.1", "fd00::/8", "::1"] {
+        for private in [
+            "10.0.0.0/8",
+            "192.168.1.7/32",
+            "127.0.0.0/8",
+            "fd00::/8",
+            "::1/128",
+        ] {
             assert!(note(private).unwrap().contains(private), "{private}");
         }
-        for public in ["198.51.100.7", "2001:db8::/32", "0.0.0.0/0", "::/0"] {
+        for public in ["198.51.100.7/32", "2001:db8::/32", "0.0.0.0/0", "::/0"] {
             assert_eq!(note(public), None, "{public}");
         }
     }
@@ -239,7 +198,7 @@ mod tests {
     #[test]
     fn every_address_is_pointed_out() {
         let note = |block: &str| {
-            let source_ips = vec![cidr(block).unwrap()];
+            let source_ips = vec![block.parse().unwrap()];
             let grant = Grant {
                 source_ips,
                 ..Grant::default()
@@ -253,18 +212,59 @@ mod tests {
     }
 
     #[test]
-    fn changes_name_what_differs() {
-        let old = Grant::default();
+    fn changes_name_what_differs_and_what_is_kept() {
+        let old = Grant {
+            also_read: vec!["prices/".parse().unwrap(), "a/b/".parse().unwrap()],
+            ..Grant::default()
+        };
         let new = Grant {
             access: Access::ReadWrite,
             source_ips: vec!["10.0.0.0/8".parse().unwrap()],
-            ..Grant::default()
+            ..old.clone()
         };
-        let expected = [
+        let changed = [
             "access: read -> read-write",
             "source addresses: any -> 10.0.0.0/8",
         ];
-        assert_eq!(old.changes_to(&new), expected);
+        assert_eq!(old.changes_to(&new), changed);
+        let kept = [
+            "expires: never",
+            "KMS key: none",
+            "top level of the bucket: refused",
+            "other folders: prices/, a/b/",
+        ];
+        assert_eq!(old.kept_in(&new), kept);
         assert_eq!(new.changes_to(&new), [""; 0]);
+    }
+
+    #[test]
+    fn what_can_not_be_granted_together_is_refused() {
+        let own = Prefix::from(&"alex".parse().unwrap());
+        let check = |also_read: &[&str]| {
+            let also_read = also_read.iter().map(|text| text.parse().unwrap());
+            let grant = Grant {
+                also_read: also_read.collect(),
+                ..Grant::default()
+            };
+            grant.check(&own)
+        };
+        for good in [&[][..], &["prices/", "a/b/", "a/c/", "alexander/", "Alex/"]] {
+            check(good).unwrap();
+        }
+        for (bad, part) in [
+            (["alex/", "prices/"], "alex/ overlaps with the user's own"),
+            (
+                ["prices/", "alex/a/"],
+                "alex/a/ overlaps with the user's own",
+            ),
+            (
+                ["prices/", "prices/"],
+                "prices/ overlaps with --also-read prices/",
+            ),
+            (["a/b/", "a/"], "a/ overlaps with --also-read a/b/"),
+        ] {
+            let error = check(&bad).unwrap_err().to_string();
+            assert!(error.contains(part), "{bad:?}: {error}");
+        }
     }
 }

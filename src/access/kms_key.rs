@@ -44,7 +44,7 @@ impl FromStr for KmsKey {
                  see aws kms describe-key --key-id ALIAS",
             )),
             _ => Err(ValueError(
-                "a KMS key is given by its ARN: arn:aws:kms:REGION:ACCOUNT:key/ID",
+                "a KMS key is given by its ARN, arn:aws:kms:REGION:ACCOUNT:key/ID, or none for no key",
             )),
         }
     }

@@ -4,15 +4,18 @@
 mod access_key;
 mod expiry;
 mod grant;
+mod grant_change;
 mod kms_key;
 mod names;
 mod new_user;
 mod partition;
 mod policy;
+mod shared_prefix;
 
 pub(crate) use access_key::{AccessKey, is_plausible_id};
 pub use expiry::Expiry;
 pub use grant::{Access, Grant};
+pub use grant_change::{GrantChange, Setting};
 pub use kms_key::KmsKey;
 pub use names::{BucketName, Prefix, Target, UserName, ValueError};
 pub use new_user::{NewUser, UserTag};
@@ -21,3 +24,4 @@ pub use policy::PolicyDocument;
 pub(crate) use policy::{
     INLINE_POLICY_NAME, managed_policy_name, names_bucket, names_made_for, only_reads,
 };
+pub use shared_prefix::SharedPrefix;

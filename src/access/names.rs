@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
+use super::SharedPrefix;
+
 /// A value that can't be used, with what is accepted instead.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -154,6 +156,11 @@ impl Target {
     /// The folder as people and clients write it: `s3://BUCKET/USER/`.
     pub fn folder_url(&self) -> String {
         format!("s3://{}/{}", self.bucket, self.prefix())
+    }
+
+    /// Another folder of the bucket as people and clients write it.
+    pub(crate) fn url_of(&self, folder: &SharedPrefix) -> String {
+        format!("s3://{}/{folder}", self.bucket)
     }
 }
 

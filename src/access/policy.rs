@@ -57,12 +57,16 @@ struct Statement {
 }
 
 impl Statement {
-    fn allow(sid: &str, actions: &[&str], resource: &str) -> Self {
+    fn allow<R: ToString>(
+        sid: &str,
+        actions: &[&str],
+        resources: impl IntoIterator<Item = R>,
+    ) -> Self {
         Self {
             sid: sid.to_owned(),
             effect: "Allow".to_owned(),
             action: actions.iter().map(|&action| action.to_owned()).collect(),
-            resource: vec![resource.to_owned()],
+            resource: resources.into_iter().map(|one| one.to_string()).collect(),
             condition: Conditions::new(),
         }
     }
@@ -83,14 +87,15 @@ impl Statement {
 impl PolicyDocument {
     /// The policy for a bucket that is known to be in `region`.
     ///
-    /// Fails on a KMS key that can't be the bucket's, and where IAM would not
-    /// take a policy of that length.
+    /// Fails on what can't be granted together, on a KMS key that can't be the
+    /// bucket's, and where IAM would not take a policy of that length.
     pub(crate) fn for_bucket(
         grant: &Grant,
         target: &Target,
         region: &str,
         inline: bool,
     ) -> Result<Self> {
+        grant.check(&target.prefix())?;
         let bucket = &target.bucket;
         if let Some(key) = &grant.kms_key {
             ensure!(
@@ -110,9 +115,9 @@ impl PolicyDocument {
     }
 
     /// The policy that lets a user do with the target's prefix what the grant
-    /// says, and nothing else.
+    /// says, read the folders that it shares, and nothing else.
     ///
-    /// `region` is the bucket's. The list statement has no condition on the
+    /// `region` is the bucket's. The list statements have no condition on the
     /// delimiter, so flat, recursive and subfolder listings all work; a request
     /// with no prefix, an empty one, or one of another folder matches no
     /// statement.
@@ -133,7 +138,7 @@ impl PolicyDocument {
                 &["kms:Decrypt"]
             };
             let service = vec![s3_host(region)];
-            Statement::allow("UseKey", actions, &key.to_string()).when(
+            Statement::allow("UseKey", actions, [key]).when(
                 "StringEquals",
                 "kms:ViaService",
                 service,
@@ -159,6 +164,8 @@ impl PolicyDocument {
         let first = document.statement.first()?;
         let blocks = first.values("IpAddress", "aws:SourceIp").iter();
         let expires = first.values("DateLessThan", "aws:CurrentTime").first();
+        let shared = of("ListShared").map_or(&[][..], |one| one.values("StringLike", "s3:prefix"));
+        let shared = shared.iter().filter_map(|like| like.strip_suffix('*'));
         let grant = Grant {
             access: match (of("GetObjects"), of("ChangeObjects")) {
                 (Some(_), Some(_)) => Access::ReadWrite,
@@ -169,9 +176,11 @@ impl PolicyDocument {
             source_ips: blocks.filter_map(|block| block.parse().ok()).collect(),
             kms_key: of("UseKey").and_then(|one| one.resource.first()?.parse().ok()),
             browse_root: of("ListRoot").is_some(),
+            also_read: shared.filter_map(|prefix| prefix.parse().ok()).collect(),
         };
         let today = Self::new(&grant, target, region);
-        (document == today || document == today.as_of_0_1()).then_some(grant)
+        let is_ours = document == today || document == today.as_of_0_1();
+        (is_ours && grant.check(&target.prefix()).is_ok()).then_some(grant)
     }
 
     /// The same as version 0.1 made it.
@@ -202,7 +211,7 @@ impl PolicyDocument {
         ensure!(
             length <= most,
             "the policy would have {length} characters, and {kind} policy takes {most}: \
-             give fewer or wider --source-ip blocks"
+             give fewer or wider --source-ip blocks, or fewer --also-read folders"
         );
         Ok(())
     }
@@ -222,23 +231,30 @@ fn s3_statements(grant: &Grant, target: &Target, partition: &str) -> Vec<Stateme
     let bucket = format!("arn:{partition}:s3:::{}", target.bucket);
     let folder = format!("{}*", target.prefix());
     let objects = format!("{bucket}/{folder}");
+    let shares = !grant.also_read.is_empty();
     let mut statements = Vec::new();
-    if grant.access.reads() {
+    if grant.access.reads() || shares {
         // Cyberduck sends an ACL, which new buckets refuse, unless it can read the second.
         let location = if grant.access.writes() {
             ["s3:GetBucketLocation", OWNERSHIP].as_slice()
         } else {
             &["s3:GetBucketLocation"]
         };
-        statements.push(Statement::allow("BucketLocation", location, &bucket));
-        let list = Statement::allow("ListFolder", &["s3:ListBucket"], &bucket);
+        statements.push(Statement::allow("BucketLocation", location, [&bucket]));
+    }
+    if grant.access.reads() {
+        let list = Statement::allow("ListFolder", &["s3:ListBucket"], [&bucket]);
         statements.push(list.when("StringLike", "s3:prefix", vec![folder]));
         if grant.browse_root {
-            let list = Statement::allow("ListRoot", &["s3:ListBucket"], &bucket);
+            let list = Statement::allow("ListRoot", &["s3:ListBucket"], [&bucket]);
             let list = list.when("StringEquals", "s3:prefix", vec![String::new()]);
             statements.push(list.when("StringEquals", "s3:delimiter", vec!["/".to_owned()]));
         }
-        statements.push(Statement::allow("GetObjects", &["s3:GetObject"], &objects));
+        statements.push(Statement::allow(
+            "GetObjects",
+            &["s3:GetObject"],
+            [&objects],
+        ));
     }
     let upload = [
         "s3:PutObject",
@@ -247,11 +263,19 @@ fn s3_statements(grant: &Grant, target: &Target, partition: &str) -> Vec<Stateme
     ];
     match grant.access {
         Access::Read => {}
-        Access::Write => statements.push(Statement::allow("UploadObjects", &upload, &objects)),
+        Access::Write => statements.push(Statement::allow("UploadObjects", &upload, [&objects])),
         Access::ReadWrite => {
             let actions = [&upload[..], &["s3:DeleteObject"]].concat();
-            statements.push(Statement::allow("ChangeObjects", &actions, &objects));
+            statements.push(Statement::allow("ChangeObjects", &actions, [&objects]));
         }
+    }
+    if shares {
+        let folders: Vec<_> = grant.also_read.iter().map(|it| format!("{it}*")).collect();
+        let objects = folders.iter().map(|folder| format!("{bucket}/{folder}"));
+        let get = Statement::allow("GetShared", &["s3:GetObject"], objects);
+        let list = Statement::allow("ListShared", &["s3:ListBucket"], [&bucket]);
+        statements.push(list.when("StringLike", "s3:prefix", folders));
+        statements.push(get);
     }
     statements
 }
@@ -323,7 +347,12 @@ mod tests {
             ..grant
         });
         let browsing: Vec<_> = browsing.collect();
-        plain.into_iter().chain(browsing).chain(limited).collect()
+        let alone: Vec<_> = plain.into_iter().chain(browsing).chain(limited).collect();
+        let sharing = alone.iter().cloned().map(|grant| Grant {
+            also_read: vec!["prices/".parse().unwrap(), "lists/2026/".parse().unwrap()],
+            ..grant
+        });
+        sharing.chain(alone.clone()).collect()
     }
 
     #[test]
@@ -337,6 +366,9 @@ mod tests {
                 text.replace("alex", "kim"),
                 text.replace("Allow", "Deny"),
                 text.replace("s3:GetObject", "s3:*"),
+                text.replace("prices/*\"]", "prices/*\",\"*\"]"),
+                text.replacen("lists/2026/*", "lists/*", 1),
+                text.replace("lists/2026/*", "alex/lists/*"),
                 "{}".to_owned(),
             ] {
                 if other != text {
@@ -358,11 +390,12 @@ mod tests {
     }
 
     #[test]
-    fn longest_names_fit_an_inline_policy() {
+    fn longest_names_fit_an_inline_policy_and_more_folders_a_managed_one() {
         let target = target(&"b".repeat(63), &"u".repeat(64));
         for grant in grants() {
             let document = PolicyDocument::new(&grant, &target, "us-gov-west-1");
-            document.check_size(true).unwrap();
+            let inline = grant.also_read.is_empty();
+            document.check_size(inline).unwrap();
         }
     }
 

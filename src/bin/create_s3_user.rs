@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use s3_user::cli::{self, ExitStatus, HandoverArgs, Job, Output, OutputArgs, Signals, TargetArgs};
-use s3_user::{Connection, Grant, NewUser, PolicyDocument, UserName, create, rotate};
+use s3_user::{Connection, Grant, GrantChange, NewUser, PolicyDocument, UserName, create, rotate};
 
 const NAME: &str = "create_s3_user";
 
@@ -46,7 +46,7 @@ struct Args {
     #[command(flatten)]
     target: TargetArgs,
     #[command(flatten)]
-    grant: Grant,
+    grant: GrantChange,
     #[command(flatten)]
     handover: HandoverArgs,
     #[command(flatten)]
@@ -63,16 +63,17 @@ struct Args {
 #[derive(clap::Args)]
 #[command(next_help_heading = "Changing a user that is there")]
 struct Change {
-    /// Give a user that is there the access of the access options, and no other
+    /// Change an existing user's access; what no option names stays as it is
     ///
-    /// Replaces the user's policy, and touches no key. What isn't said is as for a new user.
-    #[arg(long, group = "mode", conflicts_with_all = ["HandoverArgs", "NewUser"])]
+    /// Replaces the user's policy and leaves the key alone. Prints what changes and what stays.
+    /// A policy that somebody edited is replaced only if all access options are given.
+    #[arg(verbatim_doc_comment, long, group = "mode", conflicts_with_all = ["HandoverArgs", "NewUser"])]
     update: bool,
     /// Make a new key for a user that is there, then delete the old one
     ///
     /// While the old key file is there, the new one is USER_accessKeys.2.csv, and so on.
     /// The old key works until the new one is safe.
-    #[arg(verbatim_doc_comment, long, group = "mode", conflicts_with_all = ["make_folder", "Grant", "NewUser"])]
+    #[arg(verbatim_doc_comment, long, group = "mode", conflicts_with_all = ["make_folder", "GrantChange", "NewUser"])]
     rotate_key: bool,
     /// With --rotate-key, leave the old key as it is
     #[arg(hide_short_help = true, long, requires = "rotate_key")]
@@ -85,12 +86,23 @@ impl Args {
         self.grant.check()?;
         self.new_user.check()?;
         self.handover.check(self.output.json, users)?;
+        let grant = self.new_grant();
         for user in users {
-            // The shortest that any region makes of it.
-            let policy = PolicyDocument::new(&self.grant, &self.target.target(user), "");
-            policy.check_size(self.new_user.inline_policy)?;
+            let target = self.target.target(user);
+            grant.check(&target.prefix())?;
+            // What else an existing user's policy holds is not known yet.
+            if !self.change.update {
+                // The shortest that any region makes of it.
+                let policy = PolicyDocument::new(&grant, &target, "");
+                policy.check_size(self.new_user.inline_policy)?;
+            }
         }
         Ok(())
+    }
+
+    /// What a new user may do.
+    fn new_grant(&self) -> Grant {
+        self.grant.apply_to(&Grant::default())
     }
 
     /// What the first signal says, and the second.
@@ -126,7 +138,7 @@ impl Args {
                 .await;
         }
         job.create(&create::Options {
-            grant: self.grant.clone(),
+            grant: self.new_grant(),
             new_user: self.new_user.clone(),
             make_folder: self.handover.make_folder,
             handover,

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::hints::Explained;
 use super::{ExitStatus, Output, ProgressLine, Signals, conclude, each};
-use crate::access::{Grant, Target, UserName};
+use crate::access::{GrantChange, Target, UserName};
 use crate::aws::{Aws, LoadError, Run};
 use crate::errors::Interrupted;
 use crate::handover::HandedOver;
@@ -60,9 +60,9 @@ impl<'a> Job<'a> {
             .await
     }
 
-    /// Gives the user another grant, or shows how.
-    pub async fn update(&self, grant: &Grant) -> ExitStatus {
-        self.work(update::plan(&self.run, grant), update::apply)
+    /// Changes what the user may do, or shows how.
+    pub async fn update(&self, change: &GrantChange) -> ExitStatus {
+        self.work(update::plan(&self.run, change), update::apply)
             .await
     }
 

@@ -121,13 +121,11 @@ fn hint_lines(hint: &Hint, target: &Target, commands: &ShellCommands) -> Vec<Str
             let delete = commands.delete_key(id, user);
             format!("delete the one not in use: {delete}")
         }
-        Hint::SetAccess => format!(
-            "first set the access it should have: {} --access ...",
-            update()
+        Hint::SetAccess(grant) => format!(
+            "set all of the access that the user should have, such as: {}",
+            commands.set_access(grant, target)
         ),
-        Hint::ExtendAccess => {
-            format!("extend it first: {} --expires WHEN --access ...", update())
-        }
+        Hint::ExtendAccess => format!("extend it first: {} --expires WHEN", update()),
         Hint::DeleteForBucket(made_for) => {
             let delete = commands.delete(made_for, user);
             format!("to delete it with its folder there, run: {delete}")

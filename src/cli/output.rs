@@ -19,7 +19,7 @@ use crate::access::UserName;
 use crate::aws::{Aws, Call, Connection, LoadError};
 use crate::errors::{acts_on_a_terminal, harmless, one_line};
 use crate::step::{Step, counted};
-use crate::workflows::outcome::Outcome;
+use crate::workflows::outcome::{Outcome, unchanged};
 use crate::workflows::plan::Preview;
 
 /// How much to print, and in which form.
@@ -184,6 +184,10 @@ impl Output {
     /// Prints what a run would do, and on stdout the policy or all as JSON.
     pub(crate) fn plan(&self, preview: &Preview) {
         preview.changes.iter().for_each(|change| self.say(change));
+        preview
+            .kept
+            .iter()
+            .for_each(|part| self.say(unchanged(part)));
         if preview.steps.is_empty() {
             self.say(format!(
                 "nothing to change for user {}",

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::access::{BucketName, Target};
+use crate::access::{BucketName, Grant, Target};
 use crate::aws::Connection;
 use crate::step::Step;
 
@@ -38,6 +38,15 @@ impl ShellCommands {
     pub fn create(&self, option: &str, target: &Target) -> String {
         let (bucket, user) = (target.bucket.as_str(), target.user.as_str());
         self.command(&["create_s3_user", option, "-b", bucket, "-u", user])
+    }
+
+    /// The command that gives an existing user just this access.
+    pub fn set_access(&self, grant: &Grant, target: &Target) -> String {
+        let (bucket, user) = (target.bucket.as_str(), target.user.as_str());
+        let update = ["create_s3_user", "--update", "-b", bucket, "-u", user];
+        let access = grant.as_options();
+        let access: Vec<_> = access.iter().map(String::as_str).collect();
+        self.command(&[&update[..], &access].concat())
     }
 
     /// The command that deletes a user and its folder.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde::{Serialize, Serializer};
 
-use crate::access::{AccessKey, Target, UserName};
+use crate::access::{AccessKey, Grant, Target, UserName};
 use crate::aws::Patience;
 use crate::step::Step;
 
@@ -161,9 +161,12 @@ impl Handover {
         self.verify || self.kit.is_some()
     }
 
-    /// What will be done, in order.
-    pub fn steps(&self, target: &Target) -> Vec<Step> {
-        let verify = Step::Verify(format!("{} opens, and nothing else", target.folder_url()));
+    /// What will be done, in order; the grant is given where it must be known.
+    pub fn steps(&self, target: &Target, grant: Option<&Grant>) -> Vec<Step> {
+        let shared = grant.map_or(&[][..], |grant| &grant.also_read).iter();
+        let shared = shared.map(|folder| format!(", and {} to read", target.url_of(folder)));
+        let (own, shared) = (target.folder_url(), String::from_iter(shared));
+        let verify = Step::Verify(format!("{own} opens{shared}, and nothing else"));
         let file = self.file.clone().map(Step::WriteKeyFile);
         let kit = self.kit.as_ref();
         let kit = kit.map(|kit| Step::WriteKit(kit.archive.clone()));

@@ -1,7 +1,7 @@
 //! IAM users.
 
-use super::present;
 use super::tags::{EXPIRES, Tags};
+use super::{optional, present};
 use crate::access::NewUser;
 use crate::aws::{AwsError, Run, settle};
 
@@ -90,6 +90,16 @@ pub(crate) async fn delete_user(run: &Run) -> Result<bool, AwsError> {
 /// taken off it.
 pub(crate) async fn delete_unused_user(run: &Run) -> Result<bool, AwsError> {
     settle(&run.cancel, async || delete_user(run).await).await
+}
+
+/// The names of the groups that the user is in.
+pub(crate) async fn groups(run: &Run) -> Result<Vec<String>, AwsError> {
+    let iam = run.aws.iam_for_optional_calls();
+    let list = iam.list_groups_for_user().user_name(run.user());
+    let all = list.into_paginator().items().send().collect();
+    let all: Result<Vec<_>, _> = run.aws.call("ListGroupsForUser", all).await;
+    let groups = optional(run, all)?.into_iter();
+    Ok(groups.map(|group| group.group_name).collect())
 }
 
 /// The ARN that IAM's resources of the caller's account begin with, as

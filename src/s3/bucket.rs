@@ -115,25 +115,43 @@ pub(crate) async fn folders(run: &Run) -> Result<Vec<String>> {
         .collect()
 }
 
-/// The first key in the bucket that isn't in the user's folder, if any.
-pub(crate) async fn first_key_outside(run: &Run) -> Result<Option<String>> {
-    let prefix = run.target.prefix();
-    // `0` comes next after the `/` that the prefix ends in.
-    let behind = format!("{}0", run.target.user);
-    for start in [None, Some(behind)] {
-        let list = run.aws.s3.list_objects_v2();
-        let list = list.bucket(run.bucket());
-        let list = list.encoding_type(EncodingType::Url).max_keys(1);
-        let list = list.set_start_after(start);
-        let answer = run.aws.call("ListObjectsV2", list.send()).await?;
-        let encoded = answer.encoding_type() == Some(&EncodingType::Url);
-        let first = answer.contents().first().and_then(|object| object.key());
-        let key = first.map(|key| decoded(key, encoded)).transpose()?;
-        if let Some(key) = key.filter(|key| !key.starts_with(prefix.as_str())) {
-            return Ok(Some(key));
+/// The first key in the bucket that is in none of these folders, if any.
+pub(crate) async fn first_key_outside(run: &Run, folders: &[&str]) -> Result<Option<String>> {
+    let mut start = None;
+    // At most once for each folder, whatever a store answers.
+    for _ in 0..=folders.len() {
+        let Some(key) = first_key(run, None, start).await? else {
+            return Ok(None);
+        };
+        match folders.iter().find(|folder| key.starts_with(**folder)) {
+            None => return Ok(Some(key)),
+            // `0` comes next after the `/` that a folder ends in.
+            Some(folder) => start = Some(format!("{}0", folder.trim_end_matches('/'))),
         }
     }
     Ok(None)
+}
+
+/// The first key in a folder of the bucket, if any.
+pub(crate) async fn first_key_in(run: &Run, folder: &str) -> Result<Option<String>> {
+    let key = first_key(run, Some(folder), None).await?;
+    Ok(key.filter(|key| key.starts_with(folder)))
+}
+
+async fn first_key(
+    run: &Run,
+    prefix: Option<&str>,
+    start_after: Option<String>,
+) -> Result<Option<String>> {
+    let list = run.aws.s3.list_objects_v2();
+    let list = list.bucket(run.bucket());
+    let list = list.encoding_type(EncodingType::Url).max_keys(1);
+    let list = list.set_prefix(prefix.map(str::to_owned));
+    let list = list.set_start_after(start_after);
+    let answer = run.aws.call("ListObjectsV2", list.send()).await?;
+    let encoded = answer.encoding_type() == Some(&EncodingType::Url);
+    let first = answer.contents().first().and_then(|object| object.key());
+    first.map(|key| decoded(key, encoded)).transpose()
 }
 
 /// The customer's KMS key that the bucket encrypts new objects with, if any.

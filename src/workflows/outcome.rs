@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::access::{Access, PolicyDocument, Target};
+use crate::access::{Access, PolicyDocument, SharedPrefix, Target};
 use crate::errors::one_line;
 use crate::handover::HandedOver;
 use crate::s3::empty::{Counts, FailedKey};
@@ -73,6 +73,9 @@ pub struct Created {
     /// When access ends, RFC 3339 in UTC; none if it doesn't.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires: Option<String>,
+    /// The other folders that it may list and download.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub also_read: Vec<SharedPrefix>,
     /// The policy that grants it.
     pub policy: PolicyRef,
     /// The access key, and where it was written.
@@ -85,9 +88,20 @@ pub struct Created {
 
 impl Outcome for Created {
     fn summary(&self) -> String {
-        let (verbs, folder) = (self.access.verbs(), self.target.folder_url());
-        let until = self.expires.as_ref().map(|at| format!(" until {at}"));
-        format!("can now {verbs} {folder}{}", until.unwrap_or_default())
+        let mut summary = format!(
+            "can now {} {}",
+            self.access.verbs(),
+            self.target.folder_url()
+        );
+        if !self.also_read.is_empty() {
+            let folders = self.also_read.iter().map(|it| self.target.url_of(it));
+            let folders: Vec<_> = folders.collect();
+            summary += &format!(", and read {}", folders.join(" and "));
+        }
+        if let Some(expires) = &self.expires {
+            summary += &format!(" until {expires}");
+        }
+        summary
     }
 
     fn advice(&self) -> Vec<String> {
@@ -158,6 +172,11 @@ impl Outcome for Rotated {
     }
 }
 
+/// A part of a user's access that stays as it is.
+pub(crate) fn unchanged(part: &str) -> String {
+    format!("{part} (unchanged)")
+}
+
 /// A user whose access has changed.
 #[derive(Debug, Clone, Serialize)]
 pub struct Updated {
@@ -168,6 +187,11 @@ pub struct Updated {
     pub policy: PolicyRef,
     /// What is different now, in words; empty if all was so already.
     pub changes: Vec<String>,
+    /// What is as it was, in words.
+    pub kept: Vec<String>,
+    /// The other folders that the user may list and download.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub also_read: Vec<SharedPrefix>,
     /// The policy as it is now.
     pub policy_document: PolicyDocument,
     /// What the admin should know besides, a line each.
@@ -186,12 +210,16 @@ impl Outcome for Updated {
 
     fn advice(&self) -> Vec<String> {
         let (user, folder) = (&self.target.user, self.target.folder_url());
-        if self.changes.is_empty() {
-            return vec![format!("nothing to change for user {user} on {folder}")];
-        }
-        let head = format!("changed for user {user} on {folder}:");
-        let changes = self.changes.iter().map(|change| format!("  {change}"));
-        std::iter::once(head).chain(changes).collect()
+        let done = if self.changes.is_empty() {
+            "nothing to change"
+        } else {
+            "changed"
+        };
+        let kept = self.kept.iter().map(|part| unchanged(part));
+        let parts = self.changes.iter().cloned().chain(kept);
+        let mut lines = vec![format!("{done} for user {user} on {folder}:")];
+        lines.extend(parts.map(|part| format!("  {part}")));
+        lines
     }
 
     fn notes(&self) -> &[String] {

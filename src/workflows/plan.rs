@@ -29,6 +29,9 @@ pub struct Preview {
     /// What will be different for an existing user, in words.
     #[serde(skip)]
     pub changes: Vec<String>,
+    /// What will stay as it is for an existing user, in words.
+    #[serde(skip)]
+    pub kept: Vec<String>,
     /// What the admin should know before, a line each.
     #[serde(skip)]
     pub notes: Vec<String>,
@@ -53,6 +56,7 @@ impl Preview {
             policy: None,
             steps,
             changes: Vec::new(),
+            kept: Vec::new(),
             notes: Vec::new(),
             dry_run: true,
         }

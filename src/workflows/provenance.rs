@@ -3,7 +3,7 @@
 use anyhow::{Result, bail, ensure};
 
 use crate::access::{
-    BucketName, INLINE_POLICY_NAME, managed_policy_name, names_bucket, names_made_for,
+    BucketName, INLINE_POLICY_NAME, SharedPrefix, managed_policy_name, names_bucket, names_made_for,
 };
 use crate::aws::{AwsError, Run};
 use crate::errors::{Candidates, Hint, Hinted};
@@ -128,12 +128,29 @@ pub(super) async fn no_such_user(run: &Run) -> anyhow::Error {
     .into()
 }
 
-/// Whether the run's user exists and is ours for the bucket.
+/// Whether the run's user exists, under this very name, and is ours for the
+/// bucket.
 pub(crate) async fn is_ours(run: &Run) -> bool {
     match iam::get_user(run).await {
-        Ok(Some(user)) => owner(run, &user).await.ok() == Some(Owner::ThisBucket),
+        Ok(Some(user)) => check_ours(run, &user).await.is_ok(),
         _ => false,
     }
+}
+
+/// What the admin should know of folders that the run's user is to read: which
+/// of them hold another user's files, a line each.
+pub(super) async fn folder_notes(run: &Run, folders: &[SharedPrefix]) -> Vec<String> {
+    let mut notes = Vec::new();
+    for folder in folders {
+        let Some(other) = folder.user() else { continue };
+        if is_ours(&run.for_user(other.clone())).await {
+            let user = &run.target.user;
+            notes.push(format!(
+                "files in {folder} belong to user {other}, and user {user} can read them"
+            ));
+        }
+    }
+    notes
 }
 
 /// Whether nothing uses the policy, and it was made for the bucket in question.

@@ -57,7 +57,7 @@ pub async fn plan(run: &Run, options: &Options) -> Result<Plan<Rotate>> {
     };
     let old_keys: Vec<_> = keys.into_iter().map(|key| key.id).collect();
     let mut steps = vec![Step::CreateAccessKey(run.target.user.to_string())];
-    steps.extend(handover.steps(&run.target));
+    steps.extend(handover.steps(&run.target, grant.as_ref()));
     if !options.keep_old_keys {
         steps.extend(old_keys.iter().cloned().map(Step::DeleteAccessKey));
     }
@@ -122,7 +122,7 @@ async fn grant(run: &Run) -> Result<Grant> {
                  is not known",
                 held.name
             ),
-            hint: Hint::SetAccess,
+            hint: Hint::SetAccess(Grant::default()),
         }
         .into());
     };

@@ -4,9 +4,10 @@ use anyhow::{Context, Result, ensure};
 
 use super::outcome::{Failed, PolicyRef, Updated};
 use super::plan::{Plan, PlannedPolicy, Preview};
-use super::provenance::{HeldPolicy, access_policy, find_ours};
-use crate::access::{Expiry, Grant, PolicyDocument};
+use super::provenance::{HeldPolicy, access_policy, find_ours, folder_notes};
+use crate::access::{Expiry, Grant, GrantChange, PolicyDocument};
 use crate::aws::{AwsError, Run};
+use crate::errors::{Hint, Hinted};
 use crate::iam::{self, Tags};
 use crate::s3::bucket;
 use crate::step::Step;
@@ -23,19 +24,22 @@ pub struct Update {
 
 /// Checks that there is such a user, that it is ours for this bucket and has
 /// the one policy that `create` makes, and changes nothing.
-pub async fn plan(run: &Run, grant: &Grant) -> Result<Plan<Update>> {
+///
+/// A part of the access that `change` doesn't name stays as it is. Fails if that
+/// can't be read, since somebody edited the policy, unless `change` names every
+/// part.
+pub async fn plan(run: &Run, change: &GrantChange) -> Result<Plan<Update>> {
     let (run, user) = find_ours(run).await?;
     let held = access_policy(&run).await?;
     check_not_shared(&run, &held)?;
     let (target, region) = (&run.target, &run.aws.region);
-    let document = PolicyDocument::for_bucket(grant, target, region, held.managed.is_none())?;
-    let changes = match PolicyDocument::grant(&held.text, target, region) {
-        Some(old) => old.changes_to(grant),
-        None => vec![format!(
-            "policy {}: from one that create_s3_user did not write",
-            held.name
-        )],
-    };
+    let old = PolicyDocument::grant(&held.text, target, region);
+    if old.is_none() {
+        check_names_all(&held, change)?;
+    }
+    let grant = change.apply_to(&old.clone().unwrap_or_default());
+    let document = PolicyDocument::for_bucket(&grant, target, region, held.managed.is_none())?;
+    let notes = notes(&run, &held, old.as_ref(), &grant).await;
     let tagged = user.tags.expires.as_deref();
     let mut steps = Vec::new();
     if !document.is(&held.text) {
@@ -51,7 +55,19 @@ pub async fn plan(run: &Run, grant: &Grant) -> Result<Plan<Update>> {
         steps.insert(first, Step::TagUser(target.user.to_string()));
     }
     let mut preview = Preview::new(target, steps);
-    preview.changes = changes;
+    match &old {
+        Some(old) => {
+            preview.changes = old.changes_to(&grant);
+            preview.kept = old.kept_in(&grant);
+        }
+        None => {
+            preview.changes = vec![format!(
+                "policy {}: from one that create_s3_user did not write",
+                held.name
+            )]
+        }
+    }
+    preview.notes = notes;
     preview.policy = Some(PlannedPolicy {
         name: held.name.clone(),
         document: document.clone(),
@@ -60,7 +76,7 @@ pub async fn plan(run: &Run, grant: &Grant) -> Result<Plan<Update>> {
         preview,
         run,
         work: Update {
-            grant: grant.clone(),
+            grant,
             document,
             policy: PolicyRef {
                 name: held.name,
@@ -87,6 +103,91 @@ fn check_not_shared(run: &Run, held: &HeldPolicy) -> Result<()> {
     Ok(())
 }
 
+/// Fails unless the change says all that a policy that can't be read would.
+fn check_names_all(held: &HeldPolicy, change: &GrantChange) -> Result<()> {
+    let unnamed = change.unnamed();
+    if unnamed.is_empty() {
+        return Ok(());
+    }
+    Err(Hinted {
+        message: format!(
+            "policy {} is not as create_s3_user writes it, so what it allows can't be kept; \
+             to replace it, give {} too",
+            held.name,
+            unnamed.join(", ")
+        ),
+        hint: Hint::SetAccess(change.apply_to(&Grant::default())),
+    }
+    .into())
+}
+
+/// What the admin should know of the access that the user has then, a line each.
+async fn notes(run: &Run, held: &HeldPolicy, old: Option<&Grant>, grant: &Grant) -> Vec<String> {
+    let known = old.map_or(&[][..], |old| &old.also_read);
+    let mut new_folders = grant.also_read.clone();
+    new_folders.retain(|folder| !known.contains(folder));
+    let (mut notes, folders, grants) = tokio::join!(
+        more_access_notes(run, held),
+        folder_notes(run, &new_folders),
+        bucket::grant_notes(run, grant),
+    );
+    if let Some(ended) = grant.ended() {
+        let user = &run.target.user;
+        notes.push(format!(
+            "access of user {user} ended at {ended}; --expires extends it"
+        ));
+    }
+    [notes, folders, grants].concat()
+}
+
+/// Which other policies and groups may give the user more than its access policy
+/// does, as far as they are known, and why they are not.
+async fn more_access_notes(run: &Run, held: &HeldPolicy) -> Vec<String> {
+    let user = &run.target.user;
+    let (attached, inline, groups) = tokio::join!(
+        iam::attached_policies(run),
+        iam::inline_policies(run),
+        iam::groups(run)
+    );
+    let mut notes = Vec::new();
+    let mut known = |names: Result<Vec<String>, AwsError>| {
+        names.unwrap_or_else(|error| {
+            notes.push(format!(
+                "can't tell what else may give user {user} access: {error}"
+            ));
+            Vec::new()
+        })
+    };
+    let arn = held.managed.as_ref().map(|managed| &managed.arn);
+    let attached = attached.map(|all| {
+        let others = all.into_iter().filter(|other| Some(&other.arn) != arn);
+        others.map(|other| other.name).collect()
+    });
+    let mut inline = known(inline);
+    inline.retain(|name| arn.is_some() || *name != held.name);
+    let policies = [known(attached), inline].concat();
+    let groups = known(groups);
+    let mut more = Vec::new();
+    if !policies.is_empty() {
+        more.push(format!("has {}", listed("policy", "policies", &policies)));
+    }
+    if !groups.is_empty() {
+        more.push(format!("is in {}", listed("group", "groups", &groups)));
+    }
+    if !more.is_empty() {
+        let more = more.join(" and ");
+        notes.push(format!(
+            "user {user} also {more}, which may give more access"
+        ));
+    }
+    notes
+}
+
+fn listed(one: &str, many: &str, names: &[String]) -> String {
+    let things = if names.len() == 1 { one } else { many };
+    format!("{things} {}", names.join(", "))
+}
+
 /// Replaces the policy, by one call that takes effect as a whole, and the tag
 /// that says when access ends: the tag first where access is extended, so that
 /// it never says an earlier end than the policy. Running it again finishes.
@@ -95,7 +196,7 @@ fn check_not_shared(run: &Run, held: &HeldPolicy) -> Result<()> {
 /// are as many as IAM takes.
 pub async fn apply(plan: &Plan<Update>) -> Result<Updated, Failed> {
     let run = &plan.run;
-    let mut notes = Vec::new();
+    let mut notes = plan.preview.notes.clone();
     for step in &plan.preview.steps {
         run.go_on().map_err(anyhow::Error::from)?;
         let taken = match step {
@@ -105,11 +206,12 @@ pub async fn apply(plan: &Plan<Update>) -> Result<Updated, Failed> {
         run.unless_interrupted(taken)?;
         run.done(step);
     }
-    notes.extend(bucket::grant_notes(run, &plan.work.grant).await);
     Ok(Updated {
         target: run.target.clone(),
         policy: plan.work.policy.clone(),
         changes: plan.preview.changes.clone(),
+        kept: plan.preview.kept.clone(),
+        also_read: plan.work.grant.also_read.clone(),
         policy_document: plan.work.document.clone(),
         notes,
     })

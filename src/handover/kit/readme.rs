@@ -12,6 +12,9 @@ const START_AT_BUCKET: &str = include_str!("templates/readme/start-at-bucket.txt
 const BROWSE: &str = include_str!("templates/readme/browse.txt");
 const SEND: &str = include_str!("templates/readme/send.txt");
 const UPLOAD: &str = include_str!("templates/readme/upload.txt");
+const ALSO: &str = include_str!("templates/readme/also.txt");
+const GET_SHARED: &str = include_str!("templates/readme/get-shared.txt");
+const BROWSE_SHARED: &str = include_str!("templates/readme/browse-shared.txt");
 
 /// Who fills this in is the admin, if the person is to know whom to ask.
 const NOBODY_NAMED: &str = "______________________________________________";
@@ -20,11 +23,18 @@ impl Settings<'_> {
     pub(super) fn readme(&self) -> String {
         let title = self.title();
         let grant = self.grant;
-        let ways = match grant.access {
+        let mut ways = match grant.access {
             Access::Read => BROWSE.to_owned(),
             Access::ReadWrite => BROWSE.to_owned() + SEND,
             Access::Write => UPLOAD.to_owned(),
         };
+        let shared = grant.also_read.iter().map(|it| self.target.url_of(it));
+        let shared: Vec<_> = shared.collect();
+        let mut also = String::new();
+        if let Some(first) = shared.first() {
+            also = ALSO.replace("{shared}", &shared.join("\n    "));
+            ways += &self.how_to_get(first);
+        }
         let start = if grant.browse_root {
             START_AT_BUCKET
         } else {
@@ -48,7 +58,8 @@ impl Settings<'_> {
             ("{bookmark}", &self.bookmark_name()),
             ("{folder}", &self.folder()),
             ("{profile}", &self.profile()),
-            // Last, since it can be any text.
+            // Last, since they can be any text.
+            ("{also}", &also),
             (
                 "{contact}",
                 &format!("Questions, or files lost? Ask:\n  {contact}"),
@@ -57,6 +68,19 @@ impl Settings<'_> {
         let fill = |text: String, (name, value): (&str, &str)| text.replace(name, value);
         let text = values.into_iter().fold(MAIN.to_owned(), fill);
         text.replace('\n', "\r\n")
+    }
+
+    /// How to download from another folder, by its URL.
+    fn how_to_get(&self, url: &str) -> String {
+        let path = url.trim_start_matches("s3://");
+        let get = GET_SHARED
+            .replace("{url}", url)
+            .replace("{remote}", &format!("{}:{path}", self.profile()));
+        if self.grant.access.reads() {
+            get + &BROWSE_SHARED.replace("{path}", path)
+        } else {
+            get
+        }
     }
 
     fn title(&self) -> String {
@@ -115,6 +139,10 @@ mod tests {
                 let grant = Grant {
                     access,
                     browse_root: full,
+                    also_read: full
+                        .then(|| "prices/".parse().unwrap())
+                        .into_iter()
+                        .collect(),
                     expires: full.then(|| "2099-12-31".parse().unwrap()),
                     source_ips: full
                         .then(|| "203.0.113.0/24".parse().unwrap())

@@ -1,6 +1,6 @@
 //! The requests that a new key is tested with, and what each should come to.
 
-use crate::access::{Access, Grant, Target};
+use crate::access::{Access, Grant, SharedPrefix, Target};
 
 /// One request with the new key.
 pub(super) struct Check {
@@ -38,20 +38,30 @@ pub(super) enum Extra {
     Acl,
 }
 
+/// The keys of objects that are there to be tried.
+pub(super) struct Objects {
+    /// In the user's folder.
+    pub own: Option<String>,
+    /// In a folder that the user has no access to.
+    pub foreign: Option<String>,
+    /// In the folders that the user may also read.
+    pub shared: Vec<String>,
+}
+
 /// All that is tried. What should be allowed first: it shows that the key is known, so that a
 /// refusal means something.
-pub(super) fn checks(
-    target: &Target,
-    grant: &Grant,
-    own: Option<String>,
-    foreign: Option<String>,
-) -> Vec<Check> {
+pub(super) fn checks(target: &Target, grant: &Grant, objects: Objects) -> Vec<Check> {
     let mut checks = of_folders(target, grant);
-    checks.extend(own.into_iter().flat_map(|key| of_own_object(key, grant)));
+    let own = objects.own.into_iter();
+    checks.extend(own.flat_map(|key| of_own_object(key, grant)));
     if grant.access.writes() {
         checks.extend(of_extras(target));
     }
-    let foreign = foreign.into_iter();
+    let shared = grant.also_read.iter();
+    checks.extend(shared.flat_map(|folder| of_shared_folder(folder, target)));
+    let shared = objects.shared.into_iter();
+    checks.extend(shared.map(|key| Check::new(format!("download {key}"), Request::Get(key), true)));
+    let foreign = objects.foreign.into_iter();
     checks.extend(foreign.flat_map(|key| of_foreign_object(key, target, grant)));
     checks.sort_by_key(|check| !check.should_be_allowed);
     checks
@@ -81,8 +91,14 @@ impl Check {
 
     /// List, upload and delete in a folder that is somebody else's.
     fn elsewhere(folder: &str, name: &str) -> [Self; 3] {
+        let list = Self::list(format!("list {name}"), Some(folder), false);
+        let [upload, delete] = Self::changes(folder, name);
+        [list, upload, delete]
+    }
+
+    /// Upload and delete in a folder that the user must not change.
+    fn changes(folder: &str, name: &str) -> [Self; 2] {
         [
-            Self::list(format!("list {name}"), Some(folder), false),
             Self::new(
                 format!("upload to {name}"),
                 Request::Put(probe(folder)),
@@ -139,6 +155,14 @@ fn of_own_object(key: String, grant: &Grant) -> [Check; 2] {
         Check::new("download an object of its own", get, reads),
         Check::new("download a version of it", version, false),
     ]
+}
+
+/// A folder that the user may read and not change.
+fn of_shared_folder(folder: &SharedPrefix, target: &Target) -> [Check; 3] {
+    let name = target.url_of(folder);
+    let list = Check::list(format!("list {name}"), Some(folder.as_str()), true);
+    let [upload, delete] = Check::changes(folder.as_str(), &name);
+    [list, upload, delete]
 }
 
 /// What the permission to upload doesn't include.

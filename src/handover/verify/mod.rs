@@ -4,14 +4,14 @@ use anyhow::{Context, Result, anyhow};
 use aws_sdk_s3::types::ObjectCannedAcl;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::access::{AccessKey, Grant};
+use crate::access::{AccessKey, Grant, SharedPrefix};
 use crate::aws::{AwsError, Made, Patience, Run};
 use crate::errors::{Hint, Hinted};
 use crate::s3::object::{delete_object, put_empty};
 use crate::s3::{bucket, listing};
 use crate::step::Step;
 
-use checks::{Check, Extra, Request, checks};
+use checks::{Check, Extra, Objects, Request, checks};
 
 mod checks;
 
@@ -32,16 +32,7 @@ pub(crate) async fn verify(
 ) -> Result<()> {
     let versioning = bucket::versioning(run).await;
     let is_locked = bucket::locks_objects(run).await;
-    let foreign = bucket::first_key_outside(run).await?;
-    let own = listing::first_object(run).await?;
-    let own = own.map(|key| key.as_str().to_owned());
-    let nothing = |where_| Step::Verify(format!("there is no object {where_} to try"));
-    if foreign.is_none() {
-        run.done(&nothing("of another folder"));
-    }
-    if own.is_none() && grant.access.reads() {
-        run.done(&nothing("of its own"));
-    }
+    let objects = objects(run, grant).await?;
     let mut verifying = Verifying {
         run,
         with_key: run.with_aws(run.aws.with_key(key)),
@@ -50,7 +41,7 @@ pub(crate) async fn verify(
         suspended: versioning.is_suspended,
         left,
     };
-    for check in checks(&run.target, grant, own, foreign) {
+    for check in checks(&run.target, grant, objects) {
         if is_locked && check.should_be_allowed && check.request.puts() {
             let what = format!(
                 "{} is not tried: the bucket would keep it locked",
@@ -68,6 +59,38 @@ pub(crate) async fn verify(
         run.done(&Step::Verify(format!("{can} {}", check.what)));
     }
     Ok(())
+}
+
+/// Looks for an object of each kind to try, and tells of which there is none.
+async fn objects(run: &Run, grant: &Grant) -> Result<Objects> {
+    let own_folder = run.target.prefix();
+    let shared_folders = grant.also_read.iter().map(SharedPrefix::as_str);
+    let folders: Vec<_> = shared_folders.chain([own_folder.as_str()]).collect();
+    let foreign = bucket::first_key_outside(run, &folders).await?;
+    let own = listing::first_object(run).await?;
+    let own = own.map(|key| key.as_str().to_owned());
+    let nothing = |where_: &str| {
+        run.done(&Step::Verify(format!("there is no object {where_} to try")));
+    };
+    if foreign.is_none() {
+        nothing("of another folder");
+    }
+    if own.is_none() && grant.access.reads() {
+        nothing("of its own");
+    }
+    let mut shared = Vec::new();
+    for folder in &grant.also_read {
+        let first = bucket::first_key_in(run, folder.as_str()).await?;
+        if first.is_none() {
+            nothing(&format!("in {folder}"));
+        }
+        shared.extend(first);
+    }
+    Ok(Objects {
+        own,
+        foreign,
+        shared,
+    })
 }
 
 struct Verifying<'a> {

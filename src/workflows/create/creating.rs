@@ -246,6 +246,7 @@ impl<'a> Creating<'a> {
             target: self.run.target.clone(),
             access: options.grant.access,
             expires: options.grant.expires.map(|at| at.to_string()),
+            also_read: options.grant.also_read.clone(),
             policy: PolicyRef {
                 name: self.work.policy.name.clone(),
                 arn: self.policy_arn.into_inner(),

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 
 use super::outcome::{Created, Failed};
 use super::plan::{Plan, PlannedPolicy, Preview};
-use super::provenance::{look_up, reachable};
+use super::provenance::{folder_notes, look_up, reachable};
 use super::undo::Undo;
 use crate::access::{Grant, INLINE_POLICY_NAME, NewUser, PolicyDocument, managed_policy_name};
 use crate::aws::Run;
@@ -63,7 +63,9 @@ pub struct Create {
 /// it is in, with what can be done about it.
 pub async fn plan(run: &Run, options: &Options) -> Result<Plan<Create>> {
     let handover = Handover::first(&options.handover, &run.target.user);
-    let (bucket, user) = look_up(run).await?;
+    let folders = &options.grant.also_read;
+    let (found, notes) = tokio::join!(look_up(run), folder_notes(run, folders));
+    let (bucket, user) = found?;
     let run = reachable(run, bucket).await?;
     if let Some(user) = user {
         return Err(user_exists(&run, &user, &handover).await);
@@ -81,6 +83,7 @@ pub async fn plan(run: &Run, options: &Options) -> Result<Plan<Create>> {
     let policy = PlannedPolicy { name, document };
     let mut preview = Preview::new(&run.target, rounds.concat());
     preview.policy = Some(policy.clone());
+    preview.notes = notes;
     Ok(Plan {
         preview,
         run,
@@ -112,8 +115,8 @@ fn rounds(run: &Run, options: &Options, handover: &Handover, policy: &str) -> Ve
     if options.make_folder {
         rounds.push(vec![Step::MakeFolder(run.target.folder_url())]);
     }
-    let handover = handover.steps(&run.target).into_iter();
-    rounds.extend(handover.map(|step| vec![step]));
+    let steps = handover.steps(&run.target, Some(&options.grant));
+    rounds.extend(steps.into_iter().map(|step| vec![step]));
     rounds
 }
 
@@ -143,5 +146,7 @@ async fn make(plan: &Plan<Create>, undo: &Undo) -> Result<Created> {
             .unless_interrupted(taken.into_iter().collect::<Result<()>>())?;
     }
     plan.run.go_on()?;
-    creating.created()
+    let mut created = creating.created()?;
+    created.notes.extend(plan.preview.notes.iter().cloned());
+    Ok(created)
 }

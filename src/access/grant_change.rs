@@ -1,0 +1,316 @@
+//! What is to change in what a user may do: the options under "Access".
+
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use clap::Args;
+use ipnet::IpNet;
+
+use super::grant::texts;
+use super::{Access, Expiry, Grant, KmsKey, SharedPrefix, ValueError};
+
+/// The new value of a part of the grant, or none where the option has a word
+/// such as `never` in place of one.
+///
+/// By a name of its own, since clap takes `Option<Option<T>>` for an option that
+/// may lack its value.
+pub type Setting<T> = Option<T>;
+
+/// A change of what a user may do. A part that it doesn't name stays as it is,
+/// and is as in the default [`Grant`] for a new user.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+#[command(next_help_heading = "Access")]
+pub struct GrantChange {
+    /// What the person may do: read, read-write, or write [default: read]
+    ///
+    ///   read        list and download
+    ///   read-write  list, download, upload, overwrite and delete
+    ///   write       upload only: no list, no download
+    #[arg(verbatim_doc_comment, long, value_name = "MODE", value_enum)]
+    #[arg(hide_possible_values = true)]
+    pub access: Option<Access>,
+    /// When access ends: a date, an RFC 3339 time, or a duration such as 90d
+    ///
+    /// A duration is in weeks, days, hours or minutes, such as 2w, 90d, 12h or 30min. A date
+    /// includes that whole day in UTC: with 2026-12-31, the first refused instant is
+    /// 2027-01-01T00:00:00Z. With --update, a later time also brings back access that has
+    /// ended, and "never" removes the end.
+    #[arg(verbatim_doc_comment, long, value_name = "WHEN")]
+    #[arg(value_parser = |text: &str| setting("never", text, Expiry::from_str))]
+    pub expires: Option<Setting<Expiry>>,
+    /// Allow requests from these addresses only; may be repeated
+    ///
+    /// IPv4 or IPv6, such as 203.0.113.0/24 or 203.0.113.7. Requests through a VPC endpoint
+    /// have no such address and are refused. With --update, the new addresses replace all
+    /// earlier ones, and "any" removes the limit.
+    #[arg(verbatim_doc_comment, long = "source-ip", value_name = "CIDR")]
+    #[arg(value_parser = |text: &str| setting("any", text, cidr))]
+    pub source_ips: Option<Vec<Setting<IpNet>>>,
+    /// Also allow listing and downloading this other folder; may be repeated
+    ///
+    /// Such as prices/ or lists/2026/, ending in /. The person can't change anything there,
+    /// and delete_s3_user never touches it. With --update, the new folders replace all
+    /// earlier ones, and "none" removes them.
+    #[arg(verbatim_doc_comment, long, value_name = "PREFIX/")]
+    #[arg(value_parser = |text: &str| setting("none", text, SharedPrefix::from_str))]
+    pub also_read: Option<Vec<Setting<SharedPrefix>>>,
+    /// KMS key the bucket is encrypted with, where it is one of your own
+    ///
+    /// Allows using that key through S3 only. The key's own policy must let IAM decide, as
+    /// the default one does. With --update, "none" removes it.
+    #[arg(verbatim_doc_comment, hide_short_help = true, long, value_name = "ARN")]
+    #[arg(value_parser = |text: &str| setting("none", text, KmsKey::from_str))]
+    pub kms_key: Option<Setting<KmsKey>>,
+    /// Allow listing the bucket's top level too, which shows every folder's name
+    ///
+    /// For clients that must start at the bucket. The content of other folders stays closed.
+    #[arg(hide_short_help = true, long, conflicts_with = "no_browse_root")]
+    pub browse_root: bool,
+    /// With --update, no longer allow listing the bucket's top level
+    #[arg(hide_short_help = true, long)]
+    pub no_browse_root: bool,
+}
+
+impl GrantChange {
+    /// Fails where a list of values has the word for none among them.
+    pub fn check(&self) -> Result<(), ValueError> {
+        fn is_mixed<T>(given: &Option<Vec<Setting<T>>>) -> bool {
+            let given = given.as_deref().unwrap_or_default();
+            given.len() > 1 && given.iter().any(Option::is_none)
+        }
+        if is_mixed(&self.source_ips) {
+            return Err(ValueError(
+                "--source-ip any can't be given with another --source-ip",
+            ));
+        }
+        if is_mixed(&self.also_read) {
+            return Err(ValueError(
+                "--also-read none can't be given with another --also-read",
+            ));
+        }
+        Ok(())
+    }
+
+    /// The grant as it is after the change.
+    pub fn apply_to(&self, grant: &Grant) -> Grant {
+        let Grant {
+            access,
+            expires,
+            source_ips,
+            kms_key,
+            browse_root,
+            also_read,
+        } = grant.clone();
+        Grant {
+            access: self.access.unwrap_or(access),
+            expires: self.expires.unwrap_or(expires),
+            source_ips: values(&self.source_ips).unwrap_or(source_ips),
+            kms_key: self.kms_key.clone().unwrap_or(kms_key),
+            browse_root: self.browse_root || browse_root && !self.no_browse_root,
+            also_read: values(&self.also_read).unwrap_or(also_read),
+        }
+    }
+
+    /// The options of the parts that it doesn't name.
+    pub(crate) fn unnamed(&self) -> Vec<&'static str> {
+        let parts = [
+            ("--access", self.access.is_some()),
+            ("--expires", self.expires.is_some()),
+            ("--source-ip", self.source_ips.is_some()),
+            ("--also-read", self.also_read.is_some()),
+            ("--kms-key", self.kms_key.is_some()),
+            (
+                "--browse-root or --no-browse-root",
+                self.browse_root || self.no_browse_root,
+            ),
+        ];
+        let unnamed = parts.into_iter().filter(|(_, is_named)| !is_named);
+        unnamed.map(|(option, _)| option).collect()
+    }
+}
+
+impl Grant {
+    /// The options that name every part of this grant.
+    pub(crate) fn as_options(&self) -> Vec<String> {
+        let with_values = [
+            ("--access", texts([self.access], "")),
+            ("--expires", texts(self.expires, "never")),
+            ("--source-ip", texts(&self.source_ips, "any")),
+            ("--also-read", texts(&self.also_read, "none")),
+            ("--kms-key", texts(&self.kms_key, "none")),
+        ];
+        let browse_root = if self.browse_root {
+            "--browse-root"
+        } else {
+            "--no-browse-root"
+        };
+        let mut options = Vec::new();
+        for (option, values) in with_values {
+            options.extend(
+                values
+                    .into_iter()
+                    .flat_map(|value| [option.to_owned(), value]),
+            );
+        }
+        options.push(browse_root.to_owned());
+        options
+    }
+}
+
+/// Reads a value, or the word in place of one.
+fn setting<T>(
+    none: &str,
+    text: &str,
+    read: impl FnOnce(&str) -> Result<T, ValueError>,
+) -> Result<Setting<T>, ValueError> {
+    if text == none {
+        return Ok(None);
+    }
+    read(text).map(Some)
+}
+
+/// The values of a list that was given; empty for the word for none.
+fn values<T: Clone>(given: &Option<Vec<Setting<T>>>) -> Option<Vec<T>> {
+    let given = given.as_ref()?;
+    Some(given.iter().flatten().cloned().collect())
+}
+
+/// A block of addresses; a single address is a block of one.
+fn cidr(text: &str) -> Result<IpNet, ValueError> {
+    let single = || text.parse::<IpAddr>().map(IpNet::from);
+    let block = text.parse::<IpNet>().or_else(|_| single()).map_err(|_| {
+        ValueError(
+            "an address block is written as 203.0.113.0/24, 203.0.113.7 or 2001:db8::/32, or any for no limit",
+        )
+    })?;
+    // One address with the length of its network would open the whole of it.
+    if let IpNet::V6(mapped) = block
+        && mapped.addr().to_ipv4_mapped().is_some()
+    {
+        return Err(ValueError(
+            "an IPv4 address is written as such, as 203.0.113.7, and not as ::ffff:203.0.113.7",
+        ));
+    }
+    if block.addr() != block.network() {
+        return Err(ValueError(
+            "an address block begins at its first address, as 203.0.113.0/24; \
+             a single address has no length, as 203.0.113.7",
+        ));
+    }
+    Ok(block)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Command, FromArgMatches};
+
+    use super::*;
+
+    const KEY: &str = "arn:aws:kms:eu-central-1:123456789012:key/k";
+
+    /// The change that these options make.
+    fn change(options: &[&str]) -> GrantChange {
+        let command = GrantChange::augment_args(Command::new("test").no_binary_name(true));
+        let matches = command.try_get_matches_from(options).unwrap();
+        GrantChange::from_arg_matches(&matches).unwrap()
+    }
+
+    /// A grant with no part as in the default one.
+    fn full_grant() -> Grant {
+        Grant {
+            access: Access::ReadWrite,
+            expires: Some("2099-12-31".parse().unwrap()),
+            source_ips: vec![cidr("203.0.113.0/24").unwrap(), cidr("::1").unwrap()],
+            kms_key: Some(KEY.parse().unwrap()),
+            browse_root: true,
+            also_read: vec!["price list/".parse().unwrap(), "a/b/".parse().unwrap()],
+        }
+    }
+
+    #[test]
+    fn part_that_no_option_names_stays() {
+        assert_eq!(change(&[]).apply_to(&full_grant()), full_grant());
+        assert_eq!(change(&[]).apply_to(&Grant::default()), Grant::default());
+        let changed = change(&["--expires", "never"]).apply_to(&full_grant());
+        assert_eq!(full_grant().changes_to(&changed).len(), 1);
+        assert_eq!(changed.expires, None);
+    }
+
+    #[test]
+    fn each_option_changes_its_part_alone() {
+        for options in [
+            ["--access", "write"].as_slice(),
+            &["--expires", "2098-12-31"],
+            &["--expires", "never"],
+            &["--source-ip", "198.51.100.7"],
+            &["--source-ip", "any"],
+            &["--also-read", "prices/"],
+            &["--also-read", "none"],
+            &["--kms-key", "none"],
+            &["--no-browse-root"],
+        ] {
+            let change = change(options);
+            let changed = change.apply_to(&full_grant());
+            assert_eq!(full_grant().changes_to(&changed).len(), 1, "{options:?}");
+            let unnamed = change.unnamed();
+            assert!(unnamed.len() == 5 && !unnamed.contains(&options[0]));
+        }
+    }
+
+    #[test]
+    fn list_that_is_given_replaces_the_whole_of_it() {
+        let options = ["--source-ip", "198.51.100.7", "--also-read", "prices/"];
+        let changed = change(&options).apply_to(&full_grant());
+        assert_eq!(changed.source_ips, [cidr("198.51.100.7").unwrap()]);
+        assert_eq!(changed.also_read, ["prices/".parse().unwrap()]);
+    }
+
+    #[test]
+    fn options_of_a_grant_make_it_of_any_other() {
+        for grant in [Grant::default(), full_grant()] {
+            let options = grant.as_options();
+            let options: Vec<_> = options.iter().map(String::as_str).collect();
+            let change = change(&options);
+            assert_eq!(change.unnamed(), [""; 0]);
+            for other in [Grant::default(), full_grant()] {
+                assert_eq!(change.apply_to(&other), grant);
+            }
+        }
+    }
+
+    #[test]
+    fn word_for_none_stands_alone() {
+        for (options, is_fine) in [
+            (["--source-ip", "any", "--source-ip", "::1"], false),
+            (["--also-read", "a/", "--also-read", "none"], false),
+            (["--source-ip", "any", "--also-read", "none"], true),
+        ] {
+            assert_eq!(change(&options).check().is_ok(), is_fine, "{options:?}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_blocks_of_either_family() {
+        for (text, expected) in [
+            ("203.0.113.0/24", "203.0.113.0/24"),
+            ("203.0.113.7", "203.0.113.7/32"),
+            ("2001:db8::/32", "2001:db8::/32"),
+            ("2001:db8::1", "2001:db8::1/128"),
+        ] {
+            assert_eq!(cidr(text).unwrap().to_string(), expected);
+        }
+        for text in [
+            "",
+            "203.0.113.0/33",
+            "203.0.113.7/24",
+            "::ffff:203.0.113.7",
+            "::ffff:203.0.113.0/120",
+            "2001:db8::1/32",
+            "203.0.113",
+            "example.com",
+            "*",
+        ] {
+            assert!(cidr(text).is_err(), "{text:?}");
+        }
+    }
+}
