@@ -25,6 +25,7 @@ mod rooms;
 mod rotate;
 mod secrets;
 mod sequences;
+mod stores;
 mod suggestions;
 mod support;
 mod undo;

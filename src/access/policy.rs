@@ -39,19 +39,44 @@ pub struct PolicyDocument {
     statement: Vec<Statement>,
 }
 
-/// The action that policies of version 0.1 lack.
+/// What Cyberduck needs to read, or it sends an ACL with each upload, which new
+/// buckets refuse.
 const OWNERSHIP: &str = "s3:GetBucketOwnershipControls";
 
 /// Operator, condition key, values.
-type Conditions = BTreeMap<String, BTreeMap<String, Vec<String>>>;
+type Conditions = BTreeMap<String, BTreeMap<String, Values>>;
+
+/// A list, which [may also be written][grammar] as its only value: some stores
+/// return it that way.
+///
+/// [grammar]: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "OneOrMany")]
+struct Values(Vec<String>);
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl From<OneOrMany> for Values {
+    fn from(values: OneOrMany) -> Self {
+        match values {
+            OneOrMany::One(value) => Self(vec![value]),
+            OneOrMany::Many(values) => Self(values),
+        }
+    }
+}
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Statement {
     sid: String,
     effect: String,
-    action: Vec<String>,
-    resource: Vec<String>,
+    action: Values,
+    resource: Values,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     condition: Conditions,
 }
@@ -65,22 +90,22 @@ impl Statement {
         Self {
             sid: sid.to_owned(),
             effect: "Allow".to_owned(),
-            action: actions.iter().map(|&action| action.to_owned()).collect(),
-            resource: resources.into_iter().map(|one| one.to_string()).collect(),
+            action: Values(actions.iter().map(|&action| action.to_owned()).collect()),
+            resource: Values(resources.into_iter().map(|one| one.to_string()).collect()),
             condition: Conditions::new(),
         }
     }
 
     fn when(mut self, operator: &str, key: &str, values: Vec<String>) -> Self {
         let keys = self.condition.entry(operator.to_owned()).or_default();
-        keys.insert(key.to_owned(), values);
+        keys.insert(key.to_owned(), Values(values));
         self
     }
 
     fn values(&self, operator: &str, key: &str) -> &[String] {
         let keys = self.condition.get(operator);
         keys.and_then(|keys| keys.get(key))
-            .map_or(&[], Vec::as_slice)
+            .map_or(&[], |values| &values.0)
     }
 }
 
@@ -174,22 +199,23 @@ impl PolicyDocument {
             },
             expires: expires.and_then(|at| Expiry::at(at)),
             source_ips: blocks.filter_map(|block| block.parse().ok()).collect(),
-            kms_key: of("UseKey").and_then(|one| one.resource.first()?.parse().ok()),
+            kms_key: of("UseKey").and_then(|one| one.resource.0.first()?.parse().ok()),
             browse_root: of("ListRoot").is_some(),
             also_read: shared.filter_map(|prefix| prefix.parse().ok()).collect(),
         };
         let today = Self::new(&grant, target, region);
-        let is_ours = document == today || document == today.as_of_0_1();
+        let is_ours = document == today || document == today.without_ownership();
         (is_ours && grant.check(&target.prefix()).is_ok()).then_some(grant)
     }
 
-    /// The same as version 0.1 made it.
-    fn as_of_0_1(&self) -> Self {
-        let mut earlier = self.clone();
-        for statement in &mut earlier.statement {
-            statement.action.retain(|action| action != OWNERSHIP);
+    /// The same without the action on the bucket's ownership setting, as version
+    /// 0.1 made it, and for stores that don't know that action.
+    pub(crate) fn without_ownership(&self) -> Self {
+        let mut without = self.clone();
+        for statement in &mut without.statement {
+            statement.action.0.retain(|action| action != OWNERSHIP);
         }
-        earlier
+        without
     }
 
     /// Whether a text is this very document.
@@ -234,8 +260,7 @@ fn s3_statements(grant: &Grant, target: &Target, partition: &str) -> Vec<Stateme
     let shares = !grant.also_read.is_empty();
     let mut statements = Vec::new();
     if grant.access.reads() || shares {
-        // Cyberduck sends an ACL, which new buckets refuse, unless it can read the second.
-        let location = if grant.access.writes() {
+        let location = if grant.access == Access::ReadWrite {
             ["s3:GetBucketLocation", OWNERSHIP].as_slice()
         } else {
             &["s3:GetBucketLocation"]
@@ -380,10 +405,22 @@ mod tests {
     }
 
     #[test]
+    fn lists_of_one_may_come_back_as_their_only_value() {
+        let target = target("shared", "alex");
+        let text = PolicyDocument::new(&Grant::default(), &target, "eu-central-1").to_json();
+        let single = text.replace(['[', ']'], "");
+        let single = single.replace(r#""Statement":"#, r#""Statement":["#);
+        let single = single.strip_suffix('}').unwrap().to_owned() + "]}";
+        assert_ne!(single, text);
+        let grant = PolicyDocument::grant(&single, &target, "eu-central-1");
+        assert_eq!(grant, Some(Grant::default()));
+    }
+
+    #[test]
     fn policies_of_earlier_versions_are_read_back() {
         let target = target("shared", "alex");
         for grant in grants() {
-            let earlier = PolicyDocument::new(&grant, &target, "eu-central-1").as_of_0_1();
+            let earlier = PolicyDocument::new(&grant, &target, "eu-central-1").without_ownership();
             let read_back = PolicyDocument::grant(&earlier.to_json(), &target, "eu-central-1");
             assert_eq!(read_back, Some(grant));
         }

@@ -63,6 +63,18 @@ impl Store {
         !self.is_aws() && (self.lacks(error) || REFUSED_INPUT.iter().any(|code| error.is(code)))
     }
 
+    /// Whether it refused a policy that AWS takes: some refuse one with an action
+    /// that they don't know.
+    pub fn refuses_policy(&self, error: &AwsError) -> bool {
+        !self.is_aws() && error.is("MalformedPolicyDocument")
+    }
+
+    /// Whether a policy counts as the user's only if it is in the list of the
+    /// user's policies too: SeaweedFS makes one up under any name that is asked for.
+    pub fn invents_policies(&self) -> bool {
+        !self.is_aws()
+    }
+
     /// Whether it doesn't offer the operation at all, as stores say in several ways.
     pub fn lacks(&self, error: &AwsError) -> bool {
         error.is_unsupported()

@@ -3,7 +3,7 @@
 use super::tags::Tags;
 use super::users::User;
 use super::{optional, present, remove};
-use crate::access::INLINE_POLICY_NAME;
+use crate::access::{INLINE_POLICY_NAME, PolicyDocument};
 use crate::aws::{AwsError, Run, settle, settle_new};
 use crate::step::ManagedPolicy;
 
@@ -54,18 +54,37 @@ fn url_decoded(document: &str) -> String {
         .into_owned()
 }
 
+/// Sends a document; and to a store that refuses it, the same without the action
+/// that only AWS is sure to know.
+async fn send_document<T>(
+    run: &Run,
+    document: &PolicyDocument,
+    send: impl AsyncFn(String) -> Result<T, AwsError>,
+) -> Result<T, AwsError> {
+    let answer = send(document.to_json()).await;
+    let without = document.without_ownership();
+    let refuses = |error| run.aws.store.refuses_policy(error);
+    if without == *document || !answer.as_ref().is_err_and(refuses) {
+        return answer;
+    }
+    send(without.to_json()).await
+}
+
 /// Creates a managed policy and returns its ARN.
 pub(crate) async fn create_policy(
     run: &Run,
     name: &str,
-    document: &str,
+    document: &PolicyDocument,
     tags: &Tags,
 ) -> Result<String, AwsError> {
     let create = run.aws.iam.create_policy().policy_name(name);
-    let create = create.policy_document(document);
     let create = create.set_tags(Some(tags.to_sdk()));
-    let create = async || run.aws.call("CreatePolicy", create.clone().send()).await;
-    let made = settle(&run.cancel, create).await?.policy;
+    let create = async |text: String| {
+        let create = create.clone().policy_document(text);
+        let create = async || run.aws.call("CreatePolicy", create.clone().send()).await;
+        settle(&run.cancel, create).await
+    };
+    let made = send_document(run, document, create).await?.policy;
     let arn = made.and_then(|policy| policy.arn);
     arn.ok_or(AwsError::incomplete("CreatePolicy"))
 }
@@ -105,16 +124,20 @@ pub(crate) async fn delete_policy_version(
 pub(crate) async fn create_policy_version(
     run: &Run,
     arn: &str,
-    document: &str,
+    document: &PolicyDocument,
 ) -> Result<(), AwsError> {
     let create = run.aws.iam.create_policy_version().policy_arn(arn);
-    let create = create.policy_document(document).set_as_default(true);
-    let create = async || {
-        run.aws
-            .call("CreatePolicyVersion", create.clone().send())
-            .await
+    let create = create.set_as_default(true);
+    let create = async |text: String| {
+        let create = create.clone().policy_document(text);
+        let create = async || {
+            run.aws
+                .call("CreatePolicyVersion", create.clone().send())
+                .await
+        };
+        settle(&run.cancel, create).await
     };
-    settle(&run.cancel, create).await.map(drop)
+    send_document(run, document, create).await.map(drop)
 }
 
 /// Attaches a policy that, like the user, may have been made a moment ago.
@@ -171,13 +194,18 @@ pub(crate) async fn inline_policy_document(
 }
 
 /// Puts our policy into a user that may have been made a moment ago.
-pub(crate) async fn put_inline_policy(run: &Run, document: &str) -> Result<(), AwsError> {
+pub(crate) async fn put_inline_policy(
+    run: &Run,
+    document: &PolicyDocument,
+) -> Result<(), AwsError> {
     let put = run.aws.iam.put_user_policy().user_name(run.user());
     let put = put.policy_name(INLINE_POLICY_NAME);
-    let put = put.policy_document(document);
-    let put = async || run.aws.call("PutUserPolicy", put.clone().send()).await;
-    let done = settle_new(&run.cancel, put).await;
-    done.map(drop)
+    let put = async |text: String| {
+        let put = put.clone().policy_document(text);
+        let put = async || run.aws.call("PutUserPolicy", put.clone().send()).await;
+        settle_new(&run.cancel, put).await
+    };
+    send_document(run, document, put).await.map(drop)
 }
 
 pub(crate) async fn delete_inline_policy(run: &Run, name: &str) -> Result<bool, AwsError> {

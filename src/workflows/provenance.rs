@@ -178,11 +178,15 @@ pub(super) struct HeldPolicy {
 pub(super) async fn held_policies(run: &Run) -> Result<Vec<HeldPolicy>, AwsError> {
     let mut policies = Vec::new();
     let inline = iam::inline_policy_document(run, INLINE_POLICY_NAME).await?;
-    policies.extend(inline.map(|text| HeldPolicy {
-        name: INLINE_POLICY_NAME.to_owned(),
-        managed: None,
-        text,
-    }));
+    if let Some(text) = inline
+        && (!run.aws.store.invents_policies() || is_listed(run, INLINE_POLICY_NAME).await?)
+    {
+        policies.push(HeldPolicy {
+            name: INLINE_POLICY_NAME.to_owned(),
+            managed: None,
+            text,
+        });
+    }
     let names = names_made_for(&run.target.user);
     for attached in iam::attached_policies(run).await? {
         if names.contains(&attached.name)
@@ -196,6 +200,11 @@ pub(super) async fn held_policies(run: &Run) -> Result<Vec<HeldPolicy>, AwsError
         }
     }
     Ok(policies)
+}
+
+async fn is_listed(run: &Run, inline_policy: &str) -> Result<bool, AwsError> {
+    let names = iam::inline_policies(run).await?;
+    Ok(names.iter().any(|name| name == inline_policy))
 }
 
 /// The one policy that gives a user its access. Fails where there is none, or

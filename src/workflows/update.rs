@@ -246,15 +246,15 @@ async fn tag(plan: &Plan<Update>, notes: &mut Vec<String>) -> Result<()> {
 }
 
 async fn replace_policy(plan: &Plan<Update>) -> Result<()> {
-    let (run, text) = (&plan.run, plan.work.document.to_json());
+    let (run, document) = (&plan.run, &plan.work.document);
     let Some(arn) = &plan.work.policy.arn else {
-        return Ok(iam::put_inline_policy(run, &text).await?);
+        return Ok(iam::put_inline_policy(run, document).await?);
     };
     let former = iam::former_versions(run, arn).await?;
     if let Some(oldest) = former.first().filter(|_| former.len() + 1 >= MOST_VERSIONS) {
         iam::delete_policy_version(run, arn, oldest).await?;
     }
-    match iam::create_policy_version(run, arn, &text).await {
+    match iam::create_policy_version(run, arn, document).await {
         // That it was done although an answer got lost, the policy itself tells.
         Err(_) if is_current(plan, arn).await.unwrap_or(false) => Ok(()),
         created => Ok(created?),

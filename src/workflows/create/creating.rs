@@ -15,7 +15,7 @@ use crate::s3::{bucket, listing};
 use crate::step::{ManagedPolicy, Step};
 use crate::workflows::new_key::NewKey;
 use crate::workflows::outcome::{Created, PolicyRef};
-use crate::workflows::plan::Plan;
+use crate::workflows::plan::{Plan, PlannedPolicy};
 use crate::workflows::undo::Undo;
 
 /// A create run under way, and what it has made so far.
@@ -117,8 +117,8 @@ impl<'a> Creating<'a> {
     }
 
     async fn create_policy(&self) -> Result<()> {
-        let (name, document) = (&self.work.policy.name, self.work.policy.document.to_json());
-        let create = async |tags: &Tags| iam::create_policy(self.run, name, &document, tags).await;
+        let PlannedPolicy { name, document } = &self.work.policy;
+        let create = async |tags: &Tags| iam::create_policy(self.run, name, document, tags).await;
         let (answer, made) = create_tagged(self.run, &self.tags, create).await;
         let error = match answer {
             Ok(arn) => {
@@ -196,7 +196,7 @@ impl<'a> Creating<'a> {
     }
 
     async fn put_inline_policy(&self) -> Result<()> {
-        let put = iam::put_inline_policy(self.run, &self.work.policy.document.to_json()).await;
+        let put = iam::put_inline_policy(self.run, &self.work.policy.document).await;
         let delete = Step::DeleteInlinePolicy(self.work.policy.name.clone());
         self.undo.push(Made::by(&put), delete);
         Ok(put?)
