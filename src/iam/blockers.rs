@@ -1,7 +1,7 @@
 //! What else than keys and policies blocks the deletion of a user: for each
 //! kind of [`Blocker`], which `step.rs` names, how it is found and removed.
 
-use super::{optional, present, remove};
+use super::{groups, optional, present, remove};
 use crate::aws::{AwsError, Run};
 use crate::step::Blocker;
 
@@ -45,12 +45,7 @@ pub(crate) async fn blockers(run: &Run) -> Result<Vec<Blocker>, AwsError> {
         let all = aws.call("ListMFADevices", all).await;
         found(run, all, |one| Blocker::MfaDevice(one.serial_number))
     };
-    let groups = async {
-        let list = iam.list_groups_for_user().user_name(user);
-        let all = list.into_paginator().items().send().collect();
-        let all = aws.call("ListGroupsForUser", all).await;
-        found(run, all, |one| Blocker::Group(one.group_name))
-    };
+    let groups = async { found(run, groups(run).await, Blocker::Group) };
     let (login, certificates, ssh_keys, credentials, devices, groups) =
         tokio::try_join!(login, certificates, ssh_keys, credentials, devices, groups)?;
     Ok([login, certificates, ssh_keys, credentials, devices, groups].concat())

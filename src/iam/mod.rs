@@ -13,14 +13,16 @@ use aws_sdk_iam::error::{ProvideErrorMetadata, SdkError};
 use crate::aws::{AwsError, Run, settle};
 
 mod access_keys;
+mod account;
 mod blockers;
 mod policies;
 mod tags;
 mod users;
 
 pub(crate) use access_keys::{
-    KeyInfo, access_keys, create_access_key, delete_access_key, last_used,
+    KeyInfo, LastUse, access_keys, create_access_key, delete_access_key, last_used,
 };
+pub(crate) use account::{UserDetails, UserPolicy, all_details, all_names};
 pub(crate) use blockers::{blockers, remove_blocker};
 pub(crate) use policies::{
     PolicyInfo, attach_policy, attached_policies, create_policy, create_policy_version,
@@ -30,7 +32,8 @@ pub(crate) use policies::{
 };
 pub(crate) use tags::Tags;
 pub(crate) use users::{
-    User, account, create_user, delete_unused_user, delete_user, get_user, tag_user, untag_expiry,
+    User, account, create_user, delete_unused_user, delete_user, get_user, groups, tag_user,
+    untag_expiry,
 };
 
 /// What was looked up, or none if IAM says there is no such thing.

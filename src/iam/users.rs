@@ -1,7 +1,9 @@
 //! IAM users.
 
-use super::present;
+use aws_sdk_iam::primitives::DateTime;
+
 use super::tags::{EXPIRES, Tags};
+use super::{optional, present};
 use crate::access::NewUser;
 use crate::aws::{AwsError, Run, settle};
 
@@ -12,6 +14,7 @@ pub(crate) struct User {
     /// The unique ID: another one after the user was deleted and made again.
     pub id: String,
     pub arn: String,
+    pub created: Option<DateTime>,
     pub tags: Tags,
 }
 
@@ -21,6 +24,7 @@ impl From<&aws_sdk_iam::types::User> for User {
             name: user.user_name().to_owned(),
             id: user.user_id().to_owned(),
             arn: user.arn().to_owned(),
+            created: Some(user.create_date),
             tags: Tags::from_sdk(user.tags()),
         }
     }
@@ -54,6 +58,16 @@ pub(crate) async fn create_user(
         tags: tags.clone(),
         ..made
     })
+}
+
+/// The names of the groups that the user is in.
+pub(crate) async fn groups(run: &Run) -> Result<Vec<String>, AwsError> {
+    let iam = run.aws.iam_for_optional_calls();
+    let list = iam.list_groups_for_user().user_name(run.user());
+    let all = list.into_paginator().items().send().collect();
+    let all: Result<Vec<_>, _> = run.aws.call("ListGroupsForUser", all).await;
+    let groups = optional(run, all)?.into_iter();
+    Ok(groups.map(|group| group.group_name).collect())
 }
 
 /// Gives a user the tags that are set, and leaves all others.

@@ -64,7 +64,7 @@ pub struct Create {
 pub async fn plan(run: &Run, options: &Options) -> Result<Plan<Create>> {
     let handover = Handover::first(&options.handover, &run.target.user);
     let (bucket, user) = look_up(run).await?;
-    let run = reachable(run, bucket).await?;
+    let run = reachable(&run.aws, bucket).await?;
     if let Some(user) = user {
         return Err(user_exists(&run, &user, &handover).await);
     }
