@@ -126,9 +126,9 @@ fn failed(out: &Output, signals: &Signals, bucket: &BucketName, error: &anyhow::
 }
 
 /// A row for each user, and one more for a second key.
-fn table(users: &[Listed]) -> Table {
+fn table(users: &[Listed]) -> Table<7> {
     let now = Timestamp::now();
-    let mut table = Table::new(&[
+    let mut table = Table::new([
         "USER",
         "FOLDER",
         "ACCESS",
@@ -138,29 +138,35 @@ fn table(users: &[Listed]) -> Table {
         "ODD",
     ]);
     for user in users {
-        let odd: Vec<_> = user.odd.iter().map(|odd| harmless(&odd.text)).collect();
-        let (key, used) = match user.keys.first() {
-            Some(key) => key_cells(key, now),
-            None => ("none".to_owned(), String::new()),
-        };
         let (access, ends) = access_cells(user);
-        table.push(vec![
+        let first = user.keys.first();
+        let (key, used) = first.map_or(("none".to_owned(), String::new()), |key| {
+            key_cells(key, now)
+        });
+        table.push([
             user.target.user.to_string(),
             user.target.prefix().to_string(),
             access,
             ends,
             key,
             used,
-            odd.join("; "),
+            odd_cell(user, |key| key.is_none() || key == first.map(|key| &key.id)),
         ]);
         for key in user.keys.iter().skip(1) {
+            let odd = odd_cell(user, |of| of == Some(&key.id));
             let (key, used) = key_cells(key, now);
-            let mut row = vec![String::new(); 7];
-            (row[4], row[5]) = (key, used);
-            table.push(row);
+            let empty = String::new;
+            table.push([empty(), empty(), empty(), empty(), key, used, odd]);
         }
     }
     table
+}
+
+/// What is odd about the user or those of its keys that are meant.
+fn odd_cell(user: &Listed, is_meant: impl Fn(Option<&String>) -> bool) -> String {
+    let odd = user.odd.iter().filter(|odd| is_meant(odd.key.as_ref()));
+    let odd: Vec<_> = odd.map(|odd| harmless(&odd.text)).collect();
+    odd.join("; ")
 }
 
 /// What the user may do, and until when; unknown where its policy can't be read

@@ -8,19 +8,19 @@ const GAP: usize = 2;
 /// The last column is never narrower than this while the others needn't wrap.
 const LAST: usize = 20;
 
-/// Rows of cells, the header first.
-pub(super) struct Table {
-    rows: Vec<Vec<String>>,
+/// Rows of as many cells as there are columns, the header first.
+pub(super) struct Table<const COLUMNS: usize> {
+    rows: Vec<[String; COLUMNS]>,
 }
 
-impl Table {
-    pub fn new(header: &[&str]) -> Self {
-        let header = header.iter().map(|&title| title.to_owned()).collect();
-        Self { rows: vec![header] }
+impl<const COLUMNS: usize> Table<COLUMNS> {
+    pub fn new(header: [&str; COLUMNS]) -> Self {
+        Self {
+            rows: vec![header.map(str::to_owned)],
+        }
     }
 
-    /// Adds a row with as many cells as the header has.
-    pub fn push(&mut self, row: Vec<String>) {
+    pub fn push(&mut self, row: [String; COLUMNS]) {
         self.rows.push(row);
     }
 
@@ -33,7 +33,7 @@ impl Table {
 
     /// How wide each column is, so that the whole is no wider than `most`.
     fn widths(&self, most: usize) -> Vec<usize> {
-        let last = self.rows[0].len() - 1;
+        let last = COLUMNS - 1;
         let widest = |width: fn(&str) -> usize, column: usize| {
             let cells = self.rows.iter().map(|row| width(&row[column]));
             cells.max().unwrap_or(0)
@@ -132,11 +132,10 @@ pub(super) fn width_of_terminal() -> Option<usize> {
 mod tests {
     use super::*;
 
-    fn table() -> Table {
-        let mut table = Table::new(&["USER", "KEY", "ODD"]);
-        let row = |cells: [&str; 3]| cells.map(str::to_owned).to_vec();
-        table.push(row(["alex", "AKIA1 active, 12 days", ""]));
-        table.push(row(["kim", "none", "no access key; in group partners"]));
+    fn table() -> Table<3> {
+        let mut table = Table::new(["USER", "KEY", "ODD"]);
+        table.push(["alex", "AKIA1 active, 12 days", ""].map(str::to_owned));
+        table.push(["kim", "none", "no access key; in group partners"].map(str::to_owned));
         table
     }
 
@@ -159,14 +158,15 @@ kim   none                   no access key; in
                              group partners";
         assert_eq!(table().text(Some(50)), expected);
         let expected = "\
-USER  KEY      ODD
+USER  KEY       ODD
 alex  AKIA1
       active,
       12 days
-kim   none     no access
-               key; in
-               group
-               partners";
+kim   none      no
+                access
+                key; in
+                group
+                partners";
         assert_eq!(table().text(Some(24)), expected);
     }
 

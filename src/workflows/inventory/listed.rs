@@ -97,14 +97,26 @@ pub enum LastUse {
 pub struct Oddity {
     /// One word for scripts, which stays the same.
     pub code: &'static str,
+    /// The ID of the access key that it is about; none if it is about the user.
+    pub key: Option<String>,
     /// In a few words for people.
     pub text: String,
 }
 
 impl Oddity {
     fn new(code: &'static str, text: impl Into<String>) -> Self {
-        let text = text.into();
-        Self { code, text }
+        Self {
+            code,
+            key: None,
+            text: text.into(),
+        }
+    }
+
+    fn of_key(code: &'static str, key: &ListedKey, text: impl Into<String>) -> Self {
+        Self {
+            key: Some(key.id.clone()),
+            ..Self::new(code, text)
+        }
     }
 }
 
@@ -186,24 +198,17 @@ fn odd_keys(keys: &[ListedKey], now: Timestamp) -> Vec<Oddity> {
         _ => odd.push(Oddity::new("two-keys", "two access keys")),
     }
     for key in keys {
-        let which = if keys.len() == 1 {
-            "key".to_owned()
-        } else {
-            format!("key {}", key.id)
-        };
         let age = key.created.map(|created| days(created, now));
         if age.is_some_and(|age| age > OLD) {
-            let text = format!("{which} older than {OLD} days");
-            odd.push(Oddity::new("old-key", text));
+            let text = format!("key older than {OLD} days");
+            odd.push(Oddity::of_key("old-key", key, text));
         }
         match &key.last_use {
-            LastUse::Never => odd.push(Oddity::new("never-used", format!("{which} never used"))),
+            LastUse::Never => odd.push(Oddity::of_key("never-used", key, "key never used")),
             LastUse::At(at, _) if days(*at, now) >= UNUSED => {
                 let unused = counted(days(*at, now) as u64, false, "day");
-                odd.push(Oddity::new(
-                    "unused-key",
-                    format!("{which} unused for {unused}"),
-                ));
+                let text = format!("key unused for {unused}");
+                odd.push(Oddity::of_key("unused-key", key, text));
             }
             LastUse::At(..) | LastUse::Unknown => {}
         }
