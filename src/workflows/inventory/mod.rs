@@ -71,14 +71,18 @@ impl Inventory {
     async fn all_details(&self) -> Result<Vec<UserDetails>, AwsError> {
         let wanted = |details: &UserDetails| !self.is_of_other(&details.user);
         let telling = |text: &str| names_bucket(text, &self.bucket);
-        let refused = match iam::all_details(&self.aws, wanted, telling).await {
+        let why_not = match iam::all_details(&self.aws, wanted, telling).await {
             Err(error) if error.is_refusal() => error,
             Err(error) if self.aws.store.lacks(&error) || error.is_crash() => error,
             read => return read,
         };
         let names = iam::all_names(&self.aws).await.map_err(|error| {
-            // Of the two, the first is the better one to allow.
-            if error.is_refusal() { refused } else { error }
+            // Where both are refused, the first is the better one to allow.
+            if error.is_refusal() && why_not.is_refusal() {
+                why_not
+            } else {
+                error
+            }
         })?;
         // A name that isn't one we take can't be that of a user of ours.
         let users = names.iter().filter_map(|name| name.parse().ok());
