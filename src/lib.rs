@@ -3,7 +3,8 @@
 //!
 //! The library behind `create_s3_user` and `delete_s3_user`. Each workflow is a
 //! `plan`, which only reads, and an `apply`, which carries the plan out: see
-//! [`create`], [`delete`], [`rotate`] and [`update`].
+//! [`create`], [`delete`], [`rotate`] and [`update`]. Who has access to a bucket
+//! is in its [`inventory`].
 //!
 //! # Creating a user
 //!
@@ -90,7 +91,7 @@ pub use step::{Blocker, ManagedPolicy, Step};
 pub use tokio_util::sync::CancellationToken;
 pub use workflows::outcome::{Created, Deleted, Failed, PolicyRef, Rotated, Updated};
 pub use workflows::plan::{Plan, PlannedPolicy, Preview};
-pub use workflows::{create, delete, rotate, update};
+pub use workflows::{create, delete, inventory, rotate, update};
 
 /// What fuzzing drives; see the directory `fuzz`.
 #[cfg(fuzzing)]

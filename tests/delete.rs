@@ -4,25 +4,10 @@ use aws_sdk_iam::types::Tag;
 use serde_json::{Value, json};
 
 use crate::support::{
-    ALLOW_ALL, FILES_OF_OTHERS, Fault, LocalAws, Sandbox, add_every_blocker, attach_new_policy,
-    attach_policy, aws_with_alex, aws_with_files, begin_upload, is_gone, policy_for,
-    put_inline_policy,
+    ALLOW_ALL, FILES_OF_OTHERS, Fault, LocalAws, Sandbox, add_every_blocker,
+    add_user_of_the_scripts, attach_new_policy, attach_policy, aws_with_alex, aws_with_files,
+    begin_upload, is_gone, policy_for, put_inline_policy,
 };
-
-/// A user as the Python scripts left it: no tags, two policies, a key.
-async fn user_of_the_scripts(aws: &LocalAws, user: &str, bucket: &str) {
-    let iam = aws.iam_client();
-    iam.create_user().user_name(user).send().await.unwrap();
-    iam.create_access_key()
-        .user_name(user)
-        .send()
-        .await
-        .unwrap();
-    for kind in ["list", "get"] {
-        let name = format!("s3-{kind}-for-{user}");
-        attach_new_policy(aws, user, &name, &policy_for(bucket)).await;
-    }
-}
 
 /// Everything in IAM but `except`, to see that it stays as it is.
 fn others(aws: &LocalAws, except: &str) -> Value {
@@ -297,8 +282,8 @@ async fn policy_that_a_killed_run_never_attached_goes_too() {
 #[tokio::test]
 async fn users_of_the_earlier_scripts_go_with_both_their_policies() {
     let aws = aws_with_files().await;
-    user_of_the_scripts(&aws, "alex", "shared").await;
-    user_of_the_scripts(&aws, "alexander", "shared").await;
+    add_user_of_the_scripts(&aws, "alex", "shared").await;
+    add_user_of_the_scripts(&aws, "alexander", "shared").await;
     let before = others(&aws, "alex");
     Sandbox::new(&aws).delete("alex", &[]).await.succeeded();
     assert!(is_gone(&aws, "alex"));
@@ -315,7 +300,7 @@ async fn users_not_made_for_this_bucket_are_refused_saying_what_was_found() {
         .run("create_s3_user", &["-b", "other", "-u", "alex"])
         .await
         .succeeded();
-    user_of_the_scripts(&aws, "kim", "other").await;
+    add_user_of_the_scripts(&aws, "kim", "other").await;
     let run = sandbox
         .delete("alex", &[])
         .await
@@ -472,7 +457,7 @@ async fn failed_run_is_finished_by_running_again() {
     for call in CHANGES {
         for fault in [Fault::DENIED, Fault::LoseAnswer, Fault::BROKEN] {
             let aws = aws_with_files().await;
-            user_of_the_scripts(&aws, "alex", "shared").await;
+            add_user_of_the_scripts(&aws, "alex", "shared").await;
             let before = others(&aws, "alex");
             let sandbox = Sandbox::new(&aws);
             aws.faults.at(call, 0, 2, fault);

@@ -6,16 +6,18 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::support::{
-    Fault, KMS_KEY, LocalAws, Sandbox, add_every_blocker, assert_nothing_left, attach_new_policy,
-    aws_with_files, begin_upload, encrypt_bucket, is_gone, policy_for, put_inline_policy,
+    Fault, KMS_KEY, LocalAws, Sandbox, add_every_blocker, add_user_of_the_scripts,
+    assert_nothing_left, attach_new_policy, aws_with_files, begin_upload, encrypt_bucket, is_gone,
+    policy_for, put_inline_policy, set_end,
 };
 
 /// The policies in the directory `permissions`, for the bucket `shared`: what
-/// create needs, and what delete needs.
-fn policies_of_the_files() -> [Value; 2] {
+/// create needs, what delete needs, and what a list needs.
+fn policies_of_the_files() -> [Value; 3] {
     let files = [
         include_str!("../permissions/create_s3_user.json"),
         include_str!("../permissions/delete_s3_user.json"),
+        include_str!("../permissions/list.json"),
     ];
     files.map(|file| serde_json::from_str(&file.replace("shared-files", "shared")).unwrap())
 }
@@ -66,7 +68,7 @@ async fn with_policy(aws: &LocalAws, name: &str, policy: &Value) -> Sandbox {
 
 #[test]
 fn readme_explains_exactly_the_actions_of_the_files() {
-    let files = ["create_s3_user.json", "delete_s3_user.json"];
+    let files = ["create_s3_user.json", "delete_s3_user.json", "list.json"];
     for (file, policy) in files.into_iter().zip(policies_of_the_files()) {
         let mut explained = actions_in_the_readme(file);
         let mut given: Vec<_> = actions(&policy).into_iter().collect();
@@ -78,7 +80,7 @@ fn readme_explains_exactly_the_actions_of_the_files() {
 
 #[tokio::test]
 async fn create_needs_what_its_file_says_and_nothing_less() {
-    let [policy, _] = policies_of_the_files();
+    let [policy, ..] = policies_of_the_files();
     let aws = aws_with_files().await;
     let helper = with_policy(&aws, "helper", &policy).await;
     helper.create("alex", &[]).await.succeeded();
@@ -181,7 +183,7 @@ fn option_actions() -> [&'static str; 15] {
 
 #[tokio::test]
 async fn options_need_what_the_file_says_and_nothing_less() {
-    let [policy, _] = policies_of_the_files();
+    let [policy, ..] = policies_of_the_files();
     let update = ["--update"].as_slice();
     for (action, before, options) in [
         (
@@ -227,7 +229,7 @@ async fn options_need_what_the_file_says_and_nothing_less() {
 
 #[tokio::test]
 async fn verification_looks_at_the_bucket_before_it_leaves_anything() {
-    let [policy, _] = policies_of_the_files();
+    let [policy, ..] = policies_of_the_files();
     let verify = ["--verify", "--access", "read-write"];
     for (action, leaves) in [("s3:GetBucketVersioning", true), ("none", false)] {
         let aws = LocalAws::start().await;
@@ -277,7 +279,7 @@ async fn prepare(aws: &LocalAws, before: &[&str]) {
 
 #[tokio::test]
 async fn notes_need_what_the_file_says() {
-    let [policy, _] = policies_of_the_files();
+    let [policy, ..] = policies_of_the_files();
     let aws = aws_with_files().await;
     encrypt_bucket(&aws, Some(KMS_KEY)).await;
     let actions = ["s3:GetEncryptionConfiguration", "iam:GetAccessKeyLastUsed"];
@@ -325,7 +327,7 @@ fn undo_actions() -> [&'static str; 8] {
 
 #[tokio::test]
 async fn undoing_needs_what_the_file_says_and_nothing_less() {
-    let [policy, _] = policies_of_the_files();
+    let [policy, ..] = policies_of_the_files();
     let managed = [].as_slice();
     let mut cases = JoinSet::new();
     for (action, call, fault, options) in [
@@ -394,7 +396,7 @@ async fn undoing_needs_what_the_file_says_and_nothing_less() {
 
 #[tokio::test]
 async fn delete_needs_what_its_file_says_and_nothing_less() {
-    let [_, policy] = policies_of_the_files();
+    let [_, policy, _] = policies_of_the_files();
     for action in actions(&policy) {
         let aws = aws_with_files().await;
         let admin = Sandbox::new(&aws);
@@ -420,7 +422,7 @@ async fn delete_needs_what_its_file_says_and_nothing_less() {
 
 #[tokio::test]
 async fn tagged_user_is_deleted_without_reading_its_policies() {
-    let [_, policy] = policies_of_the_files();
+    let [_, policy, _] = policies_of_the_files();
     let policy = without(
         &without(&policy, "iam:GetUserPolicy"),
         "iam:GetPolicyVersion",
@@ -432,6 +434,109 @@ async fn tagged_user_is_deleted_without_reading_its_policies() {
         let helper = with_policy(&aws, "helper", &policy).await;
         helper.delete("alex", &[]).await.succeeded();
         assert!(is_gone(&aws, "alex"));
+    }
+}
+
+/// A user with a managed policy, one with an inline one, and one of the Python
+/// scripts.
+async fn aws_with_users_to_list() -> LocalAws {
+    let aws = aws_with_files().await;
+    let admin = Sandbox::new(&aws);
+    let ends = ["--expires", "9d"];
+    admin.create("alex", &ends).await.succeeded();
+    let inline = [&ends[..], &["--inline-policy"]].concat();
+    admin.create("kim", &inline).await.succeeded();
+    add_user_of_the_scripts(&aws, "lee", "shared").await;
+    aws
+}
+
+#[tokio::test]
+async fn list_needs_what_its_file_says_and_nothing_less() {
+    let [_, _, policy] = policies_of_the_files();
+    let aws = aws_with_users_to_list().await;
+    let all = with_policy(&aws, "helper", &policy).await;
+    let list = ["-b", "shared", "--list", "--json"];
+    let expected = all.run("create_s3_user", &list).await.succeeded();
+    assert_eq!(expected.json_lines().len(), 3);
+    assert_eq!(expected.stderr, "");
+
+    let at_once = "iam:GetAccountAuthorizationDetails";
+    let one_by_one = without(&policy, at_once);
+    for action in actions(&policy) {
+        let name = action.replace(':', "-");
+        let helper = with_policy(&aws, &name, &without(&one_by_one, &action)).await;
+        let run = helper.run("create_s3_user", &list).await;
+        match action.as_str() {
+            // Without the one call, many others lead to the same.
+            "iam:GetAccountAuthorizationDetails" => {
+                assert_eq!(run.succeeded().stdout, expected.stdout);
+            }
+            "iam:GetAccessKeyLastUsed" => {
+                let run = run.succeeded();
+                assert!(run.stderr.contains(&action), "{run:?}");
+            }
+            _ => {
+                let run = run.failed_with("needs the permission");
+                assert_eq!(run.stdout, "", "without {action}");
+            }
+        }
+    }
+    // With it, these alone are needed.
+    for action in ["s3:ListBucket", "iam:ListAccessKeys"] {
+        let name = format!("again-{}", action.replace(':', "-"));
+        let helper = with_policy(&aws, &name, &without(&policy, action)).await;
+        let run = helper.run("create_s3_user", &list).await;
+        assert!(
+            run.failed_with("needs the permission")
+                .stderr
+                .contains(action)
+        );
+    }
+    let mut least = policy.clone();
+    for action in actions(&policy) {
+        let needed = [
+            at_once,
+            "s3:ListBucket",
+            "iam:ListAccessKeys",
+            "iam:GetAccessKeyLastUsed",
+        ];
+        if !needed.contains(&action.as_str()) {
+            least = without(&least, &action);
+        }
+    }
+    let helper = with_policy(&aws, "least", &least).await;
+    let run = helper.run("create_s3_user", &list).await.succeeded();
+    assert_eq!(run.stdout, expected.stdout);
+}
+
+#[tokio::test]
+async fn deleting_those_whose_access_has_ended_needs_two_of_the_files() {
+    let [_, mut delete, list] = policies_of_the_files();
+    let expired = ["-b", "shared", "--expired"];
+    let aws = aws_with_users_to_list().await;
+    for user in ["alex", "kim"] {
+        set_end(&aws, user, "2020-01-01T00:00:00Z");
+    }
+    let helper = with_policy(&aws, "helper", &delete).await;
+    let run = helper.run("delete_s3_user", &expired).await;
+    run.failed_with("needs the permission iam:GetAccountAuthorizationDetails");
+    assert!(!is_gone(&aws, "alex"));
+    let statements = delete["Statement"].as_array_mut().unwrap();
+    statements.extend_from_slice(list["Statement"].as_array().unwrap());
+    for statement in statements {
+        statement.as_object_mut().unwrap().remove("Sid");
+    }
+    for (name, policy) in [
+        (
+            "one-by-one",
+            without(&delete, "iam:GetAccountAuthorizationDetails"),
+        ),
+        ("at-once", delete),
+    ] {
+        let aws = aws.copy().await;
+        let helper = with_policy(&aws, name, &policy).await;
+        helper.run("delete_s3_user", &expired).await.succeeded();
+        assert!(is_gone(&aws, "alex") && is_gone(&aws, "kim"));
     }
 }
 

@@ -1,10 +1,11 @@
-//! The README's commands, from "On AWS" up to "Large folders", as they stand.
+//! The README's commands, from "On AWS" up to "Large folders", and after them
+//! those of `docs/day-to-day.md`, as they stand.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 
 use crate::support::{
-    ACCOUNT, HANGING, LocalAws, Run, Sandbox, allowed, aws_of_the_examples, binary,
+    ACCOUNT, HANGING, LocalAws, Run, Sandbox, allowed, aws_of_the_examples, binary, set_end,
 };
 
 /// Commands that can't be run here, each known by a part of it, and why.
@@ -17,8 +18,7 @@ const SKIPPED: [(&str, &str); 3] = [
     ("| gpg --encrypt", "gpg needs a public key"),
 ];
 
-/// What the script for every night says of itself.
-const NIGHTLY: &str = "Deletes the users of one bucket whose access has ended.";
+const DAY_TO_DAY: &str = include_str!("../docs/day-to-day.md");
 
 /// A customer file as a spreadsheet on Windows may write it.
 const CUSTOMERS: &str = "name,days,contact\r\ngus,90,gus@example.com\r\n\r\nhal,30";
@@ -28,7 +28,7 @@ fn blocks() -> Vec<&'static str> {
     let readme = include_str!("../README.md");
     let (_, from) = readme.split_once("\n## On AWS\n").unwrap();
     let (part, _) = from.split_once("\n## Large folders\n").unwrap();
-    blocks_of(part)
+    [part, DAY_TO_DAY].into_iter().flat_map(blocks_of).collect()
 }
 
 /// A page's blocks of commands, in order.
@@ -57,9 +57,9 @@ fn shell_of_an_admin(aws: &LocalAws) -> Sandbox {
     let path: OsString = std::env::join_paths(path).unwrap();
     let permissions = sandbox.path().join("permissions");
     std::fs::create_dir(&permissions).unwrap();
-    for program in ["create_s3_user.json", "delete_s3_user.json"] {
+    for file in ["create_s3_user.json", "delete_s3_user.json", "list.json"] {
         let ours = concat!(env!("CARGO_MANIFEST_DIR"), "/permissions");
-        std::fs::copy(format!("{ours}/{program}"), permissions.join(program)).unwrap();
+        std::fs::copy(format!("{ours}/{file}"), permissions.join(file)).unwrap();
     }
     std::fs::write(sandbox.path().join("report.pdf"), "a report").unwrap();
     std::fs::write(sandbox.path().join("customers.csv"), CUSTOMERS).unwrap();
@@ -90,45 +90,21 @@ fn users(aws: &LocalAws) -> BTreeSet<String> {
     aws.iam(|iam| iam.users.keys().cloned().collect())
 }
 
-/// Has the user's access end in the past, as far as its tag says.
-fn end_access(aws: &LocalAws, user: &str) {
-    end_by_tag(aws, user);
-    aws.change_iam(|iam| {
-        let name = format!("s3-access-for-{user}");
-        let mut policies = iam.policies.values_mut();
-        let policy = policies.find(|policy| policy.policy_name == name).unwrap();
-        for version in &mut policy.versions {
-            let parts: Vec<_> = version.document.split("CurrentTime\":[\"").collect();
-            let (first, rest) = parts.split_first().unwrap();
-            let rest = rest.iter().map(|part| format!("2020{}", &part[4..]));
-            let parts: Vec<_> = [(*first).to_owned()].into_iter().chain(rest).collect();
-            version.document = parts.join("CurrentTime\":[\"");
-        }
-    });
-}
-
-fn end_by_tag(aws: &LocalAws, user: &str) {
-    aws.change_iam(|iam| {
-        let tags = &mut iam.users.get_mut(user).unwrap().tags;
-        let expires = tags.iter_mut().find(|tag| tag.key == "s3-user:expires");
-        "2020-01-01T00:00:00Z".clone_into(&mut expires.unwrap().value);
-    });
-}
-
 #[tokio::test]
 #[ignore = "needs the AWS CLI and jq on PATH"]
 async fn readme_commands_work_as_they_stand_and_in_order() {
     let aws = aws_of_the_examples().await;
     let sandbox = shell_of_an_admin(&aws);
     let mut skipped = 0;
+    // They have had their days when it is time to clean up, in the README and on the page.
+    let mut to_end = ["gus", "lee"].into_iter();
     for block in blocks() {
         if SKIPPED.iter().any(|(part, _)| block.contains(part)) {
             skipped += 1;
             continue;
         }
-        if block.contains(NIGHTLY) {
-            // gus has had the 90 days of the example; hal and lee have theirs.
-            end_access(&aws, "gus");
+        if block.contains("--expired") {
+            set_end(&aws, to_end.next().unwrap(), "2020-01-01T00:00:00Z");
         }
         let run = paste(&sandbox, block).await;
         assert_eq!(run.code, Some(0), "{block}\n{run:?}");
@@ -137,7 +113,7 @@ async fn readme_commands_work_as_they_stand_and_in_order() {
     assert_eq!(skipped, SKIPPED.len());
 
     let expected = [
-        "ada", "admin", "ben", "cleo", "dan", "eva", "finn", "hal", "jaime", "kim", "lee",
+        "ada", "admin", "ben", "cleo", "dan", "eva", "finn", "hal", "jaime", "kim",
     ];
     assert_eq!(users(&aws), expected.map(str::to_owned).into());
     let left = ["alexander/plans.pdf", "jaime/photo.jpg", "kim/report.pdf"];
@@ -162,7 +138,7 @@ async fn readme_commands_work_as_they_stand_and_in_order() {
 fn check_after(aws: &LocalAws, block: &str, run: &Run) {
     if block.starts_with("bucket=shared-files\nadmin=") {
         let attached = aws.iam(|iam| iam.user_policies["admin"].len());
-        assert_eq!(attached, 2);
+        assert_eq!(attached, 3);
     }
     if block.contains("report.pdf s3://shared-files/alex/") {
         assert!(users(aws).contains("alex"));
@@ -171,10 +147,20 @@ fn check_after(aws: &LocalAws, block: &str, run: &Run) {
     if block.contains("--profile kim") {
         assert!(run.stdout.contains("report.pdf"), "{run:?}");
     }
-    if block.contains("no end") {
-        assert!(run.stdout.contains("jaime\tno end\n"), "{run:?}");
-        assert!(run.stdout.contains("hal\t20"), "{run:?}");
+    if block.ends_with("--list") {
+        for row in ["\njaime  jaime/  read ", "\nhal    hal/    read "] {
+            assert!(run.stdout.contains(row), "{row}: {run:?}");
+        }
         assert!(!run.stdout.contains("admin"), "{run:?}");
+    }
+    if block.contains("old-key") {
+        assert_eq!(run.stdout, "", "no key is that old");
+    }
+    if block.contains("-u kim --update") {
+        assert!(run.stderr.contains("access: read -> read-write"), "{run:?}");
+    }
+    if block.contains("--expired --dry-run") {
+        assert!(run.stderr.contains("note: access ended at 2020"), "{run:?}");
     }
     if block.contains("access_key_id") {
         let id = run.stdout.trim_end();
@@ -206,35 +192,40 @@ async fn readme_scripts_notice_what_fails() {
 }
 
 #[tokio::test]
-#[ignore = "needs the AWS CLI and jq on PATH"]
-async fn readme_nightly_job_deletes_none_but_the_ended_of_its_bucket() {
+async fn line_for_cron_deletes_none_but_the_ended_of_its_bucket() {
+    let lines = [include_str!("../README.md"), DAY_TO_DAY].map(|page| {
+        let mut lines = page
+            .lines()
+            .filter_map(|line| line.strip_prefix("17 3 * * * "));
+        lines.next().unwrap()
+    });
+    assert_eq!(lines[0], lines[1]);
     let aws = aws_of_the_examples().await;
     aws.add_bucket("others", &[]).await;
     let sandbox = shell_of_an_admin(&aws);
-    let job = block_with(NIGHTLY);
-    for (bucket, user, options) in [
-        ("shared-files", "alex", ["--expires", "9d"].as_slice()),
-        ("shared-files", "ada", &["--expires", "9d"]),
-        ("shared-files", "ben", &[]),
-        ("others", "cleo", &["--expires", "9d"]),
+    for (bucket, user) in [
+        ("shared-files", "alex"),
+        ("shared-files", "ada"),
+        ("others", "cleo"),
     ] {
-        let args = [&["-b", bucket, "-u", user], options].concat();
+        let args = ["-b", bucket, "-u", user, "--expires", "9d"];
         sandbox.run("create_s3_user", &args).await.succeeded();
     }
     let all = users(&aws);
-    run(&sandbox, job).await.succeeded();
+    let quiet = run(&sandbox, lines[0]).await.succeeded();
+    assert_eq!(quiet.stderr, "", "cron mails nothing");
     assert_eq!(users(&aws), all, "nobody's access has ended");
 
     for user in ["alex", "cleo"] {
-        end_access(&aws, user);
+        set_end(&aws, user, "2020-01-01T00:00:00Z");
     }
-    // Whose policy still gives access is not deleted, whatever the tag says.
-    end_by_tag(&aws, "ada");
     let refused = sandbox.set("AWS_SECRET_ACCESS_KEY", Some("wrong"));
-    assert_ne!(run(&refused, job).await.code, Some(0));
+    let run_refused = run(&refused, lines[0]).await;
+    run_refused.failed_with("SignatureDoesNotMatch");
     assert_eq!(users(&aws), all);
     let sandbox = refused.set("AWS_SECRET_ACCESS_KEY", Some(&aws.admin.1));
-    run(&sandbox, job).await.succeeded();
+    let quiet = run(&sandbox, lines[0]).await.succeeded();
+    assert_eq!(quiet.stderr, "", "cron mails nothing");
     let mut left = all;
     left.remove("alex");
     assert_eq!(users(&aws), left);

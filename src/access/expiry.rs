@@ -68,15 +68,40 @@ impl Expiry {
         self.0 <= Timestamp::now()
     }
 
+    /// Whether it passed more than a minute ago, so that clocks that differ a
+    /// little agree on it.
+    pub(crate) fn has_surely_passed(&self) -> bool {
+        self.0 < Timestamp::now() - 1.minute()
+    }
+
     /// When access ends as people write it: the last day, where it ends with
     /// that day in UTC, or else the minute.
     pub(crate) fn for_people(&self) -> String {
-        let end = self.0.to_zoned_datetime(TimeZone::UTC);
-        let last_day = end.date().yesterday().ok();
-        match last_day.filter(|_| *self == Self::midnight(end.date()).unwrap_or(*self)) {
+        match self.last_day() {
             Some(day) => format!("until the end of {} (UTC)", day.strftime("%-d %B %Y")),
-            None => format!("until {} UTC", end.strftime("%-d %B %Y, %H:%M")),
+            None => {
+                let end = self.0.to_zoned_datetime(TimeZone::UTC);
+                format!("until {} UTC", end.strftime("%-d %B %Y, %H:%M"))
+            }
         }
+    }
+
+    /// The same without words, for a table of times in UTC.
+    pub(crate) fn in_table(&self) -> String {
+        self.last_day()
+            .map_or_else(|| self.minute(), |day| day.to_string())
+    }
+
+    /// The last whole day, where access ends with one.
+    fn last_day(&self) -> Option<Date> {
+        let end = self.0.to_zoned_datetime(TimeZone::UTC).date();
+        let is_midnight = Self::midnight(end) == Ok(*self);
+        end.yesterday().ok().filter(|_| is_midnight)
+    }
+
+    fn minute(&self) -> String {
+        let end = self.0.to_zoned_datetime(TimeZone::UTC);
+        end.strftime("%Y-%m-%d %H:%M").to_string()
     }
 }
 
@@ -125,14 +150,29 @@ mod tests {
 
     #[test]
     fn people_read_the_last_day_or_the_minute() {
-        for (text, expected) in [
-            ("2026-12-31", "until the end of 31 December 2026 (UTC)"),
+        for (text, expected, in_table) in [
+            (
+                "2026-12-31",
+                "until the end of 31 December 2026 (UTC)",
+                "2026-12-31",
+            ),
             (
                 "2027-01-05T18:00:30+01:00",
                 "until 5 January 2027, 17:00 UTC",
+                "2027-01-05 17:00",
             ),
         ] {
-            assert_eq!(parse(text).unwrap().for_people(), expected);
+            let expiry = parse(text).unwrap();
+            assert_eq!(expiry.for_people(), expected);
+            assert_eq!(expiry.in_table(), in_table);
+        }
+    }
+
+    #[test]
+    fn last_minute_may_not_have_passed_on_another_clock() {
+        for (seconds, has_passed) in [(-30, false), (30, false), (90, true)] {
+            let expiry = Expiry(Timestamp::now() - seconds.seconds());
+            assert_eq!(expiry.has_surely_passed(), has_passed, "{seconds}");
         }
     }
 

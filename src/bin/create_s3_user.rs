@@ -23,6 +23,7 @@ Examples:
   create_s3_user -b shared-files -u kim --access read-write --expires 90d --kit --verify
   create_s3_user -b shared-files -u alex --update --expires 2030-12-31
   create_s3_user -b shared-files -u alex --rotate-key --verify
+  create_s3_user -b shared-files --list
   key_file=$(create_s3_user -q -b shared-files -u lee -o /secure/keys)
 
 Exit codes:
@@ -59,10 +60,17 @@ struct Args {
     connection: Connection,
 }
 
-/// What to do with a user that is there, in place of making one.
+/// What to do with existing users, in place of making one.
 #[derive(clap::Args)]
-#[command(next_help_heading = "Changing a user that is there")]
+#[command(next_help_heading = "Existing users")]
 struct Change {
+    /// List the bucket's users: access, keys, last use, and what is odd
+    ///
+    /// All users made for the bucket, or those given by -u. A table, or with --json a line
+    /// for each user. Changes nothing. Looks at 16 users at a time unless --jobs is given.
+    #[arg(verbatim_doc_comment, long, groups = ["mode", "users"])]
+    #[arg(conflicts_with_all = ["GrantChange", "HandoverArgs", "NewUser", "dry_run"])]
+    list: bool,
     /// Change an existing user's access; what no option names stays as it is
     ///
     /// Replaces the user's policy and leaves the key alone. Prints what changes and what stays.
@@ -107,6 +115,9 @@ impl Args {
 
     /// What the first signal says, and the second.
     fn stopping(&self) -> (&'static str, String) {
+        if self.change.list {
+            return ("stopping", "stopped".to_owned());
+        }
         if self.change.update {
             let first = "stopping after the call under way; once more to stop at once";
             let second = "stopped; running the same command again continues";
@@ -157,6 +168,9 @@ async fn main() -> ExitCode {
     let (first, second) = args.stopping();
     let signals = Signals::listen(first, second);
     let out = Output::new(NAME, &args.output, &args.connection, users.len());
+    if args.change.list {
+        return cli::list(&out, &signals, &args.connection, &args.target, users).await;
+    }
     let targets = users.iter().map(|user| args.target.target(user));
     let loaded = out.load(&args.connection);
     let aws = match signals.cancel.run_until_cancelled(loaded).await {
@@ -165,7 +179,7 @@ async fn main() -> ExitCode {
         Some(Ok(aws)) => aws,
     };
     let _line = out.count_users();
-    let jobs = args.target.jobs.into();
+    let jobs = args.target.jobs();
     let (done, not_started) = cli::each(users, jobs, &signals.cancel, async |user| {
         let (target, out) = (args.target.target(&user), out.of(&user));
         let job = Job::new(&aws, target, &signals, out, args.output.dry_run);

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, value_parser};
 use s3_user::cli::{self, Job, Output, OutputArgs, Signals, TargetArgs};
-use s3_user::{Connection, Target, delete};
+use s3_user::{Aws, Connection, Target, UserName, delete};
 
 const NAME: &str = "delete_s3_user";
 
@@ -23,6 +23,7 @@ Examples:
   delete_s3_user -b shared-files -u alex
   delete_s3_user -b shared-files -u alex --dry-run
   delete_s3_user -b shared-files -u alex -y --keep-objects
+  delete_s3_user -b shared-files --expired --dry-run
 
 Exit codes:
   0 all deleted, 1 something failed or remains, 2 bad usage,
@@ -45,6 +46,13 @@ Shell completions and man page:
 struct Args {
     #[command(flatten)]
     target: TargetArgs,
+    /// Instead of -u, every user of the bucket whose access has ended
+    ///
+    /// It has ended if the user's tag s3-user:expires and its policy both say so, and have for
+    /// more than a minute.
+    #[arg(verbatim_doc_comment, long, help_heading = "Users", group = "users")]
+    #[arg(conflicts_with_all = ["user", "users_from", "force"])]
+    expired: bool,
     #[command(flatten)]
     extent: Extent,
     /// Don't ask, even at a terminal
@@ -92,13 +100,15 @@ struct Extent {
     concurrency: u16,
 }
 
-impl From<&Extent> for delete::Options {
-    fn from(extent: &Extent) -> Self {
+impl From<&Args> for delete::Options {
+    fn from(args: &Args) -> Self {
+        let extent = &args.extent;
         Self {
             keep_objects: extent.keep_objects,
             all_versions: extent.all_versions,
             concurrency: extent.concurrency.into(),
             force: extent.force,
+            only_expired: args.expired,
         }
     }
 }
@@ -117,6 +127,17 @@ async fn main() -> ExitCode {
         "stopped; running the same command again continues".to_owned(),
     );
     let out = Output::new(NAME, &args.output, &args.connection, users.len());
+    if args.expired {
+        let options = (&args).into();
+        let (connection, target) = (&args.connection, &args.target);
+        return match cli::find_expired(&out, &signals, connection, target, options).await {
+            Err(code) => code,
+            Ok((aws, users)) => {
+                let out = out.with_users(users.len());
+                delete_users(&args, &out, &signals, &aws, &users, ask).await
+            }
+        };
+    }
     let targets = users.iter().map(|user| args.target.target(user));
     let loaded = out.load(&args.connection);
     let aws = match signals.cancel.run_until_cancelled(loaded).await {
@@ -124,12 +145,24 @@ async fn main() -> ExitCode {
         Some(Err(error)) => return cli::no_clients(&out, &signals, targets, &error, true).await,
         Some(Ok(aws)) => aws,
     };
+    delete_users(&args, &out, &signals, &aws, &users, ask).await
+}
+
+async fn delete_users(
+    args: &Args,
+    out: &Output,
+    signals: &Signals,
+    aws: &Aws,
+    users: &[UserName],
+    ask: bool,
+) -> ExitCode {
     let job = |target: Target| {
         let out = out.of(&target.user);
-        Job::new(&aws, target, &signals, out, args.output.dry_run)
+        Job::new(aws, target, signals, out, args.output.dry_run)
     };
+    let targets = users.iter().map(|user| args.target.target(user));
     let jobs = targets.map(job).collect();
-    let (at_a_time, options) = (args.target.jobs.into(), (&args.extent).into());
+    let (at_a_time, options) = (args.target.jobs(), args.into());
     let (done, not_started) = cli::delete_all(jobs, at_a_time, options, ask).await;
-    cli::conclude(&out, &signals, &done, &not_started)
+    cli::conclude(out, signals, &done, &not_started)
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::nearest::nearest;
 use super::shell_commands::{ShellCommands, make_directory, move_away};
-use crate::access::Target;
+use crate::access::{BucketName, Target};
 use crate::aws::{AwsError, LoadError, Run};
 use crate::errors::{Candidates, Hint, Hinted, one_line};
 use crate::workflows::provenance::is_ours;
@@ -25,10 +25,7 @@ impl Explained {
         run: Option<&Run>,
         commands: &ShellCommands,
     ) -> Self {
-        let mut line = one_line(&format!("{error:#}"));
-        if needs_sign_in(error) {
-            line += " (sign in again, for example with: aws sso login)";
-        }
+        let mut line = in_words(error);
         let hint = error.downcast_ref::<Hinted>().map(|hinted| &hinted.hint);
         if let Some(Hint::Nearest(candidates)) = hint
             && let Some(meant) = meant(candidates, target, run).await
@@ -41,6 +38,31 @@ impl Explained {
         hints.extend(forbidden.map(ask_the_organization));
         Self { error: line, hints }
     }
+
+    /// The error of work on all users of a bucket, whoever they are.
+    pub fn of_bucket(error: &anyhow::Error, bucket: &BucketName) -> Self {
+        let mut line = in_words(error);
+        if let Some(Hinted {
+            hint: Hint::Nearest(Candidates::Buckets(names)),
+            ..
+        }) = error.downcast_ref()
+            && let Some(meant) = nearest(bucket.as_str(), names)
+        {
+            line += &did_you_mean(&meant);
+        }
+        Self {
+            error: line,
+            hints: Vec::new(),
+        }
+    }
+}
+
+fn in_words(error: &anyhow::Error) -> String {
+    let mut line = one_line(&format!("{error:#}"));
+    if needs_sign_in(error) {
+        line += " (sign in again, for example with: aws sso login)";
+    }
+    line
 }
 
 fn ask_the_organization(error: &AwsError) -> String {

@@ -84,6 +84,11 @@ impl Output {
         }
     }
 
+    /// The same for so many users, once they are known.
+    pub fn with_users(self, users: usize) -> Self {
+        Self { users, ..self }
+    }
+
     /// The output for one of the users.
     pub fn of(&self, user: &UserName) -> Self {
         let prefix = if self.is_alone() {
@@ -228,15 +233,37 @@ impl Output {
     pub fn result(&self, json: &impl Serialize, text: Option<String>) {
         let json = || escaped(&serde_json::to_string(json).expect("reports always serialize"));
         let text = if self.json { Some(json()) } else { text };
-        let Some(text) = text else { return };
+        if let Some(text) = text
+            && let Err(error) = self.to_stdout(&text)
+        {
+            self.error(&format!("can't write to stdout: {error}; it was: {text}"));
+        }
+    }
+
+    /// Prints results that can be had again: a line of JSON each with `--json`,
+    /// else all of them as a table.
+    pub(super) fn results(&self, results: &[impl Serialize], table: &str) {
+        let json =
+            |result| escaped(&serde_json::to_string(result).expect("results always serialize"));
+        let lines: Vec<_> = if self.json {
+            results.iter().map(json).collect()
+        } else {
+            vec![table.to_owned()]
+        };
+        if let Err(error) = self.to_stdout(&lines.join("\n")) {
+            self.error(&format!("can't write to stdout: {error}"));
+        }
+    }
+
+    /// Writes to stdout, and remembers if that failed.
+    fn to_stdout(&self, text: &str) -> io::Result<()> {
         let written = self.line.suspend(|| writeln!(io::stdout(), "{text}"));
         match written {
             // Whoever closed the pipe wants no more of it.
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                self.has_lost_results.store(true, Ordering::Relaxed);
-                self.error(&format!("can't write to stdout: {error}; it was: {text}"));
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            written => {
+                written.inspect_err(|_| self.has_lost_results.store(true, Ordering::Relaxed))
             }
-            _ => {}
         }
     }
 

@@ -36,9 +36,9 @@ pub struct TargetArgs {
     /// File with a user name per line, # for comments, or - for stdin
     #[arg(long, value_name = "FILE", group = "users")]
     pub users_from: Option<PathBuf>,
-    /// How many users to work on at a time, 1 to 32
-    #[arg(hide_short_help = true, long, value_name = "N", default_value_t = 4, value_parser = value_parser!(u8).range(1..=32))]
-    pub jobs: u8,
+    /// How many users to work on at a time, 1 to 32 [default: 4]
+    #[arg(hide_short_help = true, long, value_name = "N", value_parser = value_parser!(u8).range(1..=32))]
+    jobs: Option<u8>,
 }
 
 impl TargetArgs {
@@ -47,6 +47,16 @@ impl TargetArgs {
     pub fn users(&self, command: &str) -> Vec<UserName> {
         users_file::read(self.user.clone(), self.users_from.as_deref())
             .unwrap_or_else(|problems| refuse(command, problems))
+    }
+
+    /// How many users to work on at a time.
+    pub fn jobs(&self) -> usize {
+        self.jobs.unwrap_or(4).into()
+    }
+
+    /// How many users to look at at a time for a list, which only reads.
+    pub(super) fn jobs_to_list(&self) -> usize {
+        self.jobs.unwrap_or(16).into()
     }
 
     /// Whether stdin is where the names come from.

@@ -2,7 +2,7 @@
 
 use aws_config::retry::RetryConfig;
 use aws_sdk_iam::primitives::{DateTime, DateTimeFormat};
-use aws_sdk_iam::types::AccessKeyMetadata;
+use aws_sdk_iam::types::{AccessKeyMetadata, StatusType};
 
 use super::remove;
 use crate::access::{AccessKey, is_plausible_id};
@@ -41,6 +41,8 @@ async fn create_once(run: &Run) -> Result<AccessKey, AwsError> {
 pub(crate) struct KeyInfo {
     pub id: String,
     pub created: Option<DateTime>,
+    /// Whether it works; a store that doesn't say has only keys that do.
+    pub is_active: bool,
 }
 
 impl KeyInfo {
@@ -64,6 +66,7 @@ pub(crate) async fn access_keys(run: &Run) -> Result<Vec<KeyInfo>, AwsError> {
     let info = |key: AccessKeyMetadata| KeyInfo {
         id: key.access_key_id.unwrap_or_default(),
         created: key.create_date,
+        is_active: key.status != Some(StatusType::Inactive),
     };
     let keys: Vec<_> = keys.into_iter().map(info).collect();
     // An answer that was cut ends in half an ID.
@@ -73,16 +76,24 @@ pub(crate) async fn access_keys(run: &Run) -> Result<Vec<KeyInfo>, AwsError> {
     Err(AwsError::incomplete("ListAccessKeys"))
 }
 
-/// When and for what an access key was last used, in words; none if it never was.
-pub(crate) async fn last_used(run: &Run, id: &str) -> Result<Option<String>, AwsError> {
-    let get = run.aws.iam.get_access_key_last_used().access_key_id(id);
+/// When and for what an access key was last used.
+#[derive(Debug, Clone)]
+pub(crate) struct LastUse {
+    pub at: DateTime,
+    /// In lower case, such as `s3`.
+    pub service: String,
+}
+
+/// The last use of an access key; none if it was never used.
+pub(crate) async fn last_used(run: &Run, id: &str) -> Result<Option<LastUse>, AwsError> {
+    let iam = run.aws.iam_for_optional_calls();
+    let get = iam.get_access_key_last_used().access_key_id(id);
     let answer = run.aws.call("GetAccessKeyLastUsed", get.send()).await?;
     let used = answer.access_key_last_used;
-    let date = used.as_ref().and_then(|used| used.last_used_date);
-    let date = date.and_then(|date| date.fmt(DateTimeFormat::DateTime).ok());
-    Ok(date.zip(used).map(|(date, used)| {
-        let service = used.service_name().to_lowercase();
-        format!("last used {date} for {service}")
+    let at = used.as_ref().and_then(|used| used.last_used_date);
+    Ok(at.zip(used).map(|(at, used)| LastUse {
+        at,
+        service: used.service_name().to_lowercase(),
     }))
 }
 

@@ -13,14 +13,16 @@ use aws_sdk_iam::error::{ProvideErrorMetadata, SdkError};
 use crate::aws::{AwsError, Run, settle};
 
 mod access_keys;
+mod account;
 mod blockers;
 mod policies;
 mod tags;
 mod users;
 
 pub(crate) use access_keys::{
-    KeyInfo, access_keys, create_access_key, delete_access_key, last_used,
+    KeyInfo, LastUse, access_keys, create_access_key, delete_access_key, last_used,
 };
+pub(crate) use account::{UserDetails, UserPolicy, all_details, all_names};
 pub(crate) use blockers::{blockers, remove_blocker};
 pub(crate) use policies::{
     PolicyInfo, attach_policy, attached_policies, create_policy, create_policy_version,

@@ -48,7 +48,7 @@ pub(crate) async fn policy_document(run: &Run, policy: &PolicyInfo) -> Result<St
 }
 
 /// IAM returns policy documents percent-encoded.
-fn url_decoded(document: &str) -> String {
+pub(super) fn url_decoded(document: &str) -> String {
     percent_encoding::percent_decode_str(document)
         .decode_utf8_lossy()
         .into_owned()

@@ -1,5 +1,7 @@
 //! IAM users.
 
+use aws_sdk_iam::primitives::DateTime;
+
 use super::tags::{EXPIRES, Tags};
 use super::{optional, present};
 use crate::access::NewUser;
@@ -12,6 +14,7 @@ pub(crate) struct User {
     /// The unique ID: another one after the user was deleted and made again.
     pub id: String,
     pub arn: String,
+    pub created: Option<DateTime>,
     pub tags: Tags,
 }
 
@@ -21,6 +24,7 @@ impl From<&aws_sdk_iam::types::User> for User {
             name: user.user_name().to_owned(),
             id: user.user_id().to_owned(),
             arn: user.arn().to_owned(),
+            created: Some(user.create_date),
             tags: Tags::from_sdk(user.tags()),
         }
     }
@@ -54,6 +58,16 @@ pub(crate) async fn create_user(
         tags: tags.clone(),
         ..made
     })
+}
+
+/// The names of the groups that the user is in.
+pub(crate) async fn groups(run: &Run) -> Result<Vec<String>, AwsError> {
+    let iam = run.aws.iam_for_optional_calls();
+    let list = iam.list_groups_for_user().user_name(run.user());
+    let all = list.into_paginator().items().send().collect();
+    let all: Result<Vec<_>, _> = run.aws.call("ListGroupsForUser", all).await;
+    let groups = optional(run, all)?.into_iter();
+    Ok(groups.map(|group| group.group_name).collect())
 }
 
 /// Gives a user the tags that are set, and leaves all others.
@@ -90,16 +104,6 @@ pub(crate) async fn delete_user(run: &Run) -> Result<bool, AwsError> {
 /// taken off it.
 pub(crate) async fn delete_unused_user(run: &Run) -> Result<bool, AwsError> {
     settle(&run.cancel, async || delete_user(run).await).await
-}
-
-/// The names of the groups that the user is in.
-pub(crate) async fn groups(run: &Run) -> Result<Vec<String>, AwsError> {
-    let iam = run.aws.iam_for_optional_calls();
-    let list = iam.list_groups_for_user().user_name(run.user());
-    let all = list.into_paginator().items().send().collect();
-    let all: Result<Vec<_>, _> = run.aws.call("ListGroupsForUser", all).await;
-    let groups = optional(run, all)?.into_iter();
-    Ok(groups.map(|group| group.group_name).collect())
 }
 
 /// The ARN that IAM's resources of the caller's account begin with, as

@@ -23,16 +23,15 @@ pub(crate) enum BucketError {
     Other(#[from] AwsError),
 }
 
-/// The run with clients that speak to the bucket's region, once the bucket is
-/// found to be there and ours to see.
-pub(crate) async fn find(run: &Run) -> Result<Run, BucketError> {
-    let bucket = &run.target.bucket;
-    let found = match head(&run.aws, bucket).await {
-        Ok(()) => return Ok(run.clone()),
+/// Clients that speak to the bucket's region, once the bucket is found to be
+/// there and ours to see.
+pub(crate) async fn find(aws: &Aws, bucket: &BucketName) -> Result<Aws, BucketError> {
+    let found = match head(aws, bucket).await {
+        Ok(()) => return Ok(aws.clone()),
         Err(error) => match error.bucket_region() {
-            Some(region) if *region != run.aws.region => {
-                let aws = run.aws.in_region(region);
-                head(&aws, bucket).await.map(|()| run.with_aws(aws))
+            Some(region) if *region != aws.region => {
+                let aws = aws.in_region(region);
+                head(&aws, bucket).await.map(|()| aws)
             }
             _ => Err(error),
         },
@@ -52,9 +51,8 @@ async fn head(aws: &Aws, bucket: &BucketName) -> Result<(), AwsError> {
 }
 
 /// The names of the admin's buckets; none where they may not be listed.
-pub(crate) async fn all_names(run: &Run) -> Vec<String> {
-    let list = run.aws.s3.list_buckets().send();
-    let answer = run.aws.call("ListBuckets", list).await;
+pub(crate) async fn all_names(aws: &Aws) -> Vec<String> {
+    let answer = aws.call("ListBuckets", aws.s3.list_buckets().send()).await;
     let buckets = answer.ok().and_then(|answer| answer.buckets);
     let names = buckets
         .into_iter()

@@ -1,10 +1,11 @@
 //! The four things that are done for a user: create, update, rotate, delete.
 //! Each is a `plan`, which only reads, and an `apply`, which walks the plan's
-//! own steps. Decides the order of calls and what happens when one fails;
-//! never prints.
+//! own steps. And the inventory of all users of a bucket. Decides the order of
+//! calls and what happens when one fails; never prints.
 
 pub mod create;
 pub mod delete;
+pub mod inventory;
 mod new_key;
 pub(crate) mod outcome;
 pub(crate) mod plan;

@@ -5,7 +5,7 @@ use anyhow::{Result, bail, ensure};
 use crate::access::{
     BucketName, INLINE_POLICY_NAME, SharedPrefix, managed_policy_name, names_bucket, names_made_for,
 };
-use crate::aws::{AwsError, Run};
+use crate::aws::{Aws, AwsError, Run};
 use crate::errors::{Candidates, Hint, Hinted};
 use crate::iam::{self, PolicyInfo, User};
 use crate::s3::bucket::{self, BucketError};
@@ -90,17 +90,18 @@ pub(super) fn check_name(run: &Run, user: &User) -> Result<()> {
 pub(super) async fn look_up(
     run: &Run,
 ) -> Result<(Result<Run, BucketError>, Option<User>), AwsError> {
-    let (bucket, user) = tokio::join!(bucket::find(run), iam::get_user(run));
+    let bucket = bucket::find(&run.aws, &run.target.bucket);
+    let (bucket, user) = tokio::join!(bucket, iam::get_user(run));
     // A failed GetUser tells why; a refused HeadBucket has no code for that.
-    Ok((bucket, user?))
+    Ok((bucket.map(|aws| run.with_aws(aws)), user?))
 }
 
-/// The run in the bucket's region, or the error with the buckets there are.
-pub(super) async fn reachable(run: &Run, found: Result<Run, BucketError>) -> Result<Run> {
+/// What was found in the bucket's region, or the error with the buckets there are.
+pub(super) async fn reachable<T>(aws: &Aws, found: Result<T, BucketError>) -> Result<T> {
     match found {
         Err(error @ BucketError::Missing(_)) => Err(Hinted {
             message: error.to_string(),
-            hint: Hint::Nearest(Candidates::Buckets(bucket::all_names(run).await)),
+            hint: Hint::Nearest(Candidates::Buckets(bucket::all_names(aws).await)),
         }
         .into()),
         found => Ok(found?),
@@ -110,7 +111,7 @@ pub(super) async fn reachable(run: &Run, found: Result<Run, BucketError>) -> Res
 /// The run in the bucket's region and the user, which must be ours for the bucket.
 pub(super) async fn find_ours(run: &Run) -> Result<(Run, User)> {
     let (bucket, user) = look_up(run).await?;
-    let run = reachable(run, bucket).await?;
+    let run = reachable(&run.aws, bucket).await?;
     let Some(user) = user else {
         return Err(no_such_user(&run).await);
     };

@@ -8,10 +8,10 @@ use super::plan::{Plan, Preview};
 use super::provenance::{access_policy, find_ours, held_policies};
 use super::undo::Undo;
 use crate::access::{Grant, PolicyDocument};
-use crate::aws::Run;
+use crate::aws::{AwsError, Run};
 use crate::errors::{Hint, Hinted};
 use crate::handover::{self, HandedOver, Handover};
-use crate::iam::{self, KeyInfo};
+use crate::iam::{self, KeyInfo, LastUse};
 use crate::step::Step;
 
 /// How many access keys IAM lets a user have.
@@ -81,9 +81,7 @@ async fn no_room(run: &Run, keys: &[KeyInfo]) -> Hinted {
         if matches!(used, Ok(None)) {
             unused.push(key);
         }
-        let used = used.map(|used| used.unwrap_or("never used".to_owned()));
-        let used = used.unwrap_or("last use unknown".to_owned());
-        described.push(format!("{} ({used})", key.id));
+        described.push(format!("{} ({})", key.id, in_words(used)));
     }
     // Of two that were never used, the newer one is what an interrupted rotation
     // leaves: nobody has its secret.
@@ -97,6 +95,14 @@ async fn no_room(run: &Run, keys: &[KeyInfo]) -> Hinted {
             described.join(" and ")
         ),
         hint: Hint::DeleteAccessKey(newest.map(|key| key.id.clone())),
+    }
+}
+
+fn in_words(used: Result<Option<LastUse>, AwsError>) -> String {
+    match used {
+        Err(_) => "last use unknown".to_owned(),
+        Ok(None) => "never used".to_owned(),
+        Ok(Some(used)) => format!("last used {} for {}", used.at, used.service),
     }
 }
 

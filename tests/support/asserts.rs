@@ -78,3 +78,19 @@ pub fn assert_usage(run: &Run, part: &str) {
         "{part}: {run:?}"
     );
 }
+
+/// All that IAM and the bucket `shared` hold, but for when keys were last used.
+pub fn state_of(aws: &LocalAws) -> String {
+    let mut iam = aws.iam(Clone::clone);
+    iam.access_key_last_used.clear();
+    format!("{iam:?} {:?}", aws.keys("shared"))
+}
+
+/// Asserts that no operation was called that could change anything.
+#[track_caller]
+pub fn assert_only_read(aws: &LocalAws) {
+    let reads = ["Get", "List", "Head"];
+    let is_read = |call: &String| reads.iter().any(|verb| call.starts_with(verb));
+    let calls = aws.faults.operations();
+    assert!(calls.iter().all(is_read), "{calls:?}");
+}

@@ -4,7 +4,8 @@ use aws_sdk_s3::types::{
     ObjectOwnership, OwnershipControls, OwnershipControlsRule, ServerSideEncryption,
     ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration, ServerSideEncryptionRule,
 };
-use serde_json::json;
+use fakecloud_iam::Tag;
+use serde_json::{Value, json};
 
 use super::LocalAws;
 
@@ -19,6 +20,75 @@ pub fn policy_for(bucket: &str) -> String {
         }],
     })
     .to_string()
+}
+
+/// A user as the Python scripts left it: no tags, two policies, a key.
+pub async fn add_user_of_the_scripts(aws: &LocalAws, user: &str, bucket: &str) {
+    let iam = aws.iam_client();
+    iam.create_user().user_name(user).send().await.unwrap();
+    let key = iam.create_access_key().user_name(user);
+    key.send().await.unwrap();
+    for kind in ["list", "get"] {
+        let name = format!("s3-{kind}-for-{user}");
+        attach_new_policy(aws, user, &name, &policy_for(bucket)).await;
+    }
+}
+
+/// Sets when the user's access ends by its tag, or takes the tag away, past all
+/// checks.
+pub fn set_end_by_tag(aws: &LocalAws, user: &str, end: Option<&str>) {
+    aws.change_iam(|iam| {
+        let tags = &mut iam.users.get_mut(user).unwrap().tags;
+        tags.retain(|tag| tag.key != "s3-user:expires");
+        tags.extend(end.map(|end| Tag {
+            key: "s3-user:expires".to_owned(),
+            value: end.to_owned(),
+        }));
+    });
+}
+
+/// Sets when the user's access ends by its one policy, managed or inline, or
+/// that it doesn't, past all checks.
+pub fn set_end_by_policy(aws: &LocalAws, user: &str, end: Option<&str>) {
+    let with_end = |document: &mut String| {
+        let mut policy: Value = serde_json::from_str(document).unwrap();
+        for statement in policy["Statement"].as_array_mut().unwrap() {
+            let conditions = statement.as_object_mut().unwrap();
+            let conditions = conditions.entry("Condition").or_insert(json!({}));
+            let conditions = conditions.as_object_mut().unwrap();
+            conditions.remove("DateLessThan");
+            if let Some(end) = end {
+                let condition = json!({ "aws:CurrentTime": [end] });
+                conditions.insert("DateLessThan".to_owned(), condition);
+            }
+        }
+        *document = policy.to_string();
+    };
+    aws.change_iam(|iam| {
+        let inline = iam.user_inline_policies.get_mut(user);
+        if let Some(document) = inline.and_then(|policies| policies.get_mut("s3-access")) {
+            return with_end(document);
+        }
+        let name = format!("s3-access-for-{user}");
+        let mut policies = iam.policies.values_mut();
+        let policy = policies.find(|policy| policy.policy_name == name);
+        let versions = &mut policy.unwrap().versions;
+        let default = versions.iter_mut().find(|version| version.is_default);
+        with_end(&mut default.unwrap().document);
+    });
+}
+
+/// Sets when the user's access ends by both.
+pub fn set_end(aws: &LocalAws, user: &str, end: &str) {
+    set_end_by_tag(aws, user, Some(end));
+    set_end_by_policy(aws, user, Some(end));
+}
+
+/// The time so many seconds ago, RFC 3339 in UTC.
+pub fn seconds_ago(seconds: i64) -> String {
+    let now = jiff::Timestamp::now().as_second();
+    let then = jiff::Timestamp::from_second(now - seconds);
+    then.unwrap().to_string()
 }
 
 /// Makes a managed policy, attaches it to the user, and returns its ARN.

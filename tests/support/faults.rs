@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::header::AUTHORIZATION;
@@ -216,6 +217,11 @@ pub struct Faults {
     throttled: Mutex<HashMap<String, usize>>,
     lag: Mutex<Option<Lag>>,
     refuse_checksums: AtomicBool,
+    /// How long each call takes at least.
+    latency: Mutex<Duration>,
+    /// How many calls are under way, and the most there were at a time.
+    under_way: AtomicUsize,
+    most_under_way: AtomicUsize,
     arrived: Notify,
     paused: Notify,
     resume: Notify,
@@ -275,6 +281,16 @@ impl Faults {
     /// What is made or taken away is known only after so many references to it.
     pub fn lag(&self, references: usize, admin: &str) {
         *self.lag.lock() = Some(Lag::new(references, admin));
+    }
+
+    /// From now on, every call takes so long at least.
+    pub fn slow_down(&self, latency: Duration) {
+        *self.latency.lock() = latency;
+    }
+
+    /// The most calls that were under way at a time since this was last asked.
+    pub fn most_under_way(&self) -> usize {
+        self.most_under_way.swap(0, Ordering::Relaxed)
     }
 
     fn throttles(&self, call: &Call) -> bool {
@@ -345,8 +361,20 @@ impl Faults {
         Some(rule.fault)
     }
 
-    /// Lets a call through, or lets it go wrong.
+    /// Lets a call through after its time, or lets it go wrong.
     pub async fn around(&self, call: Call, carry_out: impl Future<Output = Response>) -> Response {
+        let under_way = self.under_way.fetch_add(1, Ordering::Relaxed) + 1;
+        self.most_under_way.fetch_max(under_way, Ordering::Relaxed);
+        let latency = *self.latency.lock();
+        if !latency.is_zero() {
+            tokio::time::sleep(latency).await;
+        }
+        let answer = self.answer(call, carry_out).await;
+        self.under_way.fetch_sub(1, Ordering::Relaxed);
+        answer
+    }
+
+    async fn answer(&self, call: Call, carry_out: impl Future<Output = Response>) -> Response {
         let too_early = self
             .lag
             .lock()

@@ -66,7 +66,7 @@ pub async fn plan(run: &Run, options: &Options) -> Result<Plan<Create>> {
     let folders = &options.grant.also_read;
     let (found, notes) = tokio::join!(look_up(run), folder_notes(run, folders));
     let (bucket, user) = found?;
-    let run = reachable(run, bucket).await?;
+    let run = reachable(&run.aws, bucket).await?;
     if let Some(user) = user {
         return Err(user_exists(&run, &user, &handover).await);
     }

@@ -19,9 +19,11 @@ use crate::s3::empty::{self, FailedKey, Progress};
 use crate::s3::listing::Page;
 use crate::step::{Step, counted};
 
+pub use expired::{Expired, expired};
 use folder::Folder;
 
 mod belongings;
+mod expired;
 mod folder;
 mod guard;
 mod late_writes;
@@ -38,6 +40,8 @@ pub struct Options {
     /// Delete a user that isn't ours for this bucket, or only the folder where
     /// there is no such user.
     pub force: bool,
+    /// Delete the user only if its access has ended.
+    pub only_expired: bool,
 }
 
 impl Default for Options {
@@ -47,6 +51,7 @@ impl Default for Options {
             all_versions: false,
             concurrency: 16,
             force: false,
+            only_expired: false,
         }
     }
 }
@@ -55,6 +60,8 @@ impl Default for Options {
 pub struct Delete {
     /// None if there is no such user, and only what is left of one goes.
     user: Option<User>,
+    /// Whether it is deleted only if its access has ended.
+    only_expired: bool,
     /// What the admin should know besides, a line each.
     notes: Vec<String>,
     /// None if the objects are kept.
@@ -67,15 +74,20 @@ pub struct Delete {
 ///
 /// Fails if the bucket can't be reached, if there is no such user, or if the
 /// user isn't ours for this bucket; the latter two not with `force`. Fails, too,
-/// if the calls are made as the very user.
+/// if the calls are made as the very user, and with `only_expired` unless its
+/// access ended more than a minute ago, by both its tag and its policy.
 pub async fn plan(run: &Run, options: Options) -> Result<Plan<Delete>> {
     let (bucket, user) = look_up(run).await?;
     let run = match bucket {
         Err(BucketError::Missing(_)) if options.keep_objects => run.clone(),
-        found => reachable(run, found).await?,
+        found => reachable(&run.aws, found).await?,
     };
+    let mut ended = None;
     if let Some(user) = &user {
         guard::check_target(&run, user, options.force).await?;
+        if options.only_expired {
+            ended = Some(expired::check(&run, user).await?);
+        }
     }
     let (folder, belongings) = tokio::try_join!(Folder::look_into(&run, options), async {
         Ok(match &user {
@@ -86,7 +98,7 @@ pub async fn plan(run: &Run, options: Options) -> Result<Plan<Delete>> {
     let mut notes = Vec::new();
     match &user {
         Some(user) => guard::check_not_self(&run, user, &belongings).await?,
-        None if belongings.is_empty() && !options.force => {
+        None if options.only_expired || belongings.is_empty() && !options.force => {
             return Err(guard::nobody(&run, folder.as_ref()).await);
         }
         None => notes.push(format!("there is no user {}", run.target.user)),
@@ -112,6 +124,8 @@ pub async fn plan(run: &Run, options: Options) -> Result<Plan<Delete>> {
     );
     let mut preview = Preview::new(&run.target, steps);
     preview.notes = notes.clone();
+    let ended = ended.map(|end| format!("access ended at {end}"));
+    preview.notes.extend(ended);
     let versions_note = folder.as_ref().and_then(Folder::versions_note);
     preview.notes.extend(versions_note);
     Ok(Plan {
@@ -119,6 +133,7 @@ pub async fn plan(run: &Run, options: Options) -> Result<Plan<Delete>> {
         run,
         work: Delete {
             user,
+            only_expired: options.only_expired,
             notes,
             folder,
             progress: Arc::default(),
@@ -129,8 +144,8 @@ pub async fn plan(run: &Run, options: Options) -> Result<Plan<Delete>> {
 /// Carries out the plan, in an order that ends the person's access first and
 /// leaves the user, which makes a second run possible, until last.
 ///
-/// Fails if the user is no longer the one that was planned for. What else is gone
-/// already counts as deleted. Where this fails or is cancelled,
+/// Fails if the user is no longer the one that was planned for, or its access no
+/// longer ended where that matters. What else is gone already counts as deleted. Where this fails or is cancelled,
 /// running again continues. An object that can't be deleted is in `failed` of
 /// what was deleted: everything else is deleted all the same, and the user
 /// stays.
@@ -166,11 +181,15 @@ struct Deleting<'a> {
 impl Deleting<'_> {
     async fn walk(&mut self) -> Result<()> {
         let Plan { run, work, preview } = self.plan;
+        let user = work.user.as_ref();
         let could_write = late_writes::could_write(run, &preview.steps);
-        let unchanged = guard::check_unchanged(run, work.user.as_ref());
+        let unchanged = guard::check_unchanged(run, user);
         let (could_write, unchanged) = tokio::join!(could_write, unchanged);
         unchanged?;
         self.could_write = could_write;
+        if let Some(user) = user.filter(|_| work.only_expired) {
+            expired::check(run, user).await?;
+        }
         let mut steps = VecDeque::from(preview.steps.clone());
         while let Some(step) = steps.pop_front() {
             run.go_on()?;

@@ -1,0 +1,131 @@
+//! All users of the account, by the page. Takes the clients alone: these calls
+//! are about no one user.
+
+use std::collections::HashMap;
+
+use aws_sdk_iam::operation::get_account_authorization_details::GetAccountAuthorizationDetailsOutput;
+use aws_sdk_iam::types::{EntityType, ManagedPolicyDetail, UserDetail};
+
+use super::policies::url_decoded;
+use super::tags::Tags;
+use super::users::User;
+use crate::aws::{Aws, AwsError};
+
+/// How many entries a page may have: as many as IAM takes.
+const PAGE: i32 = 1000;
+
+/// A user, and what gives it access.
+#[derive(Debug, Clone)]
+pub(crate) struct UserDetails {
+    pub user: User,
+    /// Managed and inline.
+    pub policies: Vec<UserPolicy>,
+    /// The names of its groups.
+    pub groups: Vec<String>,
+}
+
+/// A policy on a user.
+#[derive(Debug, Clone)]
+pub(crate) struct UserPolicy {
+    pub name: String,
+    /// None if it is an inline policy.
+    pub arn: Option<String>,
+    /// The document, as far as it was read.
+    pub text: Option<String>,
+}
+
+/// Reads the details of all users, page by page, and returns those of the users
+/// that are `wanted`.
+///
+/// Of the managed policies only those keep their text whose text is `telling`:
+/// an account may have thousands of others.
+pub(crate) async fn all_details(
+    aws: &Aws,
+    wanted: impl Fn(&UserDetails) -> bool,
+    telling: impl Fn(&str) -> bool,
+) -> Result<Vec<UserDetails>, AwsError> {
+    const OPERATION: &str = "GetAccountAuthorizationDetails";
+    let iam = aws.iam_for_optional_calls();
+    let get = iam.get_account_authorization_details();
+    let get = get.filter(EntityType::User);
+    let get = get.filter(EntityType::LocalManagedPolicy);
+    let mut pages = get.into_paginator().page_size(PAGE).send();
+    let mut users = Vec::new();
+    // A user and its policy may be on different pages.
+    let mut texts = HashMap::new();
+    loop {
+        let page = aws.call(OPERATION, pages.try_next()).await?;
+        let page = page.ok_or(AwsError::incomplete(OPERATION))?;
+        let GetAccountAuthorizationDetailsOutput {
+            user_detail_list,
+            policies,
+            is_truncated,
+            ..
+        } = page;
+        let found = user_detail_list.into_iter().flatten();
+        users.extend(found.map(UserDetails::from).filter(&wanted));
+        let found = policies.into_iter().flatten().filter_map(arn_and_text);
+        texts.extend(found.filter(|(_, text)| telling(text)));
+        if !is_truncated {
+            break;
+        }
+    }
+    for policy in users.iter_mut().flat_map(|user| &mut user.policies) {
+        if let Some(arn) = &policy.arn {
+            policy.text = texts.get(arn).cloned();
+        }
+    }
+    Ok(users)
+}
+
+/// The names of all users.
+pub(crate) async fn all_names(aws: &Aws) -> Result<Vec<String>, AwsError> {
+    const OPERATION: &str = "ListUsers";
+    let mut pages = aws.iam.list_users().into_paginator().send();
+    let mut names = Vec::new();
+    loop {
+        let page = aws.call(OPERATION, pages.try_next()).await?;
+        let page = page.ok_or(AwsError::incomplete(OPERATION))?;
+        names.extend(page.users.into_iter().map(|user| user.user_name));
+        if !page.is_truncated {
+            return Ok(names);
+        }
+    }
+}
+
+impl From<UserDetail> for UserDetails {
+    /// With the texts of the inline policies alone.
+    fn from(detail: UserDetail) -> Self {
+        let user = User {
+            tags: Tags::from_sdk(detail.tags()),
+            created: detail.create_date,
+            name: detail.user_name.unwrap_or_default(),
+            id: detail.user_id.unwrap_or_default(),
+            arn: detail.arn.unwrap_or_default(),
+        };
+        let inline = detail.user_policy_list.into_iter().flatten();
+        let inline = inline.map(|policy| UserPolicy {
+            name: policy.policy_name.unwrap_or_default(),
+            arn: None,
+            text: policy.policy_document.as_deref().map(url_decoded),
+        });
+        let attached = detail.attached_managed_policies.into_iter().flatten();
+        let attached = attached.map(|policy| UserPolicy {
+            name: policy.policy_name.unwrap_or_default(),
+            arn: Some(policy.policy_arn.unwrap_or_default()),
+            text: None,
+        });
+        Self {
+            user,
+            policies: attached.chain(inline).collect(),
+            groups: detail.group_list.unwrap_or_default(),
+        }
+    }
+}
+
+/// The ARN of a managed policy, and the document of its default version.
+fn arn_and_text(policy: ManagedPolicyDetail) -> Option<(String, String)> {
+    let mut versions = policy.policy_version_list.into_iter().flatten();
+    let default = versions.find(|version| version.is_default_version)?;
+    Some((policy.arn?, url_decoded(&default.document?)))
+}

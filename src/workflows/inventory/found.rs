@@ -1,0 +1,88 @@
+//! A user of ours, and which of its policies are. No calls.
+
+use crate::access::{
+    Grant, INLINE_POLICY_NAME, PolicyDocument, Target, managed_policy_name, names_bucket,
+    names_made_for,
+};
+use crate::iam::{UserDetails, UserPolicy};
+
+/// A user of ours for the bucket, with what gives it access.
+#[derive(Debug, Clone)]
+pub struct Found {
+    pub(crate) target: Target,
+    /// The bucket's, which policies are written for.
+    pub(super) region: String,
+    pub(crate) details: UserDetails,
+}
+
+impl Found {
+    /// With policies and groups by name, whatever order a store lists them in.
+    pub(super) fn new(target: Target, region: &str, mut details: UserDetails) -> Self {
+        let by_name = |one: &UserPolicy, other: &UserPolicy| one.name.cmp(&other.name);
+        details.policies.sort_by(by_name);
+        details.groups.sort();
+        Self {
+            target,
+            region: region.to_owned(),
+            details,
+        }
+    }
+
+    /// Whether it was made for the bucket: by its tag, or without one by a policy
+    /// with one of our names, which names the bucket.
+    pub(super) fn is_ours(&self) -> bool {
+        let bucket = &self.target.bucket;
+        let names_it = |policy: &UserPolicy| {
+            let text = policy.text.as_deref();
+            text.is_some_and(|text| names_bucket(text, bucket))
+        };
+        match &self.details.user.tags.bucket {
+            Some(tagged) => tagged == bucket.as_str(),
+            None => self.policies_of_ours().any(names_it),
+        }
+    }
+
+    /// The policies that carry one of our names, also of the Python scripts'.
+    pub(crate) fn policies_of_ours(&self) -> impl Iterator<Item = &UserPolicy> {
+        let names = names_made_for(&self.target.user);
+        let is_ours = move |policy: &&UserPolicy| match policy.arn {
+            Some(_) => names.contains(&policy.name),
+            None => policy.name == INLINE_POLICY_NAME,
+        };
+        self.details.policies.iter().filter(is_ours)
+    }
+
+    /// The one policy that `create` makes: the managed one, or else the inline one.
+    pub(super) fn access_policy(&self) -> Option<&UserPolicy> {
+        let managed = managed_policy_name(&self.target.user);
+        let is_made = |policy: &&UserPolicy| policy.arn.is_none() || policy.name == managed;
+        let made = self.policies_of_ours().filter(is_made);
+        made.max_by_key(|policy| policy.arn.is_some())
+    }
+
+    /// Whether the Python scripts made it, whose policies have names of their own.
+    pub(super) fn is_of_scripts(&self) -> bool {
+        self.access_policy().is_none() && self.policies_of_ours().next().is_some()
+    }
+
+    /// The policies besides those that it was made with.
+    pub(super) fn other_policies(&self) -> Vec<&UserPolicy> {
+        let made_with: Vec<_> = match self.access_policy() {
+            Some(policy) => vec![policy],
+            None => self.policies_of_ours().collect(),
+        };
+        let is_other =
+            |policy: &&UserPolicy| !made_with.iter().any(|made| std::ptr::eq(*made, *policy));
+        self.details.policies.iter().filter(is_other).collect()
+    }
+
+    /// Whether anything else than our policies gives it access.
+    pub(crate) fn has_others(&self) -> bool {
+        !self.other_policies().is_empty() || !self.details.groups.is_empty()
+    }
+
+    /// What one of the policies grants, if it is as `create` or `update` makes it.
+    pub(crate) fn grant(&self, policy: &UserPolicy) -> Option<Grant> {
+        PolicyDocument::grant(policy.text.as_deref()?, &self.target, &self.region)
+    }
+}

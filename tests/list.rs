@@ -1,0 +1,724 @@
+//! `--list`: who has access to a bucket, and what is odd about it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use aws_sdk_iam::types::StatusType;
+use pty_process::Command;
+use serde_json::{Value, json};
+use tokio::sync::OnceCell;
+
+use crate::support::{
+    ACCOUNT, ALLOW_ALL, Fault, LocalAws, Run, Sandbox, Session, add_user_of_the_scripts,
+    assert_only_read, assert_usage, attach_new_policy, attach_policy, aws_with_alex,
+    aws_with_files, binary, delete_key, edit_policy_of_alex, keys_of, put_inline_policy,
+    seconds_ago, set_end, set_end_by_policy, set_end_by_tag, state_of,
+};
+
+const DAY: i64 = 24 * 60 * 60;
+
+async fn list(sandbox: &Sandbox, options: &[&str]) -> Run {
+    let args = [&["-b", "shared", "--list"], options].concat();
+    sandbox.run("create_s3_user", &args).await
+}
+
+async fn listed(sandbox: &Sandbox, options: &[&str]) -> Vec<Value> {
+    let run = list(sandbox, &[&["--json"], options].concat()).await;
+    let run = run.succeeded();
+    assert_eq!(run.stderr, "");
+    run.json_lines()
+}
+
+fn names(users: &[Value]) -> Vec<&str> {
+    let names = users.iter().map(|user| user["user"].as_str().unwrap());
+    names.collect()
+}
+
+fn codes(user: &Value) -> Vec<&str> {
+    let odd = user["odd"].as_array().unwrap().iter();
+    odd.map(|odd| odd["code"].as_str().unwrap()).collect()
+}
+
+fn texts(user: &Value) -> Vec<&str> {
+    let odd = user["odd"].as_array().unwrap().iter();
+    odd.map(|odd| odd["text"].as_str().unwrap()).collect()
+}
+
+/// Sets when each of the user's keys was made and last used, in seconds from now.
+fn age_keys(aws: &LocalAws, user: &str, age: i64, used: Option<i64>) {
+    let at = |seconds| seconds_ago(seconds).parse().unwrap();
+    aws.change_iam(|iam| {
+        for key in iam.access_keys.get_mut(user).unwrap() {
+            key.created_at = at(age);
+            let id = key.access_key_id.clone();
+            iam.access_key_last_used.remove(&id);
+            if let Some(used) = used {
+                // The admin's own key was used a moment ago.
+                let mut last_use = iam.access_key_last_used.values().next().unwrap().clone();
+                last_use.last_used_date = at(used);
+                last_use.service_name = "s3".to_owned();
+                iam.access_key_last_used.insert(id, last_use);
+            }
+        }
+    });
+}
+
+/// An AWS with users of many kinds, of whom alex, kim and lee are ours.
+async fn aws_with_many_kinds() -> (LocalAws, Sandbox) {
+    static PREPARED: OnceCell<LocalAws> = OnceCell::const_new();
+    let aws = PREPARED.get_or_init(add_many_kinds).await.copy().await;
+    let sandbox = Sandbox::new(&aws);
+    (aws, sandbox)
+}
+
+async fn add_many_kinds() -> LocalAws {
+    let aws = aws_with_files().await;
+    aws.add_bucket("other", &[]).await;
+    let sandbox = Sandbox::new(&aws);
+    sandbox.create("alex", &[]).await.succeeded();
+    let limited = ["--access", "read-write", "--expires", "2099-12-31"];
+    let limited = [&limited[..], &["--source-ip", "203.0.113.0/24"]].concat();
+    let inline = [&limited[..], &["--inline-policy", "--browse-root"]].concat();
+    sandbox.create("kim", &inline).await.succeeded();
+    add_user_of_the_scripts(&aws, "lee", "shared").await;
+
+    // And those that are nobody's, or another bucket's.
+    let others = ["-b", "other", "-u", "ada"];
+    sandbox.run("create_s3_user", &others).await.succeeded();
+    add_user_of_the_scripts(&aws, "ben", "other").await;
+    aws.add_user("cleo", ALLOW_ALL).await;
+    let document = aws.iam(|iam| iam.policies.values().next().unwrap().versions[0].clone());
+    attach_new_policy(&aws, "cleo", "s3-access-for-alexander", &document.document).await;
+    aws
+}
+
+#[tokio::test]
+async fn every_user_of_ours_is_listed_and_nobody_else() {
+    let (aws, sandbox) = aws_with_many_kinds().await;
+    age_keys(&aws, "alex", 12 * DAY, Some(2 * DAY));
+    let before = state_of(&aws);
+    let users = listed(&sandbox, &[]).await;
+    assert_eq!(state_of(&aws), before, "nothing is changed");
+    assert_only_read(&aws);
+    assert_eq!(names(&users), ["alex", "kim", "lee"]);
+
+    let mut alex = users[0].clone();
+    let created = aws.iam(|iam| iam.users["alex"].created_at);
+    let created = created.format("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let at = |time: &mut Value| time.take().as_str().unwrap()[..10].to_owned();
+    let made = at(&mut alex["keys"][0]["created"]);
+    assert_eq!(made, seconds_ago(12 * DAY)[..10]);
+    let used = at(&mut alex["keys"][0]["last_used"]);
+    assert_eq!(used, seconds_ago(2 * DAY)[..10]);
+    let expected = json!({
+        "user": "alex",
+        "bucket": "shared",
+        "prefix": "alex/",
+        "arn": format!("arn:aws:iam::{ACCOUNT}:user/alex"),
+        "made_by": "create_s3_user",
+        "created": created,
+        "access": "read",
+        "expires": null,
+        "expires_tag": null,
+        "source_ips": [],
+        "kms_key": null,
+        "browse_root": false,
+        "policies": [{
+            "name": "s3-access-for-alex",
+            "arn": format!("arn:aws:iam::{ACCOUNT}:policy/s3-access-for-alex"),
+        }],
+        "groups": [],
+        "keys": [{
+            "id": keys_of(&aws, "alex")[0],
+            "created": null,
+            "active": true,
+            "last_used": null,
+            "last_used_service": "s3",
+            "last_used_known": true,
+        }],
+        "odd": [],
+    });
+    assert_eq!(alex, expected);
+
+    let kim = &users[1];
+    for (field, value) in [
+        ("access", json!("read-write")),
+        ("expires", json!("2100-01-01T00:00:00Z")),
+        ("expires_tag", json!("2100-01-01T00:00:00Z")),
+        ("source_ips", json!(["203.0.113.0/24"])),
+        ("browse_root", json!(true)),
+        ("policies", json!([{"name": "s3-access", "arn": null}])),
+    ] {
+        assert_eq!(kim[field], value, "{field}");
+    }
+    assert_eq!(codes(kim), ["never-used"]);
+
+    let lee = &users[2];
+    assert_eq!(lee["made_by"], "python_scripts");
+    assert_eq!(lee["access"], Value::Null);
+    assert_eq!(lee["policies"].as_array().unwrap().len(), 2);
+    assert_eq!(codes(lee), ["never-used", "old-policy"]);
+    let fields = |user: &Value| {
+        let fields = user.as_object().unwrap().keys();
+        fields.cloned().collect::<BTreeSet<_>>()
+    };
+    assert_eq!(fields(lee), fields(kim), "every field is always there");
+}
+
+#[tokio::test]
+async fn list_is_the_same_where_users_must_be_looked_up_one_by_one() {
+    let (aws, sandbox) = aws_with_many_kinds().await;
+    let group = aws.iam_client().create_group().group_name("partners");
+    group.send().await.unwrap();
+    let join = aws.iam_client().add_user_to_group().user_name("alex");
+    join.group_name("partners").send().await.unwrap();
+    attach_policy(&aws, "kim", "arn:aws:iam::aws:policy/ReadOnlyAccess").await;
+    put_inline_policy(&aws, "kim", "more", ALLOW_ALL).await;
+    let all_at_once = listed(&sandbox, &[]).await;
+    assert_eq!(all_at_once.len(), 3);
+    let before = state_of(&aws);
+    let missing = Fault::Refuse(400, "InvalidAction");
+    let crash = Fault::Refuse(500, "");
+    for fault in [Fault::DENIED, missing, crash] {
+        aws.faults.forget();
+        aws.faults.always("GetAccountAuthorizationDetails", fault);
+        assert_eq!(listed(&sandbox, &[]).await, all_at_once, "{fault:?}");
+        let calls = aws.faults.counts();
+        assert_eq!(calls["GetAccountAuthorizationDetails"], 1, "{calls:?}");
+        assert_eq!(calls["ListUsers"], 1, "{calls:?}");
+        assert_only_read(&aws);
+    }
+    assert_eq!(state_of(&aws), before);
+}
+
+/// What happens to the user alex, and what is odd about it then.
+type Odd = (
+    &'static str,
+    &'static [&'static str],
+    &'static [&'static str],
+);
+
+const ODD: [Odd; 16] = [
+    ("nothing", &[], &[]),
+    ("no key", &["no-key"], &["no access key"]),
+    ("never used", &["never-used"], &["key never used"]),
+    ("unused for 89 days", &[], &[]),
+    (
+        "unused for 90 days",
+        &["unused-key"],
+        &["key unused for 90 days"],
+    ),
+    ("365 days old", &[], &[]),
+    ("366 days old", &["old-key"], &["key older than 365 days"]),
+    ("two keys", &["two-keys"], &["two access keys"]),
+    ("ended", &["access-ended"], &["access ended"]),
+    (
+        "ends later by the tag",
+        &["other-end"],
+        &["tag says that access ends 2100-01-01T00:00:00Z"],
+    ),
+    (
+        "ends by the policy alone",
+        &["other-end"],
+        &["no tag says that access ends"],
+    ),
+    (
+        "older policy",
+        &["old-policy"],
+        &["policy in an older form"],
+    ),
+    ("edited policy", &["edited-policy"], &["policy edited"]),
+    ("no policy", &["no-policy"], &["no access policy"]),
+    (
+        "more policies",
+        &["other-policies"],
+        &["also has policy ReadOnlyAccess, more, s3-access"],
+    ),
+    ("group", &["groups"], &["in group partners"]),
+];
+
+async fn make_odd(aws: &LocalAws, what: &str) {
+    let iam = aws.iam_client();
+    match what {
+        "no key" => delete_key(aws, "alex", &keys_of(aws, "alex")[0]).await,
+        "never used" => age_keys(aws, "alex", 12 * DAY, None),
+        "unused for 89 days" => age_keys(aws, "alex", 100 * DAY, Some(90 * DAY - 60)),
+        "unused for 90 days" => age_keys(aws, "alex", 100 * DAY, Some(90 * DAY)),
+        "365 days old" => age_keys(aws, "alex", 366 * DAY - 60, Some(DAY)),
+        "366 days old" => age_keys(aws, "alex", 366 * DAY, Some(DAY)),
+        "two keys" => {
+            let create = iam.create_access_key().user_name("alex");
+            create.send().await.unwrap();
+            age_keys(aws, "alex", 12 * DAY, Some(DAY));
+        }
+        "ended" => set_end(aws, "alex", &seconds_ago(1)),
+        "ends later by the tag" => set_end_by_tag(aws, "alex", Some("2100-01-01T00:00:00Z")),
+        "ends by the policy alone" => {
+            set_end_by_policy(aws, "alex", Some("2100-01-01T00:00:00Z"));
+        }
+        "older policy" => {
+            edit_policy_of_alex(aws, r#","s3:GetBucketOwnershipControls""#, "");
+        }
+        "edited policy" => edit_policy_of_alex(aws, "s3:GetObject", "s3:*"),
+        "no policy" => aws.change_iam(|iam| {
+            iam.user_policies.remove("alex");
+        }),
+        "more policies" => {
+            attach_policy(aws, "alex", "arn:aws:iam::aws:policy/ReadOnlyAccess").await;
+            put_inline_policy(aws, "alex", "more", ALLOW_ALL).await;
+            put_inline_policy(aws, "alex", "s3-access", ALLOW_ALL).await;
+        }
+        "group" => {
+            let group = iam.create_group().group_name("partners");
+            group.send().await.unwrap();
+            let join = iam.add_user_to_group().user_name("alex");
+            join.group_name("partners").send().await.unwrap();
+        }
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn what_is_odd_is_said_in_a_word_and_in_a_few() {
+    for (what, expected_codes, expected_texts) in ODD {
+        let (aws, sandbox) = aws_with_alex(&["--access", "read-write"]).await;
+        age_keys(&aws, "alex", 12 * DAY, Some(DAY));
+        make_odd(&aws, what).await;
+        let users = listed(&sandbox, &[]).await;
+        assert_eq!(codes(&users[0]), expected_codes, "{what}");
+        assert_eq!(texts(&users[0]), expected_texts, "{what}");
+        let run = list(&sandbox, &[]).await.succeeded();
+        let row = run.stdout.lines().nth(1).unwrap();
+        assert!(row.ends_with(&expected_texts.join("; ")), "{row}");
+    }
+}
+
+#[tokio::test]
+async fn table_has_a_row_for_each_user_and_each_key() {
+    let (aws, sandbox) = aws_with_many_kinds().await;
+    let iam = aws.iam_client();
+    let old = keys_of(&aws, "alex").remove(0);
+    let create = iam.create_access_key().user_name("alex");
+    let new = create
+        .send()
+        .await
+        .unwrap()
+        .access_key
+        .unwrap()
+        .access_key_id;
+    let suspend = iam.update_access_key().user_name("alex");
+    let suspend = suspend.access_key_id(&new);
+    suspend.status(StatusType::Inactive).send().await.unwrap();
+    age_keys(&aws, "alex", 400 * DAY, Some(3 * 60 * 60));
+    aws.change_iam(|iam| {
+        let keys = iam.access_keys.get_mut("alex").unwrap();
+        let first = keys
+            .iter_mut()
+            .find(|key| key.access_key_id == old)
+            .unwrap();
+        first.created_at = seconds_ago(500 * DAY).parse().unwrap();
+    });
+    age_keys(&aws, "kim", DAY, None);
+    delete_key(&aws, "lee", &keys_of(&aws, "lee")[0]).await;
+    let kims = &keys_of(&aws, "kim")[0];
+    let run = list(&sandbox, &[]).await.succeeded();
+    assert_eq!(run.stderr, "");
+    let expected = "\
+USER  FOLDER  ACCESS      ENDS        KEY                                       LAST USED    ODD
+alex  alex/   read        never       OLD                  active, 500 days     3 hours ago  two access keys; key older than 365 days
+                                      NEW                  suspended, 400 days  3 hours ago  key older than 365 days
+kim   kim/    read-write  2099-12-31  KIMS                 active, 24 hours     never        key never used
+lee   lee/    unknown     unknown     none                                                   no access key; policies of the Python scripts
+";
+    let ids = [("OLD", &old), ("NEW", &new), ("KIMS", kims)];
+    let expected = ids.iter().fold(expected.to_owned(), |table, (name, id)| {
+        table.replace(&format!("{name:20}"), id)
+    });
+    assert_eq!(run.stdout, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn table_fits_the_terminal() {
+    let (aws, _) = aws_with_many_kinds().await;
+    age_keys(&aws, "alex", 400 * DAY, Some(3 * 60 * 60));
+    for columns in [None, Some("60"), Some("200"), Some("0"), Some("wide")] {
+        let width = match columns {
+            Some("60") => 60,
+            Some("200") => 200,
+            _ => 80,
+        };
+        let sandbox = Sandbox::new(&aws).set("COLUMNS", columns);
+        let command = Command::new(binary("create_s3_user"));
+        let command = command.args(["-b", "shared", "--list"]);
+        let shown = Session::start(&sandbox, command).ends_with(0).await;
+        let table = &shown[shown.find("USER").unwrap()..];
+        let widest = table
+            .lines()
+            .map(|line| line.trim_end().chars().count())
+            .max();
+        assert!(widest.unwrap() <= width, "{columns:?}\n{table}");
+        assert!(widest.unwrap() > width / 2, "{columns:?}\n{table}");
+        for word in [
+            "alex/",
+            "read-write",
+            "2099-12-31",
+            &keys_of(&aws, "alex")[0],
+        ] {
+            assert!(
+                table.contains(word) || width < 80,
+                "{word} is cut in\n{table}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn names_narrow_it_down_and_take_no_look_at_the_whole_account() {
+    let (aws, sandbox) = aws_with_many_kinds().await;
+    let all = listed(&sandbox, &[]).await;
+    aws.faults.forget();
+    let users = listed(&sandbox, &["-u", "lee", "-u", "alex"]).await;
+    assert_eq!(users, [all[0].clone(), all[2].clone()]);
+    let calls = aws.faults.counts();
+    for call in ["GetAccountAuthorizationDetails", "ListUsers"] {
+        assert!(!calls.contains_key(call), "{calls:?}");
+    }
+    std::fs::write(sandbox.path().join("customers"), "kim\n").unwrap();
+    let users = listed(&sandbox, &["--users-from", "customers"]).await;
+    assert_eq!(users, [all[1].clone()]);
+    assert_only_read(&aws);
+}
+
+#[tokio::test]
+async fn name_of_no_user_of_ours_is_told_and_nothing_is_listed() {
+    let (aws, sandbox) = aws_with_many_kinds().await;
+    aws.put("shared", "kim/photo.jpg").await;
+    for (user, error) in [
+        ("kimm", "there is no user kimm; did you mean kim?"),
+        ("nobody", "there is no user nobody"),
+        ("Alex", "there is no user Alex; did you mean alex?"),
+        (
+            "ada",
+            "user ada was not made for bucket shared: it is tagged for bucket other",
+        ),
+        ("cleo", "user cleo was not made by create_s3_user"),
+    ] {
+        for format in [[].as_slice(), &["--json"]] {
+            let run = list(&sandbox, &[&["-u", user], format].concat()).await;
+            let run = run.failed_with(error);
+            assert_eq!(run.stdout, "");
+        }
+    }
+    let run = list(&sandbox, &["-u", "kimm", "-u", "alex", "-u", "ada"]).await;
+    assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""));
+    let errors: Vec<_> = run.stderr.lines().collect();
+    assert_eq!(errors.len(), 2, "{run:?}");
+    assert!(
+        errors[0].contains("error: kimm: there is no user kimm"),
+        "{run:?}"
+    );
+    assert!(
+        errors[1].contains("error: ada: user ada was not made for"),
+        "{run:?}"
+    );
+}
+
+#[tokio::test]
+async fn no_user_is_an_empty_list_and_no_failure() {
+    let aws = aws_with_files().await;
+    aws.add_user("cleo", ALLOW_ALL).await;
+    let sandbox = Sandbox::new(&aws);
+    for format in [[].as_slice(), &["--json"]] {
+        let run = list(&sandbox, format).await.succeeded();
+        assert_eq!(run.stdout, "");
+        assert_eq!(run.stderr, "no users for bucket shared\n");
+    }
+}
+
+/// So many users who are nobody's, whose names come before all others, and as
+/// many policies.
+fn add_foreigners(aws: &LocalAws, count: usize) {
+    aws.change_iam(|iam| {
+        let model = iam.users["admin"].clone();
+        let policy = iam.policies.values().next().unwrap().clone();
+        for number in 0..count {
+            let name = format!("a{number:04}");
+            let mut user = model.clone();
+            user.user_name.clone_from(&name);
+            iam.users.insert(name.clone(), user);
+            let mut policy = policy.clone();
+            policy.arn = format!("arn:aws:iam::{ACCOUNT}:policy/{name}");
+            policy.policy_name = name;
+            iam.policies.insert(policy.arn.clone(), policy);
+        }
+    });
+}
+
+#[tokio::test]
+async fn list_goes_on_to_the_last_page() {
+    let (aws, sandbox) = aws_with_many_kinds().await;
+    let before = listed(&sandbox, &[]).await;
+    add_foreigners(&aws, 1200);
+    aws.faults.forget();
+    assert_eq!(listed(&sandbox, &[]).await, before);
+    let calls = aws.faults.counts();
+    assert_eq!(calls["GetAccountAuthorizationDetails"], 3, "{calls:?}");
+}
+
+#[tokio::test]
+async fn list_goes_on_to_the_last_page_of_names() {
+    let (aws, sandbox) = aws_with_many_kinds().await;
+    let before = listed(&sandbox, &[]).await;
+    add_foreigners(&aws, 150);
+    aws.faults.forget();
+    aws.faults
+        .always("GetAccountAuthorizationDetails", Fault::DENIED);
+    assert_eq!(listed(&sandbox, &[]).await, before);
+    assert_eq!(aws.faults.counts()["ListUsers"], 2);
+}
+
+#[tokio::test]
+async fn page_that_does_not_lead_on_fails_the_list() {
+    let cut = "<GetAccountAuthorizationDetailsResponse><GetAccountAuthorizationDetailsResult>\
+               <IsTruncated>true</IsTruncated>MARKER</GetAccountAuthorizationDetailsResult>\
+               </GetAccountAuthorizationDetailsResponse>";
+    let (aws, sandbox) = aws_with_alex(&[]).await;
+    for marker in ["", "<Marker>again</Marker>"] {
+        let page = cut.replace("MARKER", marker).leak();
+        aws.faults.forget();
+        aws.faults
+            .always("GetAccountAuthorizationDetails", Fault::Answer(page));
+        let run = list(&sandbox, &[]).await;
+        let run = run.failed_with("GetAccountAuthorizationDetails: the answer is incomplete");
+        assert_eq!(run.stdout, "");
+    }
+}
+
+/// Every call of a list, and what must go wrong before it is made.
+const CALLS: [(&str, bool); 12] = [
+    ("HeadBucket", false),
+    ("GetAccountAuthorizationDetails", false),
+    ("ListAccessKeys", false),
+    ("GetAccessKeyLastUsed", false),
+    ("ListUsers", true),
+    ("GetUser", true),
+    ("ListAttachedUserPolicies", true),
+    ("GetPolicy", true),
+    ("GetPolicyVersion", true),
+    ("ListUserPolicies", true),
+    ("GetUserPolicy", true),
+    ("ListGroupsForUser", true),
+];
+
+#[tokio::test]
+async fn call_that_fails_fails_the_list_and_changes_nothing() {
+    let (aws, sandbox) = aws_with_many_kinds().await;
+    let before = state_of(&aws);
+    for (call, is_one_by_one) in CALLS {
+        for fault in [
+            Fault::DENIED,
+            Fault::Throttle,
+            Fault::BROKEN,
+            Fault::LoseAnswer,
+            Fault::HalfAnswer,
+        ] {
+            let is_refused = fault == Fault::DENIED;
+            let is_replaced = is_refused && call == "GetAccountAuthorizationDetails";
+            let is_noted = is_refused && call == "GetAccessKeyLastUsed";
+            // The answer to a HeadBucket has no body that could be lost.
+            let refuses = [Fault::DENIED, Fault::Throttle, Fault::BROKEN].contains(&fault);
+            let is_harmless = call == "HeadBucket" && !refuses;
+            if is_replaced || is_noted || is_harmless {
+                continue;
+            }
+            aws.faults.forget();
+            if is_one_by_one {
+                aws.faults
+                    .always("GetAccountAuthorizationDetails", Fault::DENIED);
+            }
+            aws.faults.always(call, fault);
+            let run = list(&sandbox, &["--json"]).await;
+            let named = match (call, is_refused) {
+                // What would be the better one to allow.
+                ("ListUsers", true) => "GetAccountAuthorizationDetails: AccessDenied",
+                _ => call,
+            };
+            let run = run.failed_with(&format!("error: {named}"));
+            assert_eq!(run.stdout, "", "{call} {fault:?}");
+            assert_only_read(&aws);
+        }
+    }
+    assert_eq!(state_of(&aws), before);
+}
+
+#[tokio::test]
+async fn call_that_fails_once_is_made_up_for() {
+    let (aws, sandbox) = aws_with_many_kinds().await;
+    let expected = listed(&sandbox, &[]).await;
+    for (call, is_one_by_one) in CALLS {
+        for fault in [Fault::Throttle, Fault::LoseAnswer] {
+            aws.faults.forget();
+            if is_one_by_one {
+                aws.faults
+                    .always("GetAccountAuthorizationDetails", Fault::DENIED);
+            }
+            aws.faults.once(call, fault);
+            assert_eq!(listed(&sandbox, &[]).await, expected, "{call} {fault:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn last_use_that_is_not_told_is_unknown_and_noted_once() {
+    let (aws, sandbox) = aws_with_many_kinds().await;
+    for fault in [Fault::DENIED, Fault::Refuse(400, "InvalidAction")] {
+        aws.faults.forget();
+        aws.faults.always("GetAccessKeyLastUsed", fault);
+        let run = list(&sandbox, &["--json"]).await.succeeded();
+        let notes: Vec<_> = run.stderr.lines().collect();
+        let note = "note: when a key was last used is unknown, \
+                    which takes iam:GetAccessKeyLastUsed";
+        assert_eq!(notes, [note]);
+        for user in run.json_lines() {
+            assert_eq!(user["keys"][0]["last_used_known"], false);
+            assert!(!codes(&user).contains(&"never-used"), "{user}");
+        }
+        let run = list(&sandbox, &[]).await.succeeded();
+        assert_eq!(run.stdout.matches("  unknown").count(), 2 + 3, "{run:?}");
+    }
+}
+
+#[tokio::test]
+async fn user_that_vanishes_meanwhile_is_left_out() {
+    for call in ["GetAccountAuthorizationDetails", "ListUsers"] {
+        let (aws, sandbox) = aws_with_many_kinds().await;
+        if call == "ListUsers" {
+            aws.faults
+                .always("GetAccountAuthorizationDetails", Fault::DENIED);
+        }
+        aws.faults.once(call, Fault::Pause);
+        let args = ["-b", "shared", "--list", "--json"];
+        let started = sandbox.start("create_s3_user", &args);
+        aws.faults.paused().await;
+        Sandbox::new(&aws).delete("kim", &[]).await.succeeded();
+        aws.faults.resume();
+        let run = started.ended().await.succeeded();
+        assert_eq!(names(&run.json_lines()), ["alex", "lee"], "{call}");
+    }
+}
+
+#[tokio::test]
+async fn interruption_lists_nothing() {
+    let (aws, sandbox) = aws_with_many_kinds().await;
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        aws.faults.once("ListAccessKeys", Fault::Pause);
+        let started = sandbox.start("create_s3_user", &["-b", "shared", "--list"]);
+        let run = started.stopped_while_paused(&aws, signal).await;
+        assert_eq!((run.code, run.stdout.as_str()), (Some(code), ""), "{run:?}");
+        assert!(run.stderr.contains("error: interrupted"), "{run:?}");
+    }
+}
+
+#[tokio::test]
+async fn no_more_users_are_looked_at_at_a_time_than_jobs_says() {
+    let (aws, sandbox) = aws_with_many_kinds().await;
+    add_foreigners(&aws, 40);
+    aws.faults.slow_down(Duration::from_millis(5));
+    for one_by_one in [false, true] {
+        if one_by_one {
+            aws.faults
+                .always("GetAccountAuthorizationDetails", Fault::DENIED);
+        }
+        aws.faults.most_under_way();
+        let args = ["-b", "shared", "--list", "--jobs", "2", "-q"];
+        sandbox.run("create_s3_user", &args).await.succeeded();
+        // Three calls at once about each user that must be looked up.
+        let most = if one_by_one { 6 } else { 2 };
+        assert!(aws.faults.most_under_way() <= most, "{one_by_one}");
+    }
+}
+
+#[tokio::test]
+async fn options_that_change_something_are_refused() {
+    let (aws, sandbox) = aws_with_alex(&[]).await;
+    for option in [
+        "--dry-run",
+        "--update",
+        "--rotate-key",
+        "--kit",
+        "--verify",
+        "--make-folder",
+        "--browse-root",
+        "--inline-policy",
+        "--output-dir=keys",
+        "--access=write",
+        "--expires=9d",
+        "--path=/x/",
+    ] {
+        let run = list(&sandbox, &[option]).await;
+        assert_usage(&run, "'--list' cannot be used with");
+        let name = option.split('=').next().unwrap();
+        assert!(run.stderr.contains(name), "{run:?}");
+    }
+    assert_eq!(aws.faults.operations(), [""; 0]);
+    let run = sandbox.run("create_s3_user", &["--list"]).await;
+    assert_usage(&run, "--bucket <BUCKET>");
+}
+
+#[tokio::test]
+async fn bucket_and_credentials_that_are_wrong_are_told() {
+    let (aws, sandbox) = aws_with_alex(&[]).await;
+    let run = sandbox
+        .run("create_s3_user", &["-b", "shard", "--list"])
+        .await;
+    run.failed_with("there is no bucket shard; did you mean shared?");
+    let nobody = Sandbox::new(&aws)
+        .set("AWS_ACCESS_KEY_ID", None)
+        .set("AWS_SECRET_ACCESS_KEY", None);
+    let run = list(&nobody, &["--json", "-u", "alex"]).await;
+    let run = run.failed_with("no AWS credentials found");
+    assert_eq!(run.stdout, "");
+    aws.faults
+        .always("ListAccessKeys", Fault::Refuse(403, "ExpiredToken"));
+    let run = list(&sandbox, &[]).await;
+    run.failed_with("ListAccessKeys: ExpiredToken: As the test wants it. (sign in again");
+}
+
+#[tokio::test]
+async fn bucket_may_be_in_another_region() {
+    let (aws, sandbox) = aws_with_alex(&[]).await;
+    aws.move_bucket("shared", "eu-central-1");
+    assert_eq!(names(&listed(&sandbox, &[]).await), ["alex"]);
+}
+
+#[tokio::test]
+async fn list_that_stdout_does_not_take_is_a_failure() {
+    let (_, sandbox) = aws_with_alex(&[]).await;
+    for format in ["", "--json"] {
+        let script = format!("\"$0\" -b shared --list {format} > /dev/full");
+        let run = sandbox.run_script(&script, "create_s3_user").await;
+        run.failed_with("can't write to stdout: No space left on device");
+    }
+    let script = "\"$0\" -b shared --list --json | true";
+    let run = sandbox
+        .run_script(script, "create_s3_user")
+        .await
+        .succeeded();
+    assert_eq!(run.stderr, "");
+}
+
+#[tokio::test]
+async fn names_of_others_do_nothing_to_a_terminal() {
+    let (aws, sandbox) = aws_with_alex(&[]).await;
+    aws.change_iam(|iam| {
+        let policies = iam.user_inline_policies.entry("alex".to_owned());
+        policies
+            .or_default()
+            .insert("\u{9b}2J".to_owned(), ALLOW_ALL.to_owned());
+    });
+    for format in [[].as_slice(), &["--json"]] {
+        let run = list(&sandbox, format).await.succeeded();
+        assert!(run.stdout.contains("9b"), "{run:?}");
+        assert!(!run.stdout.contains('\u{9b}'), "{run:?}");
+    }
+}
