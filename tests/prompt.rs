@@ -126,6 +126,11 @@ async fn yes_beforehand_is_not_asked() {
     let shown = session.ends_with(0).await;
     assert!(!shown.contains(QUESTION), "{shown}");
     assert!(is_gone(&aws, "alex"));
+    let (aws, sandbox) = aws_with_alex(&[]).await;
+    let script = "echo alex | \"$0\" -b shared --users-from - --yes 2> log";
+    let shown = script_at_terminal(&sandbox, script).ends_with(0).await;
+    assert_eq!(shown, "");
+    assert!(is_gone(&aws, "alex"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -160,30 +165,101 @@ async fn secret_is_not_shown_at_a_terminal() {
     assert_eq!(aws.faults.operations(), [""; 0]);
 }
 
+/// Starts a shell script at a terminal, in which `$0` is delete_s3_user.
+fn script_at_terminal(sandbox: &Sandbox, script: &str) -> Session {
+    let shell = Command::new("/bin/sh").current_dir(sandbox.path());
+    let shell = shell.args(["-c", script]).arg(binary("delete_s3_user"));
+    Session::start(sandbox, shell)
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn names_from_stdin_at_a_terminal_need_a_yes_beforehand() {
+async fn loop_over_a_file_of_names_is_asked_each_time() {
     let (aws, sandbox) = aws_with_alex(&[]).await;
-    for (yes, code) in [("", 2), ("--yes", 0)] {
-        let script = format!("echo alex | \"$0\" -b shared --users-from - {yes}");
-        let shell = Command::new("/bin/sh").args(["-c", &script]);
-        let shell = shell.arg(binary("delete_s3_user"));
-        let shown = Session::start(&sandbox, shell).ends_with(code).await;
-        assert_eq!(shown.contains("add --yes"), code == 2, "{shown}");
+    sandbox.create("jaime", &[]).await.succeeded();
+    std::fs::write(sandbox.path().join("list"), "alex\njaime\n").unwrap();
+    let script = "while read u; do \"$0\" -b shared -u \"$u\"; done < list";
+    let mut session = script_at_terminal(&sandbox, script);
+    for (user, answer) in [("alex", "n\n"), ("jaime", "y\n")] {
+        let shown = session.shows(Some(QUESTION)).await;
+        let step = format!("delete user {user}");
+        assert_eq!(shown.matches(&step).count(), 1, "{shown}");
+        session.types(answer).await;
+    }
+    session.ends_with(0).await;
+    assert_complete(&aws, &sandbox, "alex");
+    assert!(is_gone(&aws, "jaime"));
+    assert_eq!(aws.keys("shared").len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whole_question_reaches_the_terminal_wherever_the_streams_go() {
+    let (aws, sandbox) = aws_with_alex(&[]).await;
+    for (streams, code) in [
+        ("2> log", 1),
+        ("2>&1 | cat > log", 0),
+        ("< /dev/null > log 2>&1", 1),
+    ] {
+        let script = format!("\"$0\" -b shared -u alex {streams}");
+        let mut session = script_at_terminal(&sandbox, &script);
+        let shown = session.shows(Some(QUESTION)).await;
+        assert!(shown.contains("delete user alex"), "{shown}");
+        session.types("n\n").await;
+        session.ends_with(code).await;
+        let log = std::fs::read_to_string(sandbox.path().join("log")).unwrap();
+        assert!(log.contains("not confirmed"), "{log}");
+        assert!(!log.contains("delete user"), "{log}");
+        assert_complete(&aws, &sandbox, "alex");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_from_stdin_leave_the_terminal_for_the_answer() {
+    let (aws, sandbox) = aws_with_alex(&[]).await;
+    for (answer, code) in [("n\n", 1), ("y\n", 0)] {
+        let script = "echo alex | \"$0\" -b shared --users-from -";
+        let mut session = script_at_terminal(&sandbox, script);
+        session.shows(Some(QUESTION)).await;
+        session.types(answer).await;
+        session.ends_with(code).await;
         assert_eq!(is_gone(&aws, "alex"), code == 0);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn question_that_nobody_would_see_needs_a_yes_beforehand() {
-    let (aws, sandbox) = aws_with_alex(&[]).await;
-    for (options, code) in [("", 2), ("--dry-run", 0), ("-y", 0)] {
-        let script = format!(
-            "\"$0\" -b shared -u alex {options} 2>&1 | tee log; exit $(grep -c add.--yes log)"
-        );
-        let shell = Command::new("/bin/sh").current_dir(sandbox.path());
-        let shell = shell.args(["-c", &script]).arg(binary("delete_s3_user"));
-        let refused = i32::from(code == 2);
-        Session::start(&sandbox, shell).ends_with(refused).await;
-        assert_eq!(is_gone(&aws, "alex"), options == "-y");
+async fn terminal_that_closes_is_a_no() {
+    for under in ["", "trap '' HUP;"] {
+        let (aws, sandbox) = aws_with_alex(&[]).await;
+        let script = format!("{under} exec \"$0\" -b shared -u alex < /dev/null");
+        let mut session = script_at_terminal(&sandbox, &script);
+        session.shows(Some(QUESTION)).await;
+        let code = session.hang_up().await;
+        assert!([Some(1), Some(129)].contains(&code), "{code:?}");
+        assert_complete(&aws, &sandbox, "alex");
+        assert_eq!(aws.keys("shared").len(), 4);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stdin_is_asked_where_there_is_no_controlling_terminal() {
+    for (answer, code) in [("n\n", 1), ("y\n", 0)] {
+        let (aws, sandbox) = aws_with_alex(&[]).await;
+        let mut delete = sandbox.command(binary("delete_s3_user"));
+        delete.args(["-b", "shared", "-u", "alex"]);
+        let mut session = Session::without_control(delete, true);
+        session.shows(Some(QUESTION)).await;
+        session.types(answer).await;
+        session.ends_with(code).await;
+        assert_eq!(is_gone(&aws, "alex"), code == 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_asked_where_neither_is_a_terminal() {
+    let (aws, sandbox) = aws_with_alex(&[]).await;
+    let mut delete = sandbox.command(binary("delete_s3_user"));
+    delete.args(["-b", "shared", "-u", "alex"]);
+    let mut session = Session::without_control(delete, false);
+    let shown = session.ends_with(0).await;
+    assert!(!shown.contains(QUESTION), "{shown}");
+    assert!(is_gone(&aws, "alex"));
 }

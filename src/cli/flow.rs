@@ -225,13 +225,12 @@ pub async fn no_clients(
 }
 
 /// Deletes the users, up to `at_a_time` at once: all are planned, then asked
-/// about in one question if `ask`, and then deleted. Returns how it ended for
-/// each, and those not started.
+/// about in one question, and then deleted. Returns how it ended for each, and
+/// those not started.
 pub async fn delete_all(
     jobs: Vec<Job<'_>>,
     at_a_time: usize,
     options: delete::Options,
-    ask: bool,
 ) -> (Vec<(UserName, ExitStatus)>, Vec<UserName>) {
     let Some(Job {
         out,
@@ -261,7 +260,7 @@ pub async fn delete_all(
             Ok(plan) => plans.push((job, plan)),
         }
     }
-    if ask && !plans.is_empty() && !confirm(&out, &signals, &plans).await {
+    if !plans.is_empty() && !confirm(&out, &signals, &plans).await {
         for (job, _) in &plans {
             let refused = job.nothing_deleted(not_confirmed(&signals)).await;
             finished.push((job.user().clone(), refused));
@@ -287,13 +286,14 @@ async fn plan_delete<'a>(
 
 /// Asks whether to do all this.
 async fn confirm(out: &Output, signals: &Signals, plans: &[(Job<'_>, Plan<Delete>)]) -> bool {
-    out.ask("this would be deleted:");
+    let mut lines = vec![out.line("this would be deleted:")];
     for (job, Plan { preview, .. }) in plans {
-        preview.steps.iter().for_each(|step| job.out.ask(step));
+        lines.extend(preview.steps.iter().map(|step| job.out.line(step)));
         let notes = preview.notes.iter();
-        notes.for_each(|note| job.out.ask(format!("note: {note}")));
+        lines.extend(notes.map(|note| job.out.line(format!("note: {note}"))));
     }
-    let answer = signals.cancel.run_until_cancelled(out.confirm("go on?"));
+    let answer = out.confirm(&lines, "Delete all of this?");
+    let answer = signals.cancel.run_until_cancelled(answer);
     answer.await.unwrap_or(false)
 }
 

@@ -19,6 +19,7 @@ mod output;
 mod shell_commands;
 mod signals;
 mod target_args;
+mod terminal;
 mod users_file;
 
 pub use flow::{Job, delete_all, no_clients};

@@ -1,6 +1,6 @@
 //! Whom a program works on: `-b`, `-u`, `--users-from`, `--jobs`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, value_parser};
 
@@ -47,11 +47,6 @@ impl TargetArgs {
     pub fn users(&self, command: &str) -> Vec<UserName> {
         users_file::read(self.user.clone(), self.users_from.as_deref())
             .unwrap_or_else(|problems| refuse(command, problems))
-    }
-
-    /// Whether stdin is where the names come from.
-    pub fn names_from_stdin(&self) -> bool {
-        self.users_from.as_deref() == Some(Path::new("-"))
     }
 
     /// The command that deletes the user, or any of the users, and keeps the folder.
