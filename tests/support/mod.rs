@@ -16,6 +16,7 @@ mod programs;
 mod requests;
 mod scripted_s3;
 mod session;
+mod tls;
 
 pub use asserts::{assert_complete, assert_nothing_left, assert_usage, is_gone, keys_of, tag_of};
 pub use by_hand::{
@@ -31,3 +32,4 @@ pub use programs::{HANGING, Run, Sandbox, binary, build_binaries};
 pub use requests::{allowed, deletes, gets, lists, opens_folder, puts};
 pub use scripted_s3::{Script, ScriptedS3};
 pub use session::{COLUMNS, QUESTION, ROWS, Session};
+pub use tls::{AUTHORITY, start_tls};
