@@ -1,4 +1,4 @@
-//! What delete_s3_user asks at a terminal.
+//! What the programs ask at a terminal.
 
 use pty_process::Command;
 
@@ -262,4 +262,76 @@ async fn nothing_is_asked_where_neither_is_a_terminal() {
     let shown = session.ends_with(0).await;
     assert!(!shown.contains(QUESTION), "{shown}");
     assert!(is_gone(&aws, "alex"));
+}
+
+/// Starts create_s3_user at a terminal, where there are folders for alex,
+/// alexander and jaime.
+async fn create_at_terminal(args: &[&str]) -> (LocalAws, Sandbox, Session) {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    let create = Command::new(binary("create_s3_user")).current_dir(sandbox.path());
+    let create = create.args(["-b", "shared"]).args(args);
+    let session = Session::start(&sandbox, create);
+    (aws, sandbox, session)
+}
+
+const MISSPELLED: &str = "Create user alexandr all the same? [y/N] ";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn name_that_looks_misspelled_is_asked_about_before_anything_is_made() {
+    for (answer, code) in [("n\n", 1), ("\n", 1), (CTRL_C, 130), ("y\n", 0)] {
+        let (aws, sandbox, mut session) = create_at_terminal(&["-u", "alexandr", "-q"]).await;
+        let shown = session.shows(Some(MISSPELLED)).await;
+        assert!(shown.contains("did you mean alexander?"), "{shown}");
+        assert!(is_gone(&aws, "alexandr"));
+        session.types(answer).await;
+        let shown = session.ends_with(code).await;
+        if code == 0 {
+            assert_complete(&aws, &sandbox, "alexandr");
+        } else {
+            assert!(is_gone(&aws, "alexandr"), "{shown}");
+            assert_eq!(sandbox.files(), [""; 0]);
+        }
+        let refused = shown.contains("not confirmed, so nothing was created");
+        assert_eq!(refused, code == 1, "{shown}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_asked_about_a_name_beforehand_said_yes_to_or_in_a_dry_run() {
+    for (option, is_made) in [("--yes", true), ("--dry-run", false)] {
+        let (aws, _sandbox, mut session) = create_at_terminal(&["-u", "alexandr", option]).await;
+        let shown = session.ends_with(0).await;
+        assert!(!shown.contains(MISSPELLED), "{shown}");
+        assert!(shown.contains("did you mean alexander?"), "{shown}");
+        assert_eq!(is_gone(&aws, "alexandr"), !is_made);
+    }
+    let (aws, _sandbox, mut session) = create_at_terminal(&["-u", "lee"]).await;
+    session.ends_with(0).await;
+    assert!(!is_gone(&aws, "lee"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_look_misspelled_are_asked_about_one_at_a_time() {
+    let users = ["-u", "alexandr", "-u", "kim", "-u", "jamie", "--jobs", "1"];
+    let (aws, sandbox, mut session) = create_at_terminal(&users).await;
+    let shown = session.shows(Some("[y/N] ")).await;
+    assert!(shown.ends_with(MISSPELLED), "{shown}");
+    assert!(shown.contains("alexandr: note: "), "{shown}");
+    session.types("n\n").await;
+    let shown = session.shows(Some("[y/N] ")).await;
+    let question = "Create user jamie all the same? [y/N] ";
+    assert!(shown.ends_with(question), "{shown}");
+    assert!(
+        ["alexandr", "kim", "jamie"]
+            .iter()
+            .all(|user| is_gone(&aws, user))
+    );
+    session.types("y\n").await;
+    let shown = session.ends_with(1).await;
+    assert!(shown.contains("2 of 3 users done"), "{shown}");
+    assert!(shown.contains("failed: alexandr"), "{shown}");
+    assert!(is_gone(&aws, "alexandr"));
+    assert_complete(&aws, &sandbox, "kim");
+    assert_complete(&aws, &sandbox, "jamie");
 }

@@ -37,7 +37,8 @@ Shell completions and man page:
 ///
 /// Makes the user, a policy for s3://BUCKET/USER/, and an access key, which is written to
 /// USER_accessKeys.csv for you to hand on. The path of that file is all that goes to stdout.
-/// If anything fails, what was made is undone.
+/// If anything fails, what was made is undone. If the folder is empty and one with a similar
+/// name exists, a note says so, and at a terminal you are asked first, unless you give --yes.
 #[derive(Parser)]
 #[command(name = NAME, version, override_usage = USAGE, verbatim_doc_comment)]
 #[command(disable_help_flag = true, disable_version_flag = true)]
@@ -111,27 +112,25 @@ impl Args {
         (first, second)
     }
 
-    async fn work(&self, job: Job<'_>) -> ExitStatus {
-        let handover = (&self.handover).into();
+    /// Changes a user that exists.
+    async fn change(&self, job: Job<'_>) -> ExitStatus {
         if self.change.update {
             return job.update(&self.grant).await;
         }
-        if self.change.rotate_key {
-            let keep_old_keys = self.change.keep_old_keys;
-            return job
-                .rotate(&rotate::Options {
-                    handover,
-                    keep_old_keys,
-                })
-                .await;
-        }
-        job.create(&create::Options {
+        let options = rotate::Options {
+            handover: (&self.handover).into(),
+            keep_old_keys: self.change.keep_old_keys,
+        };
+        job.rotate(&options).await
+    }
+
+    fn creation(&self) -> create::Options {
+        create::Options {
             grant: self.grant.clone(),
             new_user: self.new_user.clone(),
             make_folder: self.handover.make_folder,
-            handover,
-        })
-        .await
+            handover: (&self.handover).into(),
+        }
     }
 }
 
@@ -152,13 +151,21 @@ async fn main() -> ExitCode {
         Some(Err(error)) => return cli::no_clients(&out, &signals, targets, &error, false).await,
         Some(Ok(aws)) => aws,
     };
-    let _line = out.count_users();
-    let jobs = args.target.jobs.into();
-    let (done, not_started) = cli::each(users, jobs, &signals.cancel, async |user| {
-        let (target, out) = (args.target.target(&user), out.of(&user));
-        let job = Job::new(&aws, target, &signals, out, args.output.dry_run);
-        (user, args.work(job).await)
-    })
-    .await;
+    let job = |user: &UserName| {
+        let (target, out) = (args.target.target(user), out.of(user));
+        Job::new(&aws, target, &signals, out, args.output.dry_run)
+    };
+    let at_a_time = args.target.jobs.into();
+    let (done, not_started) = if args.change.update || args.change.rotate_key {
+        let _line = out.count_users();
+        let change = async |user| {
+            let status = args.change(job(&user)).await;
+            (user, status)
+        };
+        cli::each(users, at_a_time, &signals.cancel, change).await
+    } else {
+        let jobs = users.iter().map(job).collect();
+        cli::create_all(jobs, at_a_time, &args.creation()).await
+    };
     cli::conclude(&out, &signals, &done, &not_started)
 }

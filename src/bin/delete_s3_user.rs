@@ -46,9 +46,6 @@ struct Args {
     target: TargetArgs,
     #[command(flatten)]
     extent: Extent,
-    /// Don't ask, even at a terminal
-    #[arg(short, long, help_heading = "Running")]
-    yes: bool,
     #[command(flatten)]
     output: OutputArgs,
     #[command(flatten)]
@@ -93,10 +90,7 @@ async fn main() -> ExitCode {
         "stopping after the calls under way; once more to stop at once",
         "stopped; running the same command again continues".to_owned(),
     );
-    let mut out = Output::new(NAME, &args.output, &args.connection, users.len());
-    if !args.yes {
-        out = out.asking();
-    }
+    let out = Output::new(NAME, &args.output, &args.connection, users.len());
     let targets = users.iter().map(|user| args.target.target(user));
     let loaded = out.load(&args.connection);
     let aws = match signals.cancel.run_until_cancelled(loaded).await {

@@ -9,6 +9,7 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 
 use crate::errors::one_line;
 
+mod create_all;
 mod flow;
 mod generate;
 mod handover_args;
@@ -22,6 +23,7 @@ mod target_args;
 mod terminal;
 mod users_file;
 
+pub use create_all::create_all;
 pub use flow::{Job, delete_all, no_clients};
 pub use handover_args::HandoverArgs;
 pub use many::{ExitStatus, conclude, each};

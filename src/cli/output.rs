@@ -27,6 +27,9 @@ use crate::workflows::plan::Preview;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Running")]
 pub struct OutputArgs {
+    /// Don't ask, even at a terminal
+    #[arg(short, long)]
+    yes: bool,
     /// Check, show what would be done, and do nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -84,15 +87,7 @@ impl Output {
             users_done: Arc::default(),
             has_lost_results: Arc::default(),
             line: ProgressBar::hidden(),
-            terminal: None,
-        }
-    }
-
-    /// The same, with questions to whoever is at the terminal.
-    pub fn asking(self) -> Self {
-        Self {
-            terminal: Terminal::open(),
-            ..self
+            terminal: if args.yes { None } else { Terminal::open() },
         }
     }
 
@@ -300,7 +295,7 @@ impl Output {
         );
         if !self.quiet && !self.verbose {
             self.line.set_style(style);
-            self.line.reset_elapsed();
+            self.line.reset();
             self.line.set_draw_target(ProgressDrawTarget::stderr());
             self.line.enable_steady_tick(Duration::from_millis(100));
         }
