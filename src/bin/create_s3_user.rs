@@ -23,6 +23,7 @@ Examples:
   create_s3_user -b shared-files -u kim --access read-write --expires 90d --kit --verify
   create_s3_user -b shared-files -u alex --update --expires 2030-12-31
   create_s3_user -b shared-files -u alex --rotate-key --verify
+  create_s3_user -b shared-files --users-from customers.txt -o keys --skip-existing
   key_file=$(create_s3_user -q -b shared-files -u lee -o /secure/keys)
 
 Exit codes:
@@ -60,10 +61,16 @@ struct Args {
     connection: Connection,
 }
 
-/// What to do with a user that is there, in place of making one.
+/// What to do with existing users, in place of making one.
 #[derive(clap::Args)]
-#[command(next_help_heading = "Changing a user that is there")]
+#[command(next_help_heading = "Existing users")]
 struct Change {
+    /// Skip users that already exist for this bucket, with a policy and a key
+    ///
+    /// They are left as they are, whatever access the options say, and don't count as
+    /// failed: a run over many users that was interrupted can be run again.
+    #[arg(verbatim_doc_comment, long, group = "mode")]
+    skip_existing: bool,
     /// Give a user that is there the access of the access options, and no other
     ///
     /// Replaces the user's policy, and touches no key. What isn't said is as for a new user.
@@ -165,7 +172,8 @@ async fn main() -> ExitCode {
         cli::each(users, at_a_time, &signals.cancel, change).await
     } else {
         let jobs = users.iter().map(job).collect();
-        cli::create_all(jobs, at_a_time, &args.creation()).await
+        let skip_existing = args.change.skip_existing;
+        cli::create_all(jobs, at_a_time, &args.creation(), skip_existing).await
     };
     cli::conclude(&out, &signals, &done, &not_started)
 }

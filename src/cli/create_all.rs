@@ -6,15 +6,18 @@ use anyhow::anyhow;
 use super::nearest::slip_of;
 use super::{ExitStatus, Job, each};
 use crate::access::UserName;
+use crate::errors::{Hint, Hinted};
 use crate::workflows::create::{self, Create};
+use crate::workflows::outcome::Skipped;
 use crate::workflows::plan::Plan;
 
-/// Creates the users, up to `at_a_time` at once. Returns how it ended for each,
-/// and those not started.
+/// Creates the users, up to `at_a_time` at once; those that are set up already
+/// fail, or are skipped. Returns how it ended for each, and those not started.
 pub async fn create_all<'a>(
     jobs: Vec<Job<'a>>,
     at_a_time: usize,
     options: &create::Options,
+    skip_existing: bool,
 ) -> (Vec<(UserName, ExitStatus)>, Vec<UserName>) {
     let Some(Job { out, signals, .. }) = jobs.first() else {
         return Default::default();
@@ -31,7 +34,7 @@ pub async fn create_all<'a>(
     let mut finished = Vec::new();
     let mut plans = Vec::new();
     for (job, plan) in planned {
-        match checked(&job, plan).await {
+        match checked(&job, plan, skip_existing).await {
             Ok(plan) => plans.push((job, plan)),
             Err(status) => finished.push((job.user().clone(), status)),
         }
@@ -52,10 +55,17 @@ pub async fn create_all<'a>(
 async fn checked(
     job: &Job<'_>,
     plan: anyhow::Result<Plan<Create>>,
+    skip_existing: bool,
 ) -> Result<Plan<Create>, ExitStatus> {
     let mut plan = match plan {
-        Err(error) => return Err(job.failed(error.into()).await),
         Ok(plan) => plan,
+        Err(error) => {
+            if skip_existing && let Some(access_keys) = keys_if_set_up(&error) {
+                job.out.done(&Skipped::new(&job.run.target, access_keys));
+                return Err(ExitStatus::Skipped);
+            }
+            return Err(job.failed(error.into()).await);
+        }
     };
     let doubt = doubt(&plan);
     plan.preview.notes.extend(doubt.clone());
@@ -73,6 +83,19 @@ async fn checked(
         return Err(job.failed(refused.into()).await);
     }
     Ok(plan)
+}
+
+/// The IDs of the access keys of a user that exists already, if it is ours for
+/// the bucket and lacks nothing.
+fn keys_if_set_up(error: &anyhow::Error) -> Option<&[String]> {
+    match &error.downcast_ref::<Hinted>()?.hint {
+        Hint::UserIsSetUp {
+            access_keys,
+            has_policy: true,
+            ..
+        } => Some(access_keys),
+        _ => None,
+    }
 }
 
 /// What makes the user's name look misspelled, if anything does: its folder is

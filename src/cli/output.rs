@@ -262,12 +262,15 @@ impl Output {
         self.print(&one_line(line));
     }
 
-    /// Says how many of several users are done.
-    pub fn summary(&self, done: usize, total: usize) {
-        self.say(format!(
-            "{done} of {} done",
-            counted(total as u64, false, "user")
-        ));
+    /// Says how many of several users are done, and how many were skipped.
+    pub fn summary(&self, done: usize, skipped: usize, total: usize) {
+        let users = counted(total as u64, false, "user");
+        let exist = match skipped {
+            0 => String::new(),
+            1 => ", 1 exists already".to_owned(),
+            _ => format!(", {skipped} exist already"),
+        };
+        self.say(format!("{done} of {users} done{exist}"));
     }
 
     /// Asks a question about some lines, even when quiet. Yes where nobody is to
