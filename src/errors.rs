@@ -27,6 +27,10 @@ pub enum Hint {
     UserIsSetUp {
         /// Files of an earlier key that a new user's would collide with.
         in_the_way: Vec<PathBuf>,
+        /// The IDs of its access keys.
+        access_keys: Vec<String>,
+        /// Whether it is known to have its policy, which takes permissions to read.
+        has_policy: bool,
     },
     /// Delete user and policy, but not the folder, and run the same command again.
     StartOver {

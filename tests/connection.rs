@@ -1,8 +1,8 @@
 //! How AWS is reached: profiles, roles and regions.
 
 use crate::support::{
-    ACCOUNT, ALLOW_ALL, FILES_OF_OTHERS, Fault, LocalAws, Sandbox, assert_complete, assert_usage,
-    aws_with_files, is_gone,
+    ACCOUNT, ALLOW_ALL, AUTHORITY, FILES_OF_OTHERS, Fault, LocalAws, Sandbox, assert_complete,
+    assert_usage, aws_with_files, is_gone, start_tls,
 };
 
 /// A policy that allows next to nothing.
@@ -183,6 +183,85 @@ async fn proxy_of_the_environment_is_used() {
     let sandbox = sandbox.set("NO_PROXY", Some("store.invalid"));
     let run = sandbox.create("kim", &[]).await;
     run.failed_with("no answer from http://store.invalid");
+}
+
+/// A local AWS behind TLS, and a directory with certificates: of the authority
+/// that vouches for it, and of another one.
+async fn aws_behind_tls() -> (LocalAws, Sandbox) {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::with_key(&start_tls(&aws).await, &aws.admin);
+    std::fs::write(sandbox.path().join("ca.pem"), AUTHORITY).unwrap();
+    let other = include_str!("support/certificate.pem");
+    std::fs::write(sandbox.path().join("other.pem"), other).unwrap();
+    (aws, sandbox)
+}
+
+const UNTRUSTED: &str = "the server's certificate is not trusted; ";
+
+#[tokio::test]
+async fn ca_bundle_says_whom_to_trust() {
+    let (aws, sandbox) = aws_behind_tls().await;
+    let run = sandbox.create("alex", &[]).await.failed_with(UNTRUSTED);
+    assert!(run.stderr.contains("set AWS_CA_BUNDLE to"), "{run:?}");
+    assert_eq!(aws.faults.operations(), [""; 0]);
+
+    let sandbox = sandbox.set("AWS_CA_BUNDLE", Some("ca.pem"));
+    sandbox.create("alex", &["--verify"]).await.succeeded();
+    assert_complete(&aws, &sandbox, "alex");
+    sandbox.delete("alex", &[]).await.succeeded();
+    assert!(is_gone(&aws, "alex"));
+
+    // As with the AWS CLI, none but those in the bundle.
+    let sandbox = sandbox.set("SSL_CERT_FILE", Some("ca.pem"));
+    let sandbox = sandbox.set("AWS_CA_BUNDLE", Some("other.pem"));
+    sandbox.create("kim", &[]).await.failed_with(UNTRUSTED);
+    let sandbox = sandbox.set("AWS_CA_BUNDLE", Some(""));
+    sandbox.create("kim", &[]).await.succeeded();
+}
+
+#[tokio::test]
+async fn ca_bundle_of_the_profile_holds_unless_the_environment_has_one() {
+    let (_aws, sandbox) = aws_behind_tls().await;
+    let config = "[default]\nca_bundle = ca.pem\n[profile work]\nca_bundle = other.pem\n";
+    write_shared(&sandbox, "config", config);
+    sandbox.create("alex", &[]).await.succeeded();
+    let work = sandbox.set("AWS_PROFILE", Some("work"));
+    work.create("kim", &[]).await.failed_with(UNTRUSTED);
+    let work = work.set("AWS_CA_BUNDLE", Some("ca.pem"));
+    work.create("kim", &[]).await.succeeded();
+}
+
+#[tokio::test]
+async fn ca_bundle_may_hold_what_is_no_certificate_too() {
+    let (_aws, sandbox) = aws_behind_tls().await;
+    let broken = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
+    let key = "-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n";
+    let cut = "-----BEGIN CERTIFICATE-----\nMIIB";
+    let bundle = format!("# ours\n{key}{broken}{AUTHORITY}# more\n{key}{cut}");
+    std::fs::write(sandbox.path().join("bundle.pem"), bundle).unwrap();
+    let sandbox = sandbox.set("AWS_CA_BUNDLE", Some("bundle.pem"));
+    sandbox.create("alex", &[]).await.succeeded();
+
+    std::fs::write(sandbox.path().join("none.pem"), [key, broken, cut].concat()).unwrap();
+    std::fs::write(sandbox.path().join("empty.pem"), "").unwrap();
+    let mut sandbox = sandbox;
+    for (file, wrong) in [
+        ("none.pem", "none.pem holds no certificate"),
+        ("empty.pem", "empty.pem holds no certificate"),
+        ("missing.pem", "can't read missing.pem: No such file"),
+        ("home", "can't read home: Is a directory"),
+    ] {
+        sandbox = sandbox.set("AWS_CA_BUNDLE", Some(file));
+        for program in ["create_s3_user", "delete_s3_user"] {
+            let run = sandbox.run(program, &["-b", "shared", "-u", "kim"]).await;
+            assert_usage(&run, &format!("AWS_CA_BUNDLE: {wrong}"));
+        }
+    }
+    write_shared(&sandbox, "config", "[profile work]\nca_bundle = none.pem\n");
+    let sandbox = sandbox.set("AWS_CA_BUNDLE", None);
+    let run = sandbox.create("kim", &["--profile", "work"]).await;
+    let wrong = "ca_bundle of profile work: none.pem holds no certificate";
+    assert_usage(&run, wrong);
 }
 
 #[tokio::test]

@@ -2,11 +2,12 @@
 
 use std::process::Stdio;
 
+use serde_json::json;
 use tokio::io::AsyncWriteExt;
 
 use crate::support::{
-    ALLOW_ALL, Fault, LocalAws, Run, Sandbox, assert_complete, assert_usage, aws_with_files,
-    binary, is_gone,
+    ALLOW_ALL, Fault, LocalAws, Run, Sandbox, assert_complete, assert_usage, aws_with_alex,
+    aws_with_files, binary, delete_key, is_gone,
 };
 
 async fn create(sandbox: &Sandbox, args: &[&str]) -> Run {
@@ -235,4 +236,125 @@ async fn dry_runs_show_the_steps_of_each_user() {
     );
     assert_eq!(run.json_lines().len(), 2);
     assert_eq!(aws.keys("shared").len(), 4);
+}
+
+/// Makes a file of the three users alex, kim and lee.
+fn write_customers(sandbox: &Sandbox) {
+    std::fs::write(sandbox.path().join("customers"), "alex\nkim\nlee\n").unwrap();
+}
+
+const AGAIN: [&str; 3] = ["--users-from", "customers", "--skip-existing"];
+
+#[tokio::test]
+async fn interrupted_run_is_finished_by_the_same_users_file() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    write_customers(&sandbox);
+    aws.faults.at("CreateAccessKey", 1, 1, Fault::Pause);
+    let args = [&["-b", "shared", "--jobs", "1"], &AGAIN[..]].concat();
+    let started = sandbox.start("create_s3_user", &args);
+    let run = started.stopped_while_paused(&aws, "INT").await;
+    assert_eq!(run.code, Some(130), "{run:?}");
+    assert!(run.stderr.contains("1 of 3 users done\n"), "{run:?}");
+    assert_eq!(sandbox.files(), ["alex_accessKeys.csv", "customers"]);
+
+    let run = create(&sandbox, &[&AGAIN[..], &["--json"]].concat()).await;
+    let run = run.succeeded();
+    let summary = "2 of 3 users done, 1 exists already\n";
+    assert!(run.stderr.contains(summary), "{run:?}");
+    let mut lines = run.json_lines();
+    lines.sort_by_key(|line| line["user"].to_string());
+    let skipped = json!({
+        "user": "alex",
+        "bucket": "shared",
+        "prefix": "alex/",
+        "skipped": true,
+        "access_keys": [sandbox.key_of("alex").0],
+    });
+    assert_eq!(lines[0], skipped);
+    for (line, user) in lines[1..].iter().zip(["kim", "lee"]) {
+        assert_eq!(line["access_key_id"], sandbox.key_of(user).0);
+    }
+    for user in ["alex", "kim", "lee"] {
+        assert_complete(&aws, &sandbox, user);
+    }
+    let run = create(&sandbox, &AGAIN).await.succeeded();
+    let summary = "0 of 3 users done, 3 exist already\n";
+    assert!(run.stderr.contains(summary), "{run:?}");
+    assert_eq!(run.stdout, "");
+}
+
+#[tokio::test]
+async fn user_that_is_skipped_keeps_its_access() {
+    let (aws, sandbox) = aws_with_alex(&[]).await;
+    let policies = || aws.iam(|iam| format!("{:?}", iam.policies));
+    let before = policies();
+    let options = [
+        "--skip-existing",
+        "--access",
+        "read-write",
+        "--expires",
+        "9d",
+    ];
+    let run = sandbox.create("alex", &options).await.succeeded();
+    let key = sandbox.key_of("alex").0;
+    let said = format!("user alex already exists, with access key {key}; skipped\n");
+    assert_eq!((run.stdout.as_str(), run.stderr), ("", said));
+    assert_eq!(policies(), before);
+    assert_complete(&aws, &sandbox, "alex");
+}
+
+#[tokio::test]
+async fn dry_run_shows_who_would_be_skipped() {
+    let (aws, sandbox) = aws_with_alex(&[]).await;
+    let options = ["-u", "kim", "--skip-existing", "--dry-run", "--json"];
+    let run = sandbox.create("alex", &options).await.succeeded();
+    assert!(run.stderr.contains("alex: already exists, "), "{run:?}");
+    assert!(run.stderr.contains("kim: create user kim"), "{run:?}");
+    let skipped: Vec<_> = run
+        .json_lines()
+        .iter()
+        .map(|it| it["skipped"] == true)
+        .collect();
+    assert_eq!(skipped.iter().filter(|it| **it).count(), 1, "{run:?}");
+    assert!(is_gone(&aws, "kim"));
+    assert_complete(&aws, &sandbox, "alex");
+}
+
+#[tokio::test]
+async fn user_that_is_not_all_ours_is_never_skipped() {
+    let (aws, sandbox) = aws_with_alex(&[]).await;
+    aws.add_bucket("other", &[]).await;
+    let elsewhere = ["-b", "other", "-u", "kim"];
+    sandbox.run("create_s3_user", &elsewhere).await.succeeded();
+    sandbox.create("lee", &["-u", "eva"]).await.succeeded();
+    delete_key(&aws, "lee", &sandbox.key_of("lee").0).await;
+    aws.change_iam(|iam| drop(iam.user_policies.remove("eva")));
+    let here = Sandbox::new(&aws);
+    for (user, why) in [
+        ("admin", "was not made by create_s3_user"),
+        ("kim", "it is tagged for bucket other"),
+        ("lee", "without an access key"),
+        ("eva", "exists already for bucket shared"),
+    ] {
+        let run = here.create(user, &["--skip-existing"]).await;
+        run.failed_with(why);
+    }
+    // Nobody knows whether alex has a policy.
+    aws.faults.always("ListAttachedUserPolicies", Fault::DENIED);
+    let run = here.create("alex", &["--skip-existing"]).await;
+    run.failed_with("exists already for bucket shared");
+    assert_complete(&aws, &sandbox, "alex");
+}
+
+#[tokio::test]
+async fn users_are_skipped_changed_or_given_a_new_key() {
+    let aws = LocalAws::start().await;
+    let sandbox = Sandbox::new(&aws);
+    for other in ["--update", "--rotate-key"] {
+        let run = sandbox.create("alex", &[other, "--skip-existing"]).await;
+        assert_usage(&run, other);
+        assert_usage(&run, "--skip-existing");
+    }
+    assert_eq!(aws.faults.operations(), [""; 0]);
 }

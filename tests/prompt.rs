@@ -1,4 +1,4 @@
-//! What delete_s3_user asks at a terminal.
+//! What the programs ask at a terminal.
 
 use pty_process::Command;
 
@@ -126,6 +126,11 @@ async fn yes_beforehand_is_not_asked() {
     let shown = session.ends_with(0).await;
     assert!(!shown.contains(QUESTION), "{shown}");
     assert!(is_gone(&aws, "alex"));
+    let (aws, sandbox) = aws_with_alex(&[]).await;
+    let script = "echo alex | \"$0\" -b shared --users-from - --yes 2> log";
+    let shown = script_at_terminal(&sandbox, script).ends_with(0).await;
+    assert_eq!(shown, "");
+    assert!(is_gone(&aws, "alex"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -160,30 +165,173 @@ async fn secret_is_not_shown_at_a_terminal() {
     assert_eq!(aws.faults.operations(), [""; 0]);
 }
 
+/// Starts a shell script at a terminal, in which `$0` is delete_s3_user.
+fn script_at_terminal(sandbox: &Sandbox, script: &str) -> Session {
+    let shell = Command::new("/bin/sh").current_dir(sandbox.path());
+    let shell = shell.args(["-c", script]).arg(binary("delete_s3_user"));
+    Session::start(sandbox, shell)
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn names_from_stdin_at_a_terminal_need_a_yes_beforehand() {
+async fn loop_over_a_file_of_names_is_asked_each_time() {
     let (aws, sandbox) = aws_with_alex(&[]).await;
-    for (yes, code) in [("", 2), ("--yes", 0)] {
-        let script = format!("echo alex | \"$0\" -b shared --users-from - {yes}");
-        let shell = Command::new("/bin/sh").args(["-c", &script]);
-        let shell = shell.arg(binary("delete_s3_user"));
-        let shown = Session::start(&sandbox, shell).ends_with(code).await;
-        assert_eq!(shown.contains("add --yes"), code == 2, "{shown}");
+    sandbox.create("jaime", &[]).await.succeeded();
+    std::fs::write(sandbox.path().join("list"), "alex\njaime\n").unwrap();
+    let script = "while read u; do \"$0\" -b shared -u \"$u\"; done < list";
+    let mut session = script_at_terminal(&sandbox, script);
+    for (user, answer) in [("alex", "n\n"), ("jaime", "y\n")] {
+        let shown = session.shows(Some(QUESTION)).await;
+        let step = format!("delete user {user}");
+        assert_eq!(shown.matches(&step).count(), 1, "{shown}");
+        session.types(answer).await;
+    }
+    session.ends_with(0).await;
+    assert_complete(&aws, &sandbox, "alex");
+    assert!(is_gone(&aws, "jaime"));
+    assert_eq!(aws.keys("shared").len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whole_question_reaches_the_terminal_wherever_the_streams_go() {
+    let (aws, sandbox) = aws_with_alex(&[]).await;
+    for (streams, code) in [
+        ("2> log", 1),
+        ("2>&1 | cat > log", 0),
+        ("< /dev/null > log 2>&1", 1),
+    ] {
+        let script = format!("\"$0\" -b shared -u alex {streams}");
+        let mut session = script_at_terminal(&sandbox, &script);
+        let shown = session.shows(Some(QUESTION)).await;
+        assert!(shown.contains("delete user alex"), "{shown}");
+        session.types("n\n").await;
+        session.ends_with(code).await;
+        let log = std::fs::read_to_string(sandbox.path().join("log")).unwrap();
+        assert!(log.contains("not confirmed"), "{log}");
+        assert!(!log.contains("delete user"), "{log}");
+        assert_complete(&aws, &sandbox, "alex");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_from_stdin_leave_the_terminal_for_the_answer() {
+    let (aws, sandbox) = aws_with_alex(&[]).await;
+    for (answer, code) in [("n\n", 1), ("y\n", 0)] {
+        let script = "echo alex | \"$0\" -b shared --users-from -";
+        let mut session = script_at_terminal(&sandbox, script);
+        session.shows(Some(QUESTION)).await;
+        session.types(answer).await;
+        session.ends_with(code).await;
         assert_eq!(is_gone(&aws, "alex"), code == 0);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn question_that_nobody_would_see_needs_a_yes_beforehand() {
-    let (aws, sandbox) = aws_with_alex(&[]).await;
-    for (options, code) in [("", 2), ("--dry-run", 0), ("-y", 0)] {
-        let script = format!(
-            "\"$0\" -b shared -u alex {options} 2>&1 | tee log; exit $(grep -c add.--yes log)"
-        );
-        let shell = Command::new("/bin/sh").current_dir(sandbox.path());
-        let shell = shell.args(["-c", &script]).arg(binary("delete_s3_user"));
-        let refused = i32::from(code == 2);
-        Session::start(&sandbox, shell).ends_with(refused).await;
-        assert_eq!(is_gone(&aws, "alex"), options == "-y");
+async fn terminal_that_closes_is_a_no() {
+    for under in ["", "trap '' HUP;"] {
+        let (aws, sandbox) = aws_with_alex(&[]).await;
+        let script = format!("{under} exec \"$0\" -b shared -u alex < /dev/null");
+        let mut session = script_at_terminal(&sandbox, &script);
+        session.shows(Some(QUESTION)).await;
+        let code = session.hang_up().await;
+        assert!([Some(1), Some(129)].contains(&code), "{code:?}");
+        assert_complete(&aws, &sandbox, "alex");
+        assert_eq!(aws.keys("shared").len(), 4);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stdin_is_asked_where_there_is_no_controlling_terminal() {
+    for (answer, code) in [("n\n", 1), ("y\n", 0)] {
+        let (aws, sandbox) = aws_with_alex(&[]).await;
+        let mut delete = sandbox.command(binary("delete_s3_user"));
+        delete.args(["-b", "shared", "-u", "alex"]);
+        let mut session = Session::without_control(delete, true);
+        session.shows(Some(QUESTION)).await;
+        session.types(answer).await;
+        session.ends_with(code).await;
+        assert_eq!(is_gone(&aws, "alex"), code == 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_asked_where_neither_is_a_terminal() {
+    let (aws, sandbox) = aws_with_alex(&[]).await;
+    let mut delete = sandbox.command(binary("delete_s3_user"));
+    delete.args(["-b", "shared", "-u", "alex"]);
+    let mut session = Session::without_control(delete, false);
+    let shown = session.ends_with(0).await;
+    assert!(!shown.contains(QUESTION), "{shown}");
+    assert!(is_gone(&aws, "alex"));
+}
+
+/// Starts create_s3_user at a terminal, where there are folders for alex,
+/// alexander and jaime.
+async fn create_at_terminal(args: &[&str]) -> (LocalAws, Sandbox, Session) {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    let create = Command::new(binary("create_s3_user")).current_dir(sandbox.path());
+    let create = create.args(["-b", "shared"]).args(args);
+    let session = Session::start(&sandbox, create);
+    (aws, sandbox, session)
+}
+
+const MISSPELLED: &str = "Create user alexandr all the same? [y/N] ";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn name_that_looks_misspelled_is_asked_about_before_anything_is_made() {
+    for (answer, code) in [("n\n", 1), ("\n", 1), (CTRL_C, 130), ("y\n", 0)] {
+        let (aws, sandbox, mut session) = create_at_terminal(&["-u", "alexandr", "-q"]).await;
+        let shown = session.shows(Some(MISSPELLED)).await;
+        assert!(shown.contains("did you mean alexander?"), "{shown}");
+        assert!(is_gone(&aws, "alexandr"));
+        session.types(answer).await;
+        let shown = session.ends_with(code).await;
+        if code == 0 {
+            assert_complete(&aws, &sandbox, "alexandr");
+        } else {
+            assert!(is_gone(&aws, "alexandr"), "{shown}");
+            assert_eq!(sandbox.files(), [""; 0]);
+        }
+        let refused = shown.contains("not confirmed, so nothing was created");
+        assert_eq!(refused, code == 1, "{shown}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_asked_about_a_name_beforehand_said_yes_to_or_in_a_dry_run() {
+    for (option, is_made) in [("--yes", true), ("--dry-run", false)] {
+        let (aws, _sandbox, mut session) = create_at_terminal(&["-u", "alexandr", option]).await;
+        let shown = session.ends_with(0).await;
+        assert!(!shown.contains(MISSPELLED), "{shown}");
+        assert!(shown.contains("did you mean alexander?"), "{shown}");
+        assert_eq!(is_gone(&aws, "alexandr"), !is_made);
+    }
+    let (aws, _sandbox, mut session) = create_at_terminal(&["-u", "lee"]).await;
+    session.ends_with(0).await;
+    assert!(!is_gone(&aws, "lee"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_look_misspelled_are_asked_about_one_at_a_time() {
+    let users = ["-u", "alexandr", "-u", "kim", "-u", "jamie", "--jobs", "1"];
+    let (aws, sandbox, mut session) = create_at_terminal(&users).await;
+    let shown = session.shows(Some("[y/N] ")).await;
+    assert!(shown.ends_with(MISSPELLED), "{shown}");
+    assert!(shown.contains("alexandr: note: "), "{shown}");
+    session.types("n\n").await;
+    let shown = session.shows(Some("[y/N] ")).await;
+    let question = "Create user jamie all the same? [y/N] ";
+    assert!(shown.ends_with(question), "{shown}");
+    assert!(
+        ["alexandr", "kim", "jamie"]
+            .iter()
+            .all(|user| is_gone(&aws, user))
+    );
+    session.types("y\n").await;
+    let shown = session.ends_with(1).await;
+    assert!(shown.contains("2 of 3 users done"), "{shown}");
+    assert!(shown.contains("failed: alexandr"), "{shown}");
+    assert!(is_gone(&aws, "alexandr"));
+    assert_complete(&aws, &sandbox, "kim");
+    assert_complete(&aws, &sandbox, "jamie");
 }

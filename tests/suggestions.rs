@@ -1,6 +1,9 @@
 //! What may have been meant is named, where something isn't there.
 
-use crate::support::{ALLOW_ALL, Fault, LocalAws, Run, Sandbox, assert_usage, aws_with_files};
+use crate::support::{
+    ALLOW_ALL, Fault, LocalAws, Run, Sandbox, assert_complete, assert_usage, aws_with_files,
+    is_gone,
+};
 
 /// Exit code 1, and the one line of error, without the program's name.
 #[track_caller]
@@ -68,4 +71,51 @@ async fn option_with_a_similar_name_is_named() {
         .create("alex", &["--acces", "read"])
         .await;
     assert_usage(&run, "a similar argument exists: '--access'");
+}
+
+/// The note about a name that looks misspelled, as create_s3_user prints it.
+fn note(user: &str, similar: &str) -> String {
+    format!(
+        "note: s3://shared/{user}/ is empty, but s3://shared/{similar}/ exists; did you mean {similar}?"
+    )
+}
+
+#[tokio::test]
+async fn folder_with_a_similar_name_is_noted_where_the_users_own_is_empty() {
+    let aws = aws_with_files().await;
+    for (user, similar) in [
+        ("alexandr", "alexander"),
+        ("Alex", "alex"),
+        ("jamie", "jaime"),
+    ] {
+        let sandbox = Sandbox::new(&aws);
+        let note = note(user, similar);
+        let run = sandbox.create(user, &["--dry-run"]).await.succeeded();
+        assert!(run.stderr.lines().any(|line| line == note), "{run:?}");
+        assert!(is_gone(&aws, user));
+        let run = sandbox.create(user, &["--json"]).await.succeeded();
+        assert!(run.stderr.lines().any(|line| line == note), "{run:?}");
+        let json = run.json();
+        let notes = json["notes"].as_array().unwrap();
+        let bare = note.trim_start_matches("note: ");
+        assert!(notes.iter().any(|note| note == bare), "{json}");
+        assert_complete(&aws, &sandbox, user);
+    }
+}
+
+#[tokio::test]
+async fn folder_is_not_noted_without_a_reason() {
+    let aws = aws_with_files().await;
+    for key in ["alexandra/report.txt", "kim1/report.txt", "readme"] {
+        aws.put("shared", key).await;
+    }
+    let sandbox = Sandbox::new(&aws);
+    // One with files of its own, one that is numbered, one like no folder.
+    for user in ["alexandra", "kim2", "readmi"] {
+        let run = sandbox.create(user, &[]).await.succeeded();
+        assert!(!run.stderr.contains("did you mean"), "{run:?}");
+    }
+    aws.faults.always("ListObjectsV2", Fault::DENIED);
+    let run = sandbox.create("alexandr", &[]).await.succeeded();
+    assert!(!run.stderr.contains("did you mean"), "{run:?}");
 }

@@ -178,7 +178,7 @@ fn tools(server: &Server, iam: &support::LocalAws, scenario: &Scenario) -> Vec<T
             name: "delete_s3_user",
             command: Box::new(move || {
                 let mut command = Command::new(support::binary("delete_s3_user"));
-                command.args(["-q", "-b", BUCKET, "-u", "alex", "--force"]);
+                command.args(["-q", "-y", "-b", BUCKET, "-u", "alex", "--force"]);
                 command
                     .env("AWS_ENDPOINT_URL_IAM", &iam_url)
                     .env("AWS_ENDPOINT_URL_S3", &s3);

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use aws_config::imds::region::ImdsRegionProvider;
 use aws_config::meta::region::RegionProviderChain;
-use aws_config::profile::{self, ProfileFileCredentialsProvider, ProfileFileRegionProvider};
+use aws_config::profile::{
+    self, Profile, ProfileFileCredentialsProvider, ProfileFileRegionProvider,
+};
 use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
@@ -18,12 +20,13 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 use aws_sdk_iam::config::{RuntimeComponents, SharedHttpClient};
 use aws_sdk_s3::config::{RequestChecksumCalculation, ResponseChecksumValidation};
 use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
 use aws_smithy_http_client::{Builder as HttpClientBuilder, ConnectorBuilder};
 use aws_smithy_runtime::client::retries::{RetryPartition, TokenBucket};
 use aws_types::os_shim_internal::{Env, Fs};
 use aws_types::service_config::ServiceConfigKey;
 
+use super::ca_bundle::trust_store;
 use super::client::Aws;
 use super::connection::{Connection, http_url, region};
 use super::credentials::{Preloaded, why_none};
@@ -55,7 +58,7 @@ pub enum LoadError {
 }
 
 impl LoadError {
-    fn setting(setting: impl Display, error: impl Display) -> Self {
+    pub(super) fn setting(setting: impl Display, error: impl Display) -> Self {
         Self::Setting(format!("{setting}: {error}"))
     }
 }
@@ -158,26 +161,34 @@ fn check_environment() -> Result<(), LoadError> {
 }
 
 /// The value of a variable; none if it is empty.
-fn variable(name: &str) -> Option<String> {
+pub(super) fn variable(name: &str) -> Option<String> {
     let value = std::env::var(name).ok();
     value.filter(|value| !value.is_empty())
 }
 
-async fn check_profile(name: &str) -> Result<(), LoadError> {
+/// The profile of that name in the shared config files; the one called `default`,
+/// if it is there, where none is named.
+async fn shared_profile(named: Option<&str>) -> Result<Option<Profile>, LoadError> {
     let loaded = profile::load(&Fs::real(), &Env::real(), &Default::default(), None).await;
+    let Some(name) = named else {
+        // The SDK does without files that can't be read.
+        return Ok(loaded
+            .ok()
+            .and_then(|it| it.get_profile("default").cloned()));
+    };
     let profiles = loaded.map_err(|error| {
         let cause = error
             .source()
             .map_or(error.to_string(), |it| it.to_string());
         LoadError::setting("can't read the shared config files", cause)
     })?;
-    if profiles.get_profile(name).is_some() {
-        return Ok(());
+    match profiles.get_profile(name) {
+        Some(profile) => Ok(Some(profile.clone())),
+        None => Err(LoadError::NoProfile {
+            name: name.to_owned(),
+            profiles: profiles.profiles().map(str::to_owned).collect(),
+        }),
     }
-    Err(LoadError::NoProfile {
-        name: name.to_owned(),
-        profiles: profiles.profiles().map(str::to_owned).collect(),
-    })
 }
 
 /// All settings but those of a single service, the region included.
@@ -186,12 +197,10 @@ async fn settings(connection: &Connection) -> Result<SdkConfig, LoadError> {
     let profile = profile
         .or(variable("AWS_PROFILE"))
         .or(variable("AWS_DEFAULT_PROFILE"));
-    if let Some(name) = &profile {
-        check_profile(name).await?;
-    }
+    let shared = shared_profile(profile.as_deref()).await?;
     // As if an empty AWS_PROFILE weren't set, which the SDK takes for a name.
     let profile = profile.unwrap_or("default".to_owned());
-    let http_client = http_client();
+    let http_client = http_client(trust_store(shared.as_ref())?);
     let providers = ProviderConfig::without_region().with_http_client(http_client.clone());
     let region = starting_region(connection, &profile, &providers).await?;
     let timeout = Duration::from_secs(connection.timeout.unwrap_or(60).into());
@@ -225,10 +234,13 @@ async fn settings(connection: &Connection) -> Result<SdkConfig, LoadError> {
 
 /// An HTTP client as the SDK makes it by default, proxies of the environment
 /// included, but with a TLS library that compiles in a fraction of the time.
-fn http_client() -> SharedHttpClient {
-    HttpClientBuilder::new().build_with_connector_fn(|settings, components| {
+fn http_client(trusted: TrustStore) -> SharedHttpClient {
+    let tls = TlsContext::builder().with_trust_store(trusted);
+    let tls = tls.build().expect("a trust store is all it needs");
+    HttpClientBuilder::new().build_with_connector_fn(move |settings, components| {
         let mut connector = ConnectorBuilder::default()
             .tls_provider(Provider::Rustls(CryptoMode::Ring))
+            .tls_context(tls.clone())
             .proxy_config(ProxyConfig::from_env());
         connector.set_connector_settings(settings.cloned());
         connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));

@@ -315,11 +315,16 @@ pub(super) fn chain<'a>(
     std::iter::successors(Some(error), |cause| (*cause).source())
 }
 
+/// What is wrong where TLS knows no authority that vouches for the server.
+const UNTRUSTED: &str = "the server's certificate is not trusted; set AWS_CA_BUNDLE to a file with \
+                         the certificate authority of your proxy or store";
+
 /// The end of the chain of causes, which says most; what a service answered,
 /// with its code.
 pub(super) fn innermost(error: &(dyn Error + 'static)) -> String {
     let cause = chain(error).last().unwrap_or(error);
     match cause.downcast_ref::<ErrorMetadata>() {
+        None if cause.to_string().ends_with("UnknownIssuer") => UNTRUSTED.to_owned(),
         None => cause.to_string(),
         Some(answer) => {
             let (code, message) = (answer.code(), answer.message());

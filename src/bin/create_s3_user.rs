@@ -24,6 +24,7 @@ Examples:
   create_s3_user -b shared-files -u alex --update --expires 2030-12-31
   create_s3_user -b shared-files -u alex --rotate-key --verify
   create_s3_user -b shared-files --list
+  create_s3_user -b shared-files --users-from customers.txt -o keys --skip-existing
   key_file=$(create_s3_user -q -b shared-files -u lee -o /secure/keys)
 
 Exit codes:
@@ -38,7 +39,8 @@ Shell completions and man page:
 ///
 /// Makes the user, a policy for s3://BUCKET/USER/, and an access key, which is written to
 /// USER_accessKeys.csv for you to hand on. The path of that file is all that goes to stdout.
-/// If anything fails, what was made is undone.
+/// If anything fails, what was made is undone. If the folder is empty and one with a similar
+/// name exists, a note says so, and at a terminal you are asked first, unless you give --yes.
 #[derive(Parser)]
 #[command(name = NAME, version, override_usage = USAGE, verbatim_doc_comment)]
 #[command(disable_help_flag = true, disable_version_flag = true)]
@@ -64,6 +66,12 @@ struct Args {
 #[derive(clap::Args)]
 #[command(next_help_heading = "Existing users")]
 struct Change {
+    /// Skip users that already exist for this bucket, with a policy and a key
+    ///
+    /// They are left as they are, whatever access the options say, and don't count as
+    /// failed: a run over many users that was interrupted can be run again.
+    #[arg(verbatim_doc_comment, hide_short_help = true, long, group = "mode")]
+    skip_existing: bool,
     /// List the bucket's users: access, keys, last use, and what is odd
     ///
     /// All users made for the bucket, or those given by -u. A table, or with --json a line
@@ -134,27 +142,25 @@ impl Args {
         (first, second)
     }
 
-    async fn work(&self, job: Job<'_>) -> ExitStatus {
-        let handover = (&self.handover).into();
+    /// Changes a user that exists.
+    async fn change(&self, job: Job<'_>) -> ExitStatus {
         if self.change.update {
             return job.update(&self.grant).await;
         }
-        if self.change.rotate_key {
-            let keep_old_keys = self.change.keep_old_keys;
-            return job
-                .rotate(&rotate::Options {
-                    handover,
-                    keep_old_keys,
-                })
-                .await;
-        }
-        job.create(&create::Options {
+        let options = rotate::Options {
+            handover: (&self.handover).into(),
+            keep_old_keys: self.change.keep_old_keys,
+        };
+        job.rotate(&options).await
+    }
+
+    fn creation(&self) -> create::Options {
+        create::Options {
             grant: self.new_grant(),
             new_user: self.new_user.clone(),
             make_folder: self.handover.make_folder,
-            handover,
-        })
-        .await
+            handover: (&self.handover).into(),
+        }
     }
 }
 
@@ -178,13 +184,22 @@ async fn main() -> ExitCode {
         Some(Err(error)) => return cli::no_clients(&out, &signals, targets, &error, false).await,
         Some(Ok(aws)) => aws,
     };
-    let _line = out.count_users();
-    let jobs = args.target.jobs();
-    let (done, not_started) = cli::each(users, jobs, &signals.cancel, async |user| {
-        let (target, out) = (args.target.target(&user), out.of(&user));
-        let job = Job::new(&aws, target, &signals, out, args.output.dry_run);
-        (user, args.work(job).await)
-    })
-    .await;
+    let job = |user: &UserName| {
+        let (target, out) = (args.target.target(user), out.of(user));
+        Job::new(&aws, target, &signals, out, args.output.dry_run)
+    };
+    let at_a_time = args.target.jobs();
+    let (done, not_started) = if args.change.update || args.change.rotate_key {
+        let _line = out.count_users();
+        let change = async |user| {
+            let status = args.change(job(&user)).await;
+            (user, status)
+        };
+        cli::each(users, at_a_time, &signals.cancel, change).await
+    } else {
+        let jobs = users.iter().map(job).collect();
+        let skip_existing = args.change.skip_existing;
+        cli::create_all(jobs, at_a_time, &args.creation(), skip_existing).await
+    };
     cli::conclude(&out, &signals, &done, &not_started)
 }

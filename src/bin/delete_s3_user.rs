@@ -1,6 +1,5 @@
 //! Deletes IAM users made by `create_s3_user`, and their folders' objects.
 
-use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use clap::{Parser, value_parser};
@@ -37,8 +36,8 @@ Shell completions and man page:
 ///
 /// Deletes the access keys, the policies, everything else that hangs on the user, all objects
 /// under s3://BUCKET/USER/, and at last the user. Running it again finishes what was
-/// interrupted. Started at a terminal it asks first, unless told --yes; without one it
-/// doesn't. Local key files stay.
+/// interrupted. Started at a terminal, even by a script, it asks there first, unless --yes is
+/// given; without a terminal it doesn't ask. Local key files stay.
 #[derive(Parser)]
 #[command(name = NAME, version, override_usage = USAGE, verbatim_doc_comment)]
 #[command(disable_help_flag = true, disable_version_flag = true)]
@@ -55,30 +54,10 @@ struct Args {
     expired: bool,
     #[command(flatten)]
     extent: Extent,
-    /// Don't ask, even at a terminal
-    #[arg(short, long, help_heading = "Running")]
-    yes: bool,
     #[command(flatten)]
     output: OutputArgs,
     #[command(flatten)]
     connection: Connection,
-}
-
-impl Args {
-    /// Whether there is somebody to ask. Fails where somebody is there, and either
-    /// the question or the answer has no way.
-    fn can_ask(&self) -> Result<bool, &'static str> {
-        let (reads, shows) = (io::stdin().is_terminal(), io::stderr().is_terminal());
-        match (self.target.names_from_stdin(), reads, shows) {
-            (true, _, true) => {
-                Err("--users-from - takes the input that answers a question: add --yes")
-            }
-            (false, true, false) => {
-                Err("nobody would see the question, since stderr is no terminal: add --yes")
-            }
-            (from_stdin, reads, shows) => Ok(!from_stdin && reads && shows),
-        }
-    }
 }
 
 /// How much is deleted, and how.
@@ -116,11 +95,6 @@ impl From<&Args> for delete::Options {
 #[tokio::main]
 async fn main() -> ExitCode {
     let args: Args = cli::parse();
-    let may_ask = !args.yes && !args.output.dry_run;
-    let ask = may_ask
-        && args
-            .can_ask()
-            .unwrap_or_else(|wrong| cli::bad_usage(NAME, wrong));
     let users = args.target.users(NAME);
     let signals = Signals::listen(
         "stopping after the calls under way; once more to stop at once",
@@ -134,7 +108,7 @@ async fn main() -> ExitCode {
             Err(code) => code,
             Ok((aws, users)) => {
                 let out = out.with_users(users.len());
-                delete_users(&args, &out, &signals, &aws, &users, ask).await
+                delete_users(&args, &out, &signals, &aws, &users).await
             }
         };
     }
@@ -145,7 +119,7 @@ async fn main() -> ExitCode {
         Some(Err(error)) => return cli::no_clients(&out, &signals, targets, &error, true).await,
         Some(Ok(aws)) => aws,
     };
-    delete_users(&args, &out, &signals, &aws, &users, ask).await
+    delete_users(&args, &out, &signals, &aws, &users).await
 }
 
 async fn delete_users(
@@ -154,7 +128,6 @@ async fn delete_users(
     signals: &Signals,
     aws: &Aws,
     users: &[UserName],
-    ask: bool,
 ) -> ExitCode {
     let job = |target: Target| {
         let out = out.of(&target.user);
@@ -163,6 +136,6 @@ async fn delete_users(
     let targets = users.iter().map(|user| args.target.target(user));
     let jobs = targets.map(job).collect();
     let (at_a_time, options) = (args.target.jobs(), args.into());
-    let (done, not_started) = cli::delete_all(jobs, at_a_time, options, ask).await;
+    let (done, not_started) = cli::delete_all(jobs, at_a_time, options).await;
     cli::conclude(out, signals, &done, &not_started)
 }

@@ -16,17 +16,17 @@ use crate::step::Step;
 use crate::workflows::delete::{self, Delete};
 use crate::workflows::outcome::{Deleted, Failed, Outcome};
 use crate::workflows::plan::Plan;
-use crate::workflows::{create, rotate, update};
+use crate::workflows::{rotate, update};
 
 /// How many failed objects are named on the terminal; `--json` has all of them.
 const NAMED: usize = 20;
 
 /// One user of a program's run, and where its words go.
 pub struct Job<'a> {
-    run: Run,
-    signals: &'a Signals,
-    out: Output,
-    dry_run: bool,
+    pub(super) run: Run,
+    pub(super) signals: &'a Signals,
+    pub(super) out: Output,
+    pub(super) dry_run: bool,
 }
 
 impl<'a> Job<'a> {
@@ -48,12 +48,6 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// Creates the user, or shows how.
-    pub async fn create(&self, options: &create::Options) -> ExitStatus {
-        self.work(create::plan(&self.run, options), create::apply)
-            .await
-    }
-
     /// Creates a new key for the user, or shows how.
     pub async fn rotate(&self, options: &rotate::Options) -> ExitStatus {
         self.work(rotate::plan(&self.run, options), rotate::apply)
@@ -71,7 +65,7 @@ impl<'a> Job<'a> {
         plan: impl Future<Output = Result<Plan<W>>>,
         apply: impl AsyncFn(&Plan<W>) -> Result<D, Failed>,
     ) -> ExitStatus {
-        let plan = match self.signals.or_interrupted(plan).await {
+        let plan = match self.planned(plan).await {
             Err(error) => return self.failed(error.into()).await,
             Ok(plan) => plan,
         };
@@ -79,7 +73,25 @@ impl<'a> Job<'a> {
             self.out.plan(&plan.preview);
             return ExitStatus::Done;
         }
-        match apply(&plan).await {
+        self.apply(&plan, apply).await
+    }
+
+    /// A plan, unless a signal comes before it is made.
+    pub(super) async fn planned<W>(
+        &self,
+        plan: impl Future<Output = Result<Plan<W>>>,
+    ) -> Result<Plan<W>> {
+        // Boxed, since the compiler takes futures within futures only so deep.
+        self.signals.or_interrupted(Box::pin(plan)).await
+    }
+
+    /// Carries a plan out.
+    pub(super) async fn apply<W, D: Outcome>(
+        &self,
+        plan: &Plan<W>,
+        apply: impl AsyncFn(&Plan<W>) -> Result<D, Failed>,
+    ) -> ExitStatus {
+        match apply(plan).await {
             Ok(done) => {
                 self.out.done(&done);
                 ExitStatus::Done
@@ -88,11 +100,11 @@ impl<'a> Job<'a> {
         }
     }
 
-    async fn failed(&self, failed: Failed) -> ExitStatus {
+    pub(super) async fn failed(&self, failed: Failed) -> ExitStatus {
         fail(&self.out, &self.run.target, Some(&self.run), failed).await
     }
 
-    fn user(&self) -> &UserName {
+    pub(super) fn user(&self) -> &UserName {
         &self.run.target.user
     }
 
@@ -225,13 +237,12 @@ pub async fn no_clients(
 }
 
 /// Deletes the users, up to `at_a_time` at once: all are planned, then asked
-/// about in one question if `ask`, and then deleted. Returns how it ended for
-/// each, and those not started.
+/// about in one question, and then deleted. Returns how it ended for each, and
+/// those not started.
 pub async fn delete_all(
     jobs: Vec<Job<'_>>,
     at_a_time: usize,
     options: delete::Options,
-    ask: bool,
 ) -> (Vec<(UserName, ExitStatus)>, Vec<UserName>) {
     let Some(Job {
         out,
@@ -261,7 +272,7 @@ pub async fn delete_all(
             Ok(plan) => plans.push((job, plan)),
         }
     }
-    if ask && !plans.is_empty() && !confirm(&out, &signals, &plans).await {
+    if !plans.is_empty() && !confirm(&out, &signals, &plans).await {
         for (job, _) in &plans {
             let refused = job.nothing_deleted(not_confirmed(&signals)).await;
             finished.push((job.user().clone(), refused));
@@ -280,20 +291,20 @@ async fn plan_delete<'a>(
     job: Job<'a>,
     options: delete::Options,
 ) -> (Job<'a>, Result<Plan<Delete>>) {
-    let plan = delete::plan(&job.run, options);
-    let plan = job.signals.or_interrupted(plan).await;
+    let plan = job.planned(delete::plan(&job.run, options)).await;
     (job, plan)
 }
 
 /// Asks whether to do all this.
 async fn confirm(out: &Output, signals: &Signals, plans: &[(Job<'_>, Plan<Delete>)]) -> bool {
-    out.ask("this would be deleted:");
+    let mut lines = vec![out.line("this would be deleted:")];
     for (job, Plan { preview, .. }) in plans {
-        preview.steps.iter().for_each(|step| job.out.ask(step));
+        lines.extend(preview.steps.iter().map(|step| job.out.line(step)));
         let notes = preview.notes.iter();
-        notes.for_each(|note| job.out.ask(format!("note: {note}")));
+        lines.extend(notes.map(|note| job.out.line(format!("note: {note}"))));
     }
-    let answer = signals.cancel.run_until_cancelled(out.confirm("go on?"));
+    let answer = out.confirm(&lines, "Delete all of this?");
+    let answer = signals.cancel.run_until_cancelled(answer);
     answer.await.unwrap_or(false)
 }
 

@@ -110,7 +110,7 @@ fn hint_lines(hint: &Hint, target: &Target, commands: &ShellCommands) -> Vec<Str
     let user = target.user.as_str();
     let update = || commands.create("--update", target);
     let line = match hint {
-        Hint::UserIsSetUp { in_the_way } => {
+        Hint::UserIsSetUp { in_the_way, .. } => {
             return vec![
                 format!("for a new key: {}", commands.create("--rotate-key", target)),
                 format!("to change access: {} ...", update()),

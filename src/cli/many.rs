@@ -50,8 +50,9 @@ pub fn conclude(
         names.map(|(user, _)| user).collect::<Vec<_>>()
     };
     let done = with(ExitStatus::Done).len();
+    let skipped = with(ExitStatus::Skipped).len();
     if total > 1 {
-        out.summary(done, total);
+        out.summary(done, skipped, total);
         for (what, users) in [
             ("failed", with(ExitStatus::Failed)),
             ("interrupted", with(ExitStatus::Interrupted)),
@@ -68,7 +69,7 @@ pub fn conclude(
     }
     if !with(ExitStatus::Interrupted).is_empty() || !not_started.is_empty() {
         signals.exit_code()
-    } else if done < total || out.has_lost_results() {
+    } else if done + skipped < total || out.has_lost_results() {
         ExitCode::FAILURE
     } else {
         ExitCode::SUCCESS
@@ -80,6 +81,8 @@ pub fn conclude(
 pub enum ExitStatus {
     /// All done.
     Done,
+    /// The user exists already, and was to be skipped then.
+    Skipped,
     /// Something failed.
     Failed,
     /// A signal came before it was done.

@@ -9,6 +9,7 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 
 use crate::errors::one_line;
 
+mod create_all;
 mod flow;
 mod generate;
 mod handover_args;
@@ -21,8 +22,10 @@ mod shell_commands;
 mod signals;
 mod table;
 mod target_args;
+mod terminal;
 mod users_file;
 
+pub use create_all::create_all;
 pub use flow::{Job, delete_all, no_clients};
 pub use handover_args::HandoverArgs;
 pub use list::{find_expired, list};

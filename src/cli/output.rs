@@ -15,6 +15,7 @@ use super::hints::{Explained, did_you_mean};
 use super::nearest::nearest;
 use super::refuse;
 use super::shell_commands::ShellCommands;
+use super::terminal::Terminal;
 use crate::access::UserName;
 use crate::aws::{Aws, Call, Connection, LoadError};
 use crate::errors::{acts_on_a_terminal, harmless, one_line};
@@ -26,6 +27,9 @@ use crate::workflows::plan::Preview;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Running")]
 pub struct OutputArgs {
+    /// Don't ask, even at a terminal
+    #[arg(short, long)]
+    yes: bool,
     /// Check, show what would be done, and do nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -60,6 +64,8 @@ pub struct Output {
     users_done: Arc<AtomicUsize>,
     has_lost_results: Arc<AtomicBool>,
     line: ProgressBar,
+    /// None where nothing is to be asked, or nobody is there.
+    terminal: Option<Terminal>,
 }
 
 impl Output {
@@ -81,6 +87,7 @@ impl Output {
             users_done: Arc::default(),
             has_lost_results: Arc::default(),
             line: ProgressBar::hidden(),
+            terminal: if args.yes { None } else { Terminal::open() },
         }
     }
 
@@ -161,8 +168,13 @@ impl Output {
         })))
     }
 
+    /// A line as it is shown.
+    pub(super) fn line(&self, line: impl Display) -> String {
+        harmless(&format!("{}{line}", self.prefix))
+    }
+
     fn print(&self, line: &str) {
-        let line = harmless(&format!("{}{line}", self.prefix));
+        let line = self.line(line);
         self.line.suspend(|| to_stderr(&line));
     }
 
@@ -171,11 +183,6 @@ impl Output {
         if !self.quiet {
             self.print(&line.to_string());
         }
-    }
-
-    /// Prints a line that a question is about, even when quiet.
-    pub fn ask(&self, line: impl Display) {
-        self.print(&line.to_string());
     }
 
     /// Prints a step that was taken; one of many users' steps are for
@@ -286,28 +293,24 @@ impl Output {
         self.print(&one_line(line));
     }
 
-    /// Says how many of several users are done.
-    pub fn summary(&self, done: usize, total: usize) {
-        self.say(format!(
-            "{done} of {} done",
-            counted(total as u64, false, "user")
-        ));
+    /// Says how many of several users are done, and how many were skipped.
+    pub fn summary(&self, done: usize, skipped: usize, total: usize) {
+        let users = counted(total as u64, false, "user");
+        let exist = match skipped {
+            0 => String::new(),
+            1 => ", 1 exists already".to_owned(),
+            _ => format!(", {skipped} exist already"),
+        };
+        self.say(format!("{done} of {users} done{exist}"));
     }
 
-    /// Asks a question that takes `y` or `yes` for a yes.
-    ///
-    /// Anything else, the end of the input too, is a no.
-    pub async fn confirm(&self, question: &str) -> bool {
-        let _ = write!(io::stderr(), "{question} [y/N] ");
-        let (sender, answer) = tokio::sync::oneshot::channel();
-        // A thread of its own, since nothing can end a blocking read of a terminal.
-        std::thread::spawn(move || {
-            let mut line = String::new();
-            let _ = io::stdin().read_line(&mut line);
-            let _ = sender.send(line);
-        });
-        let line = answer.await.unwrap_or_default();
-        matches!(line.trim().to_lowercase().as_str(), "y" | "yes")
+    /// Asks a question about some lines, even when quiet. Yes where nobody is to
+    /// be asked.
+    pub(super) async fn confirm(&self, lines: &[String], question: &str) -> bool {
+        match &self.terminal {
+            None => true,
+            Some(terminal) => terminal.confirm(lines, question).await,
+        }
     }
 
     /// Shows at the terminal, until the result is dropped, a line that tells
@@ -326,7 +329,7 @@ impl Output {
         );
         if !self.quiet && !self.verbose {
             self.line.set_style(style);
-            self.line.reset_elapsed();
+            self.line.reset();
             self.line.set_draw_target(ProgressDrawTarget::stderr());
             self.line.enable_steady_tick(Duration::from_millis(100));
         }

@@ -1,6 +1,6 @@
 //! Whom a program works on: `-b`, `-u`, `--users-from`, `--jobs`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, value_parser};
 
@@ -57,11 +57,6 @@ impl TargetArgs {
     /// How many users to look at at a time for a list, which only reads.
     pub(super) fn jobs_to_list(&self) -> usize {
         self.jobs.unwrap_or(16).into()
-    }
-
-    /// Whether stdin is where the names come from.
-    pub fn names_from_stdin(&self) -> bool {
-        self.users_from.as_deref() == Some(Path::new("-"))
     }
 
     /// The command that deletes the user, or any of the users, and keeps the folder.

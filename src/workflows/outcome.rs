@@ -118,6 +118,41 @@ impl Outcome for Created {
     }
 }
 
+/// A user that exists already, and is left as it is.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Skipped {
+    #[serde(flatten)]
+    target: Target,
+    skipped: bool,
+    /// The IDs of its access keys.
+    access_keys: Vec<String>,
+}
+
+impl Skipped {
+    pub fn new(target: &Target, access_keys: &[String]) -> Self {
+        Self {
+            target: target.clone(),
+            skipped: true,
+            access_keys: access_keys.to_vec(),
+        }
+    }
+}
+
+impl Outcome for Skipped {
+    fn summary(&self) -> String {
+        let keys = self.access_keys.join(" and ");
+        format!("already exists, with access key {keys}; skipped")
+    }
+
+    fn advice(&self) -> Vec<String> {
+        vec![format!("user {} {}", self.target.user, self.summary())]
+    }
+
+    fn notes(&self) -> &[String] {
+        &[]
+    }
+}
+
 /// What to send, and what to tell the person.
 fn how_to_send(key: &HandedOver, target: &Target) -> Vec<String> {
     let start = format!("Clients start at {} (keep the slash).", target.folder_url());

@@ -18,6 +18,7 @@ mod requests;
 mod scripted_s3;
 mod session;
 mod signed;
+mod tls;
 
 pub use asserts::{
     assert_complete, assert_nothing_left, assert_only_read, assert_usage, is_gone, keys_of,
@@ -39,3 +40,4 @@ pub use requests::{allowed, deletes, gets, lists, opens_folder, puts};
 pub use scripted_s3::{Script, ScriptedS3};
 pub use session::{COLUMNS, QUESTION, ROWS, Session};
 pub use signed::{Answer, Signed};
+pub use tls::{AUTHORITY, start_tls};

@@ -5,6 +5,7 @@ use std::process::{Output, Stdio};
 
 use std::time::Duration;
 
+use rustix::process::setsid;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
@@ -217,8 +218,13 @@ impl Sandbox {
         (row[0].to_owned(), row[1].to_owned())
     }
 
+    /// A command in a session of its own, which has no controlling terminal: no
+    /// program asks whoever runs the tests.
+    #[expect(unsafe_code, reason = "nothing safe starts a session in a child")]
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
+        // SAFETY: setsid is async-signal-safe, and nothing else is done there.
+        unsafe { command.pre_exec(|| Ok(setsid().map(drop)?)) };
         command
             .env_clear()
             .envs(self.environment.iter().cloned())

@@ -1,6 +1,7 @@
 //! Running a program at a pseudo-terminal.
 
 use std::num::NonZeroU16;
+use std::os::fd::AsFd;
 
 use pty_process::{Command, Pty, Size};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -9,7 +10,7 @@ use tokio::process::Child;
 use super::programs::{HANGING, Sandbox};
 
 /// What delete_s3_user asks.
-pub const QUESTION: &str = "go on? [y/N] ";
+pub const QUESTION: &str = "Delete all of this? [y/N] ";
 
 /// The size of the terminal.
 pub const ROWS: NonZeroU16 = NonZeroU16::new(60).unwrap();
@@ -35,6 +36,29 @@ impl Session {
             .spawn(programs_end)
             .unwrap();
         Self { terminal, program }
+    }
+
+    /// Starts a program of a session without a controlling terminal, whose stdout
+    /// and stderr are a terminal all the same, and stdin if it `reads`.
+    pub fn without_control(mut program: tokio::process::Command, reads: bool) -> Self {
+        let (terminal, programs_end) = pty_process::open().unwrap();
+        let end = || programs_end.as_fd().try_clone_to_owned().unwrap();
+        if reads {
+            program.stdin(end());
+        }
+        let program = program.stdout(end()).stderr(end()).spawn().unwrap();
+        Self { terminal, program }
+    }
+
+    /// Closes the terminal, and returns the exit code of the program.
+    pub async fn hang_up(self) -> Option<i32> {
+        let Self {
+            terminal,
+            mut program,
+        } = self;
+        drop(terminal);
+        let end = tokio::time::timeout(HANGING, program.wait()).await;
+        end.expect("the program hangs").unwrap().code()
     }
 
     /// What the terminal shows next, up to and with `part`, or to the end.

@@ -2,16 +2,15 @@
 
 use std::cell::OnceCell;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use tokio::sync::SetOnce;
 
 use super::refusal::{at_quota, policy_exists, user_exists};
 use super::{Create, Options};
 use crate::aws::{AwsError, Made, Run, until_known};
 use crate::iam::{self, Tags, User};
-use crate::s3::listing::OwnKey;
+use crate::s3::bucket;
 use crate::s3::object::put_empty;
-use crate::s3::{bucket, listing};
 use crate::step::{ManagedPolicy, Step};
 use crate::workflows::new_key::NewKey;
 use crate::workflows::outcome::{Created, PolicyRef};
@@ -28,13 +27,7 @@ pub(super) struct Creating<'a> {
     user: SetOnce<Option<User>>,
     policy_arn: OnceCell<String>,
     key: NewKey<'a>,
-    seen: OnceCell<Seen>,
-}
-
-/// What is looked up while the key is made.
-struct Seen {
-    first_object: Result<Option<OwnKey>>,
-    grant_notes: Vec<String>,
+    grant_notes: OnceCell<Vec<String>>,
 }
 
 impl<'a> Creating<'a> {
@@ -50,7 +43,7 @@ impl<'a> Creating<'a> {
             user: SetOnce::new(),
             policy_arn: OnceCell::new(),
             key: NewKey::reserve(run, undo, &work.handover, None, grant)?,
-            seen: OnceCell::new(),
+            grant_notes: OnceCell::new(),
         })
     }
 
@@ -67,15 +60,14 @@ impl<'a> Creating<'a> {
             Step::AttachPolicy(_) => self.attach_policy().await?,
             Step::PutInlinePolicy(_) => self.put_inline_policy().await?,
             Step::CreateAccessKey(_) => {
-                let created = self.key.create();
-                let (created, ()) = tokio::join!(created, self.look_around());
+                let grant = &self.work.options.grant;
+                let notes = bucket::grant_notes(self.run, grant);
+                let (created, notes) = tokio::join!(self.key.create(), notes);
+                // They are looked up once.
+                let _ = self.grant_notes.set(notes);
                 created?;
             }
-            Step::MakeFolder(_) => {
-                if !self.make_folder().await? {
-                    return Ok(());
-                }
-            }
+            Step::MakeFolder(_) => self.make_folder().await?,
             step => self.key.take(step).await?,
         }
         self.run.done(step);
@@ -202,35 +194,14 @@ impl<'a> Creating<'a> {
         Ok(put?)
     }
 
-    /// Looks at what the admin should know of.
-    async fn look_around(&self) {
-        let (first_object, grant_notes) = tokio::join!(
-            listing::first_object(self.run),
-            bucket::grant_notes(self.run, &self.work.options.grant),
-        );
-        let seen = Seen {
-            first_object,
-            grant_notes,
-        };
-        // It is looked up once.
-        let _ = self.seen.set(seen);
-    }
-
-    /// Puts the folder object, unless it is the first of the folder already.
-    async fn make_folder(&self) -> Result<bool> {
+    /// Puts the folder object.
+    async fn make_folder(&self) -> Result<()> {
         let key = self.run.target.prefix().to_string();
-        let seen = self.seen.get().map(|seen| &seen.first_object);
-        match seen.context("nothing was listed")? {
-            Ok(Some(first)) if first.as_str() == key => return Ok(false),
-            Err(error) => bail!("{error:#}"),
-            Ok(_) => {}
-        }
         let put = put_empty(self.run, &key).await;
         let (url, version) = (self.run.target.folder_url(), put.version);
         self.undo
             .push(put.made, Step::DeleteObject { url, version });
-        put.answer?;
-        Ok(true)
+        Ok(put.answer?)
     }
 
     /// Keeps the key, and tells what was made.
@@ -240,7 +211,7 @@ impl<'a> Creating<'a> {
             .into_inner()
             .flatten()
             .context("there is no user")?;
-        let seen = self.seen.into_inner().context("nothing was listed")?;
+        let grant_notes = self.grant_notes.into_inner().unwrap_or_default();
         let Create { options, .. } = self.work;
         Ok(Created {
             target: self.run.target.clone(),
@@ -252,23 +223,23 @@ impl<'a> Creating<'a> {
                 arn: self.policy_arn.into_inner(),
             },
             key: self.key.finish()?,
-            notes: notes(self.run, options, &user, seen),
+            notes: notes(self.run, self.work, &user, grant_notes),
             arn: user.arn,
         })
     }
 }
 
-fn notes(run: &Run, options: &Options, user: &User, seen: Seen) -> Vec<String> {
+fn notes(run: &Run, work: &Create, user: &User, grant_notes: Vec<String>) -> Vec<String> {
+    let options = &work.options;
     let mut notes = Vec::new();
-    let is_empty = seen.first_object.is_ok_and(|first| first.is_none());
-    if is_empty && !options.make_folder && options.grant.access.reads() {
+    if work.folder.is_empty && !options.make_folder && options.grant.access.reads() {
         notes.push(format!(
             "{} is still empty, and some clients take an empty folder for a missing one; \
              --make-folder helps them",
             run.target.folder_url()
         ));
     }
-    notes.extend(seen.grant_notes);
+    notes.extend(grant_notes);
     if user.tags.bucket.is_none() {
         notes.push("the store refused tags, so user and policy have none".to_owned());
     }

@@ -8,17 +8,21 @@ use futures_util::future::join_all;
 
 use super::outcome::{Created, Failed};
 use super::plan::{Plan, PlannedPolicy, Preview};
-use super::provenance::{folder_notes, look_up, reachable};
+use super::provenance::{folder_notes, reachable};
 use super::undo::Undo;
 use crate::access::{Grant, INLINE_POLICY_NAME, NewUser, PolicyDocument, managed_policy_name};
 use crate::aws::Run;
 use crate::handover::{self, Handover};
+use crate::iam;
+use crate::s3::bucket;
 use crate::step::Step;
 
 use creating::Creating;
+use folder::Folder;
 use refusal::user_exists;
 
 mod creating;
+mod folder;
 mod refusal;
 
 /// What a create run makes beyond the default.
@@ -49,6 +53,7 @@ impl Options {
 
 /// What a create run makes.
 pub struct Create {
+    pub(crate) folder: Folder,
     options: Options,
     handover: Handover,
     policy: PlannedPolicy,
@@ -63,10 +68,17 @@ pub struct Create {
 /// it is in, with what can be done about it.
 pub async fn plan(run: &Run, options: &Options) -> Result<Plan<Create>> {
     let handover = Handover::first(&options.handover, &run.target.user);
-    let folders = &options.grant.also_read;
-    let (found, notes) = tokio::join!(look_up(run), folder_notes(run, folders));
-    let (bucket, user) = found?;
-    let run = reachable(&run.aws, bucket).await?;
+    let found = async {
+        let found = bucket::find(&run.aws, &run.target.bucket).await;
+        let run = run.with_aws(reachable(&run.aws, found).await?);
+        let folder = Folder::look_into(&run, options.make_folder).await?;
+        anyhow::Ok((run, folder))
+    };
+    let notes = folder_notes(run, &options.grant.also_read);
+    let (found, user, notes) = tokio::join!(found, iam::get_user(run), notes);
+    // A failed GetUser tells why; a refused HeadBucket has no code for that.
+    let user = user?;
+    let (run, folder) = found?;
     if let Some(user) = user {
         return Err(user_exists(&run, &user, &handover).await);
     }
@@ -79,7 +91,8 @@ pub async fn plan(run: &Run, options: &Options) -> Result<Plan<Create>> {
     } else {
         managed_policy_name(&run.target.user)
     };
-    let rounds = rounds(&run, options, &handover, &name);
+    let make_folder = options.make_folder && !folder.has_folder_object;
+    let rounds = rounds(&run, options, make_folder, &handover, &name);
     let policy = PlannedPolicy { name, document };
     let mut preview = Preview::new(&run.target, rounds.concat());
     preview.policy = Some(policy.clone());
@@ -88,6 +101,7 @@ pub async fn plan(run: &Run, options: &Options) -> Result<Plan<Create>> {
         preview,
         run,
         work: Create {
+            folder,
             options: options.clone(),
             handover,
             policy,
@@ -96,8 +110,14 @@ pub async fn plan(run: &Run, options: &Options) -> Result<Plan<Create>> {
     })
 }
 
-/// Three round trips, and then what is asked for besides.
-fn rounds(run: &Run, options: &Options, handover: &Handover, policy: &str) -> Vec<Vec<Step>> {
+/// Two round trips, and then what is asked for besides.
+fn rounds(
+    run: &Run,
+    options: &Options,
+    make_folder: bool,
+    handover: &Handover,
+    policy: &str,
+) -> Vec<Vec<Step>> {
     let (user, policy) = (run.target.user.to_string(), policy.to_owned());
     let create_user = Step::CreateUser(user.clone());
     let create_key = Step::CreateAccessKey(user);
@@ -112,7 +132,7 @@ fn rounds(run: &Run, options: &Options, handover: &Handover, policy: &str) -> Ve
             vec![Step::AttachPolicy(policy), create_key],
         ]
     };
-    if options.make_folder {
+    if make_folder {
         rounds.push(vec![Step::MakeFolder(run.target.folder_url())]);
     }
     let steps = handover.steps(&run.target, Some(&options.grant));

@@ -39,11 +39,10 @@ async fn refusal(run: &Run, user: &User, handover: &Handover) -> Result<anyhow::
     };
     let keys: Vec<_> = keys.into_iter().map(|key| key.id).collect();
     let in_the_way = handover.in_the_way();
+    let held = held_policies(run).await;
+    let has_policy = held.as_ref().is_ok_and(|held| !held.is_empty());
     // Who may not read policies is told of all that can be done.
-    let has_policy = held_policies(run)
-        .await
-        .map_or(true, |held| !held.is_empty());
-    let is_set_up = !keys.is_empty() && has_policy;
+    let is_set_up = !keys.is_empty() && (has_policy || held.is_err());
     let found = if keys.is_empty() {
         "without an access key: an earlier run was interrupted, or another one is under way"
             .to_owned()
@@ -53,7 +52,11 @@ async fn refusal(run: &Run, user: &User, handover: &Handover) -> Result<anyhow::
     Ok(Hinted {
         message: format!("user {name} exists already for bucket {bucket}, {found}"),
         hint: if is_set_up {
-            Hint::UserIsSetUp { in_the_way }
+            Hint::UserIsSetUp {
+                in_the_way,
+                access_keys: keys,
+                has_policy,
+            }
         } else {
             Hint::StartOver { in_the_way }
         },

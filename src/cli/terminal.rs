@@ -1,0 +1,60 @@
+//! The terminal that a program was started at: where a person is asked,
+//! whatever stdin, stdout and stderr are.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, IsTerminal, Write};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::thread;
+
+use tokio::sync::oneshot;
+
+/// A terminal with somebody at it.
+#[derive(Debug, Clone)]
+pub(super) struct Terminal(Arc<File>);
+
+impl Terminal {
+    /// The controlling terminal; without one, as in the session that `su -c`
+    /// starts, the terminal that stdin is. None where nobody can be asked, as in
+    /// a cron job.
+    ///
+    /// To be opened before the work begins, so that a terminal that closes while
+    /// it goes on isn't taken for none.
+    pub fn open() -> Option<Self> {
+        let controlling = File::options().read(true).write(true).open("/dev/tty");
+        let terminal = controlling.ok().or_else(stdin_if_terminal)?;
+        Some(Self(Arc::new(terminal)))
+    }
+
+    /// Shows some lines and a question, and waits for `y` or `yes`.
+    ///
+    /// Any other answer is a no, and so is the end of the input or a terminal that
+    /// has closed.
+    pub async fn confirm(&self, lines: &[String], question: &str) -> bool {
+        let mut text = lines.join("\n");
+        text += &format!("\n{question} [y/N] ");
+        let (sender, answer) = oneshot::channel();
+        let terminal = self.0.clone();
+        // A thread of its own, since nothing can end a blocking read of a terminal.
+        thread::spawn(move || sender.send(ask(&terminal, &text)));
+        answer.await.is_ok_and(|said| said.unwrap_or(false))
+    }
+}
+
+fn stdin_if_terminal() -> Option<File> {
+    let stdin = io::stdin();
+    let terminal = stdin.as_fd().try_clone_to_owned().ok()?;
+    stdin.is_terminal().then(|| terminal.into())
+}
+
+fn ask(mut terminal: &File, text: &str) -> io::Result<bool> {
+    terminal.write_all(text.as_bytes())?;
+    let mut answer = String::new();
+    BufReader::new(terminal).read_line(&mut answer)?;
+    if !answer.ends_with('\n') {
+        // What is printed next begins on a line of its own.
+        terminal.write_all(b"\n")?;
+    }
+    let answer = answer.trim().to_lowercase();
+    Ok(["y", "yes"].contains(&answer.as_str()))
+}
