@@ -365,6 +365,10 @@ async fn ctrl_c_reaches_the_loading_of_credentials() {
     run.signal("INT").await;
     run.says("stopping").await;
     let run = run.ended().await;
+    // Lets the script end, which outlives the program.
+    let hold = sandbox.path().join("hold");
+    let hold = tokio::task::spawn_blocking(|| std::fs::write(hold, "\n"));
+    hold.await.unwrap().unwrap();
     assert_eq!(run.code, Some(130), "{run:?}");
     assert_eq!(aws.faults.operations(), [""; 0]);
 }

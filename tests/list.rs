@@ -77,7 +77,8 @@ async fn add_many_kinds() -> LocalAws {
     let sandbox = Sandbox::new(&aws);
     sandbox.create("alex", &[]).await.succeeded();
     let limited = ["--access", "read-write", "--expires", "2099-12-31"];
-    let limited = [&limited[..], &["--source-ip", "203.0.113.0/24"]].concat();
+    let more = ["--source-ip", "203.0.113.0/24", "--also-read", "prices/"];
+    let limited = [&limited[..], &more].concat();
     let inline = [&limited[..], &["--inline-policy", "--browse-root"]].concat();
     sandbox.create("kim", &inline).await.succeeded();
     add_user_of_the_scripts(&aws, "lee", "shared").await;
@@ -123,6 +124,7 @@ async fn every_user_of_ours_is_listed_and_nobody_else() {
         "source_ips": [],
         "kms_key": null,
         "browse_root": false,
+        "also_read": [],
         "policies": [{
             "name": "s3-access-for-alex",
             "arn": format!("arn:aws:iam::{ACCOUNT}:policy/s3-access-for-alex"),
@@ -147,6 +149,7 @@ async fn every_user_of_ours_is_listed_and_nobody_else() {
         ("expires_tag", json!("2100-01-01T00:00:00Z")),
         ("source_ips", json!(["203.0.113.0/24"])),
         ("browse_root", json!(true)),
+        ("also_read", json!(["prices/"])),
         ("policies", json!([{"name": "s3-access", "arn": null}])),
     ] {
         assert_eq!(kim[field], value, "{field}");
@@ -324,11 +327,11 @@ async fn table_has_a_row_for_each_user_and_each_key() {
     let run = list(&sandbox, &[]).await.succeeded();
     assert_eq!(run.stderr, "");
     let expected = "\
-USER  FOLDER  ACCESS      ENDS        KEY                                       LAST USED    ODD
-alex  alex/   read        never       OLD                  active, 500 days     3 hours ago  two access keys; key older than 365 days
-                                      NEW                  suspended, 400 days  3 hours ago  key older than 365 days
-kim   kim/    read-write  2099-12-31  KIMS                 active, 24 hours     never        key never used
-lee   lee/    unknown     unknown     none                                                   no access key; policies of the Python scripts
+USER  FOLDER          ACCESS      ENDS        KEY                                       LAST USED    ODD
+alex  alex/           read        never       OLD                  active, 500 days     3 hours ago  two access keys; key older than 365 days
+                                              NEW                  suspended, 400 days  3 hours ago  key older than 365 days
+kim   kim/ + prices/  read-write  2099-12-31  KIMS                 active, 24 hours     never        key never used
+lee   lee/            unknown     unknown     none                                                   no access key; policies of the Python scripts
 ";
     let ids = [("OLD", &old), ("NEW", &new), ("KIMS", kims)];
     let expected = ids.iter().fold(expected.to_owned(), |table, (name, id)| {

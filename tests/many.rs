@@ -358,3 +358,107 @@ async fn users_are_skipped_changed_or_given_a_new_key() {
     }
     assert_eq!(aws.faults.operations(), [""; 0]);
 }
+
+/// A table as a spreadsheet on Windows writes it.
+const TABLE: &str = "\u{feff}User,Access,Expires,Source-IP\r\n\
+                     alex,read-write,2099-12-31,\r\n\
+                     kim,,,203.0.113.0/24 2001:db8::/32\r\n\
+                     lee,,never,\r\n";
+
+/// The access that the user has, as a dry run of an update shows it.
+async fn grant_of(sandbox: &Sandbox, user: &str) -> [String; 3] {
+    let run = sandbox.create(user, &["--update", "--dry-run"]).await;
+    let run = run.succeeded();
+    ["access: ", "expires: ", "source addresses: "].map(|part| {
+        let line = run.stderr.lines().find_map(|line| line.strip_prefix(part));
+        line.unwrap().replace(" (unchanged)", "")
+    })
+}
+
+#[tokio::test]
+async fn rows_of_a_table_override_the_options_of_each_user() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    std::fs::write(sandbox.path().join("customers.csv"), TABLE).unwrap();
+    let from = ["-b", "shared", "--users-from", "customers.csv"];
+    let create = [&from[..], &["--access", "write", "--expires", "2098-12-31"]].concat();
+    sandbox.run("create_s3_user", &create).await.succeeded();
+    let both = "2001:db8::/32, 203.0.113.0/24".split(", ");
+    for (user, access, expires, addresses) in [
+        ("alex", "read-write", "2100-01-01T00:00:00Z", vec!["any"]),
+        ("kim", "write", "2099-01-01T00:00:00Z", both.collect()),
+        ("lee", "write", "never", vec!["any"]),
+    ] {
+        let [found_access, found_expires, found] = grant_of(&sandbox, user).await;
+        assert_eq!(
+            (found_access.as_str(), found_expires.as_str()),
+            (access, expires)
+        );
+        let mut found: Vec<_> = found.split(", ").collect();
+        found.sort();
+        assert_eq!(found, addresses, "{user}");
+    }
+
+    // An update names for each user what its row says, and nothing else.
+    let table = "user,expires\nalex,2097-12-31\nkim,\n";
+    std::fs::write(sandbox.path().join("customers.csv"), table).unwrap();
+    let update = [&from[..], &["--update"]].concat();
+    sandbox.run("create_s3_user", &update).await.succeeded();
+    let [access, expires, _] = grant_of(&sandbox, "alex").await;
+    assert_eq!(
+        (access.as_str(), expires.as_str()),
+        ("read-write", "2098-01-01T00:00:00Z")
+    );
+    assert_eq!(grant_of(&sandbox, "kim").await[1], "2099-01-01T00:00:00Z");
+
+    // Of the same file, delete takes the names.
+    sandbox.run("delete_s3_user", &from).await.succeeded();
+    assert!(is_gone(&aws, "alex") && is_gone(&aws, "kim") && !is_gone(&aws, "lee"));
+}
+
+#[tokio::test]
+async fn table_is_checked_as_a_whole_before_any_call() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    let from = ["-b", "shared", "--users-from", "customers.csv"];
+    for (table, problems) in [
+        (
+            "user,access,expires\nalex,read,2099-12-31\nkim,all,\nlee,read\nal ex,,\nALEX,,\n",
+            &[
+                "customers.csv:3: kim: invalid value 'all' for '--access <MODE>'",
+                "customers.csv:4: 2 cells, but the header has 3",
+                "customers.csv:5: al ex: a user name has",
+                "customers.csv:6: ALEX is given twice, first by customers.csv:2",
+            ][..],
+        ),
+        // Without that check, access would have no end.
+        (
+            "user,expire\nalex,2099-12-31\n",
+            &["customers.csv:1: unknown column \"expire\"; the columns are user, access,"],
+        ),
+        (
+            "name\nalex\n",
+            &["customers.csv:1: name: looks like a header"],
+        ),
+    ] {
+        std::fs::write(sandbox.path().join("customers.csv"), table).unwrap();
+        let run = sandbox.run("create_s3_user", &from).await;
+        assert_eq!(run.code, Some(2), "{run:?}");
+        let lines: Vec<_> = run.stderr.lines().collect();
+        assert_eq!(lines.len(), problems.len(), "{run:?}");
+        for (line, problem) in lines.iter().zip(problems) {
+            assert!(
+                line.starts_with(&format!("create_s3_user: error: {problem}")),
+                "{line}"
+            );
+        }
+    }
+    assert_eq!(aws.faults.operations(), [""; 0]);
+
+    // What goes with one user's name needn't go with another's.
+    let table = "user,also-read\nkim,alex/\nalex,alex/\n";
+    std::fs::write(sandbox.path().join("customers.csv"), table).unwrap();
+    let run = sandbox.run("create_s3_user", &from).await;
+    assert_usage(&run, "alex/");
+    assert_eq!(aws.faults.operations(), [""; 0]);
+}

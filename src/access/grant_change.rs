@@ -91,6 +91,25 @@ impl GrantChange {
         Ok(())
     }
 
+    /// The same change, except in the parts that the other one names.
+    pub fn overridden_by(&self, other: &Self) -> Self {
+        let top = if other.browse_root || other.no_browse_root {
+            other
+        } else {
+            self
+        };
+        let other = other.clone();
+        Self {
+            access: other.access.or(self.access),
+            expires: other.expires.or(self.expires),
+            source_ips: other.source_ips.or(self.source_ips.clone()),
+            also_read: other.also_read.or(self.also_read.clone()),
+            kms_key: other.kms_key.or(self.kms_key.clone()),
+            browse_root: top.browse_root,
+            no_browse_root: top.no_browse_root,
+        }
+    }
+
     /// The grant as it is after the change.
     pub fn apply_to(&self, grant: &Grant) -> Grant {
         let Grant {
@@ -213,6 +232,37 @@ mod tests {
         let command = GrantChange::augment_args(Command::new("test").no_binary_name(true));
         let matches = command.try_get_matches_from(options).unwrap();
         GrantChange::from_arg_matches(&matches).unwrap()
+    }
+
+    #[test]
+    fn change_overrides_the_parts_that_it_names() {
+        let first = change(&["--access", "write", "--expires", "2099-12-31"]);
+        for (other, expected) in [
+            (
+                &[][..],
+                &["--access", "write", "--expires", "2099-12-31"][..],
+            ),
+            (
+                &["--expires", "never", "--browse-root"],
+                &["--access", "write", "--expires", "never", "--browse-root"],
+            ),
+            (
+                &["--access", "read", "--source-ip", "203.0.113.7"],
+                &[
+                    "--access",
+                    "read",
+                    "--expires",
+                    "2099-12-31",
+                    "--source-ip",
+                    "203.0.113.7",
+                ],
+            ),
+        ] {
+            assert_eq!(first.overridden_by(&change(other)), change(expected));
+        }
+        let browsing = change(&["--browse-root"]);
+        let not_browsing = change(&["--no-browse-root"]);
+        assert_eq!(browsing.overridden_by(&not_browsing), not_browsing);
     }
 
     /// A grant with no part as in the default one.

@@ -3,8 +3,10 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use s3_user::cli::{self, ExitStatus, HandoverArgs, Job, Output, OutputArgs, Signals, TargetArgs};
-use s3_user::{Connection, Grant, GrantChange, NewUser, PolicyDocument, UserName, create, rotate};
+use s3_user::cli::{
+    self, ExitStatus, HandoverArgs, Job, NamedUser, Output, OutputArgs, Signals, TargetArgs,
+};
+use s3_user::{Connection, Grant, GrantChange, NewUser, PolicyDocument, create, rotate};
 
 const NAME: &str = "create_s3_user";
 
@@ -98,13 +100,12 @@ struct Change {
 
 impl Args {
     /// Fails on what can't work, before any call is made.
-    fn check(&self, users: &[UserName]) -> anyhow::Result<()> {
+    fn check(&self, users: &[NamedUser]) -> anyhow::Result<()> {
         self.grant.check()?;
         self.new_user.check()?;
-        self.handover.check(self.output.json, users)?;
-        let grant = self.new_grant();
+        self.handover.check(self.output.json, users.len())?;
         for user in users {
-            let target = self.target.target(user);
+            let (target, grant) = (self.target.target(&user.name), self.new_grant(user));
             grant.check(&target.prefix())?;
             // What else an existing user's policy holds is not known yet.
             if !self.change.update {
@@ -116,9 +117,14 @@ impl Args {
         Ok(())
     }
 
+    /// What the options and the user's own row say on its access.
+    fn grant_change(&self, user: &NamedUser) -> GrantChange {
+        self.grant.overridden_by(&user.access)
+    }
+
     /// What a new user may do.
-    fn new_grant(&self) -> Grant {
-        self.grant.apply_to(&Grant::default())
+    fn new_grant(&self, user: &NamedUser) -> Grant {
+        self.grant_change(user).apply_to(&Grant::default())
     }
 
     /// What the first signal says, and the second.
@@ -143,9 +149,9 @@ impl Args {
     }
 
     /// Changes a user that exists.
-    async fn change(&self, job: Job<'_>) -> ExitStatus {
+    async fn change(&self, job: Job<'_>, user: &NamedUser) -> ExitStatus {
         if self.change.update {
-            return job.update(&self.grant).await;
+            return job.update(&self.grant_change(user)).await;
         }
         let options = rotate::Options {
             handover: (&self.handover).into(),
@@ -154,9 +160,9 @@ impl Args {
         job.rotate(&options).await
     }
 
-    fn creation(&self) -> create::Options {
+    fn creation(&self, user: &NamedUser) -> create::Options {
         create::Options {
-            grant: self.new_grant(),
+            grant: self.new_grant(user),
             new_user: self.new_user.clone(),
             make_folder: self.handover.make_folder,
             handover: (&self.handover).into(),
@@ -174,32 +180,34 @@ async fn main() -> ExitCode {
     let (first, second) = args.stopping();
     let signals = Signals::listen(first, second);
     let out = Output::new(NAME, &args.output, &args.connection, users.len());
+    let names: Vec<_> = users.iter().map(|user| user.name.clone()).collect();
     if args.change.list {
-        return cli::list(&out, &signals, &args.connection, &args.target, users).await;
+        return cli::list(&out, &signals, &args.connection, &args.target, names).await;
     }
-    let targets = users.iter().map(|user| args.target.target(user));
+    let targets = names.iter().map(|name| args.target.target(name));
     let loaded = out.load(&args.connection);
     let aws = match signals.cancel.run_until_cancelled(loaded).await {
-        None => return cli::conclude(&out, &signals, &[], &users),
+        None => return cli::conclude(&out, &signals, &[], &names),
         Some(Err(error)) => return cli::no_clients(&out, &signals, targets, &error, false).await,
         Some(Ok(aws)) => aws,
     };
-    let job = |user: &UserName| {
-        let (target, out) = (args.target.target(user), out.of(user));
+    let job = |user: &NamedUser| {
+        let (target, out) = (args.target.target(&user.name), out.of(&user.name));
         Job::new(&aws, target, &signals, out, args.output.dry_run)
     };
     let at_a_time = args.target.jobs();
     let (done, not_started) = if args.change.update || args.change.rotate_key {
         let _line = out.count_users();
-        let change = async |user| {
-            let status = args.change(job(&user)).await;
-            (user, status)
+        let change = async |user: NamedUser| {
+            let status = args.change(job(&user), &user).await;
+            (user.name, status)
         };
-        cli::each(users, at_a_time, &signals.cancel, change).await
+        let (done, waiting) = cli::each(users, at_a_time, &signals.cancel, change).await;
+        (done, waiting.into_iter().map(|user| user.name).collect())
     } else {
-        let jobs = users.iter().map(job).collect();
-        let skip_existing = args.change.skip_existing;
-        cli::create_all(jobs, at_a_time, &args.creation(), skip_existing).await
+        let new = |user| (job(user), args.creation(user));
+        let jobs = users.iter().map(new).collect();
+        cli::create_all(jobs, at_a_time, args.change.skip_existing).await
     };
     cli::conclude(&out, &signals, &done, &not_started)
 }

@@ -95,7 +95,8 @@ impl From<&Args> for delete::Options {
 #[tokio::main]
 async fn main() -> ExitCode {
     let args: Args = cli::parse();
-    let users = args.target.users(NAME);
+    let users = args.target.users(NAME).into_iter().map(|user| user.name);
+    let users: Vec<_> = users.collect();
     let signals = Signals::listen(
         "stopping after the calls under way; once more to stop at once",
         "stopped; running the same command again continues".to_owned(),

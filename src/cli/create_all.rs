@@ -11,21 +11,20 @@ use crate::workflows::create::{self, Create};
 use crate::workflows::outcome::Skipped;
 use crate::workflows::plan::Plan;
 
-/// Creates the users, up to `at_a_time` at once; those that are set up already
-/// fail, or are skipped. Returns how it ended for each, and those not started.
+/// Creates the users, each with options of its own, up to `at_a_time` at once;
+/// those that are set up already fail, or are skipped. Returns how it ended for each, and those not started.
 pub async fn create_all<'a>(
-    jobs: Vec<Job<'a>>,
+    jobs: Vec<(Job<'a>, create::Options)>,
     at_a_time: usize,
-    options: &create::Options,
     skip_existing: bool,
 ) -> (Vec<(UserName, ExitStatus)>, Vec<UserName>) {
-    let Some(Job { out, signals, .. }) = jobs.first() else {
+    let Some((Job { out, signals, .. }, _)) = jobs.first() else {
         return Default::default();
     };
     let (out, cancel) = (out.of_all(), signals.cancel.clone());
     let line = out.count_users();
-    let planned = async |job: Job<'a>| {
-        let plan = job.planned(create::plan(&job.run, options)).await;
+    let planned = async |(job, options): (Job<'a>, create::Options)| {
+        let plan = job.planned(create::plan(&job.run, &options)).await;
         (job, plan)
     };
     let (planned, not_started) = each(jobs, at_a_time, &cancel, planned).await;
@@ -46,7 +45,10 @@ pub async fn create_all<'a>(
     };
     let (created, waiting) = each(plans, at_a_time, &cancel, create).await;
     finished.extend(created);
-    let mut not_started: Vec<_> = not_started.iter().map(|job| job.user().clone()).collect();
+    let mut not_started: Vec<_> = not_started
+        .iter()
+        .map(|(job, _)| job.user().clone())
+        .collect();
     not_started.extend(waiting.iter().map(|(job, _)| job.user().clone()));
     (finished, not_started)
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use clap::{Args, value_parser};
 
-use crate::access::{UserName, ValueError};
+use crate::access::ValueError;
 use crate::handover::{self, Destination, VERIFY_TIMEOUT};
 
 /// How a new key is handed over.
@@ -54,11 +54,11 @@ pub struct HandoverArgs {
 
 impl HandoverArgs {
     /// Fails where stdout is asked for and can't hold the key.
-    pub fn check(&self, json: bool, users: &[UserName]) -> Result<(), ValueError> {
+    pub fn check(&self, json: bool, users: usize) -> Result<(), ValueError> {
         let for_stdout = [
             (self.kit, "-o - writes no files, so there is no --kit"),
             (json, "-o - has stdout for the key, so there is no --json"),
-            (users.len() > 1, "-o - takes one user at a time"),
+            (users > 1, "-o - takes one user at a time"),
             (
                 is_null_device(),
                 "-o - needs a stdout that goes somewhere, or the secret is lost",

@@ -145,7 +145,7 @@ fn table(users: &[Listed]) -> Table<7> {
         });
         table.push([
             user.target.user.to_string(),
-            user.target.prefix().to_string(),
+            folder_cell(user),
             access,
             ends,
             key,
@@ -167,6 +167,14 @@ fn odd_cell(user: &Listed, is_meant: impl Fn(Option<&String>) -> bool) -> String
     let odd = user.odd.iter().filter(|odd| is_meant(odd.key.as_ref()));
     let odd: Vec<_> = odd.map(|odd| harmless(&odd.text)).collect();
     odd.join("; ")
+}
+
+/// The user's folder, and those that it may read besides.
+fn folder_cell(user: &Listed) -> String {
+    let own = user.target.prefix().to_string();
+    let shared = user.also_read.iter().map(|folder| harmless(folder));
+    let folders: Vec<_> = std::iter::once(own).chain(shared).collect();
+    folders.join(" + ")
 }
 
 /// What the user may do, and until when; unknown where its policy can't be read

@@ -24,6 +24,7 @@ mod table;
 mod target_args;
 mod terminal;
 mod users_file;
+mod users_table;
 
 pub use create_all::create_all;
 pub use flow::{Job, delete_all, no_clients};
@@ -33,6 +34,7 @@ pub use many::{ExitStatus, conclude, each};
 pub use output::{Output, OutputArgs, ProgressLine};
 pub use signals::Signals;
 pub use target_args::TargetArgs;
+pub use users_file::NamedUser;
 #[cfg(fuzzing)]
 pub(crate) use users_file::names_in;
 
@@ -61,15 +63,20 @@ pub fn parse<A: Parser>() -> A {
         if !error.use_stderr() {
             error.exit();
         }
-        let text = error.render().to_string();
-        let paragraphs = text.trim_start_matches("error: ").split("\n\n");
-        let wanted = |text: &&str| !text.starts_with("Usage:") && !text.starts_with("For more");
-        let lines: Vec<_> = paragraphs.filter(wanted).map(one_line).collect();
         bad_usage(
             A::command().get_name(),
-            without_passwords(&lines.join("; ")),
+            without_passwords(&first_line_of(&error)),
         )
     })
+}
+
+/// What is wrong with arguments, in one line without the usage.
+fn first_line_of(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let paragraphs = text.trim_start_matches("error: ").split("\n\n");
+    let wanted = |text: &&str| !text.starts_with("Usage:") && !text.starts_with("For more");
+    let lines: Vec<_> = paragraphs.filter(wanted).map(one_line).collect();
+    lines.join("; ")
 }
 
 /// The text with all hidden that a URL has before its host, as a password.

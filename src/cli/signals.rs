@@ -62,8 +62,9 @@ impl Signals {
                     exit_now(code);
                 }
                 listener.exit_code.store(code, Ordering::Relaxed);
-                listener.cancel.cancel();
+                // Before the work stops, since the process may end at once then.
                 to_stderr(first);
+                listener.cancel.cancel();
             }
         });
         signals

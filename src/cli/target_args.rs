@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, value_parser};
 
 use super::shell_commands::ShellCommands;
-use super::{refuse, users_file};
+use super::{NamedUser, refuse, users_file};
 use crate::access::{BucketName, Target, UserName};
 use crate::aws::Connection;
 
@@ -33,8 +33,13 @@ pub struct TargetArgs {
         group = "users"
     )]
     pub user: Vec<UserName>,
-    /// File with a user name per line, # for comments, or - for stdin
-    #[arg(long, value_name = "FILE", group = "users")]
+    /// File with a user name per line, or CSV with a header; - for stdin
+    ///
+    /// Blank lines and comments after # are skipped. If the first line is a header with a
+    /// column "user", other columns are named like the access options, such as access,
+    /// expires or source-ip. A cell that isn't empty overrides the option for that user; several
+    /// addresses or folders in a cell are separated by spaces.
+    #[arg(verbatim_doc_comment, long, value_name = "FILE", group = "users")]
     pub users_from: Option<PathBuf>,
     /// How many users to work on at a time, 1 to 32 [default: 4]
     #[arg(hide_short_help = true, long, value_name = "N", value_parser = value_parser!(u8).range(1..=32))]
@@ -42,9 +47,9 @@ pub struct TargetArgs {
 }
 
 impl TargetArgs {
-    /// The users in order. On a name that is bad or given twice, prints a line
-    /// for each and exits with code 2.
-    pub fn users(&self, command: &str) -> Vec<UserName> {
+    /// The users in order. On a name or row that is bad, or a name given twice,
+    /// prints a line for each and exits with code 2.
+    pub fn users(&self, command: &str) -> Vec<NamedUser> {
         users_file::read(self.user.clone(), self.users_from.as_deref())
             .unwrap_or_else(|problems| refuse(command, problems))
     }

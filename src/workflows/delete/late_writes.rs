@@ -236,11 +236,13 @@ mod tests {
             preview: Preview::new(&target(), [belongings, &rest].concat()),
             run,
             work: Delete {
+                only_expired: false,
                 user: Some(User {
                     name: "alex".to_owned(),
                     id: "AIDA".to_owned(),
                     arn: "arn".to_owned(),
                     tags: Tags::default(),
+                    created: None,
                 }),
                 notes: Vec::new(),
                 folder: Some(folder),

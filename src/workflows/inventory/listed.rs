@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
 use super::Found;
-use crate::access::{Access, Expiry, Grant, KmsKey, PolicyDocument, Target};
+use crate::access::{Access, Expiry, Grant, KmsKey, PolicyDocument, SharedPrefix, Target};
 use crate::iam::{self, KeyInfo, UserPolicy};
 use crate::step::counted;
 use crate::workflows::outcome::PolicyRef;
@@ -45,6 +45,8 @@ pub struct Listed {
     pub kms_key: Option<String>,
     /// Whether it may list the bucket's top level too.
     pub browse_root: bool,
+    /// The other folders that it may list and download.
+    pub also_read: Vec<String>,
     /// All its policies, not only ours.
     pub policies: Vec<PolicyRef>,
     /// The names of its groups.
@@ -130,6 +132,7 @@ impl Listed {
         odd.extend(odd_policies(found, grant.as_ref()));
         let known = grant.as_ref();
         let blocks = known.map_or(&[][..], |grant| &grant.source_ips);
+        let shared = known.map_or(&[][..], |grant| &grant.also_read);
         Self {
             target: found.target.clone(),
             arn: user.arn.clone(),
@@ -147,6 +150,7 @@ impl Listed {
                 .and_then(|grant| grant.kms_key.as_ref())
                 .map(KmsKey::to_string),
             browse_root: known.is_some_and(|grant| grant.browse_root),
+            also_read: shared.iter().map(SharedPrefix::to_string).collect(),
             policies: found.details.policies.iter().map(reference).collect(),
             groups: found.details.groups.clone(),
             keys,

@@ -1,0 +1,228 @@
+//! A users file that is a table: CSV whose header has a column `user`, and
+//! columns named like the access options.
+
+use clap::{Args, Command, FromArgMatches};
+use csv::{ReaderBuilder, StringRecord, Trim};
+
+use super::first_line_of;
+use super::users_file::{NamedUser, without_comment};
+use crate::access::{GrantChange, UserName};
+
+/// The columns that take a value.
+const VALUES: [&str; 3] = ["access", "expires", "kms-key"];
+/// The columns that take several, separated by spaces or semicolons.
+const LISTS: [&str; 2] = ["source-ip", "also-read"];
+/// The column that takes yes or no.
+const YES_OR_NO: &str = "browse-root";
+
+/// A row of the table, or what is wrong with it or the header.
+pub(super) struct Row {
+    /// Its line in the file, from 1.
+    pub line: usize,
+    pub user: Result<NamedUser, String>,
+}
+
+/// The lines with something else than a comment in them, with their numbers.
+fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let lines = text.lines().map(|line| without_comment(line).trim());
+    let numbered = (1..).zip(lines);
+    numbered.filter(|(_, line)| !line.is_empty())
+}
+
+/// Whether the first line names a column `user`.
+pub(super) fn has_header(text: &str) -> bool {
+    let first = lines(text).next();
+    let cells = first.and_then(|(_, line)| cells(line).ok());
+    let mut names = cells.iter().flatten();
+    names.any(|name| name.eq_ignore_ascii_case("user"))
+}
+
+/// The rows in order; of a header that can't be read, its problem alone.
+pub(super) fn rows(text: &str) -> Vec<Row> {
+    let mut lines = lines(text);
+    let Some((line, first)) = lines.next() else {
+        return Vec::new();
+    };
+    let header = match cells(first).and_then(|names| header(&names)) {
+        Ok(header) => header,
+        Err(problem) => {
+            let user = Err(problem);
+            return vec![Row { line, user }];
+        }
+    };
+    let row = |(line, text)| Row {
+        line,
+        user: cells(text).and_then(|cells| user(&header, &cells)),
+    };
+    lines.map(row).collect()
+}
+
+/// The cells of a line. A cell has no line breaks in it.
+fn cells(line: &str) -> Result<StringRecord, String> {
+    let reader = ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .trim(Trim::All)
+        .from_reader(line.as_bytes());
+    let mut records = reader.into_records();
+    match (records.next(), records.next()) {
+        (Some(Ok(cells)), None) => Ok(cells),
+        _ => Err("a row is one line of CSV".to_owned()),
+    }
+}
+
+/// The names of the columns. Fails on one that is unknown or there twice: a
+/// misspelled `expires` would give access without an end.
+fn header(names: &StringRecord) -> Result<Vec<String>, String> {
+    let names: Vec<_> = names.iter().map(str::to_ascii_lowercase).collect();
+    let known = || [&["user"], &VALUES[..], &LISTS, &[YES_OR_NO]].concat();
+    for (index, name) in names.iter().enumerate() {
+        if !known().contains(&name.as_str()) {
+            let name: String = name.escape_debug().take(80).collect();
+            let known = known().join(", ");
+            return Err(format!("unknown column {name:?}; the columns are {known}"));
+        }
+        if names[..index].contains(name) {
+            return Err(format!("column {name} appears twice"));
+        }
+    }
+    Ok(names)
+}
+
+fn user(header: &[String], record: &StringRecord) -> Result<NamedUser, String> {
+    if record.len() != header.len() {
+        let (cells, columns) = (record.len(), header.len());
+        return Err(format!("{cells} cells, but the header has {columns}"));
+    }
+    let cells = || header.iter().map(String::as_str).zip(record);
+    let cell = cells().find(|(column, _)| *column == "user");
+    let (_, name) = cell.unwrap_or_default();
+    let wrong = |error| {
+        let shown: String = name.escape_debug().take(80).collect();
+        format!("{shown}: {error}")
+    };
+    let name: UserName = name.parse().map_err(wrong)?;
+    let mut options = Vec::new();
+    for (column, value) in cells() {
+        options.extend(as_options(column, value)?);
+    }
+    let access = parsed(&options).map_err(|error| format!("{name}: {error}"))?;
+    Ok(NamedUser { name, access })
+}
+
+/// A cell as it would stand on the command line; nothing for an empty one.
+fn as_options(column: &str, value: &str) -> Result<Vec<String>, String> {
+    let option = |value: &str| format!("--{column}={value}");
+    if value.is_empty() || column == "user" {
+        return Ok(Vec::new());
+    }
+    if LISTS.contains(&column) {
+        let values = value.split([' ', ';']).filter(|value| !value.is_empty());
+        return Ok(values.map(option).collect());
+    }
+    if column != YES_OR_NO {
+        return Ok(vec![option(value)]);
+    }
+    match value.to_ascii_lowercase().as_str() {
+        "yes" => Ok(vec![format!("--{YES_OR_NO}")]),
+        "no" => Ok(vec![format!("--no-{YES_OR_NO}")]),
+        _ => Err(format!("{YES_OR_NO} is yes or no")),
+    }
+}
+
+fn parsed(options: &[String]) -> Result<GrantChange, String> {
+    let command = GrantChange::augment_args(Command::new("row").no_binary_name(true));
+    let change = command
+        .try_get_matches_from(options)
+        .and_then(|matches| GrantChange::from_arg_matches(&matches))
+        .map_err(|error| first_line_of(&error))?;
+    change.check().map_err(|error| error.to_string())?;
+    Ok(change)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::Access;
+
+    fn problems(text: &str) -> Vec<(usize, String)> {
+        let rows = rows(text).into_iter();
+        rows.filter_map(|row| Some((row.line, row.user.err()?)))
+            .collect()
+    }
+
+    #[test]
+    fn header_is_a_line_with_a_column_user() {
+        for header in [
+            "user",
+            "User\r\nalex",
+            "\n# customers\nuser,access\n",
+            "access, user ,expires",
+            "\"user\",\"access\"",
+        ] {
+            assert!(has_header(header), "{header:?}");
+        }
+        for names in ["", "alex\nuser\n", "users", "alex,user2"] {
+            assert!(!has_header(names), "{names:?}");
+        }
+    }
+
+    #[test]
+    fn cells_are_options_and_empty_ones_are_not_there() {
+        let text = "user,access,expires,source-ip,browse-root\r\n\
+                    alex,read-write,2099-12-31,203.0.113.7; 2001:db8::/32,yes\r\n\
+                    # a comment\r\n\
+                    \r\n\
+                    kim,,,, # since May\r\n";
+        let rows = rows(text);
+        let users: Vec<_> = rows.into_iter().map(|row| row.user.unwrap()).collect();
+        assert_eq!(users.len(), 2);
+        let alex = &users[0].access;
+        assert_eq!(alex.access, Some(Access::ReadWrite));
+        assert_eq!(alex.source_ips.as_ref().unwrap().len(), 2);
+        assert!(alex.browse_root && alex.expires.is_some());
+        assert_eq!(users[1].access, GrantChange::default());
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_named_with_its_line() {
+        let text = "user,access,expires,browse-root\n\
+                    alex,all,,\n\
+                    al ex,,,\n\
+                    kim,,2020-01-01,\n\
+                    lee,read\n\
+                    ida,,,maybe\n\
+                    ,read,,\n";
+        let found = problems(text);
+        let expected = [
+            (2, "alex: invalid value 'all' for '--access <MODE>'"),
+            (3, "al ex: a user name has"),
+            (4, "kim: invalid value '2020-01-01' for '--expires <WHEN>'"),
+            (5, "2 cells, but the header has 4"),
+            (6, "browse-root is yes or no"),
+            (7, ": a user name has"),
+        ];
+        assert_eq!(found.len(), expected.len(), "{found:#?}");
+        for ((line, problem), (at, part)) in found.iter().zip(expected) {
+            assert!(
+                *line == at && problem.starts_with(part),
+                "{line}: {problem}"
+            );
+        }
+    }
+
+    #[test]
+    fn unknown_and_double_columns_are_refused() {
+        for (header, part) in [
+            (
+                "user,expire",
+                "unknown column \"expire\"; the columns are user, access",
+            ),
+            ("user,access,access", "column access appears twice"),
+        ] {
+            let found = problems(&format!("{header}\nalex,,\n"));
+            assert_eq!(found.len(), 1);
+            assert!(found[0].1.starts_with(part), "{found:?}");
+        }
+    }
+}
