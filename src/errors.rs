@@ -27,6 +27,8 @@ pub enum Hint {
     UserIsSetUp {
         /// Files of an earlier key that a new user's would collide with.
         in_the_way: Vec<PathBuf>,
+        /// Whether all of its keys are suspended.
+        is_suspended: bool,
     },
     /// Delete user and policy, but not the folder, and run the same command again.
     StartOver {
@@ -42,6 +44,8 @@ pub enum Hint {
     UseInlinePolicy,
     /// Verify from an address that the key is limited to.
     VerifyFromAllowedAddress,
+    /// Make a key for a user that has none.
+    NewKey,
     /// Delete a managed policy, by its ARN.
     DeletePolicy(String),
     /// Delete the access key that is not in use, if it is known which that is.

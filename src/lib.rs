@@ -3,7 +3,7 @@
 //!
 //! The library behind `create_s3_user` and `delete_s3_user`. Each workflow is a
 //! `plan`, which only reads, and an `apply`, which carries the plan out: see
-//! [`create`], [`delete`], [`rotate`] and [`update`].
+//! [`create`], [`delete`], [`rotate`], [`suspend`] and [`update`].
 //!
 //! # Creating a user
 //!
@@ -88,9 +88,9 @@ pub use handover::{Destination, HandedOver, Options as HandoverOptions};
 pub use s3::empty::{Counts, FailedKey, Progress};
 pub use step::{Blocker, ManagedPolicy, Step};
 pub use tokio_util::sync::CancellationToken;
-pub use workflows::outcome::{Created, Deleted, Failed, PolicyRef, Rotated, Updated};
+pub use workflows::outcome::{Created, Deleted, Failed, PolicyRef, Rotated, Suspended, Updated};
 pub use workflows::plan::{Plan, PlannedPolicy, Preview};
-pub use workflows::{create, delete, rotate, update};
+pub use workflows::{create, delete, rotate, suspend, update};
 
 /// What fuzzing drives; see the directory `fuzz`.
 #[cfg(fuzzing)]

@@ -259,7 +259,15 @@ async fn options_that_make_no_sense_are_refused_before_any_call() {
         (&many, "a managed policy takes 6144"),
         (&some, "an inline policy takes 2048"),
         (&["--update", "--rotate-key"], "--rotate-key"),
-        (&["--update", "--kit"], "--kit"),
+        (
+            &["--update", "--kit"],
+            "'--update' cannot be used with '--kit';",
+        ),
+        (
+            &["--update", "--keep-old-keys"],
+            "'--update' cannot be used with '--keep-old-keys';",
+        ),
+        (&["--update", "--suspend-old"], "--suspend-old"),
         (&["--update", "-o", "."], "--output-dir"),
         (&["--update", "--inline-policy"], "--inline-policy"),
         (&["--update", "--tag", "a=b"], "--tag"),
@@ -268,6 +276,11 @@ async fn options_that_make_no_sense_are_refused_before_any_call() {
         (&["--rotate-key", "--path", "/a/"], "--path"),
         (&["--rotate-key", "--make-folder"], "--make-folder"),
         (&["--keep-old-keys"], "--rotate-key"),
+        (&["--suspend-old"], "--rotate-key"),
+        (
+            &["--rotate-key", "--suspend-old", "--keep-old-keys"],
+            "'--suspend-old' cannot be used with '--keep-old-keys';",
+        ),
         (&["-o", "-", "--json"], "--json"),
         (&["-o", "-", "--kit"], "--kit"),
         (&["-o", "-", "-u", "kim"], "one user"),

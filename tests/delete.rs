@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     ALLOW_ALL, FILES_OF_OTHERS, Fault, LocalAws, Sandbox, add_every_blocker, attach_new_policy,
-    attach_policy, aws_with_alex, aws_with_files, is_gone, policy_for, put_inline_policy,
+    attach_policy, aws_with_alex, aws_with_files, is_gone, keys_of, policy_for, put_inline_policy,
 };
 
 /// A user as the Python scripts left it: no tags, two policies, a key.
@@ -94,6 +94,23 @@ async fn deletes_the_user_and_its_folder_and_nothing_else() {
     assert_eq!(aws.keys("shared"), expected);
     assert_eq!(aws.keys("other"), ["alex/report.txt"]);
     assert!(sandbox.key_file("alex").is_some(), "local files stay");
+}
+
+#[tokio::test]
+async fn suspended_keys_go_too() {
+    let (aws, sandbox) = aws_with_alex(&[]).await;
+    let rotate = ["--rotate-key", "--suspend-old"];
+    sandbox.create("alex", &rotate).await.succeeded();
+    let mut keys = keys_of(&aws, "alex");
+    keys.sort_unstable();
+    let run = sandbox.delete("alex", &["--json"]).await.succeeded();
+    assert_eq!(run.json()["access_keys"], json!(keys));
+    assert!(is_gone(&aws, "alex"));
+
+    sandbox.create("jaime", &[]).await.succeeded();
+    sandbox.create("jaime", &["--suspend"]).await.succeeded();
+    sandbox.delete("jaime", &[]).await.succeeded();
+    assert!(is_gone(&aws, "jaime"));
 }
 
 #[tokio::test]

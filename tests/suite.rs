@@ -25,6 +25,7 @@ mod rotate;
 mod secrets;
 mod suggestions;
 mod support;
+mod suspend;
 mod undo;
 mod update;
 mod verify;

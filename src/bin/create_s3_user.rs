@@ -2,8 +2,11 @@
 
 use std::process::ExitCode;
 
+use anyhow::ensure;
 use clap::Parser;
 use s3_user::cli::{self, ExitStatus, HandoverArgs, Job, Output, OutputArgs, Signals, TargetArgs};
+use s3_user::rotate::OldKeys;
+use s3_user::suspend::Direction;
 use s3_user::{Connection, Grant, NewUser, PolicyDocument, UserName, create, rotate};
 
 const NAME: &str = "create_s3_user";
@@ -23,6 +26,7 @@ Examples:
   create_s3_user -b shared-files -u kim --access read-write --expires 90d --kit --verify
   create_s3_user -b shared-files -u alex --update --expires 2030-12-31
   create_s3_user -b shared-files -u alex --rotate-key --verify
+  create_s3_user -b shared-files -u alex --suspend
   key_file=$(create_s3_user -q -b shared-files -u lee -o /secure/keys)
 
 Exit codes:
@@ -66,7 +70,7 @@ struct Change {
     /// Give a user that is there the access of the access options, and no other
     ///
     /// Replaces the user's policy, and touches no key. What isn't said is as for a new user.
-    #[arg(long, group = "mode", conflicts_with_all = ["HandoverArgs", "NewUser"])]
+    #[arg(long, group = "mode", conflicts_with_all = ["HandoverArgs", "NewUser", "old_keys"])]
     update: bool,
     /// Make a new key for a user that is there, then delete the old one
     ///
@@ -75,13 +79,62 @@ struct Change {
     #[arg(verbatim_doc_comment, long, group = "mode", conflicts_with_all = ["make_folder", "Grant", "NewUser"])]
     rotate_key: bool,
     /// With --rotate-key, leave the old key as it is
-    #[arg(hide_short_help = true, long, requires = "rotate_key")]
+    #[arg(
+        hide_short_help = true,
+        long,
+        group = "old_keys",
+        requires = "rotate_key"
+    )]
     keep_old_keys: bool,
+    /// With --rotate-key, make the old key inactive instead of deleting it
+    ///
+    /// --resume makes it active again, and the next --rotate-key deletes it.
+    #[arg(
+        hide_short_help = true,
+        long,
+        group = "old_keys",
+        requires = "rotate_key"
+    )]
+    suspend_old: bool,
+    /// Make all access keys of an existing user inactive; everything else stays
+    ///
+    /// The person has no access until --resume. AWS may take a few seconds to apply this.
+    #[arg(long, group = "mode")]
+    #[arg(conflicts_with_all = ["Grant", "HandoverArgs", "NewUser", "old_keys"])]
+    suspend: bool,
+    /// Make all access keys of an existing user active again
+    #[arg(long, group = "mode")]
+    #[arg(conflicts_with_all = ["Grant", "output_dir", "kit", "make_folder", "NewUser", "old_keys"])]
+    resume: bool,
+}
+
+impl Change {
+    /// What becomes of the old keys, where there is a new one.
+    fn old_keys(&self) -> OldKeys {
+        if self.keep_old_keys {
+            OldKeys::Keep
+        } else if self.suspend_old {
+            OldKeys::Suspend
+        } else {
+            OldKeys::Delete
+        }
+    }
+
+    /// Whether the keys are to be suspended or resumed, if either.
+    fn direction(&self) -> Option<Direction> {
+        let suspend = self.suspend.then_some(Direction::Suspend);
+        suspend.or(self.resume.then_some(Direction::Resume))
+    }
 }
 
 impl Args {
     /// Fails on what can't work, before any call is made.
     fn check(&self, users: &[UserName]) -> anyhow::Result<()> {
+        ensure!(
+            !(self.change.resume && self.handover.verify),
+            "--verify can't be used with --resume: it needs the secret of the key, \
+             which only the person has"
+        );
         self.grant.check()?;
         self.new_user.check()?;
         self.handover.check(self.output.json, users)?;
@@ -95,7 +148,7 @@ impl Args {
 
     /// What the first signal says, and the second.
     fn stopping(&self) -> (&'static str, String) {
-        if self.change.update {
+        if self.change.update || self.change.suspend || self.change.resume {
             let first = "stopping after the call under way; once more to stop at once";
             let second = "stopped; running the same command again continues";
             return (first, second.to_owned());
@@ -117,13 +170,11 @@ impl Args {
             return job.update(&self.grant).await;
         }
         if self.change.rotate_key {
-            let keep_old_keys = self.change.keep_old_keys;
-            return job
-                .rotate(&rotate::Options {
-                    handover,
-                    keep_old_keys,
-                })
-                .await;
+            let old_keys = self.change.old_keys();
+            return job.rotate(&rotate::Options { handover, old_keys }).await;
+        }
+        if let Some(direction) = self.change.direction() {
+            return job.suspend(direction).await;
         }
         job.create(&create::Options {
             grant: self.grant.clone(),

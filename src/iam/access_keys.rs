@@ -2,11 +2,11 @@
 
 use aws_config::retry::RetryConfig;
 use aws_sdk_iam::primitives::{DateTime, DateTimeFormat};
-use aws_sdk_iam::types::AccessKeyMetadata;
+use aws_sdk_iam::types::{AccessKeyMetadata, StatusType};
 
 use super::remove;
 use crate::access::{AccessKey, is_plausible_id};
-use crate::aws::{AwsError, Patience, Run, settle_new};
+use crate::aws::{AwsError, Patience, Run, settle, settle_new};
 use crate::step::Step;
 
 /// Creates an access key, trying again only when IAM said clearly that it
@@ -41,9 +41,17 @@ async fn create_once(run: &Run) -> Result<AccessKey, AwsError> {
 pub(crate) struct KeyInfo {
     pub id: String,
     pub created: Option<DateTime>,
+    /// Whether it works; a store that doesn't say has only keys that do.
+    pub is_active: bool,
 }
 
 impl KeyInfo {
+    /// Its ID, and that it is suspended where it is.
+    pub fn in_words(&self) -> String {
+        let suspended = if self.is_active { "" } else { " (suspended)" };
+        format!("{}{suspended}", self.id)
+    }
+
     /// The step that deletes it, if it is nobody's.
     pub fn delete_unclear(&self) -> Step {
         let created = self.created.as_ref();
@@ -64,6 +72,7 @@ pub(crate) async fn access_keys(run: &Run) -> Result<Vec<KeyInfo>, AwsError> {
     let info = |key: AccessKeyMetadata| KeyInfo {
         id: key.access_key_id.unwrap_or_default(),
         created: key.create_date,
+        is_active: key.status != Some(StatusType::Inactive),
     };
     let keys: Vec<_> = keys.into_iter().map(info).collect();
     // An answer that was cut ends in half an ID.
@@ -84,6 +93,19 @@ pub(crate) async fn last_used(run: &Run, id: &str) -> Result<Option<String>, Aws
         let service = used.service_name().to_lowercase();
         format!("last used {date} for {service}")
     }))
+}
+
+/// Makes an access key active or inactive; one that is so already stays so.
+pub(crate) async fn update_access_key(run: &Run, id: &str, active: bool) -> Result<(), AwsError> {
+    let status = if active {
+        StatusType::Active
+    } else {
+        StatusType::Inactive
+    };
+    let update = run.aws.iam.update_access_key().user_name(run.user());
+    let update = update.access_key_id(id).status(status);
+    let update = async || run.aws.call("UpdateAccessKey", update.clone().send()).await;
+    settle(&run.cancel, update).await.map(drop)
 }
 
 pub(crate) async fn delete_access_key(run: &Run, id: &str) -> Result<bool, AwsError> {

@@ -19,7 +19,7 @@ mod tags;
 mod users;
 
 pub(crate) use access_keys::{
-    KeyInfo, access_keys, create_access_key, delete_access_key, last_used,
+    KeyInfo, access_keys, create_access_key, delete_access_key, last_used, update_access_key,
 };
 pub(crate) use blockers::{blockers, remove_blocker};
 pub(crate) use policies::{

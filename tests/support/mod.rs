@@ -17,10 +17,12 @@ mod requests;
 mod scripted_s3;
 mod session;
 
-pub use asserts::{assert_complete, assert_nothing_left, assert_usage, is_gone, keys_of, tag_of};
+pub use asserts::{
+    active_keys_of, assert_complete, assert_nothing_left, assert_usage, is_gone, keys_of, tag_of,
+};
 pub use by_hand::{
     add_every_blocker, attach_new_policy, attach_policy, begin_upload, delete_key,
-    edit_policy_of_alex, encrypt_bucket, policy_for, put_inline_policy,
+    edit_policy_of_alex, encrypt_bucket, policy_for, put_inline_policy, set_status,
 };
 pub use faults::{Fault, WELCOME};
 pub use fixtures::{
