@@ -31,6 +31,8 @@ pub enum Hint {
         access_keys: Vec<String>,
         /// Whether it is known to have its policy, which takes permissions to read.
         has_policy: bool,
+        /// Whether all of its keys are suspended.
+        is_suspended: bool,
     },
     /// Delete user and policy, but not the folder, and run the same command again.
     StartOver {
@@ -46,6 +48,8 @@ pub enum Hint {
     UseInlinePolicy,
     /// Verify from an address that the key is limited to.
     VerifyFromAllowedAddress,
+    /// Make a key for a user that has none.
+    NewKey,
     /// Delete a managed policy, by its ARN.
     DeletePolicy(String),
     /// Delete the access key that is not in use, if it is known which that is.

@@ -3,8 +3,8 @@
 //!
 //! The library behind `create_s3_user` and `delete_s3_user`. Each workflow is a
 //! `plan`, which only reads, and an `apply`, which carries the plan out: see
-//! [`create`], [`delete`], [`rotate`] and [`update`]. Who has access to a bucket
-//! is in its [`inventory`].
+//! [`create`], [`delete`], [`rotate`], [`suspend`] and [`update`]. Who has
+//! access to a bucket is in its [`inventory`].
 //!
 //! # Creating a user
 //!
@@ -89,9 +89,9 @@ pub use handover::{Destination, HandedOver, Options as HandoverOptions};
 pub use s3::empty::{Counts, FailedKey, Progress};
 pub use step::{Blocker, ManagedPolicy, Step};
 pub use tokio_util::sync::CancellationToken;
-pub use workflows::outcome::{Created, Deleted, Failed, PolicyRef, Rotated, Updated};
+pub use workflows::outcome::{Created, Deleted, Failed, PolicyRef, Rotated, Suspended, Updated};
 pub use workflows::plan::{Plan, PlannedPolicy, Preview};
-pub use workflows::{create, delete, inventory, rotate, update};
+pub use workflows::{create, delete, inventory, rotate, suspend, update};
 
 /// What fuzzing drives; see the directory `fuzz`.
 #[cfg(fuzzing)]

@@ -32,6 +32,12 @@ pub enum Step {
     TagUser(String),
     /// Delete an access key.
     DeleteAccessKey(String),
+    /// Delete an access key that is suspended, to make room for another.
+    DeleteSuspendedKey(String),
+    /// Make an access key inactive.
+    SuspendKey(String),
+    /// Make an access key active again.
+    ResumeKey(String),
     /// Detach a managed policy from the user.
     DetachPolicy(ManagedPolicy),
     /// Delete a managed policy.
@@ -81,6 +87,9 @@ impl Step {
     pub(crate) fn leftover(&self, user: &str) -> String {
         match self {
             Self::DeleteAccessKey(id) => return format!("access key {id} of user {user}"),
+            Self::SuspendKey(id) => {
+                return format!("access key {id} of user {user}, which may still work");
+            }
             Self::DetachPolicy(policy) => return format!("policy {} on user {user}", policy.name),
             Self::DeleteInlinePolicy(name) => return format!("policy {name} on user {user}"),
             _ => {}
@@ -113,6 +122,12 @@ impl fmt::Display for Step {
             Self::UpdatePolicy(name) => write!(f, "update policy {name}"),
             Self::TagUser(user) => write!(f, "tag user {user}"),
             Self::DeleteAccessKey(id) => write!(f, "delete access key {id}"),
+            Self::DeleteSuspendedKey(id) => write!(
+                f,
+                "delete suspended access key {id}, to make room for a new one"
+            ),
+            Self::SuspendKey(id) => write!(f, "suspend access key {id}"),
+            Self::ResumeKey(id) => write!(f, "resume access key {id}"),
             Self::DetachPolicy(policy) => write!(f, "detach policy {}", policy.name),
             Self::DeletePolicy(policy) => write!(f, "delete policy {}", policy.name),
             Self::DeleteInlinePolicy(name) => write!(f, "delete inline policy {name}"),

@@ -395,7 +395,15 @@ async fn options_that_make_no_sense_are_refused_before_any_call() {
         ),
         (&["--rotate-key", "--also-read", "a/"], "--also-read"),
         (&["--update", "--rotate-key"], "--rotate-key"),
-        (&["--update", "--kit"], "--kit"),
+        (
+            &["--update", "--kit"],
+            "'--update' cannot be used with '--kit';",
+        ),
+        (
+            &["--update", "--keep-old-keys"],
+            "'--update' cannot be used with '--keep-old-keys';",
+        ),
+        (&["--update", "--suspend-old"], "--suspend-old"),
         (&["--update", "-o", "."], "--output-dir"),
         (&["--update", "--inline-policy"], "--inline-policy"),
         (&["--update", "--tag", "a=b"], "--tag"),
@@ -408,6 +416,11 @@ async fn options_that_make_no_sense_are_refused_before_any_call() {
         (&["--verify", "--verify-timeout", "0"], "1..=3600"),
         (&["--verify", "--verify-timeout", "3601"], "1..=3600"),
         (&["--update", "--verify-timeout", "90"], "--verify"),
+        (&["--suspend-old"], "--rotate-key"),
+        (
+            &["--rotate-key", "--suspend-old", "--keep-old-keys"],
+            "'--suspend-old' cannot be used with '--keep-old-keys';",
+        ),
         (&["-o", "-", "--json"], "--json"),
         (&["-o", "-", "--kit"], "--kit"),
         (&["-o", "-", "-u", "kim"], "one user"),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::support::{
     ALLOW_ALL, FILES_OF_OTHERS, Fault, LocalAws, Sandbox, add_every_blocker,
     add_user_of_the_scripts, attach_new_policy, attach_policy, aws_with_alex, aws_with_files,
-    begin_upload, is_gone, policy_for, put_inline_policy,
+    begin_upload, is_gone, keys_of, policy_for, put_inline_policy,
 };
 
 /// Everything in IAM but `except`, to see that it stays as it is.
@@ -107,6 +107,23 @@ async fn folders_that_the_user_may_read_too_stay_as_they_are() {
         assert_eq!(aws.versions("shared", "jaime/").await, ["jaime/photo.jpg"]);
         assert_eq!(aws.uploads("shared"), ["prices/unfinished"]);
     }
+}
+
+#[tokio::test]
+async fn suspended_keys_go_too() {
+    let (aws, sandbox) = aws_with_alex(&[]).await;
+    let rotate = ["--rotate-key", "--suspend-old"];
+    sandbox.create("alex", &rotate).await.succeeded();
+    let mut keys = keys_of(&aws, "alex");
+    keys.sort_unstable();
+    let run = sandbox.delete("alex", &["--json"]).await.succeeded();
+    assert_eq!(run.json()["access_keys"], json!(keys));
+    assert!(is_gone(&aws, "alex"));
+
+    sandbox.create("jaime", &[]).await.succeeded();
+    sandbox.create("jaime", &["--suspend"]).await.succeeded();
+    sandbox.delete("jaime", &[]).await.succeeded();
+    assert!(is_gone(&aws, "jaime"));
 }
 
 #[tokio::test]

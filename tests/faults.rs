@@ -9,8 +9,8 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::support::{
-    ALLOW_ALL, Fault, LocalAws, Run, Sandbox, add_every_blocker, assert_complete, aws_with_files,
-    begin_upload, delete_key, is_gone, keys_of, tag_of,
+    ALLOW_ALL, Fault, LocalAws, Run, Sandbox, active_keys_of, add_every_blocker, assert_complete,
+    aws_with_files, begin_upload, delete_key, is_gone, keys_of, tag_of,
 };
 
 /// How many points of all tests are tried at a time: most of their time is waiting.
@@ -96,8 +96,9 @@ struct Scenario {
     options: &'static [&'static str],
     /// The operations that go wrong; all where it is empty.
     operations: &'static [&'static str],
-    /// How alex was made before; none if there is no alex.
-    alex: Option<&'static [&'static str]>,
+    /// The options of each run that made and changed alex before; none if there is
+    /// no alex.
+    alex: &'static [&'static [&'static str]],
     /// Whether everything that can hang on a user hangs on alex.
     blocked: bool,
     check: fn(&World, &Run, &str),
@@ -107,7 +108,7 @@ struct World {
     aws: LocalAws,
     sandbox: Sandbox,
     scenario: Scenario,
-    /// The access key alex had before.
+    /// The access key that alex was given last.
     old_key: Option<String>,
     /// Everything of the others.
     others: String,
@@ -130,7 +131,8 @@ impl Scenario {
     /// only in the plain scenarios, which make and take away the same things,
     /// and where it matters: what is changed, or listed to be deleted.
     fn troubles(&self, operation: &str) -> impl Iterator<Item = Trouble> {
-        let is_plain = self.operations.is_empty() && self.options.len() != 2;
+        let is_plain = self.operations.is_empty()
+            && (self.options.len() != 2 || self.options.contains(&"--suspend-old"));
         let lists = ["ListAccessKeys", "ListObjectsV2", "ListMultipartUploads"];
         let matters = Fault::pauses(operation).len() > 1 || lists.contains(&operation);
         Trouble::ALL.into_iter().filter(move |trouble| {
@@ -158,14 +160,16 @@ impl World {
         let sandbox = Sandbox::new(&aws);
         aws.add_bucket("other", &["alex/elsewhere"]).await;
         aws.add_user("alexander", ALLOW_ALL).await;
-        if let Some(options) = scenario.alex {
+        for options in scenario.alex {
             sandbox.create("alex", options).await.succeeded();
         }
         if scenario.blocked {
             add_every_blocker(&aws, "alex").await;
             begin_upload(&aws, "alex/unfinished").await;
         }
-        let old_key = scenario.alex.map(|_| sandbox.key_of("alex").0);
+        let old_key = key_files(&sandbox)
+            .pop()
+            .map(|file| sandbox.key_in(&file).0);
         let others = of_others(&aws);
         Self {
             aws,
@@ -180,10 +184,9 @@ impl World {
     async fn copy(&self) -> Self {
         let aws = self.aws.copy().await;
         let sandbox = Sandbox::new(&aws);
-        if self.old_key.is_some() {
-            let file = "alex_accessKeys.csv";
-            let from = self.sandbox.path().join(file);
-            std::fs::copy(from, sandbox.path().join(file)).unwrap();
+        for file in key_files(&self.sandbox) {
+            let from = self.sandbox.path().join(&file);
+            std::fs::copy(from, sandbox.path().join(&file)).unwrap();
         }
         Self {
             aws,
@@ -214,6 +217,14 @@ impl World {
             .run_with(self.scenario.program, &args, &attempts)
             .await
     }
+}
+
+/// The names of the key files, the oldest first.
+fn key_files(sandbox: &Sandbox) -> Vec<String> {
+    let mut files = sandbox.files();
+    files.retain(|file| file.ends_with(".csv"));
+    files.sort_by_key(|file| (file.len(), file.clone()));
+    files
 }
 
 /// All there is in IAM and S3 that isn't alex's.
@@ -271,7 +282,9 @@ async fn point(world: World, operation: &str, skip: usize, trouble: Trouble) {
     }
     assert_eq!(of_others(&world.aws), world.others, "{what}: {run:?}");
     (scenario.check)(&world, &run, &what);
-    let again = scenario.program == "delete_s3_user" || scenario.options.contains(&"--update");
+    let has = |option| scenario.options.contains(&option);
+    let can_go_on = ["--update", "--suspend", "--resume"].into_iter().any(has);
+    let again = scenario.program == "delete_s3_user" || can_go_on;
     if again && run.code == Some(1) {
         world.aws.faults.forget();
         let again = world.run(None).await.succeeded();
@@ -343,7 +356,7 @@ const CREATE: Scenario = Scenario {
     program: "create_s3_user",
     options: &[],
     operations: &[],
-    alex: None,
+    alex: &[],
     blocked: false,
     check: made_or_undone,
 };
@@ -445,14 +458,13 @@ async fn what_could_not_be_undone_is_named() {
     }
 }
 
-/// The one key is the new one, which is in its file, or the old one; or both,
-/// where that is said.
+/// The one active key is the new one, which is in its file, or the old one; or
+/// both, where that is said.
 fn new_key_or_old_one(world: &World, run: &Run, what: &str) {
     let old = world.old_key.clone().unwrap();
-    let file = "alex_accessKeys.2.csv";
-    let keys = keys_of(&world.aws, "alex");
-    let new = world.sandbox.path().join(file).exists();
-    let new = new.then(|| world.sandbox.key_in(file).0);
+    let keys = active_keys_of(&world.aws, "alex");
+    let file = key_files(&world.sandbox).pop().unwrap();
+    let new = Some(world.sandbox.key_in(&file).0).filter(|new| *new != old);
     let is_named = |key: &String| run.stderr.contains(&format!("left: access key {key}"));
     match (run.code, &new) {
         (Some(0), Some(new)) => assert_eq!(&keys, &[new.as_str()], "{what}: {run:?}"),
@@ -472,7 +484,7 @@ fn new_key_or_old_one(world: &World, run: &Run, what: &str) {
 
 const ROTATE: Scenario = Scenario {
     options: &["--rotate-key"],
-    alex: Some(&[]),
+    alex: &[&[]],
     check: new_key_or_old_one,
     ..CREATE
 };
@@ -483,9 +495,26 @@ const VERIFIED_ROTATE: Scenario = Scenario {
     ..ROTATE
 };
 
+/// A rotation that first deletes the key that an earlier one suspended.
+const ROTATE_AGAIN: Scenario = Scenario {
+    options: &["--rotate-key", "--suspend-old"],
+    alex: &[&[], &["--rotate-key", "--suspend-old"]],
+    check: new_key_or_old_one_and_none_lost,
+    ..ROTATE
+};
+
+/// The same, and the key that was the active one is not deleted.
+fn new_key_or_old_one_and_none_lost(world: &World, run: &Run, what: &str) {
+    new_key_or_old_one(world, run, what);
+    let old = world.old_key.clone().unwrap();
+    let keys = keys_of(&world.aws, "alex");
+    assert!(keys.contains(&old), "{what}: {run:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn rotation_leaves_a_key_that_works() {
     at_every_call(ROTATE).await;
+    at_every_call(ROTATE_AGAIN).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -521,7 +550,7 @@ fn old_access_or_new(world: &World, run: &Run, what: &str) {
 
 const UPDATE: Scenario = Scenario {
     options: &["--update", "--access", "write", "--expires", "2099-12-31"],
-    alex: Some(&[]),
+    alex: &[&[]],
     check: old_access_or_new,
     ..CREATE
 };
@@ -533,8 +562,43 @@ async fn update_gives_the_old_access_or_the_new() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn inline_update_gives_the_old_access_or_the_new() {
-    let alex = Some(["--inline-policy"].as_slice());
+    let alex: &[&[_]] = &[&["--inline-policy"]];
     at_every_call(Scenario { alex, ..UPDATE }).await;
+}
+
+/// After success no key of alex works, or with `--resume` each does; the keys are
+/// the same as before.
+fn suspended_or_resumed_when_it_says_so(world: &World, run: &Run, what: &str) {
+    let keys = keys_of(&world.aws, "alex");
+    let known = key_files(&world.sandbox).into_iter();
+    let known: Vec<_> = known.map(|file| world.sandbox.key_in(&file).0).collect();
+    assert_eq!(keys, known, "{what}: {run:?}");
+    let resumes = world.scenario.options.contains(&"--resume");
+    if run.code == Some(0) {
+        let expected = if resumes { keys } else { Vec::new() };
+        let active = active_keys_of(&world.aws, "alex");
+        assert_eq!(active, expected, "{what}: {run:?}");
+    }
+}
+
+/// A user with two keys.
+const SUSPEND: Scenario = Scenario {
+    options: &["--suspend"],
+    alex: &[&[], &["--rotate-key", "--keep-old-keys"]],
+    check: suspended_or_resumed_when_it_says_so,
+    ..CREATE
+};
+
+const RESUME: Scenario = Scenario {
+    options: &["--resume"],
+    alex: &[&[], &["--rotate-key", "--keep-old-keys"], &["--suspend"]],
+    ..SUSPEND
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn suspension_can_always_be_run_again() {
+    at_every_call(SUSPEND).await;
+    at_every_call(RESUME).await;
 }
 
 /// After success, nothing is left of alex.
@@ -558,7 +622,7 @@ const DELETE: Scenario = Scenario {
     program: "delete_s3_user",
     options: &[],
     operations: &[],
-    alex: Some(&[]),
+    alex: &[&[]],
     blocked: false,
     check: deleted_when_it_says_so,
 };
@@ -578,7 +642,7 @@ const DELETE_BLOCKED: Scenario = Scenario {
         "ListParts",
         "DeleteUser",
     ],
-    alex: Some(&["--inline-policy"]),
+    alex: &[&["--inline-policy"]],
     blocked: true,
     ..DELETE
 };
@@ -681,6 +745,9 @@ async fn create_that_is_interrupted_is_undone() {
 async fn rotation_that_is_interrupted_leaves_a_key_that_works() {
     for (scenario, signal) in [
         (ROTATE, "QUIT"),
+        (ROTATE_AGAIN, "INT"),
+        (SUSPEND, "TERM"),
+        (RESUME, "INT"),
         (VERIFIED_ROTATE, "INT"),
         (UPDATE, "INT"),
         (UPDATE, "HUP"),
@@ -732,14 +799,9 @@ async fn same_command_again_succeeds(world: World, _: Run, what: String) {
         run = world.run(None).await;
     }
     assert_eq!(run.code, Some(0), "{what}: {run:?}");
-    let known: Vec<_> = world
-        .sandbox
-        .files()
-        .iter()
-        .filter(|file| file.ends_with(".csv"))
-        .map(|file| world.sandbox.key_in(file).0)
-        .collect();
-    let live = keys_of(&world.aws, "alex");
+    let known = key_files(&world.sandbox).into_iter();
+    let known: Vec<_> = known.map(|file| world.sandbox.key_in(&file).0).collect();
+    let live = active_keys_of(&world.aws, "alex");
     assert_eq!(live.len(), 1, "{what}: {run:?}");
     assert!(known.contains(&live[0]), "{what}: {live:?}: {run:?}");
     assert_eq!(of_others(&world.aws), world.others, "{what}: {run:?}");
@@ -768,8 +830,30 @@ async fn run_hinted_command(world: &World, run: &Run, what: &str) {
 async fn same_command_again_succeeds_after_a_kill() {
     let options = &["--inline-policy", "--make-folder", "--kit"];
     let inline = Scenario { options, ..CREATE };
-    for scenario in [CREATE, inline, VERIFIED, ROTATE, VERIFIED_ROTATE, UPDATE] {
+    for scenario in [
+        CREATE,
+        inline,
+        VERIFIED,
+        ROTATE,
+        ROTATE_AGAIN,
+        VERIFIED_ROTATE,
+        UPDATE,
+    ] {
         stopped_at_every_call(scenario, "KILL", same_command_again_succeeds).await;
+    }
+}
+
+/// The same command again finishes, without a hint.
+async fn same_command_again_finishes(world: World, _: Run, what: String) {
+    let run = world.run(None).await.succeeded();
+    (world.scenario.check)(&world, &run, &what);
+    assert_eq!(of_others(&world.aws), world.others, "{what}: {run:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn suspension_again_finishes_after_a_kill() {
+    for scenario in [SUSPEND, RESUME] {
+        stopped_at_every_call(scenario, "KILL", same_command_again_finishes).await;
     }
 }
 

@@ -6,8 +6,8 @@ use serde_json::json;
 use tokio::io::AsyncWriteExt;
 
 use crate::support::{
-    ALLOW_ALL, Fault, LocalAws, Run, Sandbox, assert_complete, assert_usage, aws_with_alex,
-    aws_with_files, binary, delete_key, is_gone,
+    ALLOW_ALL, Fault, LocalAws, Run, Sandbox, active_keys_of, assert_complete, assert_usage,
+    aws_with_alex, aws_with_files, binary, delete_key, is_gone,
 };
 
 async fn create(sandbox: &Sandbox, args: &[&str]) -> Run {
@@ -168,6 +168,12 @@ async fn two_hundred_users_get_through_throttling() {
     assert_eq!(run.json_lines().len(), 200);
     for user in &users {
         assert_complete(&aws, &sandbox, user);
+    }
+    for (option, active) in [("--suspend", 0), ("--resume", 1)] {
+        let run = create(&sandbox, &[&args[..], &[option]].concat()).await;
+        assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
+        let is_done = |user: &String| active_keys_of(&aws, user).len() == active;
+        assert!(users.iter().all(is_done), "{option}");
     }
     let run = delete(&sandbox, &args).await;
     assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));

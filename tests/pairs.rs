@@ -7,7 +7,8 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::support::{
-    FILES_OF_OTHERS, Fault, LocalAws, Run, Sandbox, assert_complete, aws_with_files, is_gone,
+    FILES_OF_OTHERS, Fault, LocalAws, Run, Sandbox, active_keys_of, assert_complete,
+    aws_with_files, is_gone,
 };
 
 const ALEX: [&str; 4] = ["-b", "shared", "-u", "alex"];
@@ -163,11 +164,18 @@ enum Command {
     Create,
     Rotate,
     Update,
+    Suspend,
     Delete,
 }
 
 impl Command {
-    const ALL: [Self; 4] = [Self::Create, Self::Rotate, Self::Update, Self::Delete];
+    const ALL: [Self; 5] = [
+        Self::Create,
+        Self::Rotate,
+        Self::Update,
+        Self::Suspend,
+        Self::Delete,
+    ];
 
     fn program(self) -> &'static str {
         if self == Self::Delete {
@@ -181,6 +189,7 @@ impl Command {
         let options: &[_] = match self {
             Self::Create | Self::Delete => &[],
             Self::Rotate => &["--rotate-key"],
+            Self::Suspend => &["--suspend"],
             Self::Update => &["--update", "--access", "write", "--expires", "2099-12-31"],
         };
         [&ALEX, options].concat()
@@ -265,7 +274,12 @@ async fn meet(
             .collect::<Vec<_>>()
     });
     let told = format!("{}{}", runs[0].2.stderr, runs[1].2.stderr);
-    let known = [Vec::from_iter(old_key), written(&one), written(&two)].concat();
+    let known = [
+        Vec::from_iter(old_key.clone()),
+        written(&one),
+        written(&two),
+    ]
+    .concat();
     for key in &live {
         let named = told.contains(&format!("left: access key {key}"));
         assert!(
@@ -290,6 +304,13 @@ async fn meet(
                 "{what}: {key} is dead: {run:?} {others:?}"
             );
         }
+    }
+    let suspends =
+        |(command, _, run): &(Command, _, Run)| *command == Command::Suspend && run.code == Some(0);
+    if runs.iter().any(suspends) {
+        let active = active_keys_of(aws, "alex");
+        let old_key_works = old_key.is_some_and(|old| active.contains(&old));
+        assert!(!old_key_works, "{what}: {told}");
     }
     let both = runs.iter().all(|(_, _, run)| run.code == Some(0));
     let creates = (first, second) == (Command::Create, Command::Create);

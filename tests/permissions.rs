@@ -161,7 +161,7 @@ async fn refused_call_is_named_with_the_permission_it_needs() {
 }
 
 /// What only certain options need.
-fn option_actions() -> [&'static str; 15] {
+fn option_actions() -> [&'static str; 16] {
     [
         "s3:GetBucketVersioning",
         "s3:GetBucketObjectLockConfiguration",
@@ -172,6 +172,7 @@ fn option_actions() -> [&'static str; 15] {
         "iam:ListUserPolicies",
         "iam:ListGroupsForUser",
         "iam:GetAccessKeyLastUsed",
+        "iam:UpdateAccessKey",
         "iam:GetPolicyVersion",
         "iam:CreatePolicyVersion",
         "iam:DeletePolicyVersion",
@@ -203,6 +204,13 @@ async fn options_need_what_the_file_says_and_nothing_less() {
             "iam:DeletePolicyVersion",
             &["four versions"],
             &["--update", "--browse-root"],
+        ),
+        ("iam:UpdateAccessKey", &[], &["--suspend"]),
+        ("iam:UpdateAccessKey", &["--suspend"], &["--resume"]),
+        (
+            "iam:UpdateAccessKey",
+            &[],
+            &["--rotate-key", "--suspend-old"],
         ),
         ("s3:PutObject", &["nobody"], &["--make-folder"]),
         (
@@ -269,6 +277,9 @@ async fn prepare(aws: &LocalAws, before: &[&str]) {
         &[]
     };
     admin.create("alex", expires).await.succeeded();
+    if before.contains(&"--suspend") {
+        admin.create("alex", before).await.succeeded();
+    }
     if before.contains(&"four versions") {
         for address in ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"] {
             let options = ["--update", "--source-ip", address];

@@ -1,8 +1,10 @@
 //! `--rotate-key`: at every moment the person has a key that works.
 
+use serde_json::json;
+
 use crate::support::{
-    Fault, LocalAws, Sandbox, WELCOME, aws_with_alex, delete_key, edit_policy_of_alex, is_gone,
-    keys_of, opens_folder,
+    Fault, LocalAws, Sandbox, WELCOME, active_keys_of, aws_with_alex, delete_key,
+    edit_policy_of_alex, is_gone, keys_of, opens_folder, set_status,
 };
 
 #[tokio::test]
@@ -277,7 +279,7 @@ async fn key_that_may_still_appear_is_named() {
 
 #[tokio::test]
 async fn second_of_two_rotations_at_once_deletes_no_key() {
-    for options in [[].as_slice(), &["--verify"]] {
+    for options in [[].as_slice(), &["--verify"], &["--suspend-old"]] {
         let (aws, sandbox) = aws_with_alex(&[]).await;
         aws.faults.forget();
         aws.faults.once("ListAccessKeys", Fault::Pause);
@@ -361,4 +363,293 @@ async fn key_file_that_goes_while_the_key_is_tried_costs_no_key() {
     let run = started.ended().await;
     run.failed_with("can't keep alex_accessKeys.2.csv: somebody removed or replaced it");
     assert_eq!(keys_of(&aws, "alex"), [old]);
+}
+
+/// A local AWS with alex, the directory with alex's keys, the ID of the one that
+/// a rotation suspended, and the ID of the one that works.
+async fn aws_with_suspended_key() -> (LocalAws, Sandbox, String, String) {
+    let (aws, sandbox) = aws_with_alex(&[]).await;
+    let rotate = ["--rotate-key", "--suspend-old"];
+    sandbox.create("alex", &rotate).await.succeeded();
+    aws.faults.forget();
+    let suspended = sandbox.key_of("alex").0;
+    let active = sandbox.key_in("alex_accessKeys.2.csv").0;
+    (aws, sandbox, suspended, active)
+}
+
+#[tokio::test]
+async fn old_key_is_suspended_instead_of_deleted_and_can_be_resumed() {
+    let (aws, sandbox) = aws_with_alex(&[]).await;
+    let old = sandbox.key_of("alex");
+    let options = ["--rotate-key", "--suspend-old", "--json"];
+    let run = sandbox.create("alex", &options).await.succeeded();
+    let new = sandbox.key_in("alex_accessKeys.2.csv");
+    let json = run.json();
+    assert_eq!(json["access_key_id"], new.0);
+    assert_eq!(json["suspended_keys"], json!([old.0]));
+    assert_eq!(
+        (&json["deleted_keys"], &json["kept_keys"]),
+        (&json!([]), &json!([]))
+    );
+    assert!(
+        run.stderr
+            .contains(&format!("suspend access key {}\n", old.0)),
+        "{run:?}"
+    );
+    let note = format!(
+        "note: the former access key {} is suspended; --resume ",
+        old.0
+    );
+    assert!(run.stderr.contains(&note), "{run:?}");
+    assert!(opens_folder(&aws, &new).await && !opens_folder(&aws, &old).await);
+    assert_eq!(keys_of(&aws, "alex"), [old.0.as_str(), new.0.as_str()]);
+
+    sandbox.create("alex", &["--resume"]).await.succeeded();
+    assert!(opens_folder(&aws, &new).await && opens_folder(&aws, &old).await);
+}
+
+#[tokio::test]
+async fn later_rotation_deletes_the_suspended_key_first_and_says_so_before() {
+    let (aws, sandbox, suspended, active) = aws_with_suspended_key().await;
+    let options = ["--rotate-key", "--suspend-old"];
+    let dry = [&options[..], &["--dry-run"]].concat();
+    let run = sandbox.create("alex", &dry).await.succeeded();
+    let expected = format!(
+        "this would be done:\n\
+         delete suspended access key {suspended}, to make room for a new one\n\
+         create an access key for alex\n\
+         write alex_accessKeys.3.csv\n\
+         suspend access key {active}\n"
+    );
+    assert_eq!(run.stderr, expected);
+    assert_eq!(keys_of(&aws, "alex"), [suspended.as_str(), active.as_str()]);
+
+    let run = sandbox
+        .create("alex", &[&options[..], &["--json"]].concat())
+        .await;
+    let json = run.succeeded().json();
+    assert_eq!(json["deleted_keys"], json!([suspended]));
+    assert_eq!(json["suspended_keys"], json!([active]));
+    let third = sandbox.key_in("alex_accessKeys.3.csv");
+    assert_eq!(keys_of(&aws, "alex"), [active.as_str(), third.0.as_str()]);
+    assert_eq!(active_keys_of(&aws, "alex"), [third.0.as_str()]);
+
+    let run = sandbox.create("alex", &["--rotate-key", "--json"]).await;
+    let json = run.succeeded().json();
+    // IAM lists the keys in an order of its own.
+    let mut both = [active, third.0];
+    both.sort_unstable();
+    assert_eq!(json["deleted_keys"], json!(both));
+    let fourth = sandbox.key_in("alex_accessKeys.4.csv");
+    assert_eq!(keys_of(&aws, "alex"), [fourth.0.as_str()]);
+    assert!(opens_folder(&aws, &fourth).await);
+}
+
+#[tokio::test]
+async fn key_that_was_resumed_meanwhile_is_not_deleted() {
+    for options in [
+        ["--rotate-key"].as_slice(),
+        &["--rotate-key", "--suspend-old"],
+    ] {
+        let (aws, sandbox, suspended, active) = aws_with_suspended_key().await;
+        aws.faults.once("ListAccessKeys", Fault::Pause);
+        let started = sandbox.start_create("alex", options);
+        aws.faults.paused().await;
+        set_status(&aws, &suspended, "Active").await;
+        aws.faults.resume();
+        let run = started.ended().await;
+        let run = run.failed_with("the access keys of user alex have changed since");
+        assert!(!run.stderr.contains("left:"), "{run:?}");
+        assert_eq!(active_keys_of(&aws, "alex"), [suspended, active]);
+        let files = ["alex_accessKeys.2.csv", "alex_accessKeys.csv"];
+        assert_eq!(sandbox.files(), files);
+    }
+}
+
+#[tokio::test]
+async fn no_key_is_deleted_to_make_room_but_the_only_suspended_one() {
+    let (aws, sandbox, suspended, active) = aws_with_suspended_key().await;
+    let both = [suspended.clone(), active.clone()];
+    let keep = ["--rotate-key", "--keep-old-keys"];
+    let run = sandbox.create("alex", &keep).await;
+    let run = run.failed_with(&format!("{suspended} (suspended, never used)"));
+    let delete = format!("--access-key-id {suspended}\n");
+    assert!(run.stderr.contains(&delete), "{run:?}");
+    assert_eq!(keys_of(&aws, "alex"), both);
+
+    for status in ["Inactive", "Active"] {
+        set_status(&aws, &suspended, status).await;
+        set_status(&aws, &active, status).await;
+        for options in [
+            ["--rotate-key"].as_slice(),
+            &["--rotate-key", "--suspend-old"],
+        ] {
+            let run = sandbox.create("alex", options).await;
+            run.failed_with("has two access keys already");
+            assert_eq!(keys_of(&aws, "alex"), both);
+        }
+    }
+    assert!(!aws.faults.counts().contains_key("DeleteAccessKey"));
+}
+
+#[tokio::test]
+async fn key_that_another_run_makes_in_the_room_is_not_touched() {
+    for (paused, error) in [
+        (
+            "ListAccessKeys",
+            "the access keys of user alex have changed since",
+        ),
+        ("DeleteAccessKey", "CreateAccessKey: LimitExceeded"),
+    ] {
+        let (aws, _, suspended, active) = aws_with_suspended_key().await;
+        aws.faults.once(paused, Fault::Pause);
+        let other = Sandbox::new(&aws);
+        let started = other.start_create("alex", &["--rotate-key", "--suspend-old"]);
+        aws.faults.paused().await;
+        if paused == "ListAccessKeys" {
+            delete_key(&aws, "alex", &suspended).await;
+        }
+        let iam = aws.iam_client();
+        let made = iam.create_access_key().user_name("alex").send().await;
+        let made = made.unwrap().access_key.unwrap().access_key_id;
+        aws.faults.resume();
+        let run = started.ended().await.failed_with(error);
+        assert!(!run.stderr.contains("left:"), "{run:?}");
+        assert_eq!(active_keys_of(&aws, "alex"), [active, made], "{run:?}");
+        assert_eq!(other.files(), [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn suspended_key_that_has_become_the_last_one_is_not_deleted() {
+    let (aws, sandbox, suspended, active) = aws_with_suspended_key().await;
+    aws.faults.once("ListAccessKeys", Fault::Pause);
+    let started = sandbox.start_create("alex", &["--rotate-key"]);
+    aws.faults.paused().await;
+    delete_key(&aws, "alex", &active).await;
+    aws.faults.resume();
+    let run = started.ended().await;
+    run.failed_with("the access keys of user alex have changed since");
+    assert_eq!(keys_of(&aws, "alex"), [suspended]);
+}
+
+#[tokio::test]
+async fn failure_after_room_was_made_says_so_and_leaves_the_key_that_works() {
+    for (call, fault) in [
+        ("CreateAccessKey", Fault::DENIED),
+        ("CreateAccessKey", Fault::LoseAnswer),
+        ("ListObjectsV2", Fault::DENIED),
+    ] {
+        let (aws, sandbox, suspended, active) = aws_with_suspended_key().await;
+        aws.faults.always(call, fault);
+        let options = ["--rotate-key", "--suspend-old", "--verify"];
+        let run = sandbox.create("alex", &options).await;
+        let run = run.failed_with(call);
+        let gone = format!("suspended access key {suspended} was deleted to make room, ");
+        assert!(run.stderr.contains(&gone), "{run:?}");
+        let named = |key: &String| run.stderr.contains(&format!("left: access key {key}"));
+        let keys = active_keys_of(&aws, "alex");
+        assert_eq!(keys[0], active, "{run:?}");
+        assert!(keys[1..].iter().all(named), "{keys:?} {run:?}");
+        assert!(!keys_of(&aws, "alex").contains(&suspended), "{run:?}");
+
+        aws.faults.forget();
+        for key in &keys[1..] {
+            delete_key(&aws, "alex", key).await;
+        }
+        sandbox.create("alex", &options).await.succeeded();
+        let new = sandbox.key_in("alex_accessKeys.3.csv");
+        assert_eq!(active_keys_of(&aws, "alex"), [new.0.as_str()]);
+    }
+}
+
+#[tokio::test]
+async fn key_directory_that_takes_no_file_costs_no_suspended_key() {
+    let (aws, sandbox, suspended, active) = aws_with_suspended_key().await;
+    let options = ["--rotate-key", "-o", "/proc"];
+    let run = sandbox.create("alex", &options).await;
+    run.failed_with("can't create /proc/alex_accessKeys.csv");
+    assert_eq!(keys_of(&aws, "alex"), [suspended, active]);
+}
+
+#[tokio::test]
+async fn interruption_after_room_was_made_leaves_the_key_that_works() {
+    let (aws, sandbox, suspended, active) = aws_with_suspended_key().await;
+    aws.faults.once("DeleteAccessKey", Fault::Pause);
+    let started = sandbox.start_create("alex", &["--rotate-key"]);
+    let run = started.stopped_while_paused(&aws, "TERM").await;
+    assert_eq!(run.code, Some(143), "{run:?}");
+    assert!(
+        run.stderr
+            .contains(&format!("{suspended} was deleted to make room")),
+        "{run:?}"
+    );
+    assert_eq!(active_keys_of(&aws, "alex"), [active]);
+}
+
+#[tokio::test]
+async fn suspended_user_gets_access_again_by_a_new_key_and_a_note_says_so() {
+    for (options, left) in [
+        (["--rotate-key"].as_slice(), 0),
+        (&["--rotate-key", "--suspend-old"], 1),
+        (&["--rotate-key", "--keep-old-keys"], 1),
+    ] {
+        let (aws, sandbox) = aws_with_alex(&[]).await;
+        let old = sandbox.key_of("alex");
+        sandbox.create("alex", &["--suspend"]).await.succeeded();
+        let note = "note: user alex is suspended; the new key gives access again\n";
+        let dry = [options, &["--dry-run"]].concat();
+        let run = sandbox.create("alex", &dry).await.succeeded();
+        assert!(run.stderr.contains(note), "{run:?}");
+        let run = sandbox
+            .create("alex", &[options, &["--json"]].concat())
+            .await;
+        let run = run.succeeded();
+        assert!(run.stderr.contains(note), "{run:?}");
+        assert!(!run.stderr.contains("still works"), "{run:?}");
+        let suspended = run.json()["suspended_keys"].as_array().unwrap().len();
+        assert_eq!((suspended, &run.json()["kept_keys"]), (left, &json!([])));
+        let new = sandbox.key_in("alex_accessKeys.2.csv");
+        assert_eq!(active_keys_of(&aws, "alex"), [new.0.as_str()]);
+        assert_eq!(keys_of(&aws, "alex").len(), 1 + left);
+        assert!(opens_folder(&aws, &new).await && !opens_folder(&aws, &old).await);
+    }
+}
+
+#[tokio::test]
+async fn old_key_that_can_not_be_suspended_is_named_and_the_new_one_stays() {
+    let (aws, sandbox) = aws_with_alex(&[]).await;
+    let old = sandbox.key_of("alex").0;
+    aws.faults.always("UpdateAccessKey", Fault::DENIED);
+    let options = ["--rotate-key", "--suspend-old"];
+    let run = sandbox.create("alex", &options).await;
+    let run = run.failed_with("the new key is handed over: UpdateAccessKey: AccessDenied");
+    let left = format!(
+        "left: access key {old} of user alex, which may still work; suspend it with: \
+         aws iam update-access-key --user-name alex --access-key-id {old} --status Inactive\n"
+    );
+    assert!(run.stderr.contains(&left), "{run:?}");
+    assert_eq!(run.stdout, "alex_accessKeys.2.csv\n");
+    assert!(opens_folder(&aws, &sandbox.key_in("alex_accessKeys.2.csv")).await);
+}
+
+#[tokio::test]
+async fn key_of_another_run_stops_the_suspension_of_the_old_one() {
+    let (aws, sandbox) = aws_with_alex(&[]).await;
+    let old = sandbox.key_of("alex").0;
+    delete_key(&aws, "alex", &old).await;
+    aws.faults.once("CreateAccessKey", Fault::Pause);
+    let started = sandbox.start_create("alex", &["--rotate-key", "--suspend-old"]);
+    aws.faults.paused().await;
+    let iam = aws.iam_client();
+    let other = iam.create_access_key().user_name("alex").send().await;
+    let other = other.unwrap().access_key.unwrap().access_key_id;
+    aws.faults.resume();
+    let run = started.ended().await;
+    let run = run.failed_with("another run gave user alex an access key meanwhile");
+    assert!(
+        run.stderr
+            .contains(&format!("left: access key {other}, created "))
+    );
+    assert_eq!(active_keys_of(&aws, "alex").len(), 2);
 }

@@ -30,6 +30,7 @@ mod sequences;
 mod stores;
 mod suggestions;
 mod support;
+mod suspend;
 mod undo;
 mod update;
 mod verify;

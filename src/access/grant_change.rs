@@ -51,7 +51,12 @@ pub struct GrantChange {
     /// Such as prices/ or lists/2026/, ending in /. The person can't change anything there,
     /// and delete_s3_user never touches it. With --update, the new folders replace all
     /// earlier ones, and "none" removes them.
-    #[arg(verbatim_doc_comment, long, value_name = "PREFIX/")]
+    #[arg(
+        verbatim_doc_comment,
+        hide_short_help = true,
+        long,
+        value_name = "PREFIX/"
+    )]
     #[arg(value_parser = |text: &str| setting("none", text, SharedPrefix::from_str))]
     pub also_read: Option<Vec<Setting<SharedPrefix>>>,
     /// KMS key the bucket is encrypted with, where it is one of your own

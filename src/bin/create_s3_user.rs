@@ -2,10 +2,13 @@
 
 use std::process::ExitCode;
 
+use anyhow::ensure;
 use clap::Parser;
 use s3_user::cli::{
     self, ExitStatus, HandoverArgs, Job, NamedUser, Output, OutputArgs, Signals, TargetArgs,
 };
+use s3_user::rotate::OldKeys;
+use s3_user::suspend::Direction;
 use s3_user::{Connection, Grant, GrantChange, NewUser, PolicyDocument, create, rotate};
 
 const NAME: &str = "create_s3_user";
@@ -27,6 +30,7 @@ Examples:
   create_s3_user -b shared-files -u alex --rotate-key --verify
   create_s3_user -b shared-files --list
   create_s3_user -b shared-files --users-from customers.txt -o keys --skip-existing
+  create_s3_user -b shared-files -u alex --suspend
   key_file=$(create_s3_user -q -b shared-files -u lee -o /secure/keys)
 
 Exit codes:
@@ -79,13 +83,14 @@ struct Change {
     /// All users made for the bucket, or those given by -u. A table, or with --json a line
     /// for each user. Changes nothing. Looks at 16 users at a time unless --jobs is given.
     #[arg(verbatim_doc_comment, long, groups = ["mode", "users"])]
-    #[arg(conflicts_with_all = ["GrantChange", "HandoverArgs", "NewUser", "dry_run"])]
+    #[arg(conflicts_with_all = ["GrantChange", "HandoverArgs", "NewUser", "dry_run", "old_keys"])]
     list: bool,
     /// Change an existing user's access; what no option names stays as it is
     ///
     /// Replaces the user's policy and leaves the key alone. Prints what changes and what stays.
     /// A policy that somebody edited is replaced only if all access options are given.
-    #[arg(verbatim_doc_comment, long, group = "mode", conflicts_with_all = ["HandoverArgs", "NewUser"])]
+    #[arg(verbatim_doc_comment, long, group = "mode")]
+    #[arg(conflicts_with_all = ["HandoverArgs", "NewUser", "old_keys"])]
     update: bool,
     /// Make a new key for a user that is there, then delete the old one
     ///
@@ -94,13 +99,67 @@ struct Change {
     #[arg(verbatim_doc_comment, long, group = "mode", conflicts_with_all = ["make_folder", "GrantChange", "NewUser"])]
     rotate_key: bool,
     /// With --rotate-key, leave the old key as it is
-    #[arg(hide_short_help = true, long, requires = "rotate_key")]
+    #[arg(
+        hide_short_help = true,
+        long,
+        group = "old_keys",
+        requires = "rotate_key"
+    )]
     keep_old_keys: bool,
+    /// With --rotate-key, make the old key inactive instead of deleting it
+    ///
+    /// --resume makes it active again, and the next --rotate-key deletes it.
+    #[arg(
+        hide_short_help = true,
+        long,
+        group = "old_keys",
+        requires = "rotate_key"
+    )]
+    suspend_old: bool,
+    /// Make all access keys of an existing user inactive; everything else stays
+    ///
+    /// The person has no access until --resume. AWS may take a few seconds to apply this.
+    #[arg(long, group = "mode")]
+    #[arg(conflicts_with_all = ["GrantChange", "HandoverArgs", "NewUser", "old_keys"])]
+    suspend: bool,
+    /// Make all access keys of an existing user active again
+    #[arg(long, group = "mode")]
+    #[arg(conflicts_with_all = ["GrantChange", "output_dir", "kit", "make_folder", "NewUser", "old_keys"])]
+    resume: bool,
+}
+
+impl Change {
+    /// What becomes of the old keys, where there is a new one.
+    fn old_keys(&self) -> OldKeys {
+        if self.keep_old_keys {
+            OldKeys::Keep
+        } else if self.suspend_old {
+            OldKeys::Suspend
+        } else {
+            OldKeys::Delete
+        }
+    }
+
+    /// Whether it is something to do with users that exist.
+    fn is_of_existing(&self) -> bool {
+        self.update || self.rotate_key || self.direction().is_some()
+    }
+
+    /// Whether the keys are to be suspended or resumed, if either.
+    fn direction(&self) -> Option<Direction> {
+        let suspend = self.suspend.then_some(Direction::Suspend);
+        suspend.or(self.resume.then_some(Direction::Resume))
+    }
 }
 
 impl Args {
     /// Fails on what can't work, before any call is made.
     fn check(&self, users: &[NamedUser]) -> anyhow::Result<()> {
+        ensure!(
+            !(self.change.resume && self.handover.verify),
+            "--verify can't be used with --resume: it needs the secret of the key, \
+             which only the person has"
+        );
         self.grant.check()?;
         self.new_user.check()?;
         self.handover.check(self.output.json, users.len())?;
@@ -132,7 +191,7 @@ impl Args {
         if self.change.list {
             return ("stopping", "stopped".to_owned());
         }
-        if self.change.update {
+        if self.change.update || self.change.suspend || self.change.resume {
             let first = "stopping after the call under way; once more to stop at once";
             let second = "stopped; running the same command again continues";
             return (first, second.to_owned());
@@ -153,9 +212,12 @@ impl Args {
         if self.change.update {
             return job.update(&self.grant_change(user)).await;
         }
+        if let Some(direction) = self.change.direction() {
+            return job.suspend(direction).await;
+        }
         let options = rotate::Options {
             handover: (&self.handover).into(),
-            keep_old_keys: self.change.keep_old_keys,
+            old_keys: self.change.old_keys(),
         };
         job.rotate(&options).await
     }
@@ -196,7 +258,7 @@ async fn main() -> ExitCode {
         Job::new(&aws, target, &signals, out, args.output.dry_run)
     };
     let at_a_time = args.target.jobs();
-    let (done, not_started) = if args.change.update || args.change.rotate_key {
+    let (done, not_started) = if args.change.is_of_existing() {
         let _line = out.count_users();
         let change = async |user: NamedUser| {
             let status = args.change(job(&user), &user).await;

@@ -16,7 +16,7 @@ use crate::step::Step;
 use crate::workflows::delete::{self, Delete};
 use crate::workflows::outcome::{Deleted, Failed, Outcome};
 use crate::workflows::plan::Plan;
-use crate::workflows::{rotate, update};
+use crate::workflows::{rotate, suspend, update};
 
 /// How many failed objects are named on the terminal; `--json` has all of them.
 const NAMED: usize = 20;
@@ -57,6 +57,12 @@ impl<'a> Job<'a> {
     /// Changes what the user may do, or shows how.
     pub async fn update(&self, change: &GrantChange) -> ExitStatus {
         self.work(update::plan(&self.run, change), update::apply)
+            .await
+    }
+
+    /// Makes the user's access keys inactive, or active again, or shows how.
+    pub async fn suspend(&self, direction: suspend::Direction) -> ExitStatus {
+        self.work(suspend::plan(&self.run, direction), suspend::apply)
             .await
     }
 
@@ -196,8 +202,12 @@ async fn fail(out: &Output, target: &Target, run: Option<&Run>, failed: Failed) 
     let leftover = |step: &Step| step.leftover(target.user.as_str());
     let left: Vec<_> = failed.left.iter().map(leftover).collect();
     for (step, left) in failed.left.iter().zip(&left) {
-        let remove = out.commands.undo(step, target, user_is_left);
-        out.error_detail(&format!("left: {left}; remove it with: {remove}"));
+        let command = out.commands.undo(step, target, user_is_left);
+        let verb = match step {
+            Step::SuspendKey(_) => "suspend",
+            _ => "remove",
+        };
+        out.error_detail(&format!("left: {left}; {verb} it with: {command}"));
     }
     let Some(deleted) = &failed.deleted else {
         let handed_over = failed.handed_over.as_ref();

@@ -33,7 +33,7 @@ pub struct HandoverArgs {
     /// Put an empty object USER/, which some clients take for the folder
     ///
     /// WinSCP and Cyberduck take an empty folder without it for a missing one.
-    #[arg(long)]
+    #[arg(hide_short_help = true, long)]
     pub make_folder: bool,
     /// Try what the new key opens, and what it must not, by requests of its own
     ///

@@ -109,17 +109,25 @@ async fn meant(candidates: &Candidates, target: &Target, run: Option<&Run>) -> O
 fn hint_lines(hint: &Hint, target: &Target, commands: &ShellCommands) -> Vec<String> {
     let user = target.user.as_str();
     let update = || commands.create("--update", target);
+    let new_key = || format!("for a new key: {}", commands.create("--rotate-key", target));
     let line = match hint {
-        Hint::UserIsSetUp { in_the_way, .. } => {
-            return vec![
-                format!("for a new key: {}", commands.create("--rotate-key", target)),
+        Hint::UserIsSetUp {
+            in_the_way,
+            is_suspended,
+            ..
+        } => {
+            let resume = || format!("to resume access: {}", commands.create("--resume", target));
+            let other = [
+                new_key(),
                 format!("to change access: {} ...", update()),
                 format!(
                     "to start over, first run: {}",
                     start_over(target, in_the_way, commands)
                 ),
             ];
+            return is_suspended.then(resume).into_iter().chain(other).collect();
         }
+        Hint::NewKey => new_key(),
         Hint::StartOver { in_the_way } => format!(
             "unless another run is at work on it, first run: {}",
             start_over(target, in_the_way, commands)

@@ -46,7 +46,7 @@ pub struct OutputArgs {
     #[arg(short, long, action = ArgAction::Help)]
     help: Option<bool>,
     /// Print version
-    #[arg(short = 'V', long, action = ArgAction::Version)]
+    #[arg(hide_short_help = true, short = 'V', long, action = ArgAction::Version)]
     version: Option<bool>,
 }
 

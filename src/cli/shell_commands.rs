@@ -71,6 +71,13 @@ impl ShellCommands {
         self.command(&[&aws[..], &["--access-key-id", id]].concat())
     }
 
+    /// The command that makes an access key inactive.
+    fn suspend_key(&self, id: &str, user: &str) -> String {
+        let aws = ["aws", "iam", "update-access-key", "--user-name", user];
+        let inactive = ["--access-key-id", id, "--status", "Inactive"];
+        self.command(&[&aws[..], &inactive].concat())
+    }
+
     /// The command that deletes a managed policy.
     pub fn delete_policy(&self, arn: &str) -> String {
         self.command(&["aws", "iam", "delete-policy", "--policy-arn", arn])
@@ -100,6 +107,7 @@ impl ShellCommands {
             Step::DeleteAccessKey(id) | Step::DeleteUnclearKey { id, .. } => {
                 self.delete_key(id, user)
             }
+            Step::SuspendKey(id) => self.suspend_key(id, user),
             Step::DeleteLateKey => self.list_keys(user),
             Step::DeletePolicy(policy) => self.delete_policy(&policy.arn),
             _ => self.delete_user(bucket, user),

@@ -6,7 +6,7 @@ use aws_sdk_iam::types::{AccessKeyMetadata, StatusType};
 
 use super::remove;
 use crate::access::{AccessKey, is_plausible_id};
-use crate::aws::{AwsError, Patience, Run, settle_new};
+use crate::aws::{AwsError, Patience, Run, settle, settle_new};
 use crate::step::Step;
 
 /// Creates an access key, trying again only when IAM said clearly that it
@@ -46,6 +46,12 @@ pub(crate) struct KeyInfo {
 }
 
 impl KeyInfo {
+    /// Its ID, and that it is suspended where it is.
+    pub fn in_words(&self) -> String {
+        let suspended = if self.is_active { "" } else { " (suspended)" };
+        format!("{}{suspended}", self.id)
+    }
+
     /// The step that deletes it, if it is nobody's.
     pub fn delete_unclear(&self) -> Step {
         let created = self.created.as_ref();
@@ -95,6 +101,19 @@ pub(crate) async fn last_used(run: &Run, id: &str) -> Result<Option<LastUse>, Aw
         at,
         service: used.service_name().to_lowercase(),
     }))
+}
+
+/// Makes an access key active or inactive; one that is so already stays so.
+pub(crate) async fn update_access_key(run: &Run, id: &str, active: bool) -> Result<(), AwsError> {
+    let status = if active {
+        StatusType::Active
+    } else {
+        StatusType::Inactive
+    };
+    let update = run.aws.iam.update_access_key().user_name(run.user());
+    let update = update.access_key_id(id).status(status);
+    let update = async || run.aws.call("UpdateAccessKey", update.clone().send()).await;
+    settle(&run.cancel, update).await.map(drop)
 }
 
 pub(crate) async fn delete_access_key(run: &Run, id: &str) -> Result<bool, AwsError> {

@@ -21,6 +21,7 @@ mod users;
 
 pub(crate) use access_keys::{
     KeyInfo, LastUse, access_keys, create_access_key, delete_access_key, last_used,
+    update_access_key,
 };
 pub(crate) use account::{UserDetails, UserPolicy, all_details, all_names};
 pub(crate) use blockers::{blockers, remove_blocker};

@@ -1,4 +1,5 @@
-//! The four things that are done for a user: create, update, rotate, delete.
+//! The five things that are done for a user: create, update, rotate, suspend
+//! (and resume), delete.
 //! Each is a `plan`, which only reads, and an `apply`, which walks the plan's
 //! own steps. And the inventory of all users of a bucket. Decides the order of
 //! calls and what happens when one fails; never prints.
@@ -12,5 +13,6 @@ pub(crate) mod plan;
 pub(crate) mod provenance;
 mod remove;
 pub mod rotate;
+pub mod suspend;
 mod undo;
 pub mod update;

@@ -84,8 +84,8 @@ impl<'a> NewKey<'a> {
             }
         }
         // With two keys, or without the user, no other can appear.
-        let keys = before.len() + found.iter().flatten().count();
-        if keys < 2 && self.before.is_some() {
+        let is_full = found.is_some() && !before.is_empty();
+        if !is_full && self.before.is_some() {
             self.undo.leave([Step::DeleteLateKey]);
         }
     }

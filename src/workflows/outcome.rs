@@ -182,6 +182,8 @@ pub struct Rotated {
     pub key: HandedOver,
     /// The IDs of the former access keys that were deleted.
     pub deleted_keys: Vec<String>,
+    /// The IDs of the former access keys that are suspended.
+    pub suspended_keys: Vec<String>,
     /// The IDs of the former access keys that still work.
     pub kept_keys: Vec<String>,
     /// What the admin should know besides, a line each.
@@ -210,6 +212,52 @@ impl Outcome for Rotated {
 /// A part of a user's access that stays as it is.
 pub(crate) fn unchanged(part: &str) -> String {
     format!("{part} (unchanged)")
+}
+
+/// A user whose access keys are suspended, or work again.
+#[derive(Debug, Clone, Serialize)]
+pub struct Suspended {
+    /// The user and the bucket.
+    #[serde(flatten)]
+    pub target: Target,
+    /// Whether the keys are suspended now; if not, they work.
+    pub suspended: bool,
+    /// The IDs of the access keys that were suspended or resumed.
+    pub changed_keys: Vec<String>,
+    /// The IDs of the access keys that were so already.
+    pub unchanged_keys: Vec<String>,
+    /// What the admin should know besides, a line each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+impl Outcome for Suspended {
+    fn summary(&self) -> String {
+        let folder = self.target.folder_url();
+        let has_key = !(self.changed_keys.is_empty() && self.unchanged_keys.is_empty());
+        if !has_key {
+            return "has no access key, so there is nothing to suspend".to_owned();
+        }
+        match (self.changed_keys.is_empty(), self.suspended) {
+            (true, true) => "is suspended already".to_owned(),
+            (true, false) => "is not suspended".to_owned(),
+            (false, true) => {
+                format!("can't use {folder} any more; AWS may take a few seconds to apply this")
+            }
+            (false, false) => format!(
+                "can use access key {} again; AWS may take a few seconds to apply this",
+                self.changed_keys.join(" and ")
+            ),
+        }
+    }
+
+    fn advice(&self) -> Vec<String> {
+        vec![format!("user {} {}", self.target.user, self.summary())]
+    }
+
+    fn notes(&self) -> &[String] {
+        &self.notes
+    }
 }
 
 /// A user whose access has changed.

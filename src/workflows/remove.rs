@@ -33,6 +33,9 @@ pub(super) async fn remove(run: &Run, step: &Step) -> Result<bool, AwsError> {
         | Step::Verify(_)
         | Step::UpdatePolicy(_)
         | Step::TagUser(_)
+        | Step::DeleteSuspendedKey(_)
+        | Step::SuspendKey(_)
+        | Step::ResumeKey(_)
         | Step::EmptyFolder { .. }
         | Step::AbortUpload { .. }
         | Step::DeleteLateKey

@@ -28,6 +28,15 @@ pub fn keys_of(aws: &LocalAws, user: &str) -> Vec<String> {
     })
 }
 
+/// The IDs of those of the user's access keys that are active.
+pub fn active_keys_of(aws: &LocalAws, user: &str) -> Vec<String> {
+    aws.iam(|iam| {
+        let keys = iam.access_keys.get(user).into_iter().flatten();
+        let active = keys.filter(|key| key.status == "Active");
+        active.map(|key| key.access_key_id.clone()).collect()
+    })
+}
+
 /// The value of one of the user's tags.
 pub fn tag_of(aws: &LocalAws, user: &str, key: &str) -> Option<String> {
     aws.iam(|iam| {

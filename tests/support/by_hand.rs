@@ -136,6 +136,13 @@ pub async fn delete_key(aws: &LocalAws, user: &str, id: &str) {
     delete.access_key_id(id).send().await.unwrap();
 }
 
+/// Makes one of alex's access keys `Active` or `Inactive`.
+pub async fn set_status(aws: &LocalAws, id: &str, status: &str) {
+    let update = aws.iam_client().update_access_key().user_name("alex");
+    let update = update.access_key_id(id).status(status.into());
+    update.send().await.unwrap();
+}
+
 /// A second key, and one of everything else but policies that stops IAM from
 /// deleting a user.
 pub async fn add_every_blocker(aws: &LocalAws, user: &str) {

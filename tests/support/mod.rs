@@ -21,13 +21,13 @@ mod signed;
 mod tls;
 
 pub use asserts::{
-    assert_complete, assert_nothing_left, assert_only_read, assert_usage, is_gone, keys_of,
-    state_of, tag_of,
+    active_keys_of, assert_complete, assert_nothing_left, assert_only_read, assert_usage, is_gone,
+    keys_of, state_of, tag_of,
 };
 pub use by_hand::{
     add_every_blocker, add_user_of_the_scripts, attach_new_policy, attach_policy, begin_upload,
     delete_key, edit_policy_of_alex, enable_acls, encrypt_bucket, policy_for, put_inline_policy,
-    seconds_ago, set_end, set_end_by_policy, set_end_by_tag,
+    seconds_ago, set_end, set_end_by_policy, set_end_by_tag, set_status,
 };
 pub use faults::{Fault, WELCOME};
 pub use fixtures::{

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use crate::aws::{AwsError, Run};
 use crate::errors::{Hint, Hinted};
 use crate::handover::Handover;
-use crate::iam::{self, PolicyInfo, User};
+use crate::iam::{self, KeyInfo, PolicyInfo, User};
 use crate::workflows::provenance::{Owner, held_policies, is_unused_and_ours, owner};
 
 /// That the user exists, and what can be done about it.
@@ -37,7 +37,9 @@ async fn refusal(run: &Run, user: &User, handover: &Handover) -> Result<anyhow::
         }
         keys => keys?,
     };
-    let keys: Vec<_> = keys.into_iter().map(|key| key.id).collect();
+    let is_suspended = keys.iter().all(|key| !key.is_active);
+    let ids = keys.iter().map(|key| key.id.clone()).collect();
+    let keys: Vec<_> = keys.iter().map(KeyInfo::in_words).collect();
     let in_the_way = handover.in_the_way();
     let held = held_policies(run).await;
     let has_policy = held.as_ref().is_ok_and(|held| !held.is_empty());
@@ -54,8 +56,9 @@ async fn refusal(run: &Run, user: &User, handover: &Handover) -> Result<anyhow::
         hint: if is_set_up {
             Hint::UserIsSetUp {
                 in_the_way,
-                access_keys: keys,
+                access_keys: ids,
                 has_policy,
+                is_suspended,
             }
         } else {
             Hint::StartOver { in_the_way }

@@ -1,0 +1,320 @@
+//! The rotate workflow: a new access key in place of the old ones.
+
+use anyhow::{Result, anyhow, ensure};
+
+use crate::access::{Grant, PolicyDocument};
+use crate::aws::Run;
+use crate::errors::{Hint, Hinted};
+use crate::handover::{self, HandedOver, Handover};
+use crate::iam::{self, KeyInfo};
+use crate::step::Step;
+use crate::workflows::new_key::NewKey;
+use crate::workflows::outcome::{Failed, Rotated};
+use crate::workflows::plan::{Plan, Preview};
+use crate::workflows::provenance::{access_policy, find_ours, held_policies};
+use crate::workflows::undo::Undo;
+
+pub use old_keys::OldKeys;
+use old_keys::surplus;
+
+mod old_keys;
+
+/// How a key is replaced.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How the new key is handed over.
+    pub handover: handover::Options,
+    /// What becomes of the old keys.
+    pub old_keys: OldKeys,
+}
+
+/// What a rotate run replaces, and how.
+pub struct Rotate {
+    /// The keys that the user had when it was looked at.
+    before: Vec<KeyInfo>,
+    old_keys: OldKeys,
+    handover: Handover,
+    /// What the user may do, where that must be known.
+    grant: Option<Grant>,
+}
+
+/// Checks that there is such a user, that it is ours for this bucket and has
+/// room for another key, and changes nothing.
+///
+/// For a kit, and to verify the key, the user's policy must be as `create` or
+/// `update` make it.
+pub async fn plan(run: &Run, options: &Options) -> Result<Plan<Rotate>> {
+    let handover = Handover::another(&options.handover, &run.target.user)?;
+    let (run, _) = find_ours(run).await?;
+    let keys = iam::access_keys(&run).await?;
+    let surplus = surplus(&run, &keys, options.old_keys).await?;
+    if held_policies(&run).await?.is_empty() {
+        return Err(no_policy(&run, &handover).into());
+    }
+    let grant = if handover.needs_grant() {
+        Some(grant(&run).await?)
+    } else {
+        None
+    };
+    let mut steps = Vec::new();
+    steps.extend(surplus.map(|key| Step::DeleteSuspendedKey(key.id.clone())));
+    steps.push(Step::CreateAccessKey(run.target.user.to_string()));
+    steps.extend(handover.steps(&run.target, grant.as_ref()));
+    let is_old = |key: &&KeyInfo| surplus.is_none_or(|surplus| surplus.id != key.id);
+    let retire = |key| options.old_keys.retire(key);
+    steps.extend(keys.iter().filter(is_old).filter_map(retire));
+    let mut preview = Preview::new(&run.target, steps);
+    preview.notes.extend(note_on_suspended(&run, &keys));
+    Ok(Plan {
+        preview,
+        run,
+        work: Rotate {
+            before: keys,
+            old_keys: options.old_keys,
+            handover,
+            grant,
+        },
+    })
+}
+
+fn note_on_suspended(run: &Run, keys: &[KeyInfo]) -> Option<String> {
+    let is_suspended = !keys.is_empty() && keys.iter().all(|key| !key.is_active);
+    is_suspended.then(|| {
+        format!(
+            "user {} is suspended; the new key gives access again",
+            run.target.user
+        )
+    })
+}
+
+fn no_policy(run: &Run, handover: &Handover) -> Hinted {
+    Hinted {
+        message: format!(
+            "user {} has no policy, so a key would give no access",
+            run.target.user
+        ),
+        hint: Hint::StartOver {
+            in_the_way: handover.in_the_way(),
+        },
+    }
+}
+
+/// What the user may do, until when.
+async fn grant(run: &Run) -> Result<Grant> {
+    let held = access_policy(run).await?;
+    let Some(grant) = PolicyDocument::grant(&held.text, &run.target, &run.aws.region) else {
+        return Err(Hinted {
+            message: format!(
+                "policy {} is not as create_s3_user writes it, so what the key should give access to \
+                 is not known",
+                held.name
+            ),
+            hint: Hint::SetAccess(Grant::default()),
+        }
+        .into());
+    };
+    if let Some(ended) = grant.ended() {
+        return Err(Hinted {
+            message: format!("access of user {} ended at {ended}", run.target.user),
+            hint: Hint::ExtendAccess,
+        }
+        .into());
+    }
+    Ok(grant)
+}
+
+/// Makes the new key, hands it over, and then takes the old ones out of use.
+///
+/// If anything fails before the new key is handed over, and when cancelled
+/// before, the new key is deleted and an old one that works still does: the only
+/// one that may be gone then was suspended. If an old one can't be taken out of
+/// use after that, the new one works and the old one is `left`.
+pub async fn apply(plan: &Plan<Rotate>) -> Result<Rotated, Failed> {
+    let Plan { run, work, .. } = plan;
+    let undo = Undo::of(run);
+    let (before, grant) = (ids(&work.before), work.grant.as_ref());
+    let key = NewKey::reserve(run, &undo, &work.handover, Some(&before), grant)?;
+    make_room(plan).await?;
+    let handed_over = match hand_over(plan, key).await {
+        Ok(handed_over) => handed_over,
+        Err(error) => {
+            return Err(Failed {
+                left: undo.unwind().await,
+                ..Failed::from(after_making_room(plan, error))
+            });
+        }
+    };
+    retire_old_keys(plan, &handed_over).await?;
+    Ok(rotated(plan, handed_over))
+}
+
+fn ids(keys: &[KeyInfo]) -> Vec<String> {
+    keys.iter().map(|key| key.id.clone()).collect()
+}
+
+/// When a step of the plan is taken.
+#[derive(PartialEq, Eq)]
+enum Phase {
+    MakeRoom,
+    HandOver,
+    Retire,
+}
+
+fn phase(step: &Step) -> Phase {
+    match step {
+        Step::DeleteSuspendedKey(_) => Phase::MakeRoom,
+        Step::DeleteAccessKey(_) | Step::SuspendKey(_) => Phase::Retire,
+        _ => Phase::HandOver,
+    }
+}
+
+impl Plan<Rotate> {
+    /// The plan's steps of one phase.
+    fn steps(&self, wanted: Phase) -> impl Iterator<Item = &Step> {
+        let steps = self.preview.steps.iter();
+        steps.filter(move |step| phase(step) == wanted)
+    }
+}
+
+/// Deletes the suspended key that the new one takes the place of.
+async fn make_room(plan: &Plan<Rotate>) -> Result<()> {
+    let run = &plan.run;
+    let Some(step @ Step::DeleteSuspendedKey(id)) = plan.steps(Phase::MakeRoom).next() else {
+        return Ok(());
+    };
+    run.go_on()?;
+    check_unchanged(plan).await?;
+    run.unless_interrupted(iam::delete_access_key(run, id).await)?;
+    run.done(step);
+    Ok(())
+}
+
+/// Fails if the user's keys are not as they were when the plan was made: the one
+/// that is to go may work again, or be the last one.
+async fn check_unchanged(plan: &Plan<Rotate>) -> Result<()> {
+    let before = &plan.work.before;
+    let now = iam::access_keys(&plan.run).await?;
+    let is_as_before = |key: &KeyInfo| {
+        let mut before = before.iter();
+        before.any(|old| (&old.id, old.is_active) == (&key.id, key.is_active))
+    };
+    ensure!(
+        now.len() == before.len() && now.iter().all(is_as_before),
+        "the access keys of user {} have changed since they were looked at, so none is deleted; \
+         run the same command again",
+        plan.run.target.user
+    );
+    Ok(())
+}
+
+/// An error that came after room was made, with what is gone.
+fn after_making_room(plan: &Plan<Rotate>, error: anyhow::Error) -> anyhow::Error {
+    match plan.steps(Phase::MakeRoom).next() {
+        Some(Step::DeleteSuspendedKey(id)) => error.context(format!(
+            "suspended access key {id} was deleted to make room, all others stay"
+        )),
+        _ => error,
+    }
+}
+
+/// The plan's steps from creating the key to giving it to the person.
+async fn hand_over(plan: &Plan<Rotate>, key: NewKey<'_>) -> Result<HandedOver> {
+    let run = &plan.run;
+    for step in plan.steps(Phase::HandOver) {
+        run.go_on()?;
+        let taken = match step {
+            Step::CreateAccessKey(_) => key.create().await,
+            step => key.take(step).await,
+        };
+        run.unless_interrupted(taken)?;
+        run.done(step);
+    }
+    if plan.steps(Phase::Retire).next().is_some() {
+        // Nothing but the new key will work.
+        key.check_known().await?;
+    }
+    run.go_on()?;
+    key.finish()
+}
+
+/// The rest of the plan's steps, whatever signal comes: the person has the new key.
+async fn retire_old_keys(plan: &Plan<Rotate>, handed_over: &HandedOver) -> Result<(), Failed> {
+    let run = &plan.run;
+    if plan.work.old_keys != OldKeys::Keep {
+        check_alone(plan, handed_over).await?;
+    }
+    for step in plan.steps(Phase::Retire) {
+        let retired = match step {
+            Step::SuspendKey(id) => iam::update_access_key(run, id, false).await,
+            Step::DeleteAccessKey(id) => iam::delete_access_key(run, id).await.map(drop),
+            _ => continue,
+        };
+        retired.map_err(|error| not_retired(handed_over, error.into(), vec![step.clone()]))?;
+        run.done(step);
+    }
+    Ok(())
+}
+
+/// That something failed once the person had the new key.
+fn not_retired(handed_over: &HandedOver, error: anyhow::Error, left: Vec<Step>) -> Failed {
+    Failed {
+        left,
+        handed_over: Some(handed_over.clone()),
+        ..error.context("the new key is handed over").into()
+    }
+}
+
+/// Fails if another run gave the user a key meanwhile: the person has either
+/// the one or the other, so all of them stay.
+async fn check_alone(plan: &Plan<Rotate>, handed_over: &HandedOver) -> Result<(), Failed> {
+    let Plan { run, work, .. } = plan;
+    let keys = iam::access_keys(run).await.map_err(|error| {
+        let left = plan.steps(Phase::Retire).cloned().collect();
+        not_retired(handed_over, error.into(), left)
+    })?;
+    let is_known = |key: &&KeyInfo| {
+        key.id == handed_over.access_key_id || work.before.iter().any(|old| old.id == key.id)
+    };
+    let others = keys.iter().filter(|key| !is_known(key));
+    let left: Vec<_> = others.map(KeyInfo::delete_unclear).collect();
+    if left.is_empty() {
+        return Ok(());
+    }
+    let error = anyhow!(
+        "another run gave user {} an access key meanwhile, so all keys stay",
+        run.target.user
+    );
+    Err(not_retired(handed_over, error, left))
+}
+
+/// What came of a plan all of whose steps are taken.
+fn rotated(plan: &Plan<Rotate>, handed_over: HandedOver) -> Rotated {
+    let Plan { run, work, preview } = plan;
+    let mut rotated = Rotated {
+        target: run.target.clone(),
+        key: handed_over,
+        deleted_keys: Vec::new(),
+        suspended_keys: Vec::new(),
+        kept_keys: Vec::new(),
+        notes: preview.notes.clone(),
+    };
+    for key in &work.before {
+        let id = key.id.clone();
+        let is_taken = |step: fn(String) -> Step| preview.steps.contains(&step(id.clone()));
+        if is_taken(Step::DeleteSuspendedKey) || is_taken(Step::DeleteAccessKey) {
+            rotated.deleted_keys.push(id);
+        } else if !key.is_active || is_taken(Step::SuspendKey) {
+            rotated.notes.push(format!(
+                "the former access key {id} is suspended; --resume makes it work again, \
+                 the next --rotate-key deletes it"
+            ));
+            rotated.suspended_keys.push(id);
+        } else {
+            rotated
+                .notes
+                .push(format!("the former access key {id} still works"));
+            rotated.kept_keys.push(id);
+        }
+    }
+    rotated
+}
