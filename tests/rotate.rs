@@ -158,7 +158,10 @@ async fn kit_and_verification_follow_the_access_the_user_has() {
     }
     let kit = sandbox.path().join("alex_kit.2");
     let readme = std::fs::read_to_string(kit.join("README.txt")).unwrap();
-    for part in ["to the end of 2099-12-31 (UTC)", "    s3://shared/jaime/\n"] {
+    for part in [
+        "until the end of 31 December 2099 (UTC)",
+        "    s3://shared/jaime/\r\n",
+    ] {
         assert!(readme.contains(part), "{readme}");
     }
     let new = sandbox.key_in("alex_accessKeys.2.csv");

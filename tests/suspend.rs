@@ -362,6 +362,7 @@ fn options() -> Vec<Vec<&'static str>> {
         (_, "<MODE>") => "read",
         (_, "<WHEN>") => "1d",
         (_, "<CIDR>") => "203.0.113.0/24",
+        (_, "<PREFIX/>") => "a/",
         ("--kms-key", _) => crate::support::KMS_KEY,
         ("--permissions-boundary", _) => "arn:aws:iam::aws:policy/ReadOnlyAccess",
         (_, "</PATH/>") => "/a/",
@@ -377,11 +378,12 @@ fn options() -> Vec<Vec<&'static str>> {
 }
 
 /// What can be said beside `--suspend` and `--resume`.
-const BESIDE: [&str; 14] = [
+const BESIDE: [&str; 15] = [
     "--bucket",
     "--user",
     "--users-from",
     "--jobs",
+    "--yes",
     "--dry-run",
     "--json",
     "--verbose",

@@ -124,7 +124,7 @@ struct Change {
     suspend: bool,
     /// Make all access keys of an existing user active again
     #[arg(long, group = "mode")]
-    #[arg(conflicts_with_all = ["GrantChange", "output_dir", "kit", "make_folder", "NewUser", "old_keys"])]
+    #[arg(conflicts_with_all = ["GrantChange", "output_dir", "kit", "contact", "make_folder", "verify_timeout", "NewUser", "old_keys"])]
     resume: bool,
 }
 
