@@ -92,6 +92,19 @@ impl Engine {
         self.sandbox.run("delete_s3_user", &args).await
     }
 
+    /// Each user of the bucket in a list, with its access keys.
+    async fn list(&self) -> Vec<(String, Vec<String>)> {
+        let args = ["-b", &self.bucket, "--list", "--json"];
+        let run = self.sandbox.run("create_s3_user", &args).await;
+        let users = run.succeeded().json_lines().into_iter().map(|user| {
+            let keys = user["keys"].as_array().unwrap().iter();
+            let keys = keys.map(|key| key["id"].as_str().unwrap().to_owned());
+            assert_eq!(user["access"], "read", "{user}");
+            (user["user"].as_str().unwrap().to_owned(), keys.collect())
+        });
+        users.collect()
+    }
+
     /// The keys of the access keys that IAM has for the user.
     async fn access_keys(&self, user: &str) -> Vec<String> {
         let keys = self
@@ -190,11 +203,19 @@ async fn several_users_come_and_go(engine: Engine) {
         .await
         .succeeded();
     assert_eq!(run.stdout.lines().count(), 2);
+    let mut expected = Vec::new();
+    for user in [alex, alexander] {
+        expected.push((user.clone(), engine.access_keys(user).await));
+    }
+    assert_eq!(engine.list().await, expected);
+    engine.delete(&["--expired"]).await.succeeded();
+    assert_eq!(engine.list().await, expected);
     engine
         .delete(&["-u", alex, "-u", alexander])
         .await
         .succeeded();
     assert!(engine.is_gone(alex).await && engine.is_gone(alexander).await);
+    assert_eq!(engine.list().await, []);
     engine.end().await;
 }
 

@@ -87,11 +87,11 @@ async fn user_whose_policy_still_gives_access_stays_and_is_named() {
         ),
         (
             "edited",
-            "its policy s3-access-for-alex was edited".to_owned(),
+            "its policy s3-access-for-alex is not as create_s3_user writes it".to_owned(),
         ),
         (
             "of another bucket",
-            "its policy s3-access-for-alex was edited".to_owned(),
+            "its policy s3-access-for-alex is not as create_s3_user writes it".to_owned(),
         ),
         (
             "replaced",
@@ -101,7 +101,10 @@ async fn user_whose_policy_still_gives_access_stays_and_is_named() {
             "group",
             "it has policies or groups that are not ours".to_owned(),
         ),
-        ("two", "its policy s3-access was edited".to_owned()),
+        (
+            "two",
+            "its policy s3-access is not as create_s3_user writes it".to_owned(),
+        ),
     ] {
         let (aws, sandbox) = aws_with_an_end(&[]).await;
         set_end(&aws, "alex", LONG_AGO);
@@ -170,8 +173,8 @@ async fn users_without_our_tags_and_those_of_other_buckets_stay() {
     let before = state_of(&aws);
     let run = expired(&sandbox, &[]).await;
     let note = "note: user lee stays: its tag says that access ended at 2020-01-01T00:00:00Z, \
-                but its policy s3-get-for-lee was edited\n";
-    assert_nobody(&aws, &before, run, &note);
+                but its policy s3-get-for-lee is not as create_s3_user writes it\n";
+    assert_nobody(&aws, &before, run, note);
 }
 
 /// The users there are.

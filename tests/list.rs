@@ -245,9 +245,9 @@ async fn make_odd(aws: &LocalAws, what: &str) {
     match what {
         "no key" => delete_key(aws, "alex", &keys_of(aws, "alex")[0]).await,
         "never used" => age_keys(aws, "alex", 12 * DAY, None),
-        "unused for 89 days" => age_keys(aws, "alex", 100 * DAY, Some(90 * DAY - 60)),
+        "unused for 89 days" => age_keys(aws, "alex", 100 * DAY, Some(90 * DAY - 3600)),
         "unused for 90 days" => age_keys(aws, "alex", 100 * DAY, Some(90 * DAY)),
-        "365 days old" => age_keys(aws, "alex", 366 * DAY - 60, Some(DAY)),
+        "365 days old" => age_keys(aws, "alex", 366 * DAY - 3600, Some(DAY)),
         "366 days old" => age_keys(aws, "alex", 366 * DAY, Some(DAY)),
         "two keys" => {
             let create = iam.create_access_key().user_name("alex");
@@ -579,8 +579,8 @@ async fn last_use_that_is_not_told_is_unknown_and_noted_once() {
         aws.faults.always("GetAccessKeyLastUsed", fault);
         let run = list(&sandbox, &["--json"]).await.succeeded();
         let notes: Vec<_> = run.stderr.lines().collect();
-        let note = "note: when a key was last used is unknown, \
-                    which takes iam:GetAccessKeyLastUsed";
+        let note = "note: last use of keys is unknown \
+                    (needs the permission iam:GetAccessKeyLastUsed)";
         assert_eq!(notes, [note]);
         for user in run.json_lines() {
             assert_eq!(user["keys"][0]["last_used_known"], false);
@@ -612,8 +612,8 @@ async fn user_that_vanishes_meanwhile_is_left_out() {
 
 #[tokio::test]
 async fn interruption_lists_nothing() {
-    let (aws, sandbox) = aws_with_many_kinds().await;
     for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        let (aws, sandbox) = aws_with_many_kinds().await;
         aws.faults.once("ListAccessKeys", Fault::Pause);
         let started = sandbox.start("create_s3_user", &["-b", "shared", "--list"]);
         let run = started.stopped_while_paused(&aws, signal).await;

@@ -45,7 +45,7 @@ pub async fn list(
     out.results(&users, &table(&users).text(width_of_terminal()));
     let mut keys = users.iter().flat_map(|user| &user.keys);
     if keys.any(|key| key.last_use == LastUse::Unknown) {
-        out.note("when a key was last used is unknown, which takes iam:GetAccessKeyLastUsed");
+        out.note("last use of keys is unknown (needs the permission iam:GetAccessKeyLastUsed)");
     }
     if out.has_lost_results() {
         return ExitCode::FAILURE;

@@ -77,7 +77,9 @@ fn end_of(found: &Found) -> End {
     for policy in found.policies_of_ours() {
         let name = &policy.name;
         let Some(grant) = found.grant(policy) else {
-            return disputed(&format!("its policy {name} was edited"));
+            return disputed(&format!(
+                "its policy {name} is not as create_s3_user writes it"
+            ));
         };
         match grant.expires {
             None => return disputed(&format!("its policy {name} has no end")),
@@ -87,9 +89,8 @@ fn end_of(found: &Found) -> End {
             Some(end) => last = last.max(end),
         }
     }
-    // Without ours it has none at all where a delete run was interrupted.
-    let has_none_of_ours = found.policies_of_ours().next().is_none();
-    if has_none_of_ours && found.has_others() {
+    // A delete run that was interrupted leaves a user without any.
+    if found.policies_of_ours().next().is_none() && found.has_others() {
         return disputed("it has policies or groups that are not ours");
     }
     End::Passed(last)
