@@ -2,6 +2,7 @@
 //! nothing here talks to AWS, reads a file or prints.
 
 mod access_key;
+mod any_policy;
 mod expiry;
 mod grant;
 mod grant_change;
@@ -13,6 +14,7 @@ mod policy;
 mod shared_prefix;
 
 pub(crate) use access_key::{AccessKey, is_plausible_id};
+pub(crate) use any_policy::{names_bucket, only_reads};
 pub use expiry::Expiry;
 pub use grant::{Access, Grant};
 pub use grant_change::{GrantChange, Setting};
@@ -21,7 +23,5 @@ pub use names::{BucketName, Prefix, Target, UserName, ValueError};
 pub use new_user::{NewUser, UserTag};
 pub(crate) use partition::{partition_of_region, s3_host};
 pub use policy::PolicyDocument;
-pub(crate) use policy::{
-    INLINE_POLICY_NAME, managed_policy_name, names_bucket, names_made_for, only_reads,
-};
+pub(crate) use policy::{INLINE_POLICY_NAME, managed_policy_name, names_made_for};
 pub use shared_prefix::SharedPrefix;

@@ -1,0 +1,115 @@
+//! What a policy document says, whoever wrote it.
+
+use serde_json::Value;
+
+use super::BucketName;
+
+/// Whether a policy document, ours or anybody's, names this bucket or objects
+/// in it as a resource.
+pub(crate) fn names_bucket(document: &str, bucket: &BucketName) -> bool {
+    let Ok(document) = serde_json::from_str::<Value>(document) else {
+        return false;
+    };
+    one_or_many(&document["Statement"])
+        .flat_map(|statement| one_or_many(&statement["Resource"]))
+        .filter_map(Value::as_str)
+        .filter_map(|arn| arn.splitn(6, ':').nth(5))
+        .any(|resource| resource.split('/').next() == Some(bucket.as_str()))
+}
+
+/// Whether all that a policy document, ours or anybody's, allows is to read
+/// from S3.
+pub(crate) fn only_reads(document: &str) -> bool {
+    let reads = |action: &Value| {
+        let action = action.as_str().unwrap_or_default().to_ascii_lowercase();
+        let reading = ["s3:get", "s3:list", "kms:decrypt"];
+        reading.iter().any(|start| action.starts_with(start))
+    };
+    serde_json::from_str::<Value>(document).is_ok_and(|document| {
+        one_or_many(&document["Statement"])
+            .filter(|statement| statement["Effect"] != "Deny")
+            .all(|statement| one_or_many(&statement["Action"]).all(reads))
+    })
+}
+
+/// IAM's grammar allows one value wherever it allows a list of them.
+fn one_or_many(value: &Value) -> impl Iterator<Item = &Value> {
+    match value {
+        Value::Array(many) => many.iter(),
+        one => std::slice::from_ref(one).iter(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::{Access, Grant, PolicyDocument, Target};
+
+    #[test]
+    fn only_reads_knows_what_allows_more() {
+        let target = Target {
+            bucket: "shared".parse().unwrap(),
+            user: "alex".parse().unwrap(),
+        };
+        for access in [Access::Read, Access::ReadWrite, Access::Write] {
+            let grant = Grant {
+                access,
+                ..Grant::default()
+            };
+            let document = PolicyDocument::new(&grant, &target, "eu-central-1");
+            assert_eq!(only_reads(&document.to_json()), access == Access::Read);
+        }
+        for (statement, reads) in [
+            (r#"{"Effect":"Allow","Action":"s3:ListBucket"}"#, true),
+            (r#"[{"Effect":"Allow","Action":["S3:getobject*"]}]"#, true),
+            (
+                r#"[{"Effect":"Deny","Action":"*"},{"Effect":"Allow","Action":"s3:Get*"}]"#,
+                true,
+            ),
+            (r#"{"Effect":"Allow","Action":"s3:*"}"#, false),
+            (r#"{"Effect":"Allow","Action":"*"}"#, false),
+            (r#"{"Effect":"Allow","Action":"sts:AssumeRole"}"#, false),
+            (r#"{"Effect":"Allow","NotAction":"s3:GetObject"}"#, false),
+            (
+                r#"[{"Effect":"Allow","Action":["s3:GetObject","s3:PutObject"]}]"#,
+                false,
+            ),
+            ("null", false),
+        ] {
+            let document = format!(r#"{{"Version":"2012-10-17","Statement":{statement}}}"#);
+            assert_eq!(only_reads(&document), reads, "{statement}");
+        }
+        assert!(!only_reads("") && !only_reads("no json"));
+    }
+
+    #[test]
+    fn names_bucket_reads_every_form_of_resource() {
+        let bucket = "shared".parse().unwrap();
+        for (document, names_it) in [
+            (
+                r#"{"Statement":[{"Resource":["arn:aws:s3:::shared"]}]}"#,
+                true,
+            ),
+            (
+                r#"{"Statement":{"Resource":"arn:aws:s3:::shared/alex/*"}}"#,
+                true,
+            ),
+            (
+                r#"{"Statement":[{"Resource":"arn:aws-cn:s3:::shared/*"}]}"#,
+                true,
+            ),
+            (
+                r#"{"Statement":[{"Resource":"arn:aws:s3:::shared-too"}]}"#,
+                false,
+            ),
+            (
+                r#"{"Statement":[{"Resource":"arn:aws:s3:::other/shared"}]}"#,
+                false,
+            ),
+            (r#"{"Statement":[{"Resource":"*"}]}"#, false),
+            ("no json", false),
+        ] {
+            assert_eq!(names_bucket(document, &bucket), names_it, "{document}");
+        }
+    }
+}
