@@ -185,7 +185,7 @@ impl fmt::Display for Blocker {
     }
 }
 
-/// A number of things in words, with a plus if there are `more`.
+/// A number of things for people, with a plus if there are `more`.
 pub(crate) fn counted(count: u64, more: bool, thing: &str) -> String {
     let plus = if more { "+" } else { "" };
     let s = if count == 1 && !more { "" } else { "s" };

@@ -106,7 +106,7 @@ async fn bucket_that_is_missing_or_of_others_is_named() {
         run.failed_with("there is no bucket nowhere");
     }
     aws.faults.always("HeadBucket", Fault::Refuse(403, ""));
-    both_fail(&sandbox, "bucket shared is there but not yours to see").await;
+    both_fail(&sandbox, "bucket shared exists, but you can't access it").await;
     both_fail(&sandbox, "s3:ListBucket").await;
     assert!(is_gone(&aws, "alex"));
 }

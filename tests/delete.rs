@@ -391,7 +391,7 @@ async fn bucket_is_checked_before_anything_is_touched() {
     sandbox
         .delete("alex", &[])
         .await
-        .failed_with("bucket shared is there but not yours to see");
+        .failed_with("bucket shared exists, but you can't access it");
     aws.iam(|iam| assert_eq!(iam.access_keys["alex"].len(), 1));
 }
 

@@ -85,7 +85,7 @@ async fn folders_to_be_read_too_are_tried() {
                 assert!(run.stderr.contains(&line), "{tried}: {run:?}");
             }
         }
-        let opens = "verify: s3://shared/alex/ opens, and s3://shared/";
+        let opens = "verify: the key gives access to s3://shared/alex/, read-only to s3://shared/";
         assert!(run.stderr.contains(opens), "{run:?}");
         let nothing = |where_: &str| {
             let line = format!("verify: there is no object {where_} to try\n");

@@ -37,7 +37,7 @@ impl Expiry {
             .any(is_vague)
         {
             return Err(ValueError(
-                "a span is in weeks, days, hours or min, as 2w, 90d, 12h or 30min, \
+                "a duration is in weeks, days, hours or min, such as 2w, 90d, 12h or 30min, \
                  since months and years have no fixed length",
             ));
         }

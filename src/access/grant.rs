@@ -76,7 +76,7 @@ impl Grant {
         self.expires.filter(Expiry::has_passed)
     }
 
-    /// What is different in a new grant, in words.
+    /// What is different in a new grant, for people.
     pub(crate) fn changes_to(&self, new: &Self) -> Vec<String> {
         let parts = self.in_words().into_iter().zip(new.in_words());
         parts
@@ -85,7 +85,7 @@ impl Grant {
             .collect()
     }
 
-    /// What is the same in a new grant, in words.
+    /// What is the same in a new grant, for people.
     pub(crate) fn kept_in(&self, new: &Self) -> Vec<String> {
         let parts = self.in_words().into_iter().zip(new.in_words());
         parts

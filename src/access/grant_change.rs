@@ -212,13 +212,13 @@ fn cidr(text: &str) -> Result<IpNet, ValueError> {
         && mapped.addr().to_ipv4_mapped().is_some()
     {
         return Err(ValueError(
-            "an IPv4 address is written as such, as 203.0.113.7, and not as ::ffff:203.0.113.7",
+            "write an IPv4 address as 203.0.113.7, not as ::ffff:203.0.113.7",
         ));
     }
     if block.addr() != block.network() {
         return Err(ValueError(
-            "an address block begins at its first address, as 203.0.113.0/24; \
-             a single address has no length, as 203.0.113.7",
+            "an address block begins at its first address, such as 203.0.113.0/24; \
+             a single address has no length, such as 203.0.113.7",
         ));
     }
     Ok(block)

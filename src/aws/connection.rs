@@ -6,7 +6,7 @@ use url::Url;
 
 use crate::access::ValueError;
 
-/// How to reach AWS; what is not given comes from the environment and the
+/// How to reach AWS; what isn't given comes from the environment and the
 /// shared config files, as for the AWS CLI.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Connection")]
@@ -15,13 +15,13 @@ pub struct Connection {
     #[arg(hide_short_help = true, long, value_name = "PROFILE")]
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub profile: Option<String>,
-    /// Region to start from; the bucket's own region is found by itself
+    /// Region to start from; the bucket's region is detected
     #[arg(hide_short_help = true, long, value_name = "REGION", value_parser = region)]
     pub region: Option<String>,
     /// Another store with AWS's IAM and S3 APIs [default: AWS_ENDPOINT_URL]
     #[arg(hide_short_help = true, long, value_name = "URL", value_parser = http_url)]
     pub endpoint_url: Option<String>,
-    /// Seconds until an unanswered request is repeated, 1 to 3600 [default: 60]
+    /// Seconds to wait for a response before retrying, 1 to 3600 [default: 60]
     #[arg(hide_short_help = true, long, value_name = "SECONDS", value_parser = value_parser!(u16).range(1..=3600))]
     pub timeout: Option<u16>,
 }
@@ -32,7 +32,9 @@ pub(crate) fn region(name: &str) -> Result<String, ValueError> {
     if !name.is_empty() && name.len() <= 63 && name.chars().all(fits) {
         Ok(name.to_owned())
     } else {
-        Err(ValueError("a region is given by its code, as eu-central-1"))
+        Err(ValueError(
+            "a region is given by its code, such as eu-central-1",
+        ))
     }
 }
 

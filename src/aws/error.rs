@@ -244,7 +244,7 @@ impl AwsError {
 }
 
 /// The operations of S3 that are used, and the permissions they need; what isn't
-/// listed is taken for one of IAM, where both have the same name.
+/// listed counts as one of IAM, where both have the same name.
 const S3_PERMISSIONS: [(&str, &str); 17] = [
     ("ListBuckets", "ListAllMyBuckets"),
     ("HeadBucket", "ListBucket"),

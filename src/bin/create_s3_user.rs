@@ -44,7 +44,7 @@ Shell completions and man page:
 /// Create an IAM user that can list and download its own folder of an S3 bucket, and nothing else
 ///
 /// Makes the user, a policy for s3://BUCKET/USER/, and an access key, which is written to
-/// USER_accessKeys.csv for you to hand on. The path of that file is all that goes to stdout.
+/// USER_accessKeys.csv for you to deliver. Only the path of that file goes to stdout.
 /// If anything fails, what was made is undone. If the folder is empty and one with a similar
 /// name exists, a note says so, and at a terminal you are asked first, unless you give --yes.
 #[derive(Parser)]
@@ -92,9 +92,9 @@ struct Change {
     #[arg(verbatim_doc_comment, long, group = "mode")]
     #[arg(conflicts_with_all = ["HandoverArgs", "NewUser", "old_keys"])]
     update: bool,
-    /// Make a new key for a user that is there, then delete the old one
+    /// Create a new key for an existing user, then delete the old one
     ///
-    /// While the old key file is there, the new one is USER_accessKeys.2.csv, and so on.
+    /// While the old key file exists, the new one is USER_accessKeys.2.csv, and so on.
     /// The old key works until the new one is safe.
     #[arg(verbatim_doc_comment, long, group = "mode", conflicts_with_all = ["make_folder", "GrantChange", "NewUser"])]
     rotate_key: bool,

@@ -16,7 +16,7 @@ use crate::handover::{self, Destination, VERIFY_TIMEOUT};
 
 /// How a new key is handed over.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Handing over")]
+#[command(next_help_heading = "Delivery")]
 pub struct HandoverArgs {
     /// Directory for the key file, or - for stdout and no file
     #[arg(short, long, value_name = "DIR", default_value = ".")]
@@ -30,15 +30,15 @@ pub struct HandoverArgs {
     /// With --kit, whom the person can ask, such as "Kim, kim@example.com"
     #[arg(hide_short_help = true, long, value_name = "TEXT", requires = "kit", value_parser = contact)]
     pub contact: Option<String>,
-    /// Put an empty object USER/, which some clients take for the folder
+    /// Write an empty object USER/, which some clients need to see the folder
     ///
-    /// WinSCP and Cyberduck take an empty folder without it for a missing one.
+    /// Without it, WinSCP and Cyberduck report an empty folder as missing.
     #[arg(hide_short_help = true, long)]
     pub make_folder: bool,
-    /// Try what the new key opens, and what it must not, by requests of its own
+    /// Test the new key with real requests, allowed and forbidden
     ///
-    /// Waits until AWS knows the key, which takes a few seconds. If anything is not as it
-    /// should be, all is undone. Uploads are tried too, and what could be put is deleted.
+    /// Waits until AWS knows the key, which takes a few seconds. If the key can do too much or
+    /// too little, everything is undone. Test uploads are deleted again.
     #[arg(verbatim_doc_comment, long)]
     pub verify: bool,
     /// With --verify, seconds to wait for the new key to work, 1 to 3600

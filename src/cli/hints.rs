@@ -9,7 +9,7 @@ use crate::aws::{AwsError, LoadError, Run};
 use crate::errors::{Candidates, Hint, Hinted, one_line};
 use crate::workflows::provenance::is_ours;
 
-/// An error in words.
+/// An error as it is printed.
 pub(super) struct Explained {
     /// In one line.
     pub error: String,

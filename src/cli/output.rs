@@ -315,7 +315,7 @@ impl Output {
 
     /// Shows at the terminal, until the result is dropped, a line that tells
     /// how far the work has got; nothing with `--quiet` or `--verbose`, and
-    /// where stderr is no terminal.
+    /// where stderr is not a terminal.
     pub fn progress(
         &self,
         words: impl Fn(Duration) -> String + Clone + Send + Sync + 'static,

@@ -117,7 +117,7 @@ fn longest_word(text: &str) -> usize {
     text.split(' ').map(width).max().unwrap_or(0)
 }
 
-/// How wide the terminal is that stdout is; none if it is no terminal.
+/// How wide the terminal is that stdout is; none if it is not a terminal.
 pub(super) fn width_of_terminal() -> Option<usize> {
     let terminal = Term::stdout();
     let given = std::env::var("COLUMNS").ok();

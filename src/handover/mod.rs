@@ -164,9 +164,11 @@ impl Handover {
     /// What will be done, in order; the grant is given where it must be known.
     pub fn steps(&self, target: &Target, grant: Option<&Grant>) -> Vec<Step> {
         let shared = grant.map_or(&[][..], |grant| &grant.also_read).iter();
-        let shared = shared.map(|folder| format!(", and {} to read", target.url_of(folder)));
+        let shared = shared.map(|folder| format!(", read-only to {}", target.url_of(folder)));
         let (own, shared) = (target.folder_url(), String::from_iter(shared));
-        let verify = Step::Verify(format!("{own} opens{shared}, and nothing else"));
+        let verify = Step::Verify(format!(
+            "the key gives access to {own}{shared}, and to nothing else that was tried"
+        ));
         let file = self.file.clone().map(Step::WriteKeyFile);
         let kit = self.kit.as_ref();
         let kit = kit.map(|kit| Step::WriteKit(kit.archive.clone()));

@@ -15,7 +15,7 @@ pub(crate) enum BucketError {
     #[error("there is no bucket {0}")]
     Missing(BucketName),
     #[error(
-        "HeadBucket: AccessDenied: bucket {0} is there but not yours to see \
+        "HeadBucket: AccessDenied: bucket {0} exists, but you can't access it \
          (needs the permission s3:ListBucket, and the right account)"
     )]
     Refused(BucketName),
@@ -191,6 +191,6 @@ async fn kms_note(run: &Run, grant: &Grant) -> Option<String> {
     let key = customer_kms_key(run).await?;
     Some(format!(
         "new objects of the bucket are encrypted with KMS key {key}, so requests will be refused: \
-         --update with --kms-key opens it"
+         --update with --kms-key allows using it"
     ))
 }

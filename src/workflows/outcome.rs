@@ -8,7 +8,7 @@ use crate::handover::HandedOver;
 use crate::s3::empty::{Counts, FailedKey};
 use crate::step::Step;
 
-/// How the work on a user ended well, in words.
+/// How to tell that the work on a user ended well.
 pub(crate) trait Outcome: Serialize {
     /// In a line, for one user of many.
     fn summary(&self) -> String;
@@ -268,9 +268,9 @@ pub struct Updated {
     pub target: Target,
     /// The policy that grants the access.
     pub policy: PolicyRef,
-    /// What is different now, in words; empty if all was so already.
+    /// What is different now, for people; empty if all was so already.
     pub changes: Vec<String>,
-    /// What is as it was, in words.
+    /// What is as it was, for people.
     pub kept: Vec<String>,
     /// The other folders that the user may list and download.
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -26,10 +26,10 @@ pub struct Preview {
     /// What will be done, in order.
     #[serde(serialize_with = "in_words")]
     pub steps: Vec<Step>,
-    /// What will be different for an existing user, in words.
+    /// What will be different for an existing user, for people.
     #[serde(skip)]
     pub changes: Vec<String>,
-    /// What will stay as it is for an existing user, in words.
+    /// What will stay as it is for an existing user, for people.
     #[serde(skip)]
     pub kept: Vec<String>,
     /// What the admin should know before, a line each.

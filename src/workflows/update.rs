@@ -192,7 +192,7 @@ fn listed(one: &str, many: &str, names: &[String]) -> String {
 /// that says when access ends: the tag first where access is extended, so that
 /// it never says an earlier end than the policy. Running it again finishes.
 ///
-/// A managed policy keeps its earlier versions, but for the oldest where there
+/// A managed policy keeps its earlier versions, except the oldest where there
 /// are as many as IAM takes.
 pub async fn apply(plan: &Plan<Update>) -> Result<Updated, Failed> {
     let run = &plan.run;

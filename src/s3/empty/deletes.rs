@@ -14,7 +14,7 @@ use crate::s3::listing::Entry;
 use crate::s3::object::delete_object;
 
 impl Emptying {
-    /// Starts to delete the entries of a page: in a batch, but for keys that
+    /// Starts to delete the entries of a page: in a batch, except keys that
     /// XML can't carry, which go one at a time.
     pub(super) fn spawn_deletes(
         self: &Arc<Self>,
