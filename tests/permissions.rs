@@ -22,12 +22,12 @@ fn policies_of_the_files() -> [Value; 3] {
     files.map(|file| serde_json::from_str(&file.replace("shared-files", "shared")).unwrap())
 }
 
-/// The actions in the first column of the README's table that explains a file.
-fn actions_in_the_readme(file: &str) -> Vec<String> {
-    let readme = include_str!("../README.md");
-    let (_, behind) = readme
+/// The actions in the first column of the page's table that explains a file.
+fn actions_on_the_page(file: &str) -> Vec<String> {
+    let page = include_str!("../docs/permissions.md");
+    let (_, behind) = page
         .split_once(&format!("\n| action in `permissions/{file}` |"))
-        .unwrap_or_else(|| panic!("the README has a table about {file}"));
+        .unwrap_or_else(|| panic!("the page has a table about {file}"));
     let rows = behind.lines().skip(2);
     rows.take_while(|row| row.starts_with('|'))
         .flat_map(|row| row.split('|').nth(1).unwrap().split('`'))
@@ -67,10 +67,10 @@ async fn with_policy(aws: &LocalAws, name: &str, policy: &Value) -> Sandbox {
 }
 
 #[test]
-fn readme_explains_exactly_the_actions_of_the_files() {
+fn page_explains_exactly_the_actions_of_the_files() {
     let files = ["create_s3_user.json", "delete_s3_user.json", "list.json"];
     for (file, policy) in files.into_iter().zip(policies_of_the_files()) {
-        let mut explained = actions_in_the_readme(file);
+        let mut explained = actions_on_the_page(file);
         let mut given: Vec<_> = actions(&policy).into_iter().collect();
         explained.sort();
         given.sort();

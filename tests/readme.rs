@@ -1,53 +1,76 @@
-//! The README's commands, from "On AWS" up to "Large folders", and after them
-//! those of `docs/day-to-day.md`, as they stand.
+//! The commands of README and of the pages in docs/, as they stand and in
+//! order, the output shown below them, and the links between pages.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use aws_sdk_s3::types::ExpirationStatus;
 
 use crate::support::{
-    ACCOUNT, HANGING, LocalAws, Run, Sandbox, allowed, aws_of_the_examples, binary, set_end,
+    ACCOUNT, Fault, HANGING, LocalAws, Run, Sandbox, allowed, aws_of_the_examples, binary, set_end,
 };
 
-/// Commands that can't be run here, each known by a part of it, and why.
-const SKIPPED: [(&str, &str); 3] = [
-    ("cargo install", "it compiles the programs once more"),
-    (
-        "gpg --encrypt -r me@example.com -o",
-        "gpg needs a public key",
-    ),
-    ("| gpg --encrypt", "gpg needs a public key"),
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// The pages whose commands are run here.
+const RUN: [&str; 7] = [
+    "README.md",
+    "docs/day-to-day.md",
+    "docs/large-folders.md",
+    "docs/permissions.md",
+    "docs/reference.md",
+    "docs/scripting.md",
+    "docs/security.md",
 ];
 
-const DAY_TO_DAY: &str = include_str!("../docs/day-to-day.md");
+/// What gpg's public key is needed for.
+const SKIPPED: [&str; 2] = ["gpg --encrypt -r me@example.com -o", "| gpg --encrypt"];
 
-/// A customer file as a spreadsheet on Windows may write it.
-const CUSTOMERS: &str = "name,days,contact\r\ngus,90,gus@example.com\r\n\r\nhal,30";
-
-/// The README's blocks of commands, in order.
-fn blocks() -> Vec<&'static str> {
-    let readme = include_str!("../README.md");
-    let (_, from) = readme.split_once("\n## On AWS\n").unwrap();
-    let (part, _) = from.split_once("\n## Large folders\n").unwrap();
-    [part, DAY_TO_DAY].into_iter().flat_map(blocks_of).collect()
+/// All that somebody reads: README and the pages.
+fn all_pages() -> Vec<String> {
+    let pages = std::fs::read_dir(format!("{ROOT}/docs")).unwrap();
+    let names = pages.map(|page| page.unwrap().file_name().into_string().unwrap());
+    let pages = names.filter(|name| name.ends_with(".md"));
+    let mut pages: Vec<_> = pages.map(|name| format!("docs/{name}")).collect();
+    pages.extend(["README.md", "CONTRIBUTING.md"].map(str::to_owned));
+    pages
 }
 
-/// A page's blocks of commands, in order.
-fn blocks_of(page: &'static str) -> Vec<&'static str> {
-    let blocks = page.split("\n```sh\n").skip(1);
-    blocks
-        .map(|block| block.split("\n```").next().unwrap())
-        .collect()
+fn page(name: &str) -> String {
+    std::fs::read_to_string(format!("{ROOT}/{name}")).unwrap()
 }
 
-/// The one block that holds these words.
-fn block_with(words: &str) -> &'static str {
-    let found = blocks().into_iter().filter(|block| block.contains(words));
-    let found: Vec<_> = found.collect();
-    assert_eq!(found.len(), 1, "{words:?} is in {found:?}");
-    found[0]
+/// The blocks of one language, in order.
+fn fenced(page: &str, language: &str) -> Vec<String> {
+    let blocks = blocks(page).into_iter();
+    let blocks = blocks.filter(|block| block.language == language);
+    blocks.map(|block| block.text).collect()
 }
 
-/// An admin's shell in a directory with what the README takes for granted.
+/// A block between fences.
+struct Block {
+    language: String,
+    text: String,
+    /// The text between it and the block before.
+    before: String,
+}
+
+fn blocks(page: &str) -> Vec<Block> {
+    let parts: Vec<_> = page.split("\n```").collect();
+    let pairs = parts.chunks_exact(2);
+    let block = |pair: &[&str]| {
+        let (language, text) = pair[1].split_once('\n').unwrap();
+        Block {
+            language: language.to_owned(),
+            text: text.to_owned(),
+            before: pair[0].trim().to_owned(),
+        }
+    };
+    pairs.map(block).collect()
+}
+
+/// An admin's shell in a directory with what the pages take for granted.
 fn shell_of_an_admin(aws: &LocalAws) -> Sandbox {
     let sandbox = Sandbox::new(aws);
     let mut path = vec![binary("").to_owned()];
@@ -58,11 +81,9 @@ fn shell_of_an_admin(aws: &LocalAws) -> Sandbox {
     let permissions = sandbox.path().join("permissions");
     std::fs::create_dir(&permissions).unwrap();
     for file in ["create_s3_user.json", "delete_s3_user.json", "list.json"] {
-        let ours = concat!(env!("CARGO_MANIFEST_DIR"), "/permissions");
-        std::fs::copy(format!("{ours}/{file}"), permissions.join(file)).unwrap();
+        std::fs::copy(format!("{ROOT}/permissions/{file}"), permissions.join(file)).unwrap();
     }
     std::fs::write(sandbox.path().join("report.pdf"), "a report").unwrap();
-    std::fs::write(sandbox.path().join("customers.csv"), CUSTOMERS).unwrap();
     sandbox
         .set("PATH", path.to_str())
         .set("AWS_DEFAULT_REGION", Some("us-east-1"))
@@ -90,116 +111,325 @@ fn users(aws: &LocalAws) -> BTreeSet<String> {
     aws.iam(|iam| iam.users.keys().cloned().collect())
 }
 
-#[tokio::test]
-#[ignore = "needs the AWS CLI and jq on PATH"]
-async fn readme_commands_work_as_they_stand_and_in_order() {
-    let aws = aws_of_the_examples().await;
-    let sandbox = shell_of_an_admin(&aws);
-    let mut skipped = 0;
-    // They have had their days when it is time to clean up, in the README and on the page.
-    let mut to_end = ["gus", "lee"].into_iter();
-    for block in blocks() {
-        if SKIPPED.iter().any(|(part, _)| block.contains(part)) {
-            skipped += 1;
-            continue;
-        }
-        if block.contains("--expired") {
-            set_end(&aws, to_end.next().unwrap(), "2020-01-01T00:00:00Z");
-        }
-        let run = paste(&sandbox, block).await;
-        assert_eq!(run.code, Some(0), "{block}\n{run:?}");
-        check_after(&aws, block, &run);
-    }
-    assert_eq!(skipped, SKIPPED.len());
+fn assert_users(aws: &LocalAws, expected: &[&str]) {
+    let expected = expected.iter().map(|&name| name.to_owned());
+    assert_eq!(users(aws), expected.collect());
+}
 
-    let expected = [
-        "ada", "admin", "ben", "cleo", "dan", "eva", "finn", "hal", "jaime", "kim",
-    ];
-    assert_eq!(users(&aws), expected.map(str::to_owned).into());
-    let left = ["alexander/plans.pdf", "jaime/photo.jpg", "kim/report.pdf"];
-    assert_eq!(aws.keys("shared-files"), left);
-    let keys = |user| aws.iam(|iam| iam.access_keys[user].len());
-    assert_eq!(keys("jaime"), 1, "the old key is gone");
-    for file in [
-        "kim_kit/README.txt",
-        "jaime_accessKeys.2.csv",
-        "keys/dan_accessKeys.csv",
-        "keys/hal_accessKeys.csv",
-        "create_s3_user.1",
-        "home/.local/share/bash-completion/completions/delete_s3_user",
-    ] {
+fn assert_files(sandbox: &Sandbox, files: &[&str]) {
+    for file in files {
         assert!(sandbox.path().join(file).exists(), "{file}");
     }
+}
+
+/// Runs the commands of a page's text in order. Output that directly follows them
+/// must be what they print; `check` looks at what is to be seen only between two.
+async fn walk(
+    aws: &LocalAws,
+    sandbox: &Sandbox,
+    text: &str,
+    check: impl Fn(&LocalAws, &str, &Run),
+) {
+    let mut printed = None;
+    for block in blocks(text) {
+        if block.language == "text" && block.before.is_empty() {
+            assert_shown(&block.text, printed.as_ref().unwrap());
+        }
+        printed = None;
+        if block.language != "sh" || SKIPPED.iter().any(|part| block.text.contains(part)) {
+            continue;
+        }
+        if block.text.contains("--expired") {
+            set_end(aws, "gus", "2020-01-01T00:00:00Z");
+        }
+        let run = paste(sandbox, &block.text).await;
+        assert_eq!(run.code, Some(0), "{}\n{run:?}", block.text);
+        check(aws, &block.text, &run);
+        printed = Some(run);
+    }
+}
+
+/// A table of users is an example; of everything else, each line is printed.
+fn assert_shown(text: &str, run: &Run) {
+    if text.starts_with("USER  ") {
+        return;
+    }
+    let printed = without_keys(&format!("{}\n{}", run.stderr, run.stdout));
+    for line in without_keys(text).lines() {
+        assert!(printed.lines().any(|it| it == line), "{line:?}: {run:?}");
+    }
+}
+
+/// The text with the same ID for every access key.
+fn without_keys(text: &str) -> String {
+    let is_key = |word: &&str| word.len() == 20 && word[1..].starts_with("KIA");
+    let words = text.split([' ', '\n']).filter(is_key);
+    words.fold(text.to_owned(), |text, key| text.replace(key, "KEY"))
+}
+
+#[tokio::test]
+#[ignore = "needs the AWS CLI and jq on PATH"]
+async fn readme_takes_a_new_admin_from_permissions_to_deletion() {
+    let aws = aws_of_the_examples().await;
+    let sandbox = shell_of_an_admin(&aws);
+    let readme = page("README.md");
+    let (_, on_aws) = readme.split_once("\n## On AWS\n").unwrap();
+    walk(&aws, &sandbox, on_aws, |aws, block, run| {
+        if block.starts_with("bucket=shared-files\nadmin=") {
+            let attached = aws.iam(|iam| iam.user_policies["admin"].len());
+            assert_eq!(attached, 3);
+        }
+        if block.contains("report.pdf s3://shared-files/alex/") {
+            assert!(users(aws).contains("alex"));
+            assert_eq!(aws.keys("shared-files")[1], "alex/report.pdf");
+        }
+        if block.contains("--profile kim") {
+            assert!(run.stdout.contains("report.pdf"), "{run:?}");
+        }
+        if block.ends_with("--list") {
+            let row = "\nkim   kim/    read ";
+            assert!(run.stdout.contains(row), "{run:?}");
+            assert!(!run.stdout.contains("admin"), "{run:?}");
+        }
+    })
+    .await;
+
+    assert_users(&aws, &["admin", "kim", "lee"]);
+    let left = ["alexander/plans.pdf", "jaime/photo.jpg", "kim/report.pdf"];
+    assert_eq!(aws.keys("shared-files"), left);
+    assert_files(&sandbox, &["alex_accessKeys.csv", "kim_kit.zip"]);
+    let kit = sandbox.path().join("kim_kit/README.txt");
+    let kit = std::fs::read_to_string(kit).unwrap();
+    assert!(kit.contains("Lee, lee@example.com"), "{kit}");
+}
+
+#[tokio::test]
+#[ignore = "needs the AWS CLI and jq on PATH"]
+async fn page_about_the_day_to_day_keeps_a_list_of_customers() {
+    let aws = aws_of_the_examples().await;
+    let sandbox = shell_of_an_admin(&aws);
+    let page = page("docs/day-to-day.md");
+    let [customers] = &fenced(&page, "csv")[..] else {
+        panic!("there is one users file");
+    };
+    std::fs::write(sandbox.path().join("customers.csv"), customers).unwrap();
+    for user in ["gus", "hal", "kim"] {
+        aws.put("shared-files", &format!("{user}/report.pdf")).await;
+    }
+    walk(&aws, &sandbox, &page, |_, block, run| {
+        if block.ends_with("--list") {
+            for row in ["\ngus   gus/    read-write ", "\nkim   kim/    read "] {
+                assert!(run.stdout.contains(row), "{row}: {run:?}");
+            }
+        }
+        if block.contains("old-key") {
+            assert_eq!(run.stdout, "", "no key is that old");
+        }
+        if block.contains("--expired --dry-run") {
+            assert!(run.stderr.contains("note: access ended at 2020"), "{run:?}");
+        }
+    })
+    .await;
+
+    assert_users(&aws, &["ada", "admin", "ben", "hal", "kim"]);
+    let keys = aws.keys("shared-files");
+    assert!(!keys.contains(&"gus/report.pdf".to_owned()), "{keys:?}");
+    assert_eq!(keys.len(), 6, "{keys:?}");
+    let keys = aws.iam(|iam| iam.access_keys["hal"].clone());
+    assert_eq!(keys.len(), 1, "the old key is gone");
+    assert_eq!(keys[0].status, "Active");
+    assert_files(
+        &sandbox,
+        &["keys/hal_accessKeys.2.csv", "keys/ben_accessKeys.csv"],
+    );
     let made = std::fs::read_to_string(sandbox.path().join("made.jsonl")).unwrap();
     assert_eq!(made.lines().count(), 2, "{made}");
 }
 
-/// What is to be seen only between two blocks.
-fn check_after(aws: &LocalAws, block: &str, run: &Run) {
-    if block.starts_with("bucket=shared-files\nadmin=") {
-        let attached = aws.iam(|iam| iam.user_policies["admin"].len());
-        assert_eq!(attached, 3);
-    }
-    if block.contains("report.pdf s3://shared-files/alex/") {
-        assert!(users(aws).contains("alex"));
-        assert_eq!(aws.keys("shared-files")[1], "alex/report.pdf");
-    }
-    if block.contains("--profile kim") {
-        assert!(run.stdout.contains("report.pdf"), "{run:?}");
-    }
-    if block.ends_with("--list") {
-        for row in ["\njaime  jaime/  read ", "\nhal    hal/    read "] {
-            assert!(run.stdout.contains(row), "{row}: {run:?}");
-        }
-        assert!(!run.stdout.contains("admin"), "{run:?}");
-    }
-    if block.contains("old-key") {
-        assert_eq!(run.stdout, "", "no key is that old");
-    }
-    if block.contains("-u kim --update") {
-        assert!(run.stderr.contains("access: read -> read-write"), "{run:?}");
-    }
-    if block.contains("--expired --dry-run") {
-        assert!(run.stderr.contains("note: access ended at 2020"), "{run:?}");
-    }
-    if block.contains("access_key_id") {
-        let id = run.stdout.trim_end();
-        aws.iam(|iam| assert_eq!(iam.access_keys["finn"][0].access_key_id, id));
+#[tokio::test]
+#[ignore = "needs the AWS CLI and jq on PATH"]
+async fn page_about_permissions_attaches_them_as_readme_does() {
+    let aws = aws_of_the_examples().await;
+    let sandbox = shell_of_an_admin(&aws);
+    let page_text = page("docs/permissions.md");
+    let commands = fenced(&page_text, "sh");
+    assert_eq!(commands.len(), 1);
+    assert!(page("README.md").contains(&commands[0]));
+    walk(&aws, &sandbox, &page_text, |_, _, _| {}).await;
+    assert_eq!(aws.iam(|iam| iam.user_policies["admin"].len()), 3);
+}
+
+#[tokio::test]
+async fn reference_writes_completions_and_man_page() {
+    let aws = aws_of_the_examples().await;
+    let sandbox = shell_of_an_admin(&aws);
+    walk(&aws, &sandbox, &page("docs/reference.md"), |_, _, _| {}).await;
+    let completions = "home/.local/share/bash-completion/completions";
+    assert_files(
+        &sandbox,
+        &[
+            "create_s3_user.1",
+            &format!("{completions}/create_s3_user"),
+            &format!("{completions}/delete_s3_user"),
+        ],
+    );
+}
+
+/// The options in a text, such as `--dry-run`.
+fn options(text: &str) -> BTreeSet<&str> {
+    let is_of_option = |c: char| c.is_ascii_lowercase() || c == '-';
+    let words = text.split(|c| !is_of_option(c));
+    words
+        .filter(|word| word.starts_with("--") && word.len() > 2)
+        .collect()
+}
+
+#[test]
+fn reference_has_every_option_of_the_help() {
+    let page = page("docs/reference.md");
+    let rows: Vec<_> = page.lines().filter(|line| line.starts_with('|')).collect();
+    let first_cells = rows.iter().map(|row| row.split('|').nth(1).unwrap());
+    let explained = first_cells.collect::<Vec<_>>().join(" ");
+    for program in ["create_s3_user", "delete_s3_user"] {
+        let help = std::fs::read_to_string(format!("{ROOT}/tests/help/{program}.txt")).unwrap();
+        let lines = help.lines().map(str::trim_start);
+        let of_options: Vec<_> = lines.filter(|line| line.starts_with('-')).collect();
+        let of_options = of_options.join("\n");
+        let missing: Vec<_> = options(&of_options)
+            .difference(&options(&explained))
+            .copied()
+            .collect();
+        assert!(missing.is_empty(), "{missing:?}");
     }
 }
 
 #[tokio::test]
-#[ignore = "needs the AWS CLI and jq on PATH"]
-async fn readme_scripts_notice_what_fails() {
+#[ignore = "needs jq on PATH"]
+async fn page_about_scripting_gives_each_user_a_key() {
     let aws = aws_of_the_examples().await;
     let sandbox = shell_of_an_admin(&aws);
-    let customers = block_with("customers.csv");
-    let file = sandbox.path().join("customers.csv");
-    // One whose days are missing, between two that can be made.
-    std::fs::write(&file, "name,days\nada,9\nben\nadmin,9\ncleo,9\n").unwrap();
-    assert_eq!(run(&sandbox, customers).await.code, Some(1));
-    let expected = ["ada", "admin", "cleo"].map(str::to_owned);
-    assert_eq!(users(&aws), expected.into());
-    std::fs::remove_file(&file).unwrap();
-    assert_eq!(run(&sandbox, customers).await.code, Some(1));
+    walk(
+        &aws,
+        &sandbox,
+        &page("docs/scripting.md"),
+        |aws, block, run| {
+            if block.contains("access_key_id") {
+                let id = run.stdout.trim_end();
+                aws.iam(|iam| assert_eq!(iam.access_keys["finn"][0].access_key_id, id));
+            }
+        },
+    )
+    .await;
+    assert_users(&aws, &["admin", "eva", "finn"]);
+    assert_files(&sandbox, &["eva_accessKeys.csv"]);
+}
 
+#[tokio::test]
+#[ignore = "needs jq on PATH"]
+async fn scripts_notice_what_fails() {
+    let aws = aws_of_the_examples().await;
+    let sandbox = shell_of_an_admin(&aws);
+    std::fs::create_dir(sandbox.path().join("keys")).unwrap();
+    let commands = fenced(&page("docs/scripting.md"), "sh");
     for taken in ["eva", "finn"] {
         let args = ["-b", "shared-files", "-u", taken, "-o", "keys"];
         sandbox.run("create_s3_user", &args).await.succeeded();
-        let again = block_with(&format!("-u {taken}"));
+        let user = format!("-u {taken}");
+        let again = commands.iter().find(|block| block.contains(&user)).unwrap();
         assert_ne!(run(&sandbox, again).await.code, Some(0), "{again}");
     }
 }
 
 #[tokio::test]
+async fn readme_quotes_the_errors_as_they_are_printed() {
+    let aws = aws_of_the_examples().await;
+    let sandbox = shell_of_an_admin(&aws);
+    let create = "create_s3_user -b shared-files -u alex";
+    let mut printed = String::new();
+    run(&sandbox, create).await.succeeded();
+    for commands in [
+        create,
+        "create_s3_user -b shared-file -u alex",
+        "env -u AWS_ACCESS_KEY_ID create_s3_user -b shared-files -u kim",
+    ] {
+        printed += &run(&sandbox, commands).await.failed_with("error: ").stderr;
+    }
+    for call in ["CreateUser", "HeadBucket"] {
+        aws.faults.always(call, Fault::DENIED);
+        let create = "create_s3_user -b shared-files -u kim";
+        printed += &run(&sandbox, create).await.failed_with("error: ").stderr;
+        aws.faults.forget();
+    }
+
+    let readme = page("README.md");
+    let (_, section) = readme.split_once("\n## Troubleshooting\n").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let titles = section.lines().filter_map(|line| line.strip_prefix("**"));
+    let titles = titles.map(|line| line.split("**").next().unwrap());
+    let quotes = titles.flat_map(|title| title.split('`').skip(1).step_by(2));
+    let quotes: Vec<_> = quotes.collect();
+    assert!(quotes.len() > 4, "{quotes:?}");
+    for quote in quotes {
+        assert!(printed.contains(quote), "{quote}: {printed}");
+    }
+}
+
+#[test]
+fn every_page_with_commands_is_run() {
+    for name in all_pages() {
+        let has_commands = !fenced(&page(&name), "sh").is_empty();
+        assert_eq!(has_commands, RUN.contains(&name.as_str()), "{name}");
+    }
+    assert!(page("README.md").lines().count() <= 250);
+}
+
+/// A page's headings as GitHub makes anchors of them.
+fn anchors(page: &str) -> BTreeSet<String> {
+    let outside: Vec<_> = page.split("\n```").step_by(2).collect();
+    let outside = outside.join("\n");
+    let headings = outside.lines().filter(|line| line.starts_with('#'));
+    let anchor = |line: &str| {
+        let title = line.trim_start_matches('#').trim().to_lowercase();
+        let kept = |c: &char| c.is_alphanumeric() || " -_".contains(*c);
+        title
+            .chars()
+            .filter(kept)
+            .collect::<String>()
+            .replace(' ', "-")
+    };
+    headings.map(anchor).collect()
+}
+
+#[test]
+fn links_between_pages_lead_somewhere() {
+    for name in all_pages() {
+        let text = page(&name);
+        let links = text
+            .split("](")
+            .skip(1)
+            .map(|rest| rest.split(')').next().unwrap());
+        for link in links.filter(|link| !link.contains("://")) {
+            let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = if path.is_empty() {
+                PathBuf::from(ROOT).join(&name)
+            } else {
+                Path::new(ROOT).join(&name).parent().unwrap().join(path)
+            };
+            assert!(target.exists(), "{name}: {link}");
+            if !anchor.is_empty() {
+                let target = std::fs::read_to_string(target).unwrap();
+                assert!(anchors(&target).contains(anchor), "{name}: {link}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn line_for_cron_deletes_none_but_the_ended_of_its_bucket() {
-    let lines = [include_str!("../README.md"), DAY_TO_DAY].map(|page| {
-        let mut lines = page
-            .lines()
-            .filter_map(|line| line.strip_prefix("17 3 * * * "));
-        lines.next().unwrap()
-    });
-    assert_eq!(lines[0], lines[1]);
+    let page = page("docs/scripting.md");
+    let mut lines = page.lines();
+    let line = lines.find_map(|line| line.strip_prefix("17 3 * * * "));
+    let line = line.unwrap();
     let aws = aws_of_the_examples().await;
     aws.add_bucket("others", &[]).await;
     let sandbox = shell_of_an_admin(&aws);
@@ -212,7 +442,7 @@ async fn line_for_cron_deletes_none_but_the_ended_of_its_bucket() {
         sandbox.run("create_s3_user", &args).await.succeeded();
     }
     let all = users(&aws);
-    let quiet = run(&sandbox, lines[0]).await.succeeded();
+    let quiet = run(&sandbox, line).await.succeeded();
     assert_eq!(quiet.stderr, "", "cron mails nothing");
     assert_eq!(users(&aws), all, "nobody's access has ended");
 
@@ -220,11 +450,11 @@ async fn line_for_cron_deletes_none_but_the_ended_of_its_bucket() {
         set_end(&aws, user, "2020-01-01T00:00:00Z");
     }
     let refused = sandbox.set("AWS_SECRET_ACCESS_KEY", Some("wrong"));
-    let run_refused = run(&refused, lines[0]).await;
+    let run_refused = run(&refused, line).await;
     run_refused.failed_with("SignatureDoesNotMatch");
     assert_eq!(users(&aws), all);
     let sandbox = refused.set("AWS_SECRET_ACCESS_KEY", Some(&aws.admin.1));
-    let quiet = run(&sandbox, lines[0]).await.succeeded();
+    let quiet = run(&sandbox, line).await.succeeded();
     assert_eq!(quiet.stderr, "", "cron mails nothing");
     let mut left = all;
     left.remove("alex");
@@ -239,7 +469,8 @@ async fn role_for_a_partner_gives_one_folder_to_who_knows_the_external_id() {
     let aws = aws_of_the_examples().await;
     aws.put("shared-files", "acme/report.pdf").await;
     let sandbox = shell_of_an_admin(&aws);
-    let [make, revoke] = blocks_of(include_str!("../docs/security.md"))[..] else {
+    let page = page("docs/security.md");
+    let [make, revoke] = &fenced(&page, "sh")[..] else {
         panic!("the page makes a role and revokes it");
     };
     // The local AWS has one account, which is the partner's too.
@@ -264,4 +495,33 @@ async fn role_for_a_partner_gives_one_folder_to_who_knows_the_external_id() {
     paste(&sandbox, revoke).await.succeeded();
     assert!(!aws.iam(|iam| iam.roles.contains_key("s3-access-for-acme")));
     assert!(!allowed(get("acme/report.pdf").await));
+}
+
+#[tokio::test]
+#[ignore = "needs the AWS CLI on PATH"]
+async fn page_about_large_folders_leaves_the_objects_to_a_lifecycle_rule() {
+    let page = page("docs/large-folders.md");
+    let (commands, rule) = (fenced(&page, "sh"), fenced(&page, "json"));
+    assert_eq!((commands.len(), rule.len()), (1, 1), "all are run here");
+    let aws = aws_of_the_examples().await;
+    let sandbox = shell_of_an_admin(&aws);
+    std::fs::write(sandbox.path().join("expire-alex.json"), &rule[0]).unwrap();
+    let alex = ["-b", "shared-files", "-u", "alex"];
+    sandbox.run("create_s3_user", &alex).await.succeeded();
+    paste(&sandbox, &commands[0]).await.succeeded();
+
+    assert_users(&aws, &["admin"]);
+    let keys = aws.keys("shared-files");
+    assert!(keys.iter().any(|key| key == "alex/report.pdf"), "{keys:?}");
+    let s3 = aws.s3_client();
+    let get = s3.get_bucket_lifecycle_configuration();
+    let answer = get.bucket("shared-files").send().await.unwrap();
+    let [rule] = answer.rules() else {
+        panic!("{answer:?}");
+    };
+    let filter = rule.filter().and_then(|filter| filter.prefix());
+    assert_eq!(filter, Some("alex/"), "and no other folder");
+    assert_eq!(rule.status(), &ExpirationStatus::Enabled);
+    let days = rule.expiration().and_then(|expiration| expiration.days());
+    assert_eq!(days, Some(1));
 }
