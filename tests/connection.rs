@@ -116,6 +116,47 @@ async fn add_role(aws: &LocalAws) {
     aws.faults.forget();
 }
 
+/// Where the AWS CLI keeps the session of `aws login` as [`LOGIN_SESSION`]: a file
+/// named by the SHA-256 of that.
+const LOGIN_CACHE: &str =
+    "login/cache/3bc116bc89c2aaafd2966cc3739259adf8e7b4b69c08c4e21f4dd28c17bb78d4.json";
+const LOGIN_SESSION: &str = "arn:aws:iam::123456789012:user/admin";
+
+#[tokio::test]
+async fn session_of_aws_login_is_used() {
+    let aws = aws_with_files().await;
+    add_role(&aws).await;
+    let role = format!("arn:aws:iam::{ACCOUNT}:role/admin");
+    let session = aws.session_in_role(&role, None).await.unwrap();
+    let sandbox = Sandbox::new(&aws)
+        .set("AWS_ACCESS_KEY_ID", None)
+        .set("AWS_SECRET_ACCESS_KEY", None)
+        .set("AWS_PROFILE", Some("work"));
+    let config = format!("[profile work]\nlogin_session = {LOGIN_SESSION}\n");
+    write_shared(&sandbox, "config", &config);
+    let run = sandbox.create("alex", &[]).await;
+    let run = run.failed_with("the AWS credentials can't be loaded: failed to read ");
+    assert!(run.stderr.contains("aws login"), "{run:?}");
+
+    let token = serde_json::json!({
+        "accessToken": {
+            "accessKeyId": session.access_key_id,
+            "secretAccessKey": session.secret_access_key,
+            "sessionToken": session.session_token,
+            "accountId": ACCOUNT,
+            "expiresAt": "2099-12-31T00:00:00Z",
+        },
+        "tokenType": "aws_sigv4",
+        "refreshToken": "not needed yet",
+        "clientId": "arn:aws:signin:::devtools/same-device",
+        "dpopKey": "not needed yet",
+    });
+    std::fs::create_dir_all(sandbox.path().join("home/.aws/login/cache")).unwrap();
+    write_shared(&sandbox, LOGIN_CACHE, &token.to_string());
+    sandbox.create("alex", &[]).await.succeeded();
+    assert_complete(&aws, &sandbox, "alex");
+}
+
 #[tokio::test]
 async fn why_a_profile_can_not_be_used_is_said_to_every_call() {
     let aws = aws_with_files().await;

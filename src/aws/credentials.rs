@@ -43,7 +43,8 @@ impl ProvideCredentials for Preloaded {
 
 /// Why there are no credentials, in a line, and whether signing in again helps.
 pub(super) fn why_none(error: &CredentialsError) -> (String, bool) {
-    let is_about_sign_in = |cause: &String| cause.contains("SSO") || cause.contains("/sso/");
+    let of_sessions = ["SSO", "/sso/", "Login token", "/login/cache/"];
+    let is_about_sign_in = |cause: &String| of_sessions.iter().any(|it| cause.contains(it));
     let of_sign_in = super::error::chain(error)
         .map(ToString::to_string)
         .find(is_about_sign_in);

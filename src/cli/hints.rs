@@ -60,7 +60,7 @@ impl Explained {
 fn in_words(error: &anyhow::Error) -> String {
     let mut line = one_line(&format!("{error:#}"));
     if needs_sign_in(error) {
-        line += " (sign in again, for example with: aws sso login)";
+        line += " (sign in again, for example with aws login or aws sso login)";
     }
     line
 }

@@ -185,12 +185,12 @@ impl LocalAws {
         aws_sdk_s3::Client::from_conf(config.build())
     }
 
-    /// An S3 client with temporary credentials of a role, if the admin may take it on.
-    pub async fn s3_client_in_role(
+    /// Temporary credentials of a role, if the admin may assume it.
+    pub async fn session_in_role(
         &self,
         arn: &str,
-        external_id: &str,
-    ) -> Option<aws_sdk_s3::Client> {
+        external_id: Option<&str>,
+    ) -> Option<aws_sdk_sts::types::Credentials> {
         let (id, secret) = &self.admin;
         let config = aws_sdk_sts::Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
@@ -199,9 +199,18 @@ impl LocalAws {
             .http_client(self.http.clone())
             .credentials_provider(Credentials::new(id, secret, None, None, "test"));
         let sts = aws_sdk_sts::Client::from_conf(config.build());
-        let assume = sts.assume_role().role_arn(arn).external_id(external_id);
-        let answer = assume.role_session_name("test").send().await.ok()?;
-        let given = answer.credentials?;
+        let assume = sts.assume_role().role_arn(arn).role_session_name("test");
+        let assume = assume.set_external_id(external_id.map(str::to_owned));
+        assume.send().await.ok()?.credentials
+    }
+
+    /// An S3 client with temporary credentials of a role, if the admin may assume it.
+    pub async fn s3_client_in_role(
+        &self,
+        arn: &str,
+        external_id: &str,
+    ) -> Option<aws_sdk_s3::Client> {
+        let given = self.session_in_role(arn, Some(external_id)).await?;
         let (id, secret) = (given.access_key_id, given.secret_access_key);
         let credentials = Credentials::new(id, secret, Some(given.session_token), None, "test");
         let config = self.s3_client().config().to_builder();
