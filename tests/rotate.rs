@@ -271,13 +271,17 @@ async fn key_of_another_run_is_named_and_not_deleted() {
 
 #[tokio::test]
 async fn key_that_may_still_appear_is_named() {
-    let (aws, sandbox) = aws_with_alex(&[]).await;
-    aws.faults.always("CreateAccessKey", Fault::BROKEN);
-    let run = sandbox.create("alex", &["--rotate-key"]).await;
-    let run = run.failed_with("CreateAccessKey: ");
-    let left = "left: an access key that may still appear in a list; remove it with: \
-                aws iam list-access-keys --user-name alex";
-    assert!(run.stderr.contains(left), "{run:?}");
+    let one_key = aws_with_alex(&[]).await;
+    let (aws, sandbox, ..) = aws_with_suspended_key().await;
+    for (aws, sandbox) in [one_key, (aws, sandbox)] {
+        aws.faults.always("CreateAccessKey", Fault::BROKEN);
+        let run = sandbox.create("alex", &["--rotate-key"]).await;
+        let run = run.failed_with("CreateAccessKey: ");
+        let left = "left: an access key that may still appear in a list; remove it with: \
+                    aws iam list-access-keys --user-name alex";
+        assert!(run.stderr.contains(left), "{run:?}");
+        assert_eq!(run.stderr.matches("left: ").count(), 1, "{run:?}");
+    }
 }
 
 #[tokio::test]
@@ -313,11 +317,17 @@ async fn key_that_aws_does_not_know_takes_no_old_key_away() {
     let unknown = Fault::Refuse(403, "SignatureDoesNotMatch");
     aws.faults
         .unless_signed_by(&aws.admin.0, "GetCallerIdentity", usize::MAX, unknown);
-    let run = sandbox.create("alex", &["--rotate-key"]).await;
-    let run =
-        run.failed_with("the new key does not work: GetCallerIdentity: SignatureDoesNotMatch");
-    assert!(!run.stderr.contains("left:"), "{run:?}");
-    assert_eq!(keys_of(&aws, "alex"), [old.0.as_str()]);
+    for options in [
+        ["--rotate-key"].as_slice(),
+        &["--rotate-key", "--suspend-old"],
+    ] {
+        let run = sandbox.create("alex", options).await;
+        let run =
+            run.failed_with("the new key does not work: GetCallerIdentity: SignatureDoesNotMatch");
+        assert!(!run.stderr.contains("left:"), "{run:?}");
+        assert_eq!(active_keys_of(&aws, "alex"), [old.0.as_str()]);
+        assert_eq!(keys_of(&aws, "alex"), [old.0.as_str()]);
+    }
     assert_eq!(sandbox.files(), ["alex_accessKeys.csv"]);
     aws.faults.forget();
     let known_late = Fault::Refuse(403, "InvalidClientTokenId");

@@ -334,6 +334,22 @@ async fn store_without_the_call_is_told() {
 }
 
 #[tokio::test]
+async fn key_whose_status_a_store_does_not_tell_counts_as_active() {
+    let (aws, sandbox) = aws_with_alex(&[]).await;
+    let key = sandbox.key_of("alex");
+    let answer = format!(
+        "<ListAccessKeysResponse><ListAccessKeysResult><AccessKeyMetadata><member>\
+         <AccessKeyId>{}</AccessKeyId></member></AccessKeyMetadata></ListAccessKeysResult>\
+         </ListAccessKeysResponse>",
+        key.0
+    );
+    aws.faults
+        .once("ListAccessKeys", Fault::Answer(answer.leak()));
+    suspend(&sandbox, &[]).await.succeeded();
+    assert!(!opens_folder(&aws, &key).await);
+}
+
+#[tokio::test]
 async fn create_tells_of_a_suspended_user_and_how_to_resume_it() {
     let (aws, sandbox) = aws_with_alex(&[]).await;
     let hint = "hint: to resume access: create_s3_user --resume -b shared -u alex\n";
