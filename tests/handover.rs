@@ -152,6 +152,10 @@ async fn archive_holds_the_same_files_as_the_kit() {
         assert_eq!(content, kit_file(&sandbox, &name));
     }
     assert!(kit_file(&sandbox, "README.txt").contains("  Kim, kim@example.com\r\n"));
+    assert!(kit_file(&sandbox, "README.txt").contains("extract all of them first"));
+    // All that holds the secret is named, so that none of it is forgotten.
+    let copies = "alex_kit and alex_accessKeys.csv hold the key too";
+    assert!(run.stderr.contains(copies), "{run:?}");
 }
 
 #[tokio::test]

@@ -364,6 +364,35 @@ async fn answers_of_a_proxy_are_taken_for_neither_success_nor_refusal() {
 }
 
 #[tokio::test]
+async fn archive_that_goes_before_the_key_is_handed_over_costs_no_key() {
+    let (aws, sandbox) = aws_with_alex(&[]).await;
+    let old = sandbox.key_of("alex").0;
+    // Asked last, when everything is written.
+    aws.faults.once("GetCallerIdentity", Fault::Pause);
+    let started = sandbox.start_create("alex", &["--rotate-key", "--kit"]);
+    aws.faults.paused().await;
+    std::fs::remove_file(sandbox.path().join("alex_kit.2.zip")).unwrap();
+    aws.faults.resume();
+    let run = started.ended().await;
+    run.failed_with("can't keep alex_kit.2.zip: somebody removed or replaced it");
+    assert_eq!(keys_of(&aws, "alex"), [old]);
+    assert_eq!(sandbox.files(), ["alex_accessKeys.csv"]);
+}
+
+#[tokio::test]
+async fn files_of_a_rotation_get_a_number_that_the_archive_is_free_for_too() {
+    let (_aws, sandbox) = aws_with_alex(&["--kit"]).await;
+    let other = sandbox.path().join("alex_kit.2.zip");
+    std::fs::write(&other, "precious").unwrap();
+    let options = ["--rotate-key", "--kit", "--json"];
+    let json = sandbox.create("alex", &options).await.succeeded().json();
+    assert_eq!(json["key_file"], "alex_accessKeys.3.csv");
+    assert_eq!(json["kit"], "alex_kit.3");
+    assert_eq!(json["kit_zip"], "alex_kit.3.zip");
+    assert_eq!(std::fs::read(other).unwrap(), b"precious");
+}
+
+#[tokio::test]
 async fn key_file_that_goes_while_the_key_is_tried_costs_no_key() {
     let (aws, sandbox) = aws_with_alex(&[]).await;
     let old = sandbox.key_of("alex").0;

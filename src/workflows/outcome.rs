@@ -156,19 +156,23 @@ impl Outcome for Skipped {
 /// What to send, and what to tell the person.
 fn how_to_send(key: &HandedOver, target: &Target) -> Vec<String> {
     let start = format!("Clients start at {} (keep the slash).", target.folder_url());
-    let next = match (&key.kit_zip, &key.key_file) {
-        (Some(kit), Some(file)) => format!(
-            "Next: send {} over a secure channel. {} is your own copy of the key: keep it safe, or delete it.",
-            kit.display(),
-            file.display()
-        ),
-        (None, Some(file)) => format!(
+    match (&key.kit_zip, &key.kit, &key.key_file) {
+        (Some(zip), Some(kit), Some(file)) => vec![
+            format!("Next: send {} over a secure channel.", zip.display()),
+            format!(
+                "{} and {} hold the key too; keep them safe or delete them.",
+                kit.display(),
+                file.display()
+            ),
+        ],
+        (_, _, Some(file)) => vec![format!(
             "Next: send {} over a secure channel, then delete your copy. {start}",
             file.display()
-        ),
-        _ => format!("Next: the key went to stdout; pass it on over a secure channel. {start}"),
-    };
-    vec![next]
+        )],
+        _ => vec![format!(
+            "Next: the key went to stdout; pass it on over a secure channel. {start}"
+        )],
+    }
 }
 
 /// A user who has a new access key.
