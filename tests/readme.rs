@@ -1,7 +1,10 @@
-//! The README's commands, from "On AWS" up to "Large folders", as they stand.
+//! The README's commands, from "On AWS" up to "Large folders", and those of
+//! docs/large-folders.md, as they stand.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
+
+use aws_sdk_s3::types::ExpirationStatus;
 
 use crate::support::{HANGING, LocalAws, Run, Sandbox, aws_of_the_examples, binary};
 
@@ -26,7 +29,13 @@ fn blocks() -> Vec<&'static str> {
     let readme = include_str!("../README.md");
     let (_, from) = readme.split_once("\n## On AWS\n").unwrap();
     let (part, _) = from.split_once("\n## Large folders\n").unwrap();
-    let blocks = part.split("\n```sh\n").skip(1);
+    blocks_of(part, "sh")
+}
+
+/// The blocks of one language.
+fn blocks_of(text: &'static str, language: &str) -> Vec<&'static str> {
+    let start = format!("\n```{language}\n");
+    let blocks = text.split(&start).skip(1);
     blocks
         .map(|block| block.split("\n```").next().unwrap())
         .collect()
@@ -233,4 +242,34 @@ async fn readme_nightly_job_deletes_none_but_the_ended_of_its_bucket() {
     assert_eq!(users(&aws), left);
     let files = ["alexander/plans.pdf", "jaime/photo.jpg"];
     assert_eq!(aws.keys("shared-files"), files);
+}
+
+#[tokio::test]
+#[ignore = "needs the AWS CLI and jq on PATH"]
+async fn page_about_large_folders_leaves_the_objects_to_a_lifecycle_rule() {
+    let page = include_str!("../docs/large-folders.md");
+    let (commands, rule) = (blocks_of(page, "sh"), blocks_of(page, "json"));
+    assert_eq!((commands.len(), rule.len()), (1, 1), "all are run here");
+    let aws = aws_of_the_examples().await;
+    aws.put("shared-files", "alex/report.pdf").await;
+    let sandbox = shell_of_an_admin(&aws);
+    std::fs::write(sandbox.path().join("expire-alex.json"), rule[0]).unwrap();
+    let alex = ["-b", "shared-files", "-u", "alex"];
+    sandbox.run("create_s3_user", &alex).await.succeeded();
+    paste(&sandbox, commands[0]).await.succeeded();
+
+    assert!(!users(&aws).contains("alex"));
+    let keys = aws.keys("shared-files");
+    assert!(keys.iter().any(|key| key == "alex/report.pdf"), "{keys:?}");
+    let s3 = aws.s3_client();
+    let get = s3.get_bucket_lifecycle_configuration();
+    let answer = get.bucket("shared-files").send().await.unwrap();
+    let [rule] = answer.rules() else {
+        panic!("{answer:?}");
+    };
+    let filter = rule.filter().and_then(|filter| filter.prefix());
+    assert_eq!(filter, Some("alex/"), "and no other folder");
+    assert_eq!(rule.status(), &ExpirationStatus::Enabled);
+    let days = rule.expiration().and_then(|expiration| expiration.days());
+    assert_eq!(days, Some(1));
 }

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -36,6 +37,8 @@ pub struct Script {
     pub plain_listing: bool,
     /// Answers listings without keys, and without a word on whether that is all.
     pub vague_listing: bool,
+    /// How long each deleting request takes.
+    pub latency: Duration,
 }
 
 /// A running store.
@@ -44,6 +47,14 @@ pub struct ScriptedS3 {
     pub script: Arc<Script>,
     keys: Keys,
     requests: Arc<Mutex<Vec<String>>>,
+    deleting: Arc<Deleting>,
+}
+
+/// How many deleting requests are under way now, and were at most.
+#[derive(Default)]
+struct Deleting {
+    now: AtomicUsize,
+    most: AtomicUsize,
 }
 
 type Keys = Arc<Mutex<BTreeMap<String, ()>>>;
@@ -53,6 +64,7 @@ struct Store {
     script: Arc<Script>,
     keys: Keys,
     requests: Arc<Mutex<Vec<String>>>,
+    deleting: Arc<Deleting>,
 }
 
 impl ScriptedS3 {
@@ -63,6 +75,7 @@ impl ScriptedS3 {
             script: Arc::new(script),
             keys: Arc::new(Mutex::new(keys.into_iter().map(|key| (key, ())).collect())),
             requests: Arc::default(),
+            deleting: Arc::default(),
         };
         let router = Router::new().fallback(answer).with_state(store.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -71,6 +84,7 @@ impl ScriptedS3 {
             script: store.script,
             keys: store.keys,
             requests: store.requests,
+            deleting: store.deleting,
         }
     }
 
@@ -86,6 +100,11 @@ impl ScriptedS3 {
             .iter()
             .filter(|request| *request == kind)
             .count()
+    }
+
+    /// How many deleting requests were under way at a time at most.
+    pub fn most_deleting(&self) -> usize {
+        self.deleting.most.load(Ordering::Relaxed)
     }
 }
 
@@ -117,8 +136,14 @@ async fn answer(
                 .into_response()
         }
         ("GET", "") => store.list(&query),
-        ("POST", "") => store.delete_batch(&String::from_utf8_lossy(&body)),
-        ("DELETE", key) => store.delete_single(key),
+        ("POST", "") => {
+            store.take_time_to_delete().await;
+            store.delete_batch(&String::from_utf8_lossy(&body))
+        }
+        ("DELETE", key) => {
+            store.take_time_to_delete().await;
+            store.delete_single(key)
+        }
         _ => error(501, "NotImplemented"),
     }
 }
@@ -181,6 +206,13 @@ impl Store {
             "<ListBucketResult><IsTruncated>{is_truncated}</IsTruncated>{encoding}{token}{contents}</ListBucketResult>"
         )
         .into_response()
+    }
+
+    async fn take_time_to_delete(&self) {
+        let now = self.deleting.now.fetch_add(1, Ordering::Relaxed) + 1;
+        self.deleting.most.fetch_max(now, Ordering::Relaxed);
+        tokio::time::sleep(self.script.latency).await;
+        self.deleting.now.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Whether the store says SlowDown to this request.

@@ -1,13 +1,13 @@
 //! Emptying a folder: listing and deleting at once, until nothing is left.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use anyhow::{Result, ensure};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
 
-use super::listing::{Depth, Entry, Kind, Page};
+use super::listing::{Depth, Entry, Kind, PAGE, Page};
 use crate::access::Prefix;
 use crate::aws::Run;
 use crate::errors::Interrupted;
@@ -26,6 +26,9 @@ pub use progress::{Counts, FailedKey, Progress};
 
 /// How many listings are under way at a time at most.
 const LISTERS: usize = 12;
+
+/// How many keys are worth a request of their own, if there are idle slots.
+const FEWEST: usize = 100;
 
 /// Deletes everything in the folder and nothing else: unfinished uploads,
 /// objects, and with [`Depth::Versions`] all their versions and delete markers.
@@ -101,6 +104,18 @@ struct Pass {
     failed: Vec<FailedKey>,
 }
 
+impl Pass {
+    /// Takes note of a page, and returns what of it is wanted.
+    fn sort_out(&mut self, page: Vec<Entry>, wanted: impl Fn(&Entry) -> bool) -> Vec<Entry> {
+        self.listed += page.len();
+        let (entries, skipped): (Vec<_>, Vec<_>) = page.into_iter().partition(wanted);
+        self.skipped += skipped.len();
+        let first = entries.first().map(|entry| entry.key.as_str().to_owned());
+        self.first = self.first.take().into_iter().chain(first).min();
+        entries
+    }
+}
+
 /// The work of emptying one folder, as its listers and deleters share it.
 struct Emptying {
     run: Run,
@@ -125,9 +140,27 @@ impl Emptying {
         wanted: impl Fn(&Entry) -> bool,
     ) -> Result<Pass> {
         let mut pass = Pass::default();
-        let mut deletes = JoinSet::new();
         let mut pages = self.start_listing(first).await?;
+        let mut is_listed = false;
+        let mut waiting = VecDeque::new();
+        let mut deletes = JoinSet::new();
         let mut result = loop {
+            while deletes.len() < self.concurrency && !waiting.is_empty() {
+                // As many keys again as were listed may follow.
+                let expected = if is_listed {
+                    waiting.len()
+                } else {
+                    pass.listed
+                };
+                let size = (expected / self.concurrency).clamp(FEWEST, PAGE);
+                let batch = waiting.drain(..size.min(waiting.len())).collect();
+                let emptying = self.clone();
+                deletes.spawn(async move { emptying.delete_entries(batch).await });
+            }
+            if is_listed && waiting.is_empty() {
+                break Ok(());
+            }
+            let has_room = waiting.len() < self.concurrency * PAGE;
             tokio::select! {
                 biased;
                 _ = self.run.cancel.cancelled() => break Err(Interrupted.into()),
@@ -135,17 +168,10 @@ impl Emptying {
                     Ok(failed) => pass.failed.extend(failed),
                     Err(error) => break Err(error),
                 },
-                page = pages.recv(), if deletes.len() < self.concurrency => match page {
-                    Some(Ok(entries)) => {
-                        pass.listed += entries.len();
-                        let (entries, skipped): (Vec<_>, Vec<_>) = entries.into_iter().partition(&wanted);
-                        pass.skipped += skipped.len();
-                        let first = entries.first().map(|entry| entry.key.as_str().to_owned());
-                        pass.first = pass.first.into_iter().chain(first).min();
-                        self.spawn_deletes(entries, &mut deletes);
-                    }
+                page = pages.recv(), if has_room && !is_listed => match page {
+                    Some(Ok(entries)) => waiting.extend(pass.sort_out(entries, &wanted)),
                     Some(Err(error)) => break Err(error),
-                    None => break Ok(()),
+                    None => is_listed = true,
                 },
             }
         };
