@@ -199,8 +199,8 @@ async fn ctrl_c_reaches_batches_that_wait_for_their_turn() {
     let store = ScriptedS3::start(script, with_others(numbered(16_000))).await;
     let (_aws, sandbox) = aws_for(&store).await;
     let mut run = sandbox.start_delete("alex", &["-v"]);
-    // The first sixteen go at once; the others one after the other.
-    while store.requests("batch") < 18 {
+    // The first sixteen go at once; the others one after the other, ever slower.
+    while store.requests("batch") < 24 {
         run.next_line().await;
     }
     run.signal("INT").await;
@@ -554,6 +554,23 @@ async fn uploads_are_kept_with_the_objects() {
         .await
         .succeeded();
     assert_eq!(aws.uploads("shared"), ["alex/big"]);
+}
+
+#[tokio::test]
+async fn upload_that_is_completed_while_uploads_are_listed_is_deleted_as_an_object() {
+    for files in [["alex/before"].as_slice(), &[]] {
+        let aws = LocalAws::start().await;
+        aws.add_bucket("shared", files).await;
+        let sandbox = Sandbox::new(&aws);
+        sandbox.create("alex", &[]).await.succeeded();
+        aws.faults.once("ListMultipartUploads", Fault::Pause);
+        let started = sandbox.start_delete("alex", &[]);
+        aws.faults.paused().await;
+        aws.put("shared", "alex/completed").await;
+        aws.faults.resume();
+        started.ended().await.succeeded();
+        assert!(aws.keys("shared").is_empty(), "{files:?} before");
+    }
 }
 
 #[tokio::test]

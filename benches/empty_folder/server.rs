@@ -17,6 +17,7 @@ use parking_lot::Mutex;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Latency {
     pub list: Duration,
+    pub list_key: Duration,
     pub delete: Duration,
     pub delete_key: Duration,
 }
@@ -143,7 +144,7 @@ async fn answer(
         ("HEAD", "") => ().into_response(),
         ("GET", "") if has("location") => "<LocationConstraint/>".into_response(),
         ("GET", "") if has("versioning") => store.versioning().into_response(),
-        ("GET", "") if has("uploads") => "<ListMultipartUploadsResult/>".into_response(),
+        ("GET", "") if has("uploads") => store.list_uploads().await,
         ("GET", "") if has("versions") => store.list_versions(&query).await,
         ("GET", "") => store.list(&query).await,
         ("POST", "") => {
@@ -175,6 +176,11 @@ impl Store {
         }
     }
 
+    async fn list_uploads(&self) -> Response {
+        tokio::time::sleep(self.latency.list).await;
+        NO_UPLOADS.into_response()
+    }
+
     async fn list(&self, query: &HashMap<&str, String>) -> Response {
         tokio::time::sleep(self.latency.list).await;
         let from = ["continuation-token", "start-after", "marker"];
@@ -188,6 +194,7 @@ impl Store {
             let current = rest.filter(|(_, version)| *version == 0);
             current.take(1001).copied().collect()
         };
+        self.write_page(&page).await;
         let mut body = listing("ListBucketResult", query, &page);
         for (number, _) in page.iter().take(1000) {
             let _ = write!(body, "<Contents><Key>{}</Key>", key(*number));
@@ -218,6 +225,7 @@ impl Store {
             let bucket = self.bucket.lock();
             bucket.entries.range(first..).take(1001).copied().collect()
         };
+        self.write_page(&page).await;
         let mut body = listing("ListVersionsResult", query, &page);
         for (number, version) in page.iter().take(1000) {
             let (id, is_latest) = (version_id(*version), *version == 0);
@@ -239,6 +247,11 @@ impl Store {
         }
         body += "</ListVersionsResult>";
         body.into_response()
+    }
+
+    async fn write_page(&self, page: &[(u32, u32)]) {
+        let listed = page.len().min(1000) as u32;
+        tokio::time::sleep(self.latency.list_key * listed).await;
     }
 
     async fn delete(&self, entries: Vec<(u32, u32)>, done: Response) -> Response {
@@ -263,6 +276,9 @@ impl Store {
         done
     }
 }
+
+const NO_UPLOADS: &str = "<ListMultipartUploadsResult><IsTruncated>false</IsTruncated>\
+     </ListMultipartUploadsResult>";
 
 /// What S3 lists of an object or a version besides its name.
 const OBJECT: &str = "<LastModified>2026-01-01T00:00:00.000Z</LastModified>\
