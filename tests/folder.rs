@@ -1,6 +1,7 @@
 //! Emptying a folder completely, on stores of every kind, and nothing beside it.
 
 use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
 
 use aws_sdk_s3::types::{
     BucketVersioningStatus, ObjectLockLegalHold, ObjectLockLegalHoldStatus, VersioningConfiguration,
@@ -57,11 +58,55 @@ async fn flat_folder_is_listed_by_several_and_deleted_once() {
 }
 
 #[tokio::test]
+async fn small_folder_is_spread_over_the_idle_requests() {
+    for (keys, requests) in [(50, 1), (300, 3), (1000, 10)] {
+        let store = ScriptedS3::start(Script::default(), with_others(numbered(keys))).await;
+        let (_, _, run) = delete_from(&store, &["--json"]).await;
+        assert_eq!(run.succeeded().json()["objects"], keys);
+        assert_eq!(store.keys(), OTHERS);
+        assert_eq!(store.requests("batch"), requests, "for {keys} keys");
+    }
+}
+
+#[tokio::test]
+async fn large_folder_goes_in_large_batches() {
+    let store = ScriptedS3::start(Script::default(), with_others(numbered(50_000))).await;
+    let (_, _, run) = delete_from(&store, &["--json"]).await;
+    assert_eq!(run.succeeded().json()["objects"], 50_000);
+    assert_eq!(store.keys(), OTHERS);
+    // In batches of 100 keys it would be 500.
+    let batches = store.requests("batch");
+    assert!(batches < 200, "{batches} batches");
+}
+
+#[tokio::test]
 async fn one_request_at_a_time_is_enough() {
-    let store = ScriptedS3::start(Script::default(), with_others(numbered(3000))).await;
+    let script = Script {
+        strict_xml: true,
+        latency: Duration::from_millis(20),
+        ..Script::default()
+    };
+    let odd = ["alex/000000\u{1}", "alex/002000\u{1}"].map(str::to_owned);
+    let store = ScriptedS3::start(script, with_others(numbered(3000).chain(odd))).await;
     let (_, _, run) = delete_from(&store, &["--json", "--concurrency", "1"]).await;
+    assert_eq!(run.succeeded().json()["objects"], 3002);
+    assert_eq!(store.keys(), OTHERS);
+    assert_eq!(store.most_deleting(), 1);
+    let requests = (store.requests("single"), store.requests("batch"));
+    assert_eq!(requests, (2, 4), "of at most 1,000 keys each");
+}
+
+#[tokio::test]
+async fn no_more_requests_than_allowed_are_under_way() {
+    let script = Script {
+        latency: Duration::from_millis(20),
+        ..Script::default()
+    };
+    let store = ScriptedS3::start(script, with_others(numbered(3000))).await;
+    let (_, _, run) = delete_from(&store, &["--json", "--concurrency", "3"]).await;
     assert_eq!(run.succeeded().json()["objects"], 3000);
     assert_eq!(store.keys(), OTHERS);
+    assert!(store.most_deleting() <= 3, "{}", store.most_deleting());
 }
 
 #[tokio::test]
@@ -159,8 +204,8 @@ async fn ctrl_c_reaches_batches_that_wait_for_their_turn() {
     let store = ScriptedS3::start(script, with_others(numbered(16_000))).await;
     let (_aws, sandbox) = aws_for(&store).await;
     let mut run = sandbox.start_delete("alex", &["-v"]);
-    // The first sixteen go at once; the others one after the other.
-    while store.requests("batch") < 18 {
+    // The first sixteen go at once; the others one after the other, ever slower.
+    while store.requests("batch") < 24 {
         run.next_line().await;
     }
     run.signal("INT").await;
@@ -329,6 +374,32 @@ async fn all_versions_and_delete_markers_go_when_asked_for() {
 }
 
 #[tokio::test]
+async fn versions_of_one_object_go_in_several_requests() {
+    let aws = aws_with_versions(BucketVersioningStatus::Enabled).await;
+    let s3 = aws.s3_client();
+    for folder in ["alex", "alexander"] {
+        for _ in 0..250 {
+            aws.put("shared", &format!("{folder}/often")).await;
+        }
+        let delete = s3.delete_object().bucket("shared");
+        let delete = delete.key(format!("{folder}/often"));
+        delete.send().await.unwrap();
+    }
+    let sandbox = Sandbox::new(&aws);
+    sandbox.create("alex", &[]).await.succeeded();
+    let before = aws.versions("shared", "alexander/").await;
+    let run = sandbox.delete("alex", &["--all-versions", "--json"]).await;
+    let json = run.succeeded().json();
+    assert_eq!(json["objects"], 2, "{json}");
+    assert_eq!(json["versions"], 253, "{json}");
+    assert_eq!(json["delete_markers"], 2, "{json}");
+    assert!(aws.versions("shared", "alex/").await.is_empty());
+    assert_eq!(aws.versions("shared", "alexander/").await, before);
+    // Three for the versions, and the markers last.
+    assert_eq!(aws.faults.counts()["DeleteObjects"], 4);
+}
+
+#[tokio::test]
 async fn delete_markers_of_objects_long_gone_go_too() {
     let aws = aws_with_versions(BucketVersioningStatus::Enabled).await;
     let sandbox = Sandbox::new(&aws);
@@ -488,6 +559,23 @@ async fn uploads_are_kept_with_the_objects() {
         .await
         .succeeded();
     assert_eq!(aws.uploads("shared"), ["alex/big"]);
+}
+
+#[tokio::test]
+async fn upload_that_is_completed_while_uploads_are_listed_is_deleted_as_an_object() {
+    for files in [["alex/before"].as_slice(), &[]] {
+        let aws = LocalAws::start().await;
+        aws.add_bucket("shared", files).await;
+        let sandbox = Sandbox::new(&aws);
+        sandbox.create("alex", &[]).await.succeeded();
+        aws.faults.once("ListMultipartUploads", Fault::Pause);
+        let started = sandbox.start_delete("alex", &[]);
+        aws.faults.paused().await;
+        aws.put("shared", "alex/completed").await;
+        aws.faults.resume();
+        started.ended().await.succeeded();
+        assert!(aws.keys("shared").is_empty(), "{files:?} before");
+    }
 }
 
 #[tokio::test]

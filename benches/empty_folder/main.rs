@@ -6,7 +6,12 @@
 //! emptied by whole processes in turn: ours, a bare HTTP client that sends the
 //! same requests and does nothing else (the floor), and each of s3rm, s5cmd,
 //! rclone, s3cmd and aws that is on PATH. A table for each kind of server has
-//! the medians of 5 interleaved runs. Every run must leave nothing behind.
+//! the medians of interleaved runs, 5 of large folders and 15 of small ones.
+//! Every run must leave nothing behind. The floor is that of large folders.
+//!
+//! Environment variables: `SCENARIO`, the one table to make; `BEFORE`, an
+//! earlier build of `delete_s3_user` to compare with; `SHOW_ERRORS`, set to see
+//! what the programs say.
 
 #[path = "../../tests/support/mod.rs"]
 mod support;
@@ -14,6 +19,7 @@ mod support;
 mod bare_client;
 mod server;
 
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -21,13 +27,16 @@ use server::{Latency, Server};
 use wait4::Wait4;
 
 const RUNS: usize = 5;
+const RUNS_OF_SMALL: usize = 15;
 const SLOW: Duration = Duration::from_secs(20);
 const BUCKET: &str = "bench";
 
 /// One kind of server, and how many keys it holds.
 struct Scenario {
     name: &'static str,
-    keys: usize,
+    keys: u32,
+    /// Of each key; more than one go with `--all-versions`.
+    versions: u32,
     latency: Latency,
     /// Keys per second; more are answered with SlowDown.
     cap: Option<f64>,
@@ -55,38 +64,39 @@ fn main() {
     }
     let only = std::env::var("SCENARIO").ok();
     let slow = Latency {
-        list: Duration::from_millis(100),
+        list: Duration::from_millis(30),
+        list_key: Duration::from_micros(70),
         delete: Duration::from_millis(30),
         delete_key: Duration::from_micros(270),
     };
+    let small = |name, keys, versions| Scenario {
+        name,
+        keys,
+        versions,
+        latency: slow,
+        cap: None,
+        runs: RUNS_OF_SMALL,
+    };
+    let large = |name, latency, cap| Scenario {
+        name,
+        keys: 50_000,
+        versions: 1,
+        latency,
+        cap,
+        runs: RUNS,
+    };
     let scenarios = [
+        small("300 keys", 300, 1),
+        small("1,000 keys", 1000, 1),
+        small("4,000 keys", 4000, 1),
+        small("4,000 versions of 2,000 keys", 2000, 2),
+        large("no latency", Latency::default(), None),
+        large("latency", slow, None),
+        large("latency, 3,500 keys/s", slow, Some(3500.0)),
         Scenario {
-            name: "no latency",
-            keys: 50_000,
-            latency: Latency::default(),
-            cap: None,
-            runs: RUNS,
-        },
-        Scenario {
-            name: "latency",
-            keys: 50_000,
-            latency: slow,
-            cap: None,
-            runs: RUNS,
-        },
-        Scenario {
-            name: "latency, 3,500 keys/s",
-            keys: 50_000,
-            latency: slow,
-            cap: Some(3500.0),
-            runs: RUNS,
-        },
-        Scenario {
-            name: "latency, 1,000,000 keys",
             keys: 1_000_000,
-            latency: slow,
-            cap: None,
             runs: 1,
+            ..large("latency, 1,000,000 keys", slow, None)
         },
     ];
     for scenario in scenarios
@@ -108,7 +118,7 @@ fn run(scenario: &Scenario) {
         for (tool, costs) in tools.iter().zip(&mut costs) {
             // One run is enough to see that something is slow.
             if costs.first().is_none_or(|first: &Cost| first.wall < SLOW) {
-                costs.push(measure(&server, scenario.keys, tool));
+                costs.push(measure(&server, scenario, tool));
             }
         }
     }
@@ -135,9 +145,8 @@ fn run(scenario: &Scenario) {
             cost.refused,
             cost.left,
         );
-        let must_finish = tool.name == "delete_s3_user" || tool.name == "bare client";
         assert!(
-            !must_finish || cost.left == 0,
+            !tool.must_finish() || cost.left == 0,
             "{} left {} keys",
             tool.name,
             cost.left
@@ -169,44 +178,45 @@ struct Tool {
     command: Box<dyn Fn() -> Command>,
 }
 
+impl Tool {
+    /// Others may fail: that is a result, too.
+    fn must_finish(&self) -> bool {
+        self.name.starts_with("delete_s3_user") || self.name == "bare client"
+    }
+}
+
 /// Ours, the floor, and those others that are on PATH.
 fn tools(server: &Server, iam: &support::LocalAws, scenario: &Scenario) -> Vec<Tool> {
     let url = server.url.clone();
-    let (s3, iam_url, key) = (url.clone(), iam.url.clone(), iam.admin.clone());
-    let mut tools = vec![
-        Tool {
-            name: "delete_s3_user",
+    let program = support::binary("delete_s3_user");
+    let mut tools = vec![ours("delete_s3_user", program, server, iam, scenario)];
+    if let Some(before) = std::env::var_os("BEFORE") {
+        tools.push(ours(
+            "delete_s3_user before",
+            before.into(),
+            server,
+            iam,
+            scenario,
+        ));
+    }
+    if scenario.keys >= 50_000 {
+        let (url, keys) = (url.clone(), scenario.keys.to_string());
+        let cap = scenario.cap.map(|cap| cap.to_string()).unwrap_or_default();
+        tools.push(Tool {
+            name: "bare client",
             command: Box::new(move || {
-                let mut command = Command::new(support::binary("delete_s3_user"));
-                command.args(["-q", "-y", "-b", BUCKET, "-u", "alex", "--force"]);
-                command
-                    .env("AWS_ENDPOINT_URL_IAM", &iam_url)
-                    .env("AWS_ENDPOINT_URL_S3", &s3);
-                command
-                    .env("AWS_ACCESS_KEY_ID", &key.0)
-                    .env("AWS_SECRET_ACCESS_KEY", &key.1);
+                let mut command = Command::new(std::env::current_exe().unwrap());
+                command.args(["bare-client", &url, &keys, &cap]);
                 command
             }),
-        },
-        Tool {
-            name: "bare client",
-            command: {
-                let (url, keys) = (url.clone(), scenario.keys.to_string());
-                let cap = scenario.cap.map(|cap| cap.to_string()).unwrap_or_default();
-                Box::new(move || {
-                    let mut command = Command::new(std::env::current_exe().unwrap());
-                    command.args(["bare-client", &url, &keys, &cap]);
-                    command
-                })
-            },
-        },
-    ];
+        });
+    }
     if scenario.keys > 50_000 {
         return tools;
     }
     let folder = format!("s3://{BUCKET}/alex/");
     let host = url.trim_start_matches("http://").to_owned();
-    let others: [(&'static str, Vec<String>); 5] = [
+    let mut others: [(&'static str, Vec<String>); 5] = [
         (
             "s3rm",
             words(&[
@@ -270,6 +280,10 @@ fn tools(server: &Server, iam: &support::LocalAws, scenario: &Scenario) -> Vec<T
             ]),
         ),
     ];
+    if scenario.versions > 1 {
+        others[0].1.push("--delete-all-versions".to_owned());
+        others[1].1.insert(5, "--all-versions".to_owned());
+    }
     for (name, args) in others {
         // They wait for each answer in turn, or send a request for each key: minutes here.
         let is_slow = ["rclone", "s3cmd", "aws"].contains(&name);
@@ -291,6 +305,32 @@ fn tools(server: &Server, iam: &support::LocalAws, scenario: &Scenario) -> Vec<T
     tools
 }
 
+/// A build of our own.
+fn ours(
+    name: &'static str,
+    program: PathBuf,
+    server: &Server,
+    iam: &support::LocalAws,
+    scenario: &Scenario,
+) -> Tool {
+    let (s3, iam_url, key) = (server.url.clone(), iam.url.clone(), iam.admin.clone());
+    let all_versions = scenario.versions > 1;
+    Tool {
+        name,
+        command: Box::new(move || {
+            let mut command = Command::new(&program);
+            command.args(["-q", "-y", "-b", BUCKET, "-u", "alex", "--force"]);
+            command.args(all_versions.then_some("--all-versions"));
+            command
+                .env("AWS_ENDPOINT_URL_IAM", &iam_url)
+                .env("AWS_ENDPOINT_URL_S3", &s3)
+                .env("AWS_ACCESS_KEY_ID", &key.0)
+                .env("AWS_SECRET_ACCESS_KEY", &key.1);
+            command
+        }),
+    }
+}
+
 fn is_on_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
@@ -300,8 +340,8 @@ fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
 }
 
-fn measure(server: &Server, keys: usize, tool: &Tool) -> Cost {
-    server.fill(keys);
+fn measure(server: &Server, scenario: &Scenario, tool: &Tool) -> Cost {
+    server.fill(scenario.keys, scenario.versions);
     let mut command = (tool.command)();
     command
         .env("AWS_REGION", "us-east-1")
@@ -313,6 +353,11 @@ fn measure(server: &Server, keys: usize, tool: &Tool) -> Cost {
     let start = Instant::now();
     let used = command.spawn().unwrap().wait4().unwrap();
     let wall = start.elapsed();
+    assert!(
+        used.status.success() || !tool.must_finish(),
+        "{} failed",
+        tool.name
+    );
     let counts = server.counts();
     Cost {
         wall,

@@ -1,5 +1,5 @@
-//! An S3 for one folder: numbered keys in memory, a stated latency, a cap on
-//! the keys deleted per second, and counters.
+//! An S3 for one folder: numbered keys in memory, all with the same number of
+//! versions, a stated latency, a cap on the keys deleted per second, and counters.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write;
@@ -17,6 +17,7 @@ use parking_lot::Mutex;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Latency {
     pub list: Duration,
+    pub list_key: Duration,
     pub delete: Duration,
     pub delete_key: Duration,
 }
@@ -39,7 +40,9 @@ struct Store {
 }
 
 struct Bucket {
-    keys: BTreeSet<u32>,
+    /// Key and version; version 0 is the current one.
+    entries: BTreeSet<(u32, u32)>,
+    keeps_versions: bool,
     counts: Counts,
     cap: Option<Cap>,
 }
@@ -87,7 +90,8 @@ impl Server {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let bucket = Bucket {
-            keys: BTreeSet::new(),
+            entries: BTreeSet::new(),
+            keeps_versions: false,
             counts: Counts::default(),
             cap: cap.map(Cap::new),
         };
@@ -100,10 +104,12 @@ impl Server {
         Self { url, store }
     }
 
-    /// Puts so many keys in and forgets all that was.
-    pub fn fill(&self, keys: usize) {
+    /// Puts so many keys in, each with so many versions, and forgets all that was.
+    pub fn fill(&self, keys: u32, versions: u32) {
         let mut bucket = self.store.bucket.lock();
-        bucket.keys = (0..keys as u32).collect();
+        let of_key = |key| (0..versions).map(move |version| (key, version));
+        bucket.entries = (0..keys).flat_map(of_key).collect();
+        bucket.keeps_versions = versions > 1;
         bucket.counts = Counts::default();
         bucket.cap = bucket.cap.take().map(|cap| Cap::new(cap.rate));
     }
@@ -111,7 +117,7 @@ impl Server {
     pub fn counts(&self) -> Counts {
         let bucket = self.store.bucket.lock();
         Counts {
-            left: bucket.keys.len(),
+            left: bucket.entries.len(),
             ..bucket.counts
         }
     }
@@ -137,97 +143,122 @@ async fn answer(
     match (method.as_str(), key) {
         ("HEAD", "") => ().into_response(),
         ("GET", "") if has("location") => "<LocationConstraint/>".into_response(),
-        ("GET", "") if has("versioning") => "<VersioningConfiguration/>".into_response(),
-        ("GET", "") if has("uploads") => "<ListMultipartUploadsResult/>".into_response(),
+        ("GET", "") if has("versioning") => store.versioning().into_response(),
+        ("GET", "") if has("uploads") => store.list_uploads().await,
+        ("GET", "") if has("versions") => store.list_versions(&query).await,
         ("GET", "") => store.list(&query).await,
         ("POST", "") => {
             let body = std::str::from_utf8(&body).unwrap();
-            let keys = body.split("<Key>").skip(1);
-            let keys = keys
-                .filter_map(|rest| number(rest.split('<').next()?))
-                .collect();
-            store.delete(keys, "<DeleteResult/>".into_response()).await
+            let objects = body.split("<Object>").skip(1);
+            let entries = objects.filter_map(|object| {
+                let version = text(object, "VersionId").unwrap_or_default();
+                entry(text(object, "Key")?, version)
+            });
+            let done = "<DeleteResult/>".into_response();
+            store.delete(entries.collect(), done).await
         }
         ("DELETE", key) => {
-            let keys = number(&key.replace("%2F", "/")).into_iter().collect();
-            store
-                .delete(keys, StatusCode::NO_CONTENT.into_response())
-                .await
+            let version = query.get("versionId").map_or("", String::as_str);
+            let entries = entry(&key.replace("%2F", "/"), version);
+            let done = StatusCode::NO_CONTENT.into_response();
+            store.delete(entries.into_iter().collect(), done).await
         }
         _ => StatusCode::NOT_FOUND.into_response(),
     }
 }
 
 impl Store {
+    fn versioning(&self) -> &'static str {
+        if self.bucket.lock().keeps_versions {
+            "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
+        } else {
+            "<VersioningConfiguration/>"
+        }
+    }
+
+    async fn list_uploads(&self) -> Response {
+        tokio::time::sleep(self.latency.list).await;
+        NO_UPLOADS.into_response()
+    }
+
     async fn list(&self, query: &HashMap<&str, String>) -> Response {
         tokio::time::sleep(self.latency.list).await;
-        let from = ["continuation-token", "start-after", "marker", "key-marker"];
+        let from = ["continuation-token", "start-after", "marker"];
         let after = from
             .iter()
             .find_map(|name| query.get(name))
             .map_or("", String::as_str);
         let page: Vec<_> = {
             let bucket = self.bucket.lock();
-            let first = first_after(after);
-            bucket.keys.range(first..).take(1001).copied().collect()
+            let rest = bucket.entries.range((first_after(after), 0)..);
+            let current = rest.filter(|(_, version)| *version == 0);
+            current.take(1001).copied().collect()
         };
-        let versions = query.contains_key("versions");
-        let tag = if versions { "Version" } else { "Contents" };
-        let mut body = String::with_capacity(300_000);
-        body += if versions {
-            "<ListVersionsResult>"
-        } else {
-            "<ListBucketResult>"
-        };
-        let is_truncated = page.len() > 1000;
-        let _ = write!(
-            body,
-            "<Name>bench</Name><MaxKeys>1000</MaxKeys><IsTruncated>{is_truncated}</IsTruncated>"
-        );
-        if query.contains_key("encoding-type") {
-            body += "<EncodingType>url</EncodingType>";
+        self.write_page(&page).await;
+        let mut body = listing("ListBucketResult", query, &page);
+        for (number, _) in page.iter().take(1000) {
+            let _ = write!(body, "<Contents><Key>{}</Key>", key(*number));
+            body += OBJECT;
+            body += "</Contents>";
         }
-        let page = &page[..page.len().min(1000)];
-        if is_truncated {
-            let last = key(*page.last().unwrap());
-            let _ = match (versions, query.contains_key("list-type")) {
-                (true, _) => write!(
-                    body,
-                    "<NextKeyMarker>{last}</NextKeyMarker><NextVersionIdMarker>null</NextVersionIdMarker>"
-                ),
-                (_, true) => write!(
-                    body,
-                    "<NextContinuationToken>{last}</NextContinuationToken>"
-                ),
-                _ => write!(body, "<NextMarker>{last}</NextMarker>"),
+        if let Some(last) = last_of_truncated(&page) {
+            let tag = if query.contains_key("list-type") {
+                "NextContinuationToken"
+            } else {
+                "NextMarker"
             };
+            let _ = write!(body, "<{tag}>{}</{tag}>", key(last.0));
         }
-        let version = if versions {
-            "<VersionId>null</VersionId><IsLatest>true</IsLatest>"
-        } else {
-            ""
-        };
-        for number in page {
-            let _ = write!(
-                body,
-                "<{tag}><Key>{}</Key>{version}<LastModified>2026-01-01T00:00:00.000Z</LastModified>\
-                 <ETag>&quot;d41d8cd98f00b204e9800998ecf8427e&quot;</ETag><Size>1</Size>\
-                 <StorageClass>STANDARD</StorageClass></{tag}>",
-                key(*number)
-            );
-        }
-        body += if versions {
-            "</ListVersionsResult>"
-        } else {
-            "</ListBucketResult>"
-        };
+        body += "</ListBucketResult>";
         body.into_response()
     }
 
-    async fn delete(&self, keys: Vec<u32>, done: Response) -> Response {
+    async fn list_versions(&self, query: &HashMap<&str, String>) -> Response {
+        tokio::time::sleep(self.latency.list).await;
+        let marker = query.get("key-marker").map_or("", String::as_str);
+        let version = query.get("version-id-marker").map(String::as_str);
+        let first = match version.and_then(|version| entry(marker, version)) {
+            Some((number, version)) => (number, version + 1),
+            None => (first_after(marker), 0),
+        };
+        let page: Vec<_> = {
+            let bucket = self.bucket.lock();
+            bucket.entries.range(first..).take(1001).copied().collect()
+        };
+        self.write_page(&page).await;
+        let mut body = listing("ListVersionsResult", query, &page);
+        for (number, version) in page.iter().take(1000) {
+            let (id, is_latest) = (version_id(*version), *version == 0);
+            let _ = write!(
+                body,
+                "<Version><Key>{}</Key><VersionId>{id}</VersionId><IsLatest>{is_latest}</IsLatest>",
+                key(*number)
+            );
+            body += OBJECT;
+            body += "</Version>";
+        }
+        if let Some(last) = last_of_truncated(&page) {
+            let _ = write!(
+                body,
+                "<NextKeyMarker>{}</NextKeyMarker><NextVersionIdMarker>{}</NextVersionIdMarker>",
+                key(last.0),
+                version_id(last.1)
+            );
+        }
+        body += "</ListVersionsResult>";
+        body.into_response()
+    }
+
+    async fn write_page(&self, page: &[(u32, u32)]) {
+        let listed = page.len().min(1000) as u32;
+        tokio::time::sleep(self.latency.list_key * listed).await;
+    }
+
+    async fn delete(&self, entries: Vec<(u32, u32)>, done: Response) -> Response {
         let admitted = {
             let mut bucket = self.bucket.lock();
-            let admitted = bucket.cap.as_mut().is_none_or(|cap| cap.admits(keys.len()));
+            let cap = bucket.cap.as_mut();
+            let admitted = cap.is_none_or(|cap| cap.admits(entries.len()));
             bucket.counts.refused += usize::from(!admitted);
             admitted
         };
@@ -236,13 +267,58 @@ impl Store {
             let error = "<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>";
             return (StatusCode::SERVICE_UNAVAILABLE, error).into_response();
         }
-        tokio::time::sleep(self.latency.delete + self.latency.delete_key * keys.len() as u32).await;
+        let work = self.latency.delete_key * entries.len() as u32;
+        tokio::time::sleep(self.latency.delete + work).await;
         let mut bucket = self.bucket.lock();
-        for key in keys {
-            bucket.keys.remove(&key);
+        for entry in entries {
+            bucket.entries.remove(&entry);
         }
         done
     }
+}
+
+const NO_UPLOADS: &str = "<ListMultipartUploadsResult><IsTruncated>false</IsTruncated>\
+     </ListMultipartUploadsResult>";
+
+/// What S3 lists of an object or a version besides its name.
+const OBJECT: &str = "<LastModified>2026-01-01T00:00:00.000Z</LastModified>\
+     <ETag>&quot;d41d8cd98f00b204e9800998ecf8427e&quot;</ETag><Size>1</Size>\
+     <StorageClass>STANDARD</StorageClass>";
+
+/// How the answer to a listing begins.
+fn listing(tag: &str, query: &HashMap<&str, String>, page: &[(u32, u32)]) -> String {
+    let is_truncated = last_of_truncated(page).is_some();
+    let mut body = String::with_capacity(300_000);
+    let _ = write!(
+        body,
+        "<{tag}><Name>bench</Name><MaxKeys>1000</MaxKeys><IsTruncated>{is_truncated}</IsTruncated>"
+    );
+    if query.contains_key("encoding-type") {
+        body += "<EncodingType>url</EncodingType>";
+    }
+    body
+}
+
+/// The last entry listed, where one more shows that there is a next page.
+fn last_of_truncated(page: &[(u32, u32)]) -> Option<(u32, u32)> {
+    page.get(1000).and(page.get(999)).copied()
+}
+
+fn version_id(version: u32) -> String {
+    format!("v{version}")
+}
+
+/// What a key and the ID of a version stand for; without one, the current version.
+fn entry(key: &str, version_id: &str) -> Option<(u32, u32)> {
+    let version = version_id.strip_prefix('v');
+    let version = version.map_or(Some(0), |version| version.parse().ok())?;
+    Some((number(key)?, version))
+}
+
+/// What is in this element.
+fn text<'a>(xml: &'a str, tag: &str) -> Option<&'a str> {
+    let (_, rest) = xml.split_once(&format!("<{tag}>"))?;
+    rest.split('<').next()
 }
 
 /// The first number whose key comes after this text, in the order of S3.

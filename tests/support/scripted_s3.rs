@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -46,6 +47,8 @@ pub struct Script {
     pub late_keys: Mutex<Vec<String>>,
     /// The same for unfinished uploads.
     pub late_uploads: Mutex<Vec<String>>,
+    /// How long each deleting request takes.
+    pub latency: Duration,
 }
 
 /// A running store.
@@ -54,6 +57,14 @@ pub struct ScriptedS3 {
     pub script: Arc<Script>,
     keys: Keys,
     requests: Arc<Mutex<Vec<String>>>,
+    deleting: Arc<Deleting>,
+}
+
+/// How many deleting requests are under way now, and were at most.
+#[derive(Default)]
+struct Deleting {
+    now: AtomicUsize,
+    most: AtomicUsize,
 }
 
 type Keys = Arc<Mutex<BTreeMap<String, ()>>>;
@@ -63,6 +74,7 @@ struct Store {
     script: Arc<Script>,
     keys: Keys,
     requests: Arc<Mutex<Vec<String>>>,
+    deleting: Arc<Deleting>,
 }
 
 impl ScriptedS3 {
@@ -73,6 +85,7 @@ impl ScriptedS3 {
             script: Arc::new(script),
             keys: Arc::new(Mutex::new(keys.into_iter().map(|key| (key, ())).collect())),
             requests: Arc::default(),
+            deleting: Arc::default(),
         };
         let router = Router::new().fallback(answer).with_state(store.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -81,6 +94,7 @@ impl ScriptedS3 {
             script: store.script,
             keys: store.keys,
             requests: store.requests,
+            deleting: store.deleting,
         }
     }
 
@@ -97,6 +111,11 @@ impl ScriptedS3 {
             .iter()
             .filter(|request| *request == kind)
             .count()
+    }
+
+    /// How many deleting requests were under way at a time at most.
+    pub fn most_deleting(&self) -> usize {
+        self.deleting.most.load(Ordering::Relaxed)
     }
 }
 
@@ -127,8 +146,14 @@ async fn answer(
         ("GET", key) if query.contains_key("uploadId") => store.list_parts(key),
         ("DELETE", key) if query.contains_key("uploadId") => store.abort_upload(key),
         ("GET", "") => store.list(&query),
-        ("POST", "") => store.delete_batch(&String::from_utf8_lossy(&body)),
-        ("DELETE", key) => store.delete_single(key),
+        ("POST", "") => {
+            store.take_time_to_delete().await;
+            store.delete_batch(&String::from_utf8_lossy(&body))
+        }
+        ("DELETE", key) => {
+            store.take_time_to_delete().await;
+            store.delete_single(key)
+        }
         _ => error(501, "NotImplemented"),
     }
 }
@@ -234,6 +259,13 @@ impl Store {
             return StatusCode::NO_CONTENT.into_response();
         }
         error(404, "NoSuchKey")
+    }
+
+    async fn take_time_to_delete(&self) {
+        let now = self.deleting.now.fetch_add(1, Ordering::Relaxed) + 1;
+        self.deleting.most.fetch_max(now, Ordering::Relaxed);
+        tokio::time::sleep(self.script.latency).await;
+        self.deleting.now.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Whether the store says SlowDown to this request.

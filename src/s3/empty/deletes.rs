@@ -1,10 +1,7 @@
 //! Deleting the objects of a page, and what the store answers to that.
 
-use std::sync::Arc;
-
 use anyhow::Result;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::{Emptying, FailedKey};
@@ -14,24 +11,18 @@ use crate::s3::listing::Entry;
 use crate::s3::object::delete_object;
 
 impl Emptying {
-    /// Starts to delete the entries of a page: in a batch, except keys that
-    /// XML can't carry, which go one at a time.
-    pub(super) fn spawn_deletes(
-        self: &Arc<Self>,
-        entries: Vec<Entry>,
-        deletes: &mut JoinSet<Result<Vec<FailedKey>>>,
-    ) {
+    /// Deletes entries with one request, except keys that XML can't carry, which
+    /// go one at a time.
+    pub(super) async fn delete_entries(&self, entries: Vec<Entry>) -> Result<Vec<FailedKey>> {
         let (batch, single): (Vec<_>, Vec<_>) = entries
             .into_iter()
             .partition(|entry| fits_xml(entry.key.as_str()));
+        let mut failed = Vec::new();
         if !batch.is_empty() {
-            let emptying = self.clone();
-            deletes.spawn(async move { emptying.delete_batch(batch).await });
+            failed.extend(self.delete_batch(batch).await?);
         }
-        if !single.is_empty() {
-            let emptying = self.clone();
-            deletes.spawn(async move { emptying.delete_each(single).await });
-        }
+        failed.extend(self.delete_each(single).await?);
+        Ok(failed)
     }
 
     async fn delete_batch(&self, entries: Vec<Entry>) -> Result<Vec<FailedKey>> {

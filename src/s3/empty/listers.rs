@@ -18,7 +18,7 @@ impl Emptying {
         self: &Arc<Self>,
         first: Option<Page>,
     ) -> Result<mpsc::Receiver<Result<Vec<Entry>>>> {
-        let (sender, pages) = mpsc::channel(self.concurrency);
+        let (sender, pages) = mpsc::channel(1);
         let permit = self.listers.clone().acquire_owned().await?;
         tokio::spawn(
             self.clone()

@@ -5,12 +5,11 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::{Result, ensure};
 use tokio::sync::Semaphore;
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::JoinError;
 
 use super::listing::{Depth, Entry, Kind, Page};
 use crate::access::Prefix;
 use crate::aws::Run;
-use crate::errors::Interrupted;
 
 use pace::Pace;
 use ranges::Alphabet;
@@ -18,6 +17,7 @@ use ranges::Alphabet;
 mod deletes;
 mod listers;
 mod pace;
+mod pass;
 mod progress;
 mod ranges;
 mod uploads;
@@ -34,7 +34,8 @@ const LISTERS: usize = 12;
 /// start until the folder is empty or a pass deletes
 /// nothing, since some stores skip keys when objects are deleted while paging.
 /// Returns the keys that can't be deleted, which stop nothing else. An error
-/// or a cancellation leaves the rest of the folder as it is; what was deleted
+/// or a cancellation leaves the rest of the folder as it is (an error about an
+/// upload may wait for the end of a pass); what was deleted
 /// is in `progress`. Memory does not grow with the folder.
 pub(crate) async fn empty(
     run: &Run,
@@ -54,15 +55,23 @@ pub(crate) async fn empty(
         alphabet: Mutex::default(),
         listers: Arc::new(Semaphore::new(LISTERS.min(concurrency))),
     });
-    emptying.abort_uploads().await?;
-    // An empty page may be out of date by now; the last listing must be a fresh one.
+    // An upload may become an object until it is aborted, and an empty page may
+    // be out of date by now: the listing that ends the loop comes after both.
     let mut first = Some(first_page).filter(|page| !page.entries.is_empty());
+    if first.is_none() {
+        emptying.abort_uploads().await?;
+    }
     let mut last_first = None;
     loop {
         let before = progress.counts().entries();
-        let mut pass = emptying
-            .pass(first.take(), |entry| entry.kind != Kind::DeleteMarker)
-            .await?;
+        let no_markers = |entry: &Entry| entry.kind != Kind::DeleteMarker;
+        let mut pass = if let Some(page) = first.take() {
+            let pass = emptying.pass(Some(page), no_markers);
+            let (aborted, pass) = tokio::join!(emptying.abort_uploads(), pass);
+            aborted.and(pass)?
+        } else {
+            emptying.pass(None, no_markers).await?
+        };
         if pass.listed == 0 {
             return Ok(Vec::new());
         }
@@ -90,17 +99,6 @@ pub(crate) async fn empty(
     }
 }
 
-/// What one pass over the folder met.
-#[derive(Debug, Default)]
-struct Pass {
-    listed: usize,
-    /// Listed and not to be deleted in this pass.
-    skipped: usize,
-    /// The first key listed, of those to be deleted.
-    first: Option<String>,
-    failed: Vec<FailedKey>,
-}
-
 /// The work of emptying one folder, as its listers and deleters share it.
 struct Emptying {
     run: Run,
@@ -115,49 +113,6 @@ struct Emptying {
     alphabet: Mutex<Alphabet>,
     /// A permit for each lister that may run.
     listers: Arc<Semaphore>,
-}
-
-impl Emptying {
-    /// Lists the whole folder once, and deletes what is `wanted` on the way.
-    async fn pass(
-        self: &Arc<Self>,
-        first: Option<Page>,
-        wanted: impl Fn(&Entry) -> bool,
-    ) -> Result<Pass> {
-        let mut pass = Pass::default();
-        let mut deletes = JoinSet::new();
-        let mut pages = self.start_listing(first).await?;
-        let mut result = loop {
-            tokio::select! {
-                biased;
-                _ = self.run.cancel.cancelled() => break Err(Interrupted.into()),
-                Some(failed) = deletes.join_next() => match joined(failed) {
-                    Ok(failed) => pass.failed.extend(failed),
-                    Err(error) => break Err(error),
-                },
-                page = pages.recv(), if deletes.len() < self.concurrency => match page {
-                    Some(Ok(entries)) => {
-                        pass.listed += entries.len();
-                        let (entries, skipped): (Vec<_>, Vec<_>) = entries.into_iter().partition(&wanted);
-                        pass.skipped += skipped.len();
-                        let first = entries.first().map(|entry| entry.key.as_str().to_owned());
-                        pass.first = pass.first.into_iter().chain(first).min();
-                        self.spawn_deletes(entries, &mut deletes);
-                    }
-                    Some(Err(error)) => break Err(error),
-                    None => break Ok(()),
-                },
-            }
-        };
-        // What is under way is finished and counted, after an error too.
-        while let Some(failed) = deletes.join_next().await {
-            match joined(failed) {
-                Ok(failed) => pass.failed.extend(failed),
-                Err(error) => result = result.and(Err(error)),
-            }
-        }
-        result.map(|()| pass)
-    }
 }
 
 fn joined<T>(result: Result<Result<T>, JoinError>) -> Result<T> {
