@@ -21,9 +21,9 @@ async fn store_gets_no_checksum_that_it_does_not_know() {
     sandbox.delete("alex", &[]).await.succeeded();
     assert!(is_gone(&aws, "alex"));
     assert_eq!(aws.keys("shared"), FILES_OF_OTHERS);
-    // In batches, not one by one.
+    // In batches of a hundred or so, not one by one.
     let calls = aws.faults.counts();
-    assert_eq!(calls["DeleteObjects"], 2, "{calls:?}");
+    assert!(calls["DeleteObjects"] <= 16, "{calls:?}");
     assert!(!calls.contains_key("DeleteObject"), "{calls:?}");
 }
 

@@ -205,7 +205,7 @@ async fn ctrl_c_reaches_batches_that_wait_for_their_turn() {
     let (_aws, sandbox) = aws_for(&store).await;
     let mut run = sandbox.start_delete("alex", &["-v"]);
     // The first sixteen go at once; the others one after the other, ever slower.
-    while store.requests("batch") < 24 {
+    while store.requests("batch") < 32 {
         run.next_line().await;
     }
     run.signal("INT").await;

@@ -51,6 +51,8 @@ impl FromStr for SharedPrefix {
             "a folder is given by its prefix alone, such as prices/, without s3:// and the bucket"
         } else if text.contains(['*', '?', '$']) {
             "a prefix has no *, ? or $, since they mean something else in a policy"
+        } else if text.contains(['"', '`', '\\']) {
+            "a prefix has no \", ` or \\, which the commands in a kit could not quote"
         } else if !text.chars().all(is_allowed) {
             "a prefix has only printable characters up to U+00FF, since IAM takes no others"
         } else if text.len() > 1023 {
@@ -106,6 +108,8 @@ mod tests {
             ("prices/*", "no *, ? or $"),
             ("p?/", "no *, ? or $"),
             ("${aws:username}/", "no *, ? or $"),
+            ("\"prices\"/", "could not quote"),
+            ("p`id`/", "could not quote"),
             ("prices\n/", "printable"),
             ("\u{9b}2J/", "printable"),
             ("цены/", "U+00FF"),

@@ -234,8 +234,8 @@ fn notes(run: &Run, work: &Create, user: &User, grant_notes: Vec<String>) -> Vec
     let mut notes = Vec::new();
     if work.folder.is_empty && !options.make_folder && options.grant.access.reads() {
         notes.push(format!(
-            "{} is still empty, and some clients take an empty folder for a missing one; \
-             --make-folder helps them",
+            "{} is still empty, and some clients report an empty folder as missing; \
+             --make-folder prevents that",
             run.target.folder_url()
         ));
     }

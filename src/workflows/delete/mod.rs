@@ -187,6 +187,7 @@ impl Deleting<'_> {
         let (could_write, unchanged) = tokio::join!(could_write, unchanged);
         unchanged?;
         self.could_write = could_write;
+        self.writes_end = late_writes::goes_on(&preview.steps).then(end_of_deleted_key);
         if let Some(user) = user.filter(|_| work.only_expired) {
             expired::check(run, user).await?;
         }
