@@ -64,6 +64,10 @@ pub(super) fn rows(text: &str) -> Vec<Row> {
 
 /// The cells of a line. A cell has no line breaks in it.
 fn cells(line: &str) -> Result<StringRecord, String> {
+    // The rest may be in a comment or on the next line.
+    if !line.matches('"').count().is_multiple_of(2) {
+        return Err("a quote is not closed in its line, before any comment".to_owned());
+    }
     let reader = ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
@@ -201,7 +205,8 @@ mod tests {
                     kim,,2020-01-01,\n\
                     lee,read\n\
                     ida,,,maybe\n\
-                    ,read,,\n";
+                    ,read,,\n\
+                    max,\"read # or more\",,\n";
         let found = problems(text);
         let expected = [
             (2, "alex: invalid value 'all' for '--access <MODE>'"),
@@ -210,6 +215,7 @@ mod tests {
             (5, "2 cells, but the header has 4"),
             (6, "browse-root is yes or no"),
             (7, "no user name"),
+            (8, "a quote is not closed"),
         ];
         assert_eq!(found.len(), expected.len(), "{found:#?}");
         for ((line, problem), (at, part)) in found.iter().zip(expected) {
