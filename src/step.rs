@@ -192,6 +192,12 @@ pub(crate) fn counted(count: u64, more: bool, thing: &str) -> String {
     format!("{}{plus} {thing}{s}", thousands(count))
 }
 
+/// Access keys in words: one, or several.
+pub(crate) fn named_keys(keys: &[String]) -> String {
+    let s = if keys.len() == 1 { "" } else { "s" };
+    format!("access key{s} {}", keys.join(" and "))
+}
+
 /// A number with a comma between each three digits.
 fn thousands(number: u64) -> String {
     let digits = number.to_string();

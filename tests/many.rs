@@ -465,6 +465,25 @@ async fn table_is_checked_as_a_whole_before_any_call() {
     let table = "user,also-read\nkim,alex/\nalex,alex/\n";
     std::fs::write(sandbox.path().join("customers.csv"), table).unwrap();
     let run = sandbox.run("create_s3_user", &from).await;
-    assert_usage(&run, "alex/");
+    assert_usage(&run, "error: alex: --also-read alex/ overlaps");
     assert_eq!(aws.faults.operations(), [""; 0]);
+}
+
+#[tokio::test]
+async fn access_options_in_a_table_are_refused_where_they_mean_nothing() {
+    let (aws, sandbox) = aws_with_alex(&[]).await;
+    let from = ["--users-from", "customers.csv"];
+    let table = |text| std::fs::write(sandbox.path().join("customers.csv"), text).unwrap();
+    let before = aws.faults.operations().len();
+    table("user,expires\nalex,2099-12-31\n");
+    for option in ["--list", "--rotate-key", "--suspend", "--resume"] {
+        let run = create(&sandbox, &[&from[..], &[option]].concat()).await;
+        assert_usage(&run, &format!("{option} can't be used with access options"));
+    }
+    assert_eq!(aws.faults.operations().len(), before);
+    table("user,expires\nalex,\n");
+    for option in ["--list", "--rotate-key", "--suspend", "--resume"] {
+        let run = create(&sandbox, &[&from[..], &[option]].concat()).await;
+        run.succeeded();
+    }
 }

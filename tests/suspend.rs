@@ -267,7 +267,7 @@ async fn failure_names_the_keys_that_may_still_work() {
         let denied = "UpdateAccessKey: AccessDenied: ";
         aws.faults.always("UpdateAccessKey", Fault::DENIED);
         let run = sandbox.create("alex", &[option]).await.failed_with(denied);
-        let both = format!("access key {} may still {state}; ", keys.join(" and "));
+        let both = format!("access keys {} may still {state}; ", keys.join(" and "));
         assert!(run.stderr.contains(&both), "{run:?}");
         let needs = "needs the permission iam:UpdateAccessKey";
         assert!(run.stderr.contains(needs), "{run:?}");

@@ -94,6 +94,14 @@ impl Grant {
             .collect()
     }
 
+    /// All of it, where what was before can't be read.
+    pub(crate) fn all_as_changes(&self) -> Vec<String> {
+        let parts = self.in_words().into_iter();
+        parts
+            .map(|(part, value)| format!("{part}: unknown -> {value}"))
+            .collect()
+    }
+
     fn in_words(&self) -> [(&'static str, String); 6] {
         let top = if self.browse_root {
             "listed"

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::ensure;
+use anyhow::{anyhow, bail, ensure};
 use clap::Parser;
 use s3_user::cli::{
     self, ExitStatus, HandoverArgs, Job, NamedUser, Output, OutputArgs, Signals, TargetArgs,
@@ -145,6 +145,18 @@ impl Change {
         self.update || self.rotate_key || self.direction().is_some()
     }
 
+    /// The option with which nothing can be said on access, if one is given.
+    fn takes_names_alone(&self) -> Option<&'static str> {
+        let options = [
+            ("--list", self.list),
+            ("--rotate-key", self.rotate_key),
+            ("--suspend", self.suspend),
+            ("--resume", self.resume),
+        ];
+        let given = options.into_iter().find(|(_, is_given)| *is_given);
+        given.map(|(option, _)| option)
+    }
+
     /// Whether the keys are to be suspended or resumed, if either.
     fn direction(&self) -> Option<Direction> {
         let suspend = self.suspend.then_some(Direction::Suspend);
@@ -160,18 +172,34 @@ impl Args {
             "--verify can't be used with --resume: it needs the secret of the key, \
              which only the person has"
         );
+        if let Some(option) = self.change.takes_names_alone()
+            && let Some(user) = users.iter().find(|it| it.access != GrantChange::default())
+        {
+            bail!(
+                "{option} can't be used with access options in the users file, as in the row of user {}",
+                user.name
+            );
+        }
         self.grant.check()?;
         self.new_user.check()?;
         self.handover.check(self.output.json, users.len())?;
         for user in users {
-            let (target, grant) = (self.target.target(&user.name), self.new_grant(user));
-            grant.check(&target.prefix())?;
-            // What else an existing user's policy holds is not known yet.
-            if !self.change.update {
-                // The shortest that any region makes of it.
-                let policy = PolicyDocument::new(&grant, &target, "");
-                policy.check_size(self.new_user.inline_policy)?;
-            }
+            self.check_grant(user).map_err(|error| match users {
+                [_] => error,
+                _ => anyhow!("{}: {error}", user.name),
+            })?;
+        }
+        Ok(())
+    }
+
+    fn check_grant(&self, user: &NamedUser) -> anyhow::Result<()> {
+        let (target, grant) = (self.target.target(&user.name), self.new_grant(user));
+        grant.check(&target.prefix())?;
+        // What else an existing user's policy holds is not known yet.
+        if !self.change.update {
+            // The shortest that any region makes of it.
+            let policy = PolicyDocument::new(&grant, &target, "");
+            policy.check_size(self.new_user.inline_policy)?;
         }
         Ok(())
     }

@@ -156,10 +156,18 @@ impl List {
     fn add(&mut self, place: String, user: NamedUser) {
         let lower = user.name.as_str().to_ascii_lowercase();
         match self.places.get(&lower) {
-            Some(first) => self.problems.push(format!(
-                "{place}: {} is given twice, first by {first}; capitals make no other name",
-                user.name
-            )),
+            Some(first) => {
+                let name = &user.name;
+                let is_same = self.users.iter().any(|it| it.name == *name);
+                let why = if is_same {
+                    ""
+                } else {
+                    "; IAM has no two names that differ only in case"
+                };
+                self.problems.push(format!(
+                    "{place}: {name} is given twice, first by {first}{why}"
+                ));
+            }
             None => {
                 self.places.insert(lower, place);
                 self.users.push(user);
@@ -203,6 +211,8 @@ mod tests {
             assert_eq!(places, expected.map(|line| format!("users:{line}:")));
             let first = format!("first by users:{}", first - 1);
             assert!(problems[1].contains(&first), "{problems:?}");
+            let other_case = problems.iter().filter(|it| it.ends_with("only in case"));
+            assert_eq!(other_case.count(), 1, "{problems:?}");
         }
         let (_, problems) = lines("lee,90\n");
         assert!(problems[0].starts_with("users:1: lee,90: "), "{problems:?}");

@@ -50,15 +50,24 @@ pub(super) fn rows(text: &str) -> Vec<Row> {
             return vec![Row { line, user }];
         }
     };
-    let row = |(line, text)| Row {
-        line,
-        user: cells(text).and_then(|cells| user(&header, &cells)),
+    let row = |(line, text)| {
+        let cells = cells(text);
+        // What a spreadsheet makes of an empty row.
+        if cells.iter().flatten().all(str::is_empty) && cells.is_ok() {
+            return None;
+        }
+        let user = cells.and_then(|cells| user(&header, &cells));
+        Some(Row { line, user })
     };
-    lines.map(row).collect()
+    lines.filter_map(row).collect()
 }
 
 /// The cells of a line. A cell has no line breaks in it.
 fn cells(line: &str) -> Result<StringRecord, String> {
+    // The rest may be in a comment or on the next line.
+    if !line.matches('"').count().is_multiple_of(2) {
+        return Err("a quote is not closed in its line, before any comment".to_owned());
+    }
     let reader = ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
@@ -97,6 +106,9 @@ fn user(header: &[String], record: &StringRecord) -> Result<NamedUser, String> {
     let cells = || header.iter().map(String::as_str).zip(record);
     let cell = cells().find(|(column, _)| *column == "user");
     let (_, name) = cell.unwrap_or_default();
+    if name.is_empty() {
+        return Err("no user name".to_owned());
+    }
     let wrong = |error| {
         let shown: String = name.escape_debug().take(80).collect();
         format!("{shown}: {error}")
@@ -173,6 +185,7 @@ mod tests {
                     alex,read-write,2099-12-31,203.0.113.7; 2001:db8::/32,yes\r\n\
                     # a comment\r\n\
                     \r\n\
+                    ,,,,\r\n\
                     kim,,,, # since May\r\n";
         let rows = rows(text);
         let users: Vec<_> = rows.into_iter().map(|row| row.user.unwrap()).collect();
@@ -192,7 +205,8 @@ mod tests {
                     kim,,2020-01-01,\n\
                     lee,read\n\
                     ida,,,maybe\n\
-                    ,read,,\n";
+                    ,read,,\n\
+                    max,\"read # or more\",,\n";
         let found = problems(text);
         let expected = [
             (2, "alex: invalid value 'all' for '--access <MODE>'"),
@@ -200,7 +214,8 @@ mod tests {
             (4, "kim: invalid value '2020-01-01' for '--expires <WHEN>'"),
             (5, "2 cells, but the header has 4"),
             (6, "browse-root is yes or no"),
-            (7, ": a user name has"),
+            (7, "no user name"),
+            (8, "a quote is not closed"),
         ];
         assert_eq!(found.len(), expected.len(), "{found:#?}");
         for ((line, problem), (at, part)) in found.iter().zip(expected) {

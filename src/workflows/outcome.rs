@@ -6,7 +6,7 @@ use crate::access::{Access, PolicyDocument, SharedPrefix, Target};
 use crate::errors::one_line;
 use crate::handover::HandedOver;
 use crate::s3::empty::{Counts, FailedKey};
-use crate::step::Step;
+use crate::step::{Step, named_keys};
 
 /// How to tell that the work on a user ended well.
 pub(crate) trait Outcome: Serialize {
@@ -140,8 +140,8 @@ impl Skipped {
 
 impl Outcome for Skipped {
     fn summary(&self) -> String {
-        let keys = self.access_keys.join(" and ");
-        format!("already exists, with access key {keys}; skipped")
+        let keys = named_keys(&self.access_keys);
+        format!("already exists, with {keys}; skipped")
     }
 
     fn advice(&self) -> Vec<String> {
@@ -249,8 +249,8 @@ impl Outcome for Suspended {
                 format!("can't use {folder} any more; AWS may take a few seconds to apply this")
             }
             (false, false) => format!(
-                "can use access key {} again; AWS may take a few seconds to apply this",
-                self.changed_keys.join(" and ")
+                "can use {} again; AWS may take a few seconds to apply this",
+                named_keys(&self.changed_keys)
             ),
         }
     }

@@ -10,7 +10,7 @@ use crate::access::Expiry;
 use crate::aws::Run;
 use crate::errors::{Hint, Hinted};
 use crate::iam::{self, KeyInfo, User};
-use crate::step::Step;
+use crate::step::{Step, named_keys};
 
 /// What becomes of a user's access keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,14 +149,14 @@ async fn take(run: &Run, step: &Step) -> Result<()> {
 impl Suspend {
     /// What state these keys are in, as far as is known.
     fn unfinished(&self, keys: &[String]) -> String {
-        let keys = keys.join(" and ");
+        let keys = named_keys(keys);
         match self.direction {
-            Direction::Suspend => format!(
-                "access key {keys} may still work; running the same command again continues"
-            ),
-            Direction::Resume => format!(
-                "access key {keys} may still be suspended; running the same command again continues"
-            ),
+            Direction::Suspend => {
+                format!("{keys} may still work; running the same command again continues")
+            }
+            Direction::Resume => {
+                format!("{keys} may still be suspended; running the same command again continues")
+            }
         }
     }
 }

@@ -60,12 +60,7 @@ pub async fn plan(run: &Run, change: &GrantChange) -> Result<Plan<Update>> {
             preview.changes = old.changes_to(&grant);
             preview.kept = old.kept_in(&grant);
         }
-        None => {
-            preview.changes = vec![format!(
-                "policy {}: from one that create_s3_user did not write",
-                held.name
-            )]
-        }
+        None => preview.changes = grant.all_as_changes(),
     }
     preview.notes = notes;
     preview.policy = Some(PlannedPolicy {

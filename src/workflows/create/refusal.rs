@@ -7,6 +7,7 @@ use crate::aws::{AwsError, Run};
 use crate::errors::{Hint, Hinted};
 use crate::handover::Handover;
 use crate::iam::{self, KeyInfo, PolicyInfo, User};
+use crate::step::named_keys;
 use crate::workflows::provenance::{Owner, held_policies, is_unused_and_ours, owner};
 
 /// That the user exists, and what can be done about it.
@@ -49,7 +50,7 @@ async fn refusal(run: &Run, user: &User, handover: &Handover) -> Result<anyhow::
         "without an access key: an earlier run was interrupted, or another one is under way"
             .to_owned()
     } else {
-        format!("with access key {}", keys.join(" and "))
+        format!("with {}", named_keys(&keys))
     };
     Ok(Hinted {
         message: format!("user {name} exists already for bucket {bucket}, {found}"),
