@@ -368,7 +368,7 @@ async fn users_are_skipped_changed_or_given_a_new_key() {
 /// A table as a spreadsheet on Windows writes it.
 const TABLE: &str = "\u{feff}User,Access,Expires,Source-IP\r\n\
                      alex,read-write,2099-12-31,\r\n\
-                     kim,,,203.0.113.0/24 2001:db8::/32\r\n\
+                     kim,,,203.0.113.0/24; 2001:db8::/32\r\n\
                      lee,,never,\r\n";
 
 /// The access that the user has, as a dry run of an update shows it.

@@ -38,7 +38,7 @@ pub struct TargetArgs {
     /// Blank lines and comments after # are skipped. If the first line is a header with a
     /// column "user", other columns are named like the access options, such as access,
     /// expires or source-ip. A cell that isn't empty overrides the option for that user; several
-    /// addresses or folders in a cell are separated by spaces.
+    /// addresses or folders in a cell are separated by semicolons.
     #[arg(verbatim_doc_comment, long, value_name = "FILE", group = "users")]
     pub users_from: Option<PathBuf>,
     /// How many users to work on at a time, 1 to 32 [default: 4]

@@ -10,7 +10,7 @@ use crate::access::{GrantChange, UserName};
 
 /// The columns that take a value.
 const VALUES: [&str; 3] = ["access", "expires", "kms-key"];
-/// The columns that take several, separated by spaces or semicolons.
+/// The columns that take several, separated by semicolons.
 const LISTS: [&str; 2] = ["source-ip", "also-read"];
 /// The column that takes yes or no.
 const YES_OR_NO: &str = "browse-root";
@@ -129,7 +129,8 @@ fn as_options(column: &str, value: &str) -> Result<Vec<String>, String> {
         return Ok(Vec::new());
     }
     if LISTS.contains(&column) {
-        let values = value.split([' ', ';']).filter(|value| !value.is_empty());
+        let values = value.split(';').map(str::trim);
+        let values = values.filter(|value| !value.is_empty());
         return Ok(values.map(option).collect());
     }
     if column != YES_OR_NO {
