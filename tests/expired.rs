@@ -4,9 +4,10 @@ use pty_process::Command;
 use serde_json::json;
 
 use crate::support::{
-    Fault, LocalAws, QUESTION, Run, Sandbox, Session, add_user_of_the_scripts, assert_only_read,
-    assert_usage, attach_new_policy, aws_with_files, binary, edit_policy_of_alex, is_gone, keys_of,
-    policy_for, seconds_ago, set_end, set_end_by_policy, set_end_by_tag, state_of, tag_of,
+    Fault, INVENTORY, LocalAws, QUESTION, Run, Sandbox, Session, add_user_of_the_scripts,
+    assert_only_read, assert_usage, attach_new_policy, aws_with_files, binary, edit_policy_of_alex,
+    is_gone, keys_of, policy_for, seconds_ago, set_end, set_end_by_policy, set_end_by_tag,
+    state_of, tag_of,
 };
 
 const LONG_AGO: &str = "2020-01-01T00:00:00Z";
@@ -187,8 +188,7 @@ async fn users_whose_access_has_ended_go_with_their_folders_and_nobody_else() {
     for look_up in ["at once", "one by one"] {
         let (aws, sandbox) = aws_with_two_expired().await;
         if look_up == "one by one" {
-            aws.faults
-                .always("GetAccountAuthorizationDetails", Fault::DENIED);
+            aws.faults.look_up_one_by_one();
         }
         let jaime = (
             keys_of(&aws, "jaime"),
@@ -387,18 +387,7 @@ async fn interrupted_run_is_finished_by_the_next() {
 async fn call_that_fails_before_it_is_known_who_goes_deletes_nobody() {
     let (aws, sandbox) = aws_with_two_expired().await;
     let before = state_of(&aws);
-    for (call, is_one_by_one) in [
-        ("HeadBucket", false),
-        ("GetAccountAuthorizationDetails", false),
-        ("ListUsers", true),
-        ("GetUser", true),
-        ("ListAttachedUserPolicies", true),
-        ("GetPolicy", true),
-        ("GetPolicyVersion", true),
-        ("ListUserPolicies", true),
-        ("GetUserPolicy", true),
-        ("ListGroupsForUser", true),
-    ] {
+    for (call, is_one_by_one) in INVENTORY {
         for fault in [Fault::DENIED, Fault::BROKEN, Fault::LoseAnswer] {
             let is_refused = fault == Fault::DENIED;
             let is_replaced = is_refused && call == "GetAccountAuthorizationDetails";
@@ -409,8 +398,7 @@ async fn call_that_fails_before_it_is_known_who_goes_deletes_nobody() {
             }
             aws.faults.forget();
             if is_one_by_one {
-                aws.faults
-                    .always("GetAccountAuthorizationDetails", Fault::DENIED);
+                aws.faults.look_up_one_by_one();
             }
             aws.faults.always(call, fault);
             let run = expired(&sandbox, &[]).await;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use crate::support::{
-    ACCOUNT, ALLOW_ALL, Fault, LocalAws, Run, Sandbox, Session, add_user_of_the_scripts,
+    ACCOUNT, ALLOW_ALL, Fault, INVENTORY, LocalAws, Run, Sandbox, Session, add_user_of_the_scripts,
     assert_only_read, assert_usage, attach_new_policy, attach_policy, aws_with_alex,
     aws_with_files, binary, delete_key, edit_policy_of_alex, keys_of, put_inline_policy,
     seconds_ago, set_end, set_end_by_policy, set_end_by_tag, state_of,
@@ -474,8 +474,7 @@ async fn list_goes_on_to_the_last_page_of_names() {
     let before = listed(&sandbox, &[]).await;
     add_foreigners(&aws, 150);
     aws.faults.forget();
-    aws.faults
-        .always("GetAccountAuthorizationDetails", Fault::DENIED);
+    aws.faults.look_up_one_by_one();
     assert_eq!(listed(&sandbox, &[]).await, before);
     assert_eq!(aws.faults.counts()["ListUsers"], 2);
 }
@@ -497,27 +496,18 @@ async fn page_that_does_not_lead_on_fails_the_list() {
     }
 }
 
-/// Every call of a list, and what must go wrong before it is made.
-const CALLS: [(&str, bool); 12] = [
-    ("HeadBucket", false),
-    ("GetAccountAuthorizationDetails", false),
-    ("ListAccessKeys", false),
-    ("GetAccessKeyLastUsed", false),
-    ("ListUsers", true),
-    ("GetUser", true),
-    ("ListAttachedUserPolicies", true),
-    ("GetPolicy", true),
-    ("GetPolicyVersion", true),
-    ("ListUserPolicies", true),
-    ("GetUserPolicy", true),
-    ("ListGroupsForUser", true),
-];
+/// Every call of a list, and whether it is made only where all users can't be had
+/// at once.
+fn calls() -> impl Iterator<Item = (&'static str, bool)> {
+    let of_keys = [("ListAccessKeys", false), ("GetAccessKeyLastUsed", false)];
+    INVENTORY.into_iter().chain(of_keys)
+}
 
 #[tokio::test]
 async fn call_that_fails_fails_the_list_and_changes_nothing() {
     let (aws, sandbox) = aws_with_many_kinds().await;
     let before = state_of(&aws);
-    for (call, is_one_by_one) in CALLS {
+    for (call, is_one_by_one) in calls() {
         for fault in [
             Fault::DENIED,
             Fault::Throttle,
@@ -536,8 +526,7 @@ async fn call_that_fails_fails_the_list_and_changes_nothing() {
             }
             aws.faults.forget();
             if is_one_by_one {
-                aws.faults
-                    .always("GetAccountAuthorizationDetails", Fault::DENIED);
+                aws.faults.look_up_one_by_one();
             }
             aws.faults.always(call, fault);
             let run = list(&sandbox, &["--json"]).await;
@@ -558,12 +547,11 @@ async fn call_that_fails_fails_the_list_and_changes_nothing() {
 async fn call_that_fails_once_is_made_up_for() {
     let (aws, sandbox) = aws_with_many_kinds().await;
     let expected = listed(&sandbox, &[]).await;
-    for (call, is_one_by_one) in CALLS {
+    for (call, is_one_by_one) in calls() {
         for fault in [Fault::Throttle, Fault::LoseAnswer] {
             aws.faults.forget();
             if is_one_by_one {
-                aws.faults
-                    .always("GetAccountAuthorizationDetails", Fault::DENIED);
+                aws.faults.look_up_one_by_one();
             }
             aws.faults.once(call, fault);
             assert_eq!(listed(&sandbox, &[]).await, expected, "{call} {fault:?}");
@@ -596,8 +584,7 @@ async fn user_that_vanishes_meanwhile_is_left_out() {
     for call in ["GetAccountAuthorizationDetails", "ListUsers"] {
         let (aws, sandbox) = aws_with_many_kinds().await;
         if call == "ListUsers" {
-            aws.faults
-                .always("GetAccountAuthorizationDetails", Fault::DENIED);
+            aws.faults.look_up_one_by_one();
         }
         aws.faults.once(call, Fault::Pause);
         let args = ["-b", "shared", "--list", "--json"];
@@ -629,8 +616,7 @@ async fn no_more_users_are_looked_at_at_a_time_than_jobs_says() {
     aws.faults.slow_down(Duration::from_millis(5));
     for one_by_one in [false, true] {
         if one_by_one {
-            aws.faults
-                .always("GetAccountAuthorizationDetails", Fault::DENIED);
+            aws.faults.look_up_one_by_one();
         }
         aws.faults.most_under_way();
         let args = ["-b", "shared", "--list", "--jobs", "2", "-q"];

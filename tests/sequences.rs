@@ -230,6 +230,16 @@ async fn top_of_the_bucket_lists_with_browse_root() {
     }
 }
 
+/// Each of Cyberduck's ways to upload ends with this refusal, and WinSCP uploads.
+async fn only_cyberduck_is_refused(aws: &LocalAws, key: &(String, String), refusal: (u16, &str)) {
+    for stop in uploads_with_cyberduck(aws, key).await {
+        assert_eq!((stop.status, stop.code.as_str()), refusal, "{stop:?}");
+    }
+    let [winscp, _] = &CLIENTS;
+    let upload = winscp::upload("alex/", NEW);
+    assert_eq!(connect_and(winscp, aws, key, &upload).await, Ok(()));
+}
+
 /// What Cyberduck's ways to upload end with.
 async fn uploads_with_cyberduck(aws: &LocalAws, key: &(String, String)) -> Vec<Stop> {
     let [_, cyberduck] = &CLIENTS;
@@ -251,28 +261,19 @@ async fn uploads_with_cyberduck(aws: &LocalAws, key: &(String, String)) -> Vec<S
 async fn cyberduck_that_may_not_read_the_ownership_setting_uploads_nothing() {
     let (aws, sandbox) = aws_with_alex(&["--access", "read-write"]).await;
     edit_policy_of_alex(&aws, r#","s3:GetBucketOwnershipControls""#, "");
-    let key = sandbox.key_of("alex");
-    for stop in uploads_with_cyberduck(&aws, &key).await {
-        let refusal = (stop.status, stop.code.as_str());
-        assert_eq!(refusal, (400, "AccessControlListNotSupported"), "{stop:?}");
-    }
-    let [winscp, _] = &CLIENTS;
-    let upload = winscp::upload("alex/", NEW);
-    assert_eq!(connect_and(winscp, &aws, &key, &upload).await, Ok(()));
+    only_cyberduck_is_refused(
+        &aws,
+        &sandbox.key_of("alex"),
+        (400, "AccessControlListNotSupported"),
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn cyberduck_uploads_nothing_to_a_bucket_that_takes_acls() {
     let (aws, sandbox) = aws_with_alex(&["--access", "read-write"]).await;
     enable_acls(&aws).await;
-    let key = sandbox.key_of("alex");
-    for stop in uploads_with_cyberduck(&aws, &key).await {
-        let refusal = (stop.status, stop.code.as_str());
-        assert_eq!(refusal, (403, "AccessDenied"), "{stop:?}");
-    }
-    let [winscp, _] = &CLIENTS;
-    let upload = winscp::upload("alex/", NEW);
-    assert_eq!(connect_and(winscp, &aws, &key, &upload).await, Ok(()));
+    only_cyberduck_is_refused(&aws, &sandbox.key_of("alex"), (403, "AccessDenied")).await;
 }
 
 #[tokio::test]

@@ -227,7 +227,27 @@ pub struct Faults {
     resume: Notify,
 }
 
+/// Every call that finds out who has access to a bucket, and whether it is made
+/// only where all users can't be had at once.
+pub const INVENTORY: [(&str, bool); 10] = [
+    ("HeadBucket", false),
+    ("GetAccountAuthorizationDetails", false),
+    ("ListUsers", true),
+    ("GetUser", true),
+    ("ListAttachedUserPolicies", true),
+    ("GetPolicy", true),
+    ("GetPolicyVersion", true),
+    ("ListUserPolicies", true),
+    ("GetUserPolicy", true),
+    ("ListGroupsForUser", true),
+];
+
 impl Faults {
+    /// From now on, users are looked up one by one, since all at once are refused.
+    pub fn look_up_one_by_one(&self) {
+        self.always("GetAccountAuthorizationDetails", Fault::DENIED);
+    }
+
     /// From now on, every call of the operation goes wrong.
     pub fn always(&self, operation: &str, fault: Fault) {
         self.at(operation, 0, usize::MAX, fault);
