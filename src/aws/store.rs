@@ -80,6 +80,12 @@ impl Store {
         error.is_unsupported()
     }
 
+    /// The same, or it breaks down over the operation, as some do over what they
+    /// don't offer.
+    pub fn may_lack(&self, error: &AwsError) -> bool {
+        self.lacks(error) || error.is_crash()
+    }
+
     /// Whether it doesn't take batches of deletes: it doesn't know them, wants
     /// another checksum, or can't read a key in XML.
     pub fn refuses_batches(&self, error: &AwsError) -> bool {

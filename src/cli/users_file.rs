@@ -99,6 +99,11 @@ pub(super) fn without_comment(line: &str) -> &str {
     }
 }
 
+/// A bad name as it is shown in a message: on one line, and not too long.
+pub(super) fn shown(name: &str) -> String {
+    name.escape_debug().take(80).collect()
+}
+
 /// Whether a name is what people write above a column of names.
 fn is_title(name: &str) -> bool {
     let titles = ["name", "names", "users", "username", "user_name"];
@@ -146,7 +151,7 @@ impl List {
                 )),
                 Ok(user) => self.add(place, user.into()),
                 Err(error) => {
-                    let name: String = name.escape_debug().take(80).collect();
+                    let name = shown(name);
                     self.problems.push(format!("{place}: {name}: {error}"));
                 }
             }

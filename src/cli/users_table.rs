@@ -5,7 +5,7 @@ use clap::{Args, Command, FromArgMatches};
 use csv::{ReaderBuilder, StringRecord, Trim};
 
 use super::first_line_of;
-use super::users_file::{NamedUser, without_comment};
+use super::users_file::{NamedUser, shown, without_comment};
 use crate::access::{GrantChange, UserName};
 
 /// The columns that take a value.
@@ -87,7 +87,7 @@ fn header(names: &StringRecord) -> Result<Vec<String>, String> {
     let known = || [&["user"], &VALUES[..], &LISTS, &[YES_OR_NO]].concat();
     for (index, name) in names.iter().enumerate() {
         if !known().contains(&name.as_str()) {
-            let name: String = name.escape_debug().take(80).collect();
+            let name = shown(name);
             let known = known().join(", ");
             return Err(format!("unknown column {name:?}; the columns are {known}"));
         }
@@ -109,10 +109,7 @@ fn user(header: &[String], record: &StringRecord) -> Result<NamedUser, String> {
     if name.is_empty() {
         return Err("no user name".to_owned());
     }
-    let wrong = |error| {
-        let shown: String = name.escape_debug().take(80).collect();
-        format!("{shown}: {error}")
-    };
+    let wrong = |error| format!("{}: {error}", shown(name));
     let name: UserName = name.parse().map_err(wrong)?;
     let mut options = Vec::new();
     for (column, value) in cells() {

@@ -47,6 +47,17 @@ pub(crate) async fn policy_document(run: &Run, policy: &PolicyInfo) -> Result<St
     Ok(url_decoded(&document.unwrap_or_default()))
 }
 
+/// The document of a managed policy, or none if there is no such policy.
+pub(crate) async fn managed_policy_document(
+    run: &Run,
+    arn: &str,
+) -> Result<Option<String>, AwsError> {
+    match get_policy(run, arn).await? {
+        Some(policy) => policy_document(run, &policy).await.map(Some),
+        None => Ok(None),
+    }
+}
+
 /// IAM returns policy documents percent-encoded.
 pub(super) fn url_decoded(document: &str) -> String {
     percent_encoding::percent_decode_str(document)

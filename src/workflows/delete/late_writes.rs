@@ -4,9 +4,9 @@
 //! [iam]: https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html
 
 use crate::access::only_reads;
-use crate::aws::{AwsError, Run};
+use crate::aws::Run;
 use crate::iam;
-use crate::step::{Blocker, ManagedPolicy, Step};
+use crate::step::{Blocker, Step};
 
 /// Whether the person could upload to the folder, by the policies that the
 /// steps remove; a policy that can't be read counts as allowing it. Makes no
@@ -23,7 +23,7 @@ pub(super) async fn could_write(run: &Run, steps: &[Step]) -> bool {
     }
     for step in steps {
         let document = match step {
-            Step::DetachPolicy(policy) => document(run, policy).await,
+            Step::DetachPolicy(policy) => iam::managed_policy_document(run, &policy.arn).await,
             Step::DeleteInlinePolicy(name) => iam::inline_policy_document(run, name).await,
             Step::Remove(Blocker::Group(_)) => return true,
             _ => continue,
@@ -46,13 +46,6 @@ pub(super) fn goes_on(steps: &[Step]) -> bool {
     };
     let has_user = steps.iter().any(|it| matches!(it, Step::DeleteUser(_)));
     has_user && !steps.iter().any(is_of_access)
-}
-
-async fn document(run: &Run, policy: &ManagedPolicy) -> Result<Option<String>, AwsError> {
-    let Some(found) = iam::get_policy(run, &policy.arn).await? else {
-        return Ok(None);
-    };
-    iam::policy_document(run, &found).await.map(Some)
 }
 
 #[cfg(test)]

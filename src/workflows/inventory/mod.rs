@@ -72,8 +72,7 @@ impl Inventory {
         let wanted = |details: &UserDetails| !self.is_of_other(&details.user);
         let telling = |text: &str| names_bucket(text, &self.bucket);
         let why_not = match iam::all_details(&self.aws, wanted, telling).await {
-            Err(error) if error.is_refusal() => error,
-            Err(error) if self.aws.store.lacks(&error) || error.is_crash() => error,
+            Err(error) if error.is_refusal() || self.aws.store.may_lack(&error) => error,
             read => return read,
         };
         let names = iam::all_names(&self.aws).await.map_err(|error| {
@@ -197,7 +196,7 @@ async fn details(run: &Run, user: User) -> Result<UserDetails, AwsError> {
     let mut policies = Vec::new();
     for policy in attached {
         let text = if ours.contains(&policy.name) {
-            text_of(run, &policy.arn).await?
+            iam::managed_policy_document(run, &policy.arn).await?
         } else {
             None
         };
@@ -226,13 +225,6 @@ async fn details(run: &Run, user: User) -> Result<UserDetails, AwsError> {
     })
 }
 
-async fn text_of(run: &Run, arn: &str) -> Result<Option<String>, AwsError> {
-    match iam::get_policy(run, arn).await? {
-        Some(policy) => iam::policy_document(run, &policy).await.map(Some),
-        None => Ok(None),
-    }
-}
-
 async fn keys(run: &Run) -> Result<Vec<ListedKey>, AwsError> {
     let mut keys = Vec::new();
     for key in iam::access_keys(run).await? {
@@ -248,7 +240,7 @@ async fn last_use(run: &Run, key: &KeyInfo) -> Result<LastUse, AwsError> {
     match iam::last_used(run, &key.id).await {
         Ok(used) => Ok(used.into()),
         Err(error) if error.is_refusal() || error.is_missing() => Ok(LastUse::Unknown),
-        Err(error) if run.aws.store.lacks(&error) || error.is_crash() => Ok(LastUse::Unknown),
+        Err(error) if run.aws.store.may_lack(&error) => Ok(LastUse::Unknown),
         Err(error) => Err(error),
     }
 }
