@@ -196,29 +196,6 @@ async fn slow_downs_slow_down_and_leave_nothing_behind() {
 }
 
 #[tokio::test]
-async fn ctrl_c_reaches_batches_that_wait_for_their_turn() {
-    let script = Script {
-        slow_downs: AtomicUsize::new(usize::MAX),
-        ..Script::default()
-    };
-    let store = ScriptedS3::start(script, with_others(numbered(16_000))).await;
-    let (_aws, sandbox) = aws_for(&store).await;
-    let mut run = sandbox.start_delete("alex", &["-v"]);
-    // The first sixteen go at once; the others one after the other, ever slower.
-    while store.requests("batch") < 32 {
-        run.next_line().await;
-    }
-    run.signal("INT").await;
-    run.says("stopping").await;
-    let sent = store.requests("batch");
-    let run = run.ended().await;
-    assert_eq!(run.code, Some(130), "{run:?}");
-    let more = store.requests("batch") - sent;
-    // On a busy machine some had their turn already; all sixteen wait for one.
-    assert!(more <= 6, "{more} more batches were sent");
-}
-
-#[tokio::test]
 async fn keys_of_a_store_in_trouble_are_tried_again() {
     let passing = [
         "InternalError",

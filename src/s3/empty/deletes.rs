@@ -217,3 +217,97 @@ fn fits_xml(key: &str) -> bool {
         c => c >= ' ',
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use aws_sdk_s3::config::http::{HttpRequest, HttpResponse};
+    use aws_sdk_s3::primitives::SdkBody;
+    use aws_smithy_runtime_api::client::http::{
+        HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
+    };
+    use tokio::time::sleep;
+    use tokio_util::sync::CancellationToken;
+
+    use super::super::{Progress, empty};
+    use super::*;
+    use crate::access::Target;
+    use crate::aws::{Aws, Run};
+    use crate::s3::listing::{Depth, Kind, OwnKey, PAGE, Page};
+
+    const CONCURRENCY: usize = 16;
+
+    /// A store that says SlowDown to every batch.
+    #[derive(Debug, Default)]
+    struct Overloaded {
+        batches: AtomicUsize,
+    }
+
+    impl Overloaded {
+        fn batches(&self) -> usize {
+            self.batches.load(Ordering::Relaxed)
+        }
+    }
+
+    #[derive(Debug)]
+    struct Connector(Arc<Overloaded>);
+
+    impl HttpConnector for Connector {
+        fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+            let no_uploads = "<ListMultipartUploadsResult><IsTruncated>false</IsTruncated></ListMultipartUploadsResult>";
+            let (status, body) = if request.method() == "POST" {
+                self.0.batches.fetch_add(1, Ordering::Relaxed);
+                (503, "<Error><Code>SlowDown</Code></Error>")
+            } else {
+                (200, no_uploads)
+            };
+            HttpConnectorFuture::new(async move {
+                sleep(Duration::from_millis(50)).await;
+                let status = status.try_into().unwrap();
+                Ok(HttpResponse::new(status, SdkBody::from(body)))
+            })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn interruption_reaches_batches_that_wait_for_their_turn() {
+        let store = Arc::new(Overloaded::default());
+        let connector = SharedHttpConnector::new(Connector(store.clone()));
+        let aws = Aws::answered_by(http_client_fn(move |_, _| connector.clone()));
+        let target = Target {
+            bucket: "shared".parse().unwrap(),
+            user: "alex".parse().unwrap(),
+        };
+        let cancel = CancellationToken::new();
+        let run = Run::new(aws, target, cancel.clone(), |_| {});
+        let entry = |number| Entry {
+            key: OwnKey::from_listing(&run.target.prefix(), Some(&format!("alex/{number}")), false)
+                .unwrap(),
+            version: None,
+            kind: Kind::Object,
+        };
+        let first_page = Page {
+            entries: (0..CONCURRENCY * PAGE).map(entry).collect(),
+            next: None,
+        };
+        let progress = Arc::new(Progress::default());
+        let emptying = empty(&run, Depth::Objects, first_page, CONCURRENCY, &progress);
+        let interrupt = async {
+            // All have been refused once and wait, each for a turn of its own.
+            while store.batches() <= CONCURRENCY {
+                sleep(Duration::from_millis(10)).await;
+            }
+            sleep(Duration::from_millis(60)).await;
+            cancel.cancel();
+            (store.batches(), Instant::now())
+        };
+        let (emptied, (sent, at)) = tokio::join!(emptying, interrupt);
+        let error = emptied.unwrap_err();
+        assert!(error.is::<Interrupted>(), "{error:#}");
+        assert_eq!(sent, CONCURRENCY + 1);
+        assert_eq!((store.batches(), at.elapsed()), (sent, Duration::ZERO));
+    }
+}
