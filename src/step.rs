@@ -4,8 +4,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
-/// One thing a command does, in one sentence: the same one in a plan and as
-/// progress.
+/// One thing a command does. Displayed as what is to be done, such as
+/// `create user alex`; [`done`](Self::done) says that it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// Create the IAM user.
@@ -25,7 +25,16 @@ pub enum Step {
     /// Write the kit into its directory.
     WriteKit(PathBuf),
     /// Test what the key can do, and what it can't.
-    Verify(String),
+    Verify {
+        /// What the key gives access to.
+        opens: String,
+        /// How many other requests were refused; none before they are made.
+        refused: Option<usize>,
+    },
+    /// One of the requests that a key is tested with.
+    Check(String),
+    /// What a key can't be tested with, and why.
+    NotVerified(String),
     /// Replace a policy's document.
     UpdatePolicy(String),
     /// Tag a user: as ours, or with when its access ends.
@@ -94,57 +103,109 @@ impl Step {
             Self::DeleteInlinePolicy(name) => return format!("policy {name} on user {user}"),
             _ => {}
         }
-        let text = self.to_string();
-        let verbs = ["delete ", "abort "];
-        let thing = verbs.iter().find_map(|verb| text.strip_prefix(verb));
-        thing.unwrap_or(&text).to_owned()
+        self.parts().1
     }
 
     /// The same step as part of undoing.
     pub(crate) fn undoing(self) -> Self {
         Self::Undo(Box::new(self))
     }
+
+    /// Says that it was done, such as `Created user alex`.
+    pub fn done(&self) -> String {
+        if let Self::Undo(step) = self {
+            let (verb, object) = step.parts();
+            return format!("Undo: {} {object}", verb.done);
+        }
+        let (verb, object) = self.parts();
+        let (first, rest) = verb.done.split_at(1);
+        format!("{}{rest} {object}", first.to_uppercase())
+    }
+
+    fn parts(&self) -> (Verb, String) {
+        match self {
+            Self::CreateUser(user) => (CREATE, format!("user {user}")),
+            Self::CreatePolicy(name) => (CREATE, format!("policy {name}")),
+            Self::AttachPolicy(name) => (ATTACH, format!("policy {name}")),
+            Self::PutInlinePolicy(name) => (PUT, format!("inline policy {name}")),
+            Self::CreateAccessKey(user) => (CREATE, format!("an access key for {user}")),
+            Self::MakeFolder(folder) => (MAKE, format!("folder {folder}")),
+            Self::WriteKeyFile(path) | Self::WriteKit(path) => (WRITE, path.display().to_string()),
+            Self::Verify { opens, refused } => (VERIFY, verified(opens, *refused)),
+            Self::Check(what) => (VERIFY, what.clone()),
+            Self::NotVerified(what) => (NOT_VERIFY, what.clone()),
+            Self::UpdatePolicy(name) => (UPDATE, format!("policy {name}")),
+            Self::TagUser(user) => (TAG, format!("user {user}")),
+            Self::DeleteAccessKey(id) => (DELETE, format!("access key {id}")),
+            Self::DeleteSuspendedKey(id) => {
+                let object = format!("suspended access key {id}, to make room for a new one");
+                (DELETE, object)
+            }
+            Self::SuspendKey(id) => (SUSPEND, format!("access key {id}")),
+            Self::ResumeKey(id) => (RESUME, format!("access key {id}")),
+            Self::DetachPolicy(policy) => (DETACH, format!("policy {}", policy.name)),
+            Self::DeletePolicy(policy) => (DELETE, format!("policy {}", policy.name)),
+            Self::DeleteInlinePolicy(name) => (DELETE, format!("inline policy {name}")),
+            Self::Remove(blocker) => (REMOVE, blocker.to_string()),
+            Self::EmptyFolder { folder, what } => (DELETE, format!("{what} under {folder}")),
+            Self::DeleteObject { url, .. } => (DELETE, format!("object {url}")),
+            Self::AbortUpload { key, .. } => (ABORT, format!("unfinished upload of {key}")),
+            Self::DeleteLateKey => {
+                let object = "an access key that may still appear in a list";
+                (DELETE, object.to_owned())
+            }
+            Self::DeleteUnclearKey { id, created } => {
+                let object =
+                    format!("access key {id}, created {created}, if no other run has its secret");
+                (DELETE, object)
+            }
+            Self::DeleteUser(user) => (DELETE, format!("user {user}")),
+            Self::Undo(step) => (UNDO, step.to_string()),
+        }
+    }
 }
+
+fn verified(opens: &str, refused: Option<usize>) -> String {
+    match refused {
+        None => format!("access to {opens}, and to nothing else"),
+        Some(refused) => {
+            format!("access to {opens}; {refused} other requests are refused")
+        }
+    }
+}
+
+/// What a step does, as it is to be done and as it was.
+#[derive(Debug, Clone, Copy)]
+struct Verb {
+    to_do: &'static str,
+    done: &'static str,
+}
+
+const fn verb(to_do: &'static str, done: &'static str) -> Verb {
+    Verb { to_do, done }
+}
+
+const ABORT: Verb = verb("abort", "aborted");
+const ATTACH: Verb = verb("attach", "attached");
+const CREATE: Verb = verb("create", "created");
+const DELETE: Verb = verb("delete", "deleted");
+const DETACH: Verb = verb("detach", "detached");
+const MAKE: Verb = verb("make", "made");
+const NOT_VERIFY: Verb = verb("not verify:", "not verified:");
+const PUT: Verb = verb("put", "put");
+const REMOVE: Verb = verb("remove", "removed");
+const RESUME: Verb = verb("resume", "resumed");
+const SUSPEND: Verb = verb("suspend", "suspended");
+const TAG: Verb = verb("tag", "tagged");
+const UNDO: Verb = verb("undo:", "undone:");
+const UPDATE: Verb = verb("update", "updated");
+const VERIFY: Verb = verb("verify:", "verified:");
+const WRITE: Verb = verb("write", "wrote");
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::CreateUser(user) => write!(f, "create user {user}"),
-            Self::CreatePolicy(name) => write!(f, "create policy {name}"),
-            Self::AttachPolicy(name) => write!(f, "attach policy {name}"),
-            Self::PutInlinePolicy(name) => write!(f, "put inline policy {name}"),
-            Self::CreateAccessKey(user) => write!(f, "create an access key for {user}"),
-            Self::MakeFolder(folder) => write!(f, "make folder {folder}"),
-            Self::WriteKeyFile(path) | Self::WriteKit(path) => {
-                write!(f, "write {}", path.display())
-            }
-            Self::Verify(what) => write!(f, "verify: {what}"),
-            Self::UpdatePolicy(name) => write!(f, "update policy {name}"),
-            Self::TagUser(user) => write!(f, "tag user {user}"),
-            Self::DeleteAccessKey(id) => write!(f, "delete access key {id}"),
-            Self::DeleteSuspendedKey(id) => write!(
-                f,
-                "delete suspended access key {id}, to make room for a new one"
-            ),
-            Self::SuspendKey(id) => write!(f, "suspend access key {id}"),
-            Self::ResumeKey(id) => write!(f, "resume access key {id}"),
-            Self::DetachPolicy(policy) => write!(f, "detach policy {}", policy.name),
-            Self::DeletePolicy(policy) => write!(f, "delete policy {}", policy.name),
-            Self::DeleteInlinePolicy(name) => write!(f, "delete inline policy {name}"),
-            Self::Remove(blocker) => write!(f, "remove {blocker}"),
-            Self::EmptyFolder { folder, what } => write!(f, "delete {what} under {folder}"),
-            Self::DeleteObject { url, .. } => write!(f, "delete object {url}"),
-            Self::AbortUpload { key, .. } => write!(f, "abort unfinished upload of {key}"),
-            Self::DeleteLateKey => {
-                f.write_str("delete an access key that may still appear in a list")
-            }
-            Self::DeleteUnclearKey { id, created } => write!(
-                f,
-                "delete access key {id}, created {created}, if no other run has its secret"
-            ),
-            Self::DeleteUser(user) => write!(f, "delete user {user}"),
-            Self::Undo(step) => write!(f, "undo: {step}"),
-        }
+        let (verb, object) = self.parts();
+        write!(f, "{} {object}", verb.to_do)
     }
 }
 
@@ -214,6 +275,40 @@ fn thousands(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn steps_say_what_is_to_be_done_and_that_it_was() {
+        let create = Step::CreateUser("alex".to_owned());
+        let verify = |refused| Step::Verify {
+            opens: "s3://shared/alex/".to_owned(),
+            refused,
+        };
+        for (step, to_do, done) in [
+            (create.clone(), "create user alex", "Created user alex"),
+            (
+                create.undoing(),
+                "undo: create user alex",
+                "Undo: created user alex",
+            ),
+            (
+                Step::WriteKeyFile("keys/a.csv".into()),
+                "write keys/a.csv",
+                "Wrote keys/a.csv",
+            ),
+            (
+                verify(None),
+                "verify: access to s3://shared/alex/, and to nothing else",
+                "Verified: access to s3://shared/alex/, and to nothing else",
+            ),
+        ] {
+            assert_eq!(
+                (step.to_string(), step.done()),
+                (to_do.to_owned(), done.to_owned())
+            );
+        }
+        let done = "Verified: access to s3://shared/alex/; 14 other requests are refused";
+        assert_eq!(verify(Some(14)).done(), done);
+    }
 
     #[test]
     fn counts_are_written_as_people_write_them() {

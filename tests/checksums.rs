@@ -13,10 +13,10 @@ async fn store_gets_no_checksum_that_it_does_not_know() {
     aws.put_many("shared", (0..1500).map(|number| format!("alex/{number}")));
     let sandbox = Sandbox::new(&aws);
     aws.faults.refuse_checksums();
-    let options = ["--access", "read-write", "--make-folder", "--verify"];
+    let options = ["--access", "read-write", "--make-folder", "--verify", "-v"];
     let run = sandbox.create("alex", &options).await.succeeded();
-    assert!(run.stderr.contains("verify: can upload"), "{run:?}");
-    assert!(run.stderr.contains("verify: can download"), "{run:?}");
+    assert!(run.stderr.contains("Verified: can upload"), "{run:?}");
+    assert!(run.stderr.contains("Verified: can download"), "{run:?}");
     aws.faults.forget();
     sandbox.delete("alex", &[]).await.succeeded();
     assert!(is_gone(&aws, "alex"));

@@ -48,9 +48,10 @@ async fn makes_user_policy_and_key_file_in_four_round_trips() {
 
     assert_eq!(run.stdout, "alex_accessKeys.csv\n");
     let said: Vec<_> = run.stderr.lines().collect();
-    assert_eq!(said.len(), 7, "{said:#?}");
-    assert!(said.contains(&"create user alex"));
-    assert!(said[5].ends_with("can now list and download s3://shared/alex/"));
+    assert_eq!(said.len(), 8, "{said:#?}");
+    assert!(said.contains(&"Created user alex"));
+    let closing = ["", "alex can now list and download s3://shared/alex/"];
+    assert_eq!(said[5..7], closing);
     assert!(!run.stderr.contains("empty"));
 
     assert_complete(&aws, &sandbox, "alex");
@@ -129,14 +130,13 @@ async fn dry_run_shows_steps_and_policy_and_makes_nothing() {
     );
     let steps: Vec<_> = run.stderr.lines().collect();
     let expected = [
-        "create user alex",
-        "create policy s3-access-for-alex",
-        "attach policy s3-access-for-alex",
-        "create an access key for alex",
-        "write alex_accessKeys.csv",
+        "Would create user alex",
+        "Would create policy s3-access-for-alex",
+        "Would attach policy s3-access-for-alex",
+        "Would create an access key for alex",
+        "Would write alex_accessKeys.csv",
     ];
-    assert_eq!(steps[0], "this would be done:");
-    assert_eq!(steps[1..], expected);
+    assert_eq!(steps, expected);
 
     let run = sandbox
         .create("alex", &["--dry-run", "--json", "--inline-policy", "-q"])

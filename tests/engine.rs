@@ -213,7 +213,7 @@ async fn user_comes_and_goes(engine: Arc<Engine>, options: Options) {
         .await
         .succeeded();
     assert!(run.stderr.contains("access: read -> read-write"), "{run:?}");
-    for says in ["access: read-write -> read", "nothing to change"] {
+    for says in ["access: read-write -> read", "Nothing to change"] {
         let run = engine.create(alex, &["--update", "--access", "read"]).await;
         let run = run.succeeded();
         assert!(run.stderr.contains(says), "{run:?}");

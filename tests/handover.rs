@@ -154,7 +154,7 @@ async fn archive_holds_the_same_files_as_the_kit() {
     assert!(kit_file(&sandbox, "README.txt").contains("  Kim, kim@example.com\r\n"));
     assert!(kit_file(&sandbox, "README.txt").contains("extract all of them first"));
     // All that holds the secret is named, so that none of it is forgotten.
-    let copies = "alex_kit and alex_accessKeys.csv hold the key too";
+    let copies = "alex_accessKeys.csv is your own copy; keep it and alex_kit private.";
     assert!(run.stderr.contains(copies), "{run:?}");
 }
 
@@ -241,7 +241,7 @@ async fn folder_object_is_made_once_and_not_taken_away_from_others() {
     let sandbox = Sandbox::new(&aws);
     let run = sandbox.create("alex", &["--make-folder"]).await.succeeded();
     assert!(
-        run.stderr.contains("make folder s3://shared/alex/"),
+        run.stderr.contains("Made folder s3://shared/alex/"),
         "{run:?}"
     );
     assert!(!run.stderr.contains("note:"), "{run:?}");
@@ -264,9 +264,9 @@ async fn folder_object_is_made_once_and_not_taken_away_from_others() {
 #[tokio::test]
 async fn folder_object_is_an_object_that_the_new_key_opens() {
     let aws = aws_with_files().await;
-    let options = ["--make-folder", "--verify"];
+    let options = ["--make-folder", "--verify", "-v"];
     let run = Sandbox::new(&aws).create("kim", &options).await.succeeded();
-    let verified = "verify: can download an object of its own";
+    let verified = "Verified: can download an object of its own";
     assert!(run.stderr.contains(verified), "{run:?}");
 }
 

@@ -106,7 +106,7 @@ async fn one_name_in_a_file_is_as_one_on_the_command_line() {
     let run = create(&sandbox, &["--users-from", "customers"])
         .await
         .succeeded();
-    assert!(run.stderr.starts_with("create "), "{run:?}");
+    assert!(run.stderr.starts_with("Created "), "{run:?}");
 }
 
 #[tokio::test]
@@ -229,7 +229,10 @@ async fn dry_runs_show_the_steps_of_each_user() {
     let run = create(&sandbox, &[&users[..], &["--dry-run"]].concat())
         .await
         .succeeded();
-    assert!(run.stderr.contains("jaime: create user jaime"), "{run:?}");
+    assert!(
+        run.stderr.contains("jaime: Would create user jaime"),
+        "{run:?}"
+    );
     assert!(is_gone(&aws, "alex") && is_gone(&aws, "jaime"));
     create(&sandbox, &users).await.succeeded();
     let run = delete(&sandbox, &[&users[..], &["--dry-run", "--json"]].concat())
@@ -237,7 +240,7 @@ async fn dry_runs_show_the_steps_of_each_user() {
         .succeeded();
     assert!(
         run.stderr
-            .contains("alex: delete 2 objects under s3://shared/alex/"),
+            .contains("alex: Would delete 2 objects under s3://shared/alex/"),
         "{run:?}"
     );
     assert_eq!(run.json_lines().len(), 2);
@@ -304,7 +307,7 @@ async fn user_that_is_skipped_keeps_its_access() {
     ];
     let run = sandbox.create("alex", &options).await.succeeded();
     let key = sandbox.key_of("alex").0;
-    let said = format!("user alex already exists, with access key {key}; skipped\n");
+    let said = format!("User alex already exists, with access key {key}; skipped\n");
     assert_eq!((run.stdout.as_str(), run.stderr), ("", said));
     assert_eq!(policies(), before);
     assert_complete(&aws, &sandbox, "alex");
@@ -316,7 +319,7 @@ async fn dry_run_shows_who_would_be_skipped() {
     let options = ["-u", "kim", "--skip-existing", "--dry-run", "--json"];
     let run = sandbox.create("alex", &options).await.succeeded();
     assert!(run.stderr.contains("alex: already exists, "), "{run:?}");
-    assert!(run.stderr.contains("kim: create user kim"), "{run:?}");
+    assert!(run.stderr.contains("kim: Would create user kim"), "{run:?}");
     let skipped: Vec<_> = run
         .json_lines()
         .iter()

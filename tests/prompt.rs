@@ -26,9 +26,10 @@ async fn shows_what_it_found_and_asks_before_deleting() {
         let mut session = delete_at_terminal(&aws, &[]).await;
         let shown = session.shows(Some(QUESTION)).await;
         for step in [
-            "delete access key ",
-            "detach policy s3-access-for-alex",
-            "delete 2 objects under",
+            "  user            alex (made 1 minute ago, never used)",
+            "  access key      ",
+            "  policy          s3-access-for-alex\r\n",
+            "  folder          s3://shared/alex/ (2 objects)",
         ] {
             assert!(shown.contains(step), "{step} is not in {shown}");
         }
@@ -141,9 +142,9 @@ async fn asks_once_for_all_users() {
     let mut session = delete_at_terminal(&aws, &["-u", "jaime", "-u", "nobody"]).await;
     let shown = session.shows(Some(QUESTION)).await;
     for step in [
-        "alex: delete user alex",
-        "jaime: delete user jaime",
-        "nobody: there is no user nobody",
+        "This will delete 2 users and 3 objects:",
+        "\n  alex (2 objects, made 1 minute ago, never used)",
+        "\n  jaime (1 object, made 1 minute ago, never used)",
     ] {
         assert!(shown.contains(step), "{step} is not in {shown}");
     }
@@ -181,7 +182,7 @@ async fn loop_over_a_file_of_names_is_asked_each_time() {
     let mut session = script_at_terminal(&sandbox, script);
     for (user, answer) in [("alex", "n\n"), ("jaime", "y\n")] {
         let shown = session.shows(Some(QUESTION)).await;
-        let step = format!("delete user {user}");
+        let step = format!("  user            {user} (");
         assert_eq!(shown.matches(&step).count(), 1, "{shown}");
         session.types(answer).await;
     }
@@ -202,12 +203,12 @@ async fn whole_question_reaches_the_terminal_wherever_the_streams_go() {
         let script = format!("\"$0\" -b shared -u alex {streams}");
         let mut session = script_at_terminal(&sandbox, &script);
         let shown = session.shows(Some(QUESTION)).await;
-        assert!(shown.contains("delete user alex"), "{shown}");
+        assert!(shown.contains("user            alex ("), "{shown}");
         session.types("n\n").await;
         session.ends_with(code).await;
         let log = std::fs::read_to_string(sandbox.path().join("log")).unwrap();
         assert!(log.contains("not confirmed"), "{log}");
-        assert!(!log.contains("delete user"), "{log}");
+        assert!(!log.contains("This will delete"), "{log}");
         assert_complete(&aws, &sandbox, "alex");
     }
 }

@@ -147,14 +147,17 @@ async fn kit_and_verification_follow_the_access_the_user_has() {
     let access = ["--access", "write", "--expires", "2099-12-31"];
     let shared = ["--also-read", "jaime/", "--kit"];
     let (aws, sandbox) = aws_with_alex(&[&access[..], &shared].concat()).await;
-    let options = ["--rotate-key", "--verify", "--kit"];
+    let options = ["--rotate-key", "--verify", "--kit", "-v"];
     let run = sandbox.create("alex", &options).await.succeeded();
     for tried in [
         "can upload to s3://shared/alex/",
         "can't list s3://shared/alex/",
         "can list s3://shared/jaime/",
     ] {
-        assert!(run.stderr.contains(&format!("verify: {tried}")), "{run:?}");
+        assert!(
+            run.stderr.contains(&format!("Verified: {tried}")),
+            "{run:?}"
+        );
     }
     let kit = sandbox.path().join("alex_kit.2");
     let readme = std::fs::read_to_string(kit.join("README.txt")).unwrap();
@@ -208,7 +211,7 @@ async fn dry_run_shows_the_steps_and_makes_nothing() {
         .await
         .succeeded();
     let expected = format!(
-        "this would be done:\ncreate an access key for alex\nwrite alex_accessKeys.2.csv\ndelete access key {old}\n"
+        "Would create an access key for alex\nWould write alex_accessKeys.2.csv\nWould delete access key {old}\n"
     );
     assert_eq!(run.stderr, expected);
     assert_eq!(keys_of(&aws, "alex"), [old]);
@@ -435,7 +438,7 @@ async fn old_key_is_suspended_instead_of_deleted_and_can_be_resumed() {
     );
     assert!(
         run.stderr
-            .contains(&format!("suspend access key {}\n", old.0)),
+            .contains(&format!("Suspended access key {}\n", old.0)),
         "{run:?}"
     );
     let note = format!(
@@ -457,11 +460,10 @@ async fn later_rotation_deletes_the_suspended_key_first_and_says_so_before() {
     let dry = [&options[..], &["--dry-run"]].concat();
     let run = sandbox.create("alex", &dry).await.succeeded();
     let expected = format!(
-        "this would be done:\n\
-         delete suspended access key {suspended}, to make room for a new one\n\
-         create an access key for alex\n\
-         write alex_accessKeys.3.csv\n\
-         suspend access key {active}\n"
+        "Would delete suspended access key {suspended}, to make room for a new one\n\
+         Would create an access key for alex\n\
+         Would write alex_accessKeys.3.csv\n\
+         Would suspend access key {active}\n"
     );
     assert_eq!(run.stderr, expected);
     assert_eq!(keys_of(&aws, "alex"), [suspended.as_str(), active.as_str()]);

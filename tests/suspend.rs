@@ -65,8 +65,8 @@ async fn suspended_key_is_refused_and_works_again_when_resumed() {
 
         let run = suspend(&sandbox, &[]).await.succeeded();
         let expected = format!(
-            "suspend access key {}\nuser alex can't use s3://shared/alex/ any more; \
-             AWS may take a few seconds to apply this\n",
+            "Suspended access key {}\nalex can no longer use s3://shared/alex/ \
+             (AWS may take a few seconds to apply this)\n",
             key.0
         );
         assert_eq!((run.stdout.as_str(), run.stderr), ("", expected));
@@ -78,8 +78,8 @@ async fn suspended_key_is_refused_and_works_again_when_resumed() {
 
         let run = resume(&sandbox, &[]).await.succeeded();
         let expected = format!(
-            "resume access key {0}\nuser alex can use access key {0} again; \
-             AWS may take a few seconds to apply this\n",
+            "Resumed access key {0}\nalex can use access key {0} again \
+             (AWS may take a few seconds to apply this)\n",
             key.0
         );
         assert_eq!((run.stdout.as_str(), run.stderr), ("", expected));
@@ -93,8 +93,8 @@ async fn said_twice_is_no_error_and_no_call() {
     let (aws, sandbox) = aws_with_alex(&[]).await;
     let key = sandbox.key_of("alex").0;
     for (option, words, suspended) in [
-        ("--resume", "user alex is not suspended\n", false),
-        ("--suspend", "user alex is suspended already\n", true),
+        ("--resume", "alex is not suspended\n", false),
+        ("--suspend", "alex is already suspended\n", true),
     ] {
         sandbox.create("alex", &[option]).await.succeeded();
         aws.faults.forget();
@@ -111,7 +111,7 @@ async fn said_twice_is_no_error_and_no_call() {
         });
         assert_eq!(run.succeeded().json(), expected);
         let run = sandbox.create("alex", &[option, "--dry-run"]).await;
-        assert_eq!(run.succeeded().stderr, "nothing to change for user alex\n");
+        assert_eq!(run.succeeded().stderr, "Nothing to change for user alex\n");
         let calls = aws.faults.counts();
         assert!(!calls.contains_key("UpdateAccessKey"), "{calls:?}");
     }
@@ -181,7 +181,7 @@ async fn dry_run_shows_the_steps_and_changes_nothing() {
     let key = sandbox.key_of("alex").0;
     let run = suspend(&sandbox, &["--dry-run"]).await.succeeded();
     let steps = format!("suspend access key {key}");
-    assert_eq!(run.stderr, format!("this would be done:\n{steps}\n"));
+    assert_eq!(run.stderr, format!("Would {steps}\n"));
     let run = suspend(&sandbox, &["--dry-run", "--json"]).await;
     assert_eq!(run.succeeded().json()["steps"], json!([steps]));
     assert_eq!(active_keys_of(&aws, "alex"), [key.as_str()]);
@@ -189,7 +189,7 @@ async fn dry_run_shows_the_steps_and_changes_nothing() {
     suspend(&sandbox, &[]).await.succeeded();
     let run = resume(&sandbox, &["--dry-run"]).await.succeeded();
     let steps = format!("resume access key {key}");
-    assert_eq!(run.stderr, format!("this would be done:\n{steps}\n"));
+    assert_eq!(run.stderr, format!("Would {steps}\n"));
     assert_eq!(active_keys_of(&aws, "alex"), [""; 0]);
 }
 
@@ -219,7 +219,7 @@ async fn user_without_a_key_can_be_suspended_but_not_resumed() {
     let (aws, sandbox) = aws_with_alex(&[]).await;
     delete_key(&aws, "alex", &sandbox.key_of("alex").0).await;
     let run = suspend(&sandbox, &[]).await.succeeded();
-    let words = "user alex has no access key, so there is nothing to suspend\n";
+    let words = "alex has no access key: nothing to suspend\n";
     assert_eq!(run.stderr, words);
     for options in [[].as_slice(), &["--dry-run"]] {
         let run = resume(&sandbox, options).await;

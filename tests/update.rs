@@ -37,7 +37,7 @@ async fn access_changes_as_the_options_say_and_the_key_stays() {
         let changed = ["--access", "read-write", "--expires", "2099-12-31"];
         let run = update(&sandbox, &changed).await.succeeded();
         for line in [
-            "changed for user alex on s3://shared/alex/:",
+            "Changed the access of user alex to s3://shared/alex/:",
             "  access: read -> read-write",
             "  expires: never -> 2100-01-01T00:00:00Z",
             "  source addresses: any (unchanged)",
@@ -73,7 +73,10 @@ async fn access_changes_as_the_options_say_and_the_key_stays() {
 
         aws.faults.forget();
         let run = update(&sandbox, &[]).await.succeeded();
-        assert!(run.stderr.contains("nothing to change"), "{run:?}");
+        assert!(
+            run.stderr.contains("Nothing to change for user alex:"),
+            "{run:?}"
+        );
         assert!(run.stderr.contains("access: read (unchanged)"), "{run:?}");
         let calls = aws.faults.operations();
         let writes = [
@@ -426,12 +429,12 @@ async fn dry_run_shows_changes_and_policy_and_makes_nothing() {
                 KMS key: none (unchanged)\n\
                 top level of the bucket: refused (unchanged)\n\
                 other folders: none (unchanged)\n";
-    let steps = "this would be done:\nupdate policy s3-access-for-alex\n";
+    let steps = "Would update policy s3-access-for-alex\n";
     let expected = format!("access: read -> read-write\n{kept}{steps}");
     assert_eq!(run.stderr, expected);
     assert_eq!(run.stdout, include_str!("policies/read-write.json"));
     let run = update(&sandbox, &["--dry-run"]).await.succeeded();
-    let expected = format!("access: read (unchanged)\n{kept}nothing to change for user alex\n");
+    let expected = format!("access: read (unchanged)\n{kept}Nothing to change for user alex\n");
     assert_eq!(run.stderr, expected);
     aws.iam(|iam| assert_eq!(iam.policies.values().next().unwrap().versions.len(), 1));
 }
@@ -471,7 +474,7 @@ async fn policy_of_version_0_1_is_still_known() {
         edit_policy_of_alex(&aws, r#","s3:GetBucketOwnershipControls""#, "");
         let dry_run = ["--dry-run", "--access", "read-write"];
         let run = update(&sandbox, &dry_run).await.succeeded();
-        let update = "this would be done:\nupdate policy s3-access";
+        let update = "Would update policy s3-access";
         assert!(run.stderr.contains(update), "{run:?}");
         assert_eq!(run.stdout, include_str!("policies/read-write.json"));
 

@@ -35,7 +35,7 @@ async fn each_mode_is_tried_line_by_line_and_leaves_no_object() {
         } else {
             &[]
         };
-        let options = [&["--verify", "--access", mode], browse].concat();
+        let options = [&["--verify", "-v", "--access", mode], browse].concat();
         let run = sandbox.create("alex", &options).await.succeeded();
         let lines = |start: &str| {
             run.stderr
@@ -43,8 +43,10 @@ async fn each_mode_is_tried_line_by_line_and_leaves_no_object() {
                 .filter(|line| line.starts_with(start))
                 .count()
         };
-        assert_eq!(lines("verify: can "), can, "{mode}: {run:?}");
-        assert_eq!(lines("verify: can't "), cannot, "{mode}: {run:?}");
+        assert_eq!(lines("Verified: can "), can, "{mode}: {run:?}");
+        assert_eq!(lines("Verified: can't "), cannot, "{mode}: {run:?}");
+        let in_all = format!("; {cannot} other requests are refused\n");
+        assert!(run.stderr.contains(&in_all), "{mode}: {run:?}");
         assert_complete(&aws, &sandbox, "alex");
         assert_eq!(aws.keys("shared").len(), 4, "{mode}");
     }
@@ -64,7 +66,7 @@ async fn folders_to_be_read_too_are_tried() {
         let aws = aws_with_files().await;
         let sandbox = Sandbox::new(&aws);
         let shares = folders.iter().flat_map(|folder| ["--also-read", folder]);
-        let options: Vec<_> = ["--verify", "--access", mode]
+        let options: Vec<_> = ["--verify", "-v", "--access", mode]
             .into_iter()
             .chain(shares)
             .collect();
@@ -73,26 +75,27 @@ async fn folders_to_be_read_too_are_tried() {
             let lines = run.stderr.lines();
             lines.filter(|line| line.starts_with(start)).count()
         };
-        assert_eq!(lines("verify: can "), can, "{options:?}: {run:?}");
-        assert_eq!(lines("verify: can't "), cannot, "{options:?}: {run:?}");
+        assert_eq!(lines("Verified: can "), can, "{options:?}: {run:?}");
+        assert_eq!(lines("Verified: can't "), cannot, "{options:?}: {run:?}");
         for folder in folders {
             for tried in [
                 format!("can list s3://shared/{folder}"),
                 format!("can't upload to s3://shared/{folder}"),
                 format!("can't delete from s3://shared/{folder}"),
             ] {
-                let line = format!("verify: {tried}\n");
+                let line = format!("Verified: {tried}\n");
                 assert!(run.stderr.contains(&line), "{tried}: {run:?}");
             }
         }
-        let opens = "verify: the key gives access to s3://shared/alex/, read-only to s3://shared/";
+        let opens = "Verified: access to s3://shared/alex/, read-only to s3://shared/";
         assert!(run.stderr.contains(opens), "{run:?}");
-        let nothing = |where_: &str| {
-            let line = format!("verify: there is no object {where_} to try\n");
+        let nothing = |folder: &str| {
+            let line = format!("Not verified: downloads from {folder} (no object to try)\n");
             run.stderr.contains(&line)
         };
-        assert_eq!(nothing("in empty/"), folders[0] == "empty/", "{run:?}");
-        assert_eq!(nothing("of another folder"), folders.len() == 2, "{run:?}");
+        let is_empty = folders[0] == "empty/";
+        assert_eq!(nothing("s3://shared/empty/"), is_empty, "{run:?}");
+        assert_eq!(nothing("other folders"), folders.len() == 2, "{run:?}");
         assert_complete(&aws, &sandbox, "alex");
         assert_eq!(aws.keys("shared").len(), 4, "{mode}");
     }
@@ -149,7 +152,10 @@ async fn key_that_is_not_known_yet_is_waited_for() {
             aws.faults.unless_signed_by(&aws.admin.0, call, 2, refused);
             let options = ["--verify", "--access", mode];
             let run = sandbox.create("alex", &options).await.succeeded();
-            assert!(run.stderr.contains("verify: can't"), "{run:?}");
+            assert!(
+                run.stderr.contains(" other requests are refused"),
+                "{run:?}"
+            );
             assert_complete(&aws, &sandbox, "alex");
         }
     }
@@ -197,7 +203,7 @@ async fn interrupted_verification_is_undone() {
     aws.faults
         .unless_signed_by(&aws.admin.0, "ListObjectsV2", always, unknown);
     let mut started = sandbox.start_create("alex", &["--verify"]);
-    started.says("write alex_accessKeys.csv").await;
+    started.says("Wrote alex_accessKeys.csv").await;
     started.signal("INT").await;
     let run = started.ended().await;
     assert_eq!(run.code, Some(130), "{run:?}");

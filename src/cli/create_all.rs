@@ -113,7 +113,7 @@ fn doubt(plan: &Plan<Create>) -> Option<String> {
 }
 
 async fn confirm(job: &Job<'_>, doubt: &str) -> bool {
-    let lines = [job.out.line(format!("note: {doubt}"))];
+    let lines = [job.out.labelled("note", doubt)];
     let question = format!("Create user {} all the same?", job.user());
     let answer = job.out.confirm(&lines, &question);
     let answer = job.signals.cancel.run_until_cancelled(answer);

@@ -7,7 +7,7 @@ use anyhow::{Result, anyhow};
 use serde::Serialize;
 
 use super::hints::Explained;
-use super::{ExitStatus, Output, ProgressLine, Signals, conclude, each};
+use super::{ExitStatus, Output, ProgressLine, Signals, conclude, delete_question, each};
 use crate::access::{GrantChange, Target, UserName};
 use crate::aws::{Aws, LoadError, Run};
 use crate::errors::Interrupted;
@@ -97,7 +97,10 @@ impl<'a> Job<'a> {
         plan: &Plan<W>,
         apply: impl AsyncFn(&Plan<W>) -> Result<D, Failed>,
     ) -> ExitStatus {
-        match apply(plan).await {
+        let line = self.out.is_alone().then(|| self.out.wait_for_aws());
+        let applied = apply(plan).await;
+        drop(line);
+        match applied {
             Ok(done) => {
                 self.out.done(&done);
                 ExitStatus::Done
@@ -307,14 +310,14 @@ async fn plan_delete<'a>(
 
 /// Asks whether to do all this.
 async fn confirm(out: &Output, signals: &Signals, plans: &[(Job<'_>, Plan<Delete>)]) -> bool {
-    let mut lines = vec![out.line("this would be deleted:")];
-    for (job, Plan { preview, .. }) in plans {
-        lines.extend(preview.steps.iter().map(|step| job.out.line(step)));
-        let notes = preview.notes.iter();
-        lines.extend(notes.map(|note| job.out.line(format!("note: {note}"))));
+    if !out.asks() {
+        return true;
     }
-    let answer = out.confirm(&lines, "Delete all of this?");
-    let answer = signals.cancel.run_until_cancelled(answer);
+    let ask = async {
+        let lines = delete_question::lines(plans).await;
+        out.confirm(&lines, "Delete all of this?").await
+    };
+    let answer = signals.cancel.run_until_cancelled(ask);
     answer.await.unwrap_or(false)
 }
 

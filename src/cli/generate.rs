@@ -9,6 +9,7 @@ use clap_complete::Shell;
 
 use super::exit_now;
 use super::output::to_stderr;
+use super::paint::label;
 
 /// With `--completions SHELL` or `--man` as the first argument, writes that to
 /// stdout and exits with code 0.
@@ -43,7 +44,8 @@ pub(super) fn asked_for(mut command: Command, args: &[OsString]) -> Result<(), E
     }
     match io::stdout().write_all(&text) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            to_stderr(&format!("{name}: error: can't write to stdout: {error}"));
+            let error = format!("can't write to stdout: {error}");
+            to_stderr(&format!("{name}: {} {error}", label("error")));
             exit_now(1)
         }
         _ => exit_now(0),

@@ -206,7 +206,7 @@ fn key_cells(key: &ListedKey, now: Timestamp) -> (String, String) {
 }
 
 /// The time between two instants in minutes, hours or days.
-fn span(from: Timestamp, to: Timestamp) -> String {
+pub(super) fn span(from: Timestamp, to: Timestamp) -> String {
     let minutes = (to.as_second() - from.as_second()) / 60;
     let (count, unit) = match minutes {
         ..60 => (minutes.max(1), "minute"),

@@ -13,6 +13,7 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 use crate::errors::one_line;
 
 mod create_all;
+mod delete_question;
 mod flow;
 mod generate;
 mod handover_args;
@@ -20,7 +21,10 @@ mod hints;
 mod list;
 mod many;
 mod nearest;
+mod notes;
 mod output;
+mod paint;
+mod progress;
 mod shell_commands;
 mod signals;
 mod table;
@@ -34,7 +38,8 @@ pub use flow::{Job, delete_all, no_clients};
 pub use handover_args::HandoverArgs;
 pub use list::{find_expired, list};
 pub use many::{ExitStatus, conclude, each};
-pub use output::{Output, OutputArgs, ProgressLine};
+pub use output::{Output, OutputArgs};
+pub use progress::ProgressLine;
 pub use signals::Signals;
 pub use target_args::TargetArgs;
 pub use users_file::NamedUser;
@@ -42,6 +47,7 @@ pub use users_file::NamedUser;
 pub(crate) use users_file::names_in;
 
 use output::to_stderr;
+use paint::label;
 
 /// Parses the arguments; on bad ones prints one line and exits with code 2.
 ///
@@ -57,7 +63,7 @@ pub fn parse<A: Parser>() -> A {
     let name = A::command().get_name().to_owned();
     panic::set_hook(Box::new(move |info| {
         let text = info.payload_as_str().unwrap_or("internal error");
-        to_stderr(&format!("{name}: error: {}", one_line(text)));
+        to_stderr(&format!("{name}: {} {}", label("error"), one_line(text)));
         exit_now(1);
     }));
     let args: Vec<_> = std::env::args_os().collect();
@@ -135,7 +141,7 @@ pub fn bad_usage(command: &str, message: impl Display) -> ! {
 fn refuse(command: &str, problems: impl IntoIterator<Item = impl Display>) -> ! {
     for problem in problems {
         let problem = one_line(&problem.to_string());
-        to_stderr(&format!("{command}: error: {problem}"));
+        to_stderr(&format!("{command}: {} {problem}", label("error")));
     }
     exit_now(2)
 }

@@ -1,24 +1,28 @@
 //! How words reach the terminal, and how much of them: messages go to stderr,
 //! results to stdout. The options under "Running".
 
-use std::fmt::{self, Display};
+use std::fmt::Display;
 use std::io::{self, Write};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use clap::{ArgAction, Args};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use indicatif::ProgressBar;
 use serde::Serialize;
 
 use super::hints::{Explained, did_you_mean};
 use super::nearest::nearest;
+use super::notes::{Note, grouped};
+use super::paint;
+use super::progress::Tally;
 use super::refuse;
 use super::shell_commands::ShellCommands;
 use super::terminal::Terminal;
 use crate::access::UserName;
 use crate::aws::{Aws, Call, Connection, LoadError};
 use crate::errors::{acts_on_a_terminal, harmless, one_line};
+use crate::handover::HandedOver;
 use crate::step::{Step, counted};
 use crate::workflows::outcome::{Outcome, unchanged};
 use crate::workflows::plan::Preview;
@@ -50,20 +54,22 @@ pub struct OutputArgs {
     version: Option<bool>,
 }
 
-/// Where a command's words go.
+/// Where a command's messages and results go.
 #[derive(Debug, Clone)]
 pub struct Output {
     name: &'static str,
     json: bool,
-    quiet: bool,
-    verbose: bool,
+    pub(super) quiet: bool,
+    pub(super) verbose: bool,
     pub(super) commands: ShellCommands,
-    /// Begins each line about one user of many.
-    prefix: String,
-    users: usize,
-    users_done: Arc<AtomicUsize>,
+    /// The one of many users that each line is about.
+    user: Option<UserName>,
+    pub(super) users: usize,
+    pub(super) tally: Arc<Tally>,
+    /// Notes on many users, for the end.
+    notes: Arc<Mutex<Vec<Note>>>,
     has_lost_results: Arc<AtomicBool>,
-    line: ProgressBar,
+    pub(super) line: ProgressBar,
     /// None where nothing is to be asked, or nobody is there.
     terminal: Option<Terminal>,
 }
@@ -82,9 +88,10 @@ impl Output {
             quiet: args.quiet,
             verbose: args.verbose,
             commands: ShellCommands::new(connection),
-            prefix: String::new(),
+            user: None,
             users,
-            users_done: Arc::default(),
+            tally: Arc::default(),
+            notes: Arc::default(),
             has_lost_results: Arc::default(),
             line: ProgressBar::hidden(),
             terminal: if args.yes { None } else { Terminal::open() },
@@ -98,13 +105,8 @@ impl Output {
 
     /// The output for one of the users.
     pub fn of(&self, user: &UserName) -> Self {
-        let prefix = if self.is_alone() {
-            String::new()
-        } else {
-            format!("{user}: ")
-        };
         Self {
-            prefix,
+            user: Some(user.clone()).filter(|_| !self.is_alone()),
             ..self.clone()
         }
     }
@@ -112,7 +114,7 @@ impl Output {
     /// The output for what concerns all of the users.
     pub fn of_all(&self) -> Self {
         Self {
-            prefix: String::new(),
+            user: None,
             ..self.clone()
         }
     }
@@ -125,14 +127,6 @@ impl Output {
     /// Whether there is but one user.
     pub fn is_alone(&self) -> bool {
         self.users == 1
-    }
-
-    /// Shows at the terminal how many of several users are done, until the
-    /// result is dropped.
-    pub fn count_users(&self) -> Option<ProgressLine> {
-        let (done, users) = (self.users_done.clone(), self.users);
-        let words = move |_| format!("{} of {users} users", done.load(Ordering::Relaxed));
-        (users > 1).then(|| self.progress(words))
     }
 
     /// Loads the clients; with `--verbose`, each of their calls is printed. On a
@@ -170,26 +164,49 @@ impl Output {
 
     /// A line as it is shown.
     pub(super) fn line(&self, line: impl Display) -> String {
-        harmless(&format!("{}{line}", self.prefix))
+        harmless(&format!("{}{line}", self.prefix()))
+    }
+
+    /// The same with a label in colour.
+    pub(super) fn labelled(&self, label: &str, line: &str) -> String {
+        let (prefix, label) = (self.prefix(), paint::label(label));
+        format!("{prefix}{label} {}", harmless(line))
+    }
+
+    fn prefix(&self) -> String {
+        let user = self.user.as_ref();
+        user.map_or(String::new(), |user| format!("{user}: "))
     }
 
     fn print(&self, line: &str) {
-        let line = self.line(line);
-        self.line.suspend(|| to_stderr(&line));
+        self.line.suspend(|| to_stderr(line));
     }
 
-    /// Prints a line of talk, unless quiet.
+    /// Prints a message, unless quiet.
     pub fn say(&self, line: impl Display) {
         if !self.quiet {
-            self.print(&line.to_string());
+            self.print(&self.line(line));
         }
     }
 
-    /// Prints a step that was taken; one of many users' steps are for
-    /// `--verbose` alone.
+    /// The same of something done.
+    fn say_done(&self, line: impl Display) {
+        if !self.quiet {
+            self.print(&(paint::check_mark() + &self.line(line)));
+        }
+    }
+
+    /// Prints a step that was taken. `--verbose` alone shows the steps of one
+    /// of many users, and each request that a key is tested with.
     pub fn step(&self, step: &Step) {
-        if self.is_alone() || self.verbose {
-            self.say(step);
+        let is_detail = !self.is_alone() || matches!(step, Step::Check(_));
+        if is_detail && !self.verbose {
+            return;
+        }
+        if matches!(step, Step::NotVerified(_)) {
+            self.say(step.done());
+        } else {
+            self.say_done(step.done());
         }
     }
 
@@ -201,14 +218,12 @@ impl Output {
             .iter()
             .for_each(|part| self.say(unchanged(part)));
         if preview.steps.is_empty() {
-            self.say(format!(
-                "nothing to change for user {}",
-                preview.target.user
-            ));
-        } else {
-            self.say("this would be done:");
+            let user = &preview.target.user;
+            self.say(format!("Nothing to change for user {user}"));
         }
-        preview.steps.iter().for_each(|step| self.say(step));
+        for step in &preview.steps {
+            self.say(format!("Would {step}"));
+        }
         let policy = preview.policy.as_ref();
         self.result(
             preview,
@@ -220,20 +235,52 @@ impl Output {
     /// Prints how it ended well: in a few lines for the only user, in one for one
     /// of many, and on stdout the key file or all as JSON.
     pub(crate) fn done(&self, outcome: &impl Outcome) {
+        let key = outcome.handed_over();
         if self.is_alone() {
-            outcome.advice().iter().for_each(|line| self.say(line));
+            let file = key.and_then(HandedOver::to_send);
+            self.advise(&outcome.advice(), file);
         } else {
-            self.say(outcome.summary());
+            self.say_done(outcome.summary());
         }
         outcome.notes().iter().for_each(|note| self.note(note));
-        let key_file = outcome.handed_over().and_then(|key| key.key_file.as_ref());
+        let key_file = key.and_then(|key| key.key_file.as_ref());
         self.result(outcome, key_file.map(|path| path.display().to_string()));
-        self.users_done.fetch_add(1, Ordering::Relaxed);
+        self.tally.count_done();
     }
 
-    /// Prints what the admin should know besides, unless quiet.
+    /// Prints the last lines of a run, in which the file to send stands out.
+    fn advise(&self, lines: &[String], file: Option<&Path>) {
+        let file = file.map(|path| harmless(&path.display().to_string()));
+        for line in lines.iter().filter(|_| !self.quiet) {
+            let line = self.line(line);
+            match &file {
+                Some(file) => self.print(&line.replacen(file, &paint::to_copy(file), 1)),
+                None => self.print(&line),
+            }
+        }
+    }
+
+    /// Prints what the admin should know besides, unless quiet: at once, or about
+    /// one of many users at the end, in [`summary`](Self::summary).
     pub fn note(&self, note: &str) {
-        self.say(format!("note: {note}"));
+        match &self.user {
+            Some(user) => self.notes().push((user.clone(), note.to_owned())),
+            None if self.quiet => {}
+            None => self.print(&self.labelled("note", note)),
+        }
+    }
+
+    fn notes(&self) -> MutexGuard<'_, Vec<Note>> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes on many users as lines, each note once.
+    pub(super) fn lines_of(&self, notes: Vec<Note>) -> Vec<String> {
+        let line = |(user, note): (Option<UserName>, String)| {
+            let user = user.map_or(self.of_all(), |user| self.of(&user));
+            user.labelled("note", &note)
+        };
+        grouped(notes).into_iter().map(line).collect()
     }
 
     /// Prints the result: `json` as one line with `--json`, else `text` if any.
@@ -276,25 +323,35 @@ impl Output {
 
     /// Prints an error in one line.
     pub fn error(&self, error: &str) {
-        let line = format!("{}: error: {}{}", self.name, self.prefix, one_line(error));
-        self.line.suspend(|| to_stderr(&line));
+        let (label, prefix) = (paint::label("error"), self.prefix());
+        self.print(&format!(
+            "{}: {label} {prefix}{}",
+            self.name,
+            one_line(error)
+        ));
     }
 
     /// Prints an error in one line, and each hint in another.
     pub(super) fn explained(&self, explained: &Explained) {
         self.error(&explained.error);
         for hint in &explained.hints {
-            self.print(&one_line(&format!("hint: {hint}")));
+            self.print(&self.labelled("hint", &one_line(hint)));
         }
+        self.tally.count_failed();
     }
 
     /// Prints a line that belongs to an error, even when quiet.
     pub fn error_detail(&self, line: &str) {
-        self.print(&one_line(line));
+        self.print(&self.line(one_line(line)));
     }
 
-    /// Says how many of several users are done, and how many were skipped.
+    /// Says what is to be noted of several users, how many of them are done, and
+    /// how many were skipped.
     pub fn summary(&self, done: usize, skipped: usize, total: usize) {
+        let notes = std::mem::take(&mut *self.notes());
+        for line in self.lines_of(notes).iter().filter(|_| !self.quiet) {
+            self.print(line);
+        }
         let users = counted(total as u64, false, "user");
         let exist = match skipped {
             0 => String::new(),
@@ -304,6 +361,11 @@ impl Output {
         self.say(format!("{done} of {users} done{exist}"));
     }
 
+    /// Whether somebody is there to be asked.
+    pub(super) fn asks(&self) -> bool {
+        self.terminal.is_some()
+    }
+
     /// Asks a question about some lines, even when quiet. Yes where nobody is to
     /// be asked.
     pub(super) async fn confirm(&self, lines: &[String], question: &str) -> bool {
@@ -311,39 +373,6 @@ impl Output {
             None => true,
             Some(terminal) => terminal.confirm(lines, question).await,
         }
-    }
-
-    /// Shows at the terminal, until the result is dropped, a line that tells
-    /// how far the work has got; nothing with `--quiet` or `--verbose`, and
-    /// where stderr is not a terminal.
-    pub fn progress(
-        &self,
-        words: impl Fn(Duration) -> String + Clone + Send + Sync + 'static,
-    ) -> ProgressLine {
-        let style = ProgressStyle::with_template("{spinner} {words}, {elapsed}");
-        let style = style.expect("a valid template").with_key(
-            "words",
-            move |state: &ProgressState, line: &mut dyn fmt::Write| {
-                let _ = line.write_str(&words(state.elapsed()));
-            },
-        );
-        if !self.quiet && !self.verbose {
-            self.line.set_style(style);
-            self.line.reset();
-            self.line.set_draw_target(ProgressDrawTarget::stderr());
-            self.line.enable_steady_tick(Duration::from_millis(100));
-        }
-        ProgressLine(self.line.clone())
-    }
-}
-
-/// A line at the terminal that goes when this is dropped.
-#[derive(Debug)]
-pub struct ProgressLine(ProgressBar);
-
-impl Drop for ProgressLine {
-    fn drop(&mut self) {
-        self.0.finish_and_clear();
     }
 }
 

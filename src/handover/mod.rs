@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -84,6 +84,13 @@ pub struct HandedOver {
     #[serde(serialize_with = "lossy")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kit_zip: Option<PathBuf>,
+}
+
+impl HandedOver {
+    /// The file to send to the person; none if the key went to an open file.
+    pub(crate) fn to_send(&self) -> Option<&Path> {
+        self.kit_zip.as_deref().or(self.key_file.as_deref())
+    }
 }
 
 /// A path as JSON text, which can't hold every byte a path can.
@@ -166,9 +173,10 @@ impl Handover {
         let shared = grant.map_or(&[][..], |grant| &grant.also_read).iter();
         let shared = shared.map(|folder| format!(", read-only to {}", target.url_of(folder)));
         let (own, shared) = (target.folder_url(), String::from_iter(shared));
-        let verify = Step::Verify(format!(
-            "the key gives access to {own}{shared}, and to nothing else that was tried"
-        ));
+        let verify = Step::Verify {
+            opens: format!("{own}{shared}"),
+            refused: None,
+        };
         let file = self.file.clone().map(Step::WriteKeyFile);
         let kit = self.kit.as_ref();
         let kit = kit.map(|kit| Step::WriteKit(kit.archive.clone()));

@@ -109,31 +109,37 @@ impl<'a> NewKey<'a> {
         }
     }
 
-    /// One of the steps of the handover.
-    pub async fn take(&self, step: &Step) -> Result<()> {
+    /// Takes one of the steps of the handover, and returns it as it was done.
+    pub async fn take(&self, step: &Step) -> Result<Step> {
         let (run, key) = (self.run, self.key()?);
         match (step, self.grant) {
             (Step::WriteKeyFile(_), _) => self
                 .delivery
                 .borrow_mut()
-                .write_key_file(key, &run.target.user),
-            (Step::WriteKit(_), Some(grant)) => self.delivery.borrow_mut().write_kit(&Settings {
-                key,
-                target: &run.target,
-                grant,
-                region: &run.aws.region,
-                endpoint: run.aws.store.s3_endpoint(),
-                contact: None,
-            }),
-            (Step::Verify(_), Some(grant)) => {
+                .write_key_file(key, &run.target.user)?,
+            (Step::WriteKit(_), Some(grant)) => {
+                self.delivery.borrow_mut().write_kit(&Settings {
+                    key,
+                    target: &run.target,
+                    grant,
+                    region: &run.aws.region,
+                    endpoint: run.aws.store.s3_endpoint(),
+                    contact: None,
+                })?;
+            }
+            (Step::Verify { opens, .. }, Some(grant)) => {
                 let mut left = Vec::new();
                 let patience = self.patience.clone();
-                let verified = handover::verify(run, grant, key, patience, &mut left).await;
+                let refused = handover::verify(run, grant, key, patience, &mut left).await;
                 self.undo.leave(left);
-                verified
+                return Ok(Step::Verify {
+                    opens: opens.clone(),
+                    refused: Some(refused?),
+                });
             }
             _ => bail!("{step} is no step of handing over a key"),
         }
+        Ok(step.clone())
     }
 
     /// Keeps what was written: from here on the person has the key.

@@ -105,8 +105,9 @@ impl Outcome for Created {
     }
 
     fn advice(&self) -> Vec<String> {
-        let can = format!("user {} {}", self.target.user, self.summary());
-        [vec![can], how_to_send(&self.key, &self.target)].concat()
+        let can = format!("{} {}", self.target.user, self.summary());
+        let lines = vec![String::new(), can];
+        [lines, how_to_send(&self.key, &self.target)].concat()
     }
 
     fn notes(&self) -> &[String] {
@@ -145,7 +146,7 @@ impl Outcome for Skipped {
     }
 
     fn advice(&self) -> Vec<String> {
-        vec![format!("user {} {}", self.target.user, self.summary())]
+        vec![format!("User {} {}", self.target.user, self.summary())]
     }
 
     fn notes(&self) -> &[String] {
@@ -160,9 +161,9 @@ fn how_to_send(key: &HandedOver, target: &Target) -> Vec<String> {
         (Some(zip), Some(kit), Some(file)) => vec![
             format!("Next: send {} over a secure channel.", zip.display()),
             format!(
-                "{} and {} hold the key too; keep them safe or delete them.",
-                kit.display(),
-                file.display()
+                "{} is your own copy; keep it and {} private.",
+                file.display(),
+                kit.display()
             ),
         ],
         (_, _, Some(file)) => vec![format!(
@@ -201,7 +202,9 @@ impl Outcome for Rotated {
     }
 
     fn advice(&self) -> Vec<String> {
-        how_to_send(&self.key, &self.target)
+        let has = format!("{} {}", self.target.user, self.summary());
+        let lines = vec![String::new(), has];
+        [lines, how_to_send(&self.key, &self.target)].concat()
     }
 
     fn notes(&self) -> &[String] {
@@ -240,23 +243,23 @@ impl Outcome for Suspended {
         let folder = self.target.folder_url();
         let has_key = !(self.changed_keys.is_empty() && self.unchanged_keys.is_empty());
         if !has_key {
-            return "has no access key, so there is nothing to suspend".to_owned();
+            return "has no access key: nothing to suspend".to_owned();
         }
         match (self.changed_keys.is_empty(), self.suspended) {
-            (true, true) => "is suspended already".to_owned(),
+            (true, true) => "is already suspended".to_owned(),
             (true, false) => "is not suspended".to_owned(),
             (false, true) => {
-                format!("can't use {folder} any more; AWS may take a few seconds to apply this")
+                format!("can no longer use {folder} (AWS may take a few seconds to apply this)")
             }
             (false, false) => format!(
-                "can use {} again; AWS may take a few seconds to apply this",
+                "can use {} again (AWS may take a few seconds to apply this)",
                 named_keys(&self.changed_keys)
             ),
         }
     }
 
     fn advice(&self) -> Vec<String> {
-        vec![format!("user {} {}", self.target.user, self.summary())]
+        vec![format!("{} {}", self.target.user, self.summary())]
     }
 
     fn notes(&self) -> &[String] {
@@ -298,13 +301,13 @@ impl Outcome for Updated {
     fn advice(&self) -> Vec<String> {
         let (user, folder) = (&self.target.user, self.target.folder_url());
         let done = if self.changes.is_empty() {
-            "nothing to change"
+            format!("Nothing to change for user {user}:")
         } else {
-            "changed"
+            format!("Changed the access of user {user} to {folder}:")
         };
         let kept = self.kept.iter().map(|part| unchanged(part));
         let parts = self.changes.iter().cloned().chain(kept);
-        let mut lines = vec![format!("{done} for user {user} on {folder}:")];
+        let mut lines = vec![done];
         lines.extend(parts.map(|part| format!("  {part}")));
         lines
     }

@@ -30,7 +30,9 @@ pub(super) async fn remove(run: &Run, step: &Step) -> Result<bool, AwsError> {
         | Step::MakeFolder(_)
         | Step::WriteKeyFile(_)
         | Step::WriteKit(_)
-        | Step::Verify(_)
+        | Step::Verify { .. }
+        | Step::Check(_)
+        | Step::NotVerified(_)
         | Step::UpdatePolicy(_)
         | Step::TagUser(_)
         | Step::DeleteSuspendedKey(_)

@@ -12,6 +12,7 @@ mod faults;
 mod fixtures;
 mod lag;
 mod local_aws;
+mod picture;
 mod policies;
 mod programs;
 mod requests;
@@ -35,6 +36,7 @@ pub use fixtures::{
     client_of_kit,
 };
 pub use local_aws::{ACCOUNT, ALLOW_ALL, LocalAws};
+pub use picture::{PROMPT, Span, lines_at_terminal};
 pub use programs::{HANGING, Run, Sandbox, binary, build_binaries};
 pub use requests::{allowed, deletes, gets, lists, opens_folder, puts};
 pub use scripted_s3::{Script, ScriptedS3};

@@ -17,7 +17,7 @@ mod checks;
 
 /// Tries what the grant allows and what it must not, each by a request with the
 /// key itself, waiting in all as long as the patience lasts until AWS knows the
-/// key and its policy.
+/// key and its policy. Returns how many requests were refused, as they should be.
 ///
 /// Fails on the first thing that is not as it should be: something allowed
 /// that the policy refuses is a store that doesn't enforce policies. Objects
@@ -29,7 +29,7 @@ pub(crate) async fn verify(
     key: &AccessKey,
     patience: Patience,
     left: &mut Vec<Step>,
-) -> Result<()> {
+) -> Result<usize> {
     let versioning = bucket::versioning(run).await;
     let is_locked = bucket::locks_objects(run).await;
     let objects = objects(run, grant).await?;
@@ -41,24 +41,23 @@ pub(crate) async fn verify(
         suspended: versioning.is_suspended,
         left,
     };
+    let mut refused = 0;
     for check in checks(&run.target, grant, objects) {
         if is_locked && check.should_be_allowed && check.request.puts() {
-            let what = format!(
-                "{} is not tried: the bucket would keep it locked",
-                check.what
-            );
-            run.done(&Step::Verify(what));
+            let what = format!("{} (the bucket would keep it locked)", check.what);
+            run.done(&Step::NotVerified(what));
             continue;
         }
         verifying.settle(&check).await?;
         let can = if check.should_be_allowed {
             "can"
         } else {
+            refused += 1;
             "can't"
         };
-        run.done(&Step::Verify(format!("{can} {}", check.what)));
+        run.done(&Step::Check(format!("{can} {}", check.what)));
     }
-    Ok(())
+    Ok(refused)
 }
 
 /// Looks for an object of each kind to try, and tells of which there is none.
@@ -69,20 +68,21 @@ async fn objects(run: &Run, grant: &Grant) -> Result<Objects> {
     let foreign = bucket::first_key_outside(run, &folders).await?;
     let own = listing::first_object(run).await?;
     let own = own.map(|key| key.as_str().to_owned());
-    let nothing = |where_: &str| {
-        run.done(&Step::Verify(format!("there is no object {where_} to try")));
+    let nothing = |folder: &str| {
+        let what = format!("downloads from {folder} (no object to try)");
+        run.done(&Step::NotVerified(what));
     };
     if foreign.is_none() {
-        nothing("of another folder");
+        nothing("other folders");
     }
     if own.is_none() && grant.access.reads() {
-        nothing("of its own");
+        nothing(&run.target.folder_url());
     }
     let mut shared = Vec::new();
     for folder in &grant.also_read {
         let first = bucket::first_key_in(run, folder.as_str()).await?;
         if first.is_none() {
-            nothing(&format!("in {folder}"));
+            nothing(&run.target.url_of(folder));
         }
         shared.extend(first);
     }

@@ -68,7 +68,10 @@ impl<'a> Creating<'a> {
                 created?;
             }
             Step::MakeFolder(_) => self.make_folder().await?,
-            step => self.key.take(step).await?,
+            step => {
+                self.run.done(&self.key.take(step).await?);
+                return Ok(());
+            }
         }
         self.run.done(step);
         Ok(())

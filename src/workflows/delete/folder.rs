@@ -17,6 +17,16 @@ pub(super) struct Folder {
     pub versions_remain: bool,
 }
 
+/// How much is in a folder.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Content {
+    pub count: u64,
+    /// Whether there is more than that.
+    pub more: bool,
+    /// What is counted, such as `object`.
+    pub kind: &'static str,
+}
+
 impl Folder {
     /// Looks at the first page and the bucket's versions, unless the objects
     /// are kept.
@@ -51,14 +61,22 @@ impl Folder {
 
     /// The step that empties it.
     pub fn step(&self, run: &Run) -> Step {
-        let kind = match self.depth {
-            Depth::Objects => "object",
-            Depth::Versions => "version",
-        };
-        let count = self.first_page.entries.len() as u64;
+        let Content { count, more, kind } = self.content();
         Step::EmptyFolder {
             folder: run.target.folder_url(),
-            what: counted(count, self.first_page.next.is_some(), kind),
+            what: counted(count, more, kind),
+        }
+    }
+
+    /// What is in it, as far as its first page tells.
+    pub fn content(&self) -> Content {
+        Content {
+            count: self.first_page.entries.len() as u64,
+            more: self.first_page.next.is_some(),
+            kind: match self.depth {
+                Depth::Objects => "object",
+                Depth::Versions => "version",
+            },
         }
     }
 

@@ -6,8 +6,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use futures_util::future::join_all;
+use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::inventory::{LastUse, last_use_of_key, time};
 use super::outcome::{Deleted, Failed};
 use super::plan::{Plan, Preview};
 use super::provenance::{look_up, reachable};
@@ -20,6 +23,7 @@ use crate::s3::listing::Page;
 use crate::step::{Step, counted};
 
 pub use expired::{Expired, expired};
+pub(crate) use folder::Content;
 use folder::Folder;
 
 mod belongings;
@@ -68,6 +72,32 @@ pub struct Delete {
     folder: Option<Folder>,
     /// What has gone from the folder so far; can be read while [`apply`] runs.
     pub progress: Arc<Progress>,
+}
+
+impl Delete {
+    /// When the user was created, as far as IAM told.
+    pub(crate) fn created(&self) -> Option<Timestamp> {
+        self.user.as_ref()?.created.and_then(time)
+    }
+
+    /// What will go from the folder; none if the objects are kept.
+    pub(crate) fn content(&self) -> Option<Content> {
+        self.folder.as_ref().map(Folder::content)
+    }
+}
+
+/// When the user that is to go was last active: the last use of any of its keys.
+/// None if it has no key.
+pub(crate) async fn last_use(plan: &Plan<Delete>) -> Option<LastUse> {
+    let steps = plan.preview.steps.iter();
+    let keys = steps.filter_map(|step| match step {
+        Step::DeleteAccessKey(id) => Some(last_use_of_key(&plan.run, id)),
+        _ => None,
+    });
+    let uses = join_all(keys).await.into_iter();
+    // One that is not known may be the last.
+    uses.map(|used| used.unwrap_or(LastUse::Unknown))
+        .max_by_key(LastUse::recency)
 }
 
 /// Lists everything [`apply`] would remove, and changes nothing.

@@ -105,6 +105,17 @@ pub struct Oddity {
     pub text: String,
 }
 
+impl LastUse {
+    /// What is greater the later it was; greatest where that is unknown.
+    pub(crate) fn recency(&self) -> (bool, Option<Timestamp>) {
+        match self {
+            Self::Unknown => (true, None),
+            Self::Never => (false, None),
+            Self::At(at, _) => (false, Some(*at)),
+        }
+    }
+}
+
 impl Oddity {
     fn new(code: &'static str, text: impl Into<String>) -> Self {
         Self {
@@ -273,7 +284,7 @@ fn days(from: Timestamp, to: Timestamp) -> i64 {
     (to.as_second() - from.as_second()) / (24 * 60 * 60)
 }
 
-fn time(at: DateTime) -> Option<Timestamp> {
+pub(crate) fn time(at: DateTime) -> Option<Timestamp> {
     Timestamp::from_second(at.secs()).ok()
 }
 

@@ -11,10 +11,11 @@ use crate::access::{
     BucketName, INLINE_POLICY_NAME, Target, UserName, names_bucket, names_made_for,
 };
 use crate::aws::{Aws, AwsError, Run};
-use crate::iam::{self, KeyInfo, User, UserDetails, UserPolicy};
+use crate::iam::{self, User, UserDetails, UserPolicy};
 use crate::s3::bucket::{self, BucketError};
 
 pub use found::Found;
+pub(crate) use listed::time;
 pub use listed::{LastUse, Listed, ListedKey, MadeBy, Oddity};
 
 mod found;
@@ -228,7 +229,7 @@ async fn details(run: &Run, user: User) -> Result<UserDetails, AwsError> {
 async fn keys(run: &Run) -> Result<Vec<ListedKey>, AwsError> {
     let mut keys = Vec::new();
     for key in iam::access_keys(run).await? {
-        let last_use = last_use(run, &key).await?;
+        let last_use = last_use_of_key(run, &key.id).await?;
         keys.push(ListedKey::new(key, last_use));
     }
     Ok(keys)
@@ -236,8 +237,8 @@ async fn keys(run: &Run) -> Result<Vec<ListedKey>, AwsError> {
 
 /// When the key was last used; unknown where that is refused, where a store
 /// doesn't tell, and for a key that has gone meanwhile.
-async fn last_use(run: &Run, key: &KeyInfo) -> Result<LastUse, AwsError> {
-    match iam::last_used(run, &key.id).await {
+pub(crate) async fn last_use_of_key(run: &Run, id: &str) -> Result<LastUse, AwsError> {
+    match iam::last_used(run, id).await {
         Ok(used) => Ok(used.into()),
         Err(error) if error.is_refusal() || error.is_missing() => Ok(LastUse::Unknown),
         Err(error) if run.aws.store.may_lack(&error) => Ok(LastUse::Unknown),

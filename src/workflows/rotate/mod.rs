@@ -223,11 +223,10 @@ async fn hand_over(plan: &Plan<Rotate>, key: NewKey<'_>) -> Result<HandedOver> {
     for step in plan.steps(Phase::HandOver) {
         run.go_on()?;
         let taken = match step {
-            Step::CreateAccessKey(_) => key.create().await,
+            Step::CreateAccessKey(_) => key.create().await.map(|()| step.clone()),
             step => key.take(step).await,
         };
-        run.unless_interrupted(taken)?;
-        run.done(step);
+        run.done(&run.unless_interrupted(taken)?);
     }
     if plan.steps(Phase::Retire).next().is_some() {
         // Nothing but the new key will work.
