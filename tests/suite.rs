@@ -16,6 +16,7 @@ mod handover;
 mod isolation;
 mod list;
 mod many;
+mod output;
 mod pairs;
 mod permissions;
 mod picture;

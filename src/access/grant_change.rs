@@ -21,7 +21,7 @@ pub type Setting<T> = Option<T>;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Access")]
 pub struct GrantChange {
-    /// What the person may do: read, read-write, or write [default: read]
+    /// read, read-write or write [default: read]
     ///
     ///   read        list and download
     ///   read-write  list, download, upload, overwrite and delete
@@ -29,16 +29,17 @@ pub struct GrantChange {
     #[arg(verbatim_doc_comment, long, value_name = "MODE", value_enum)]
     #[arg(hide_possible_values = true)]
     pub access: Option<Access>,
-    /// When access ends: a date, an RFC 3339 time, or a duration such as 90d
+    /// When access ends: a date, time or duration (90d)
     ///
-    /// A duration is in weeks, days, hours or minutes, such as 2w, 90d, 12h or 30min. A date
-    /// includes that whole day in UTC: with 2026-12-31, the first refused instant is
-    /// 2027-01-01T00:00:00Z. With --update, a later time also brings back access that has
-    /// ended, and "never" removes the end.
+    /// A time is one of RFC 3339, such as 2026-12-31T18:00:00Z. A duration is in weeks, days,
+    /// hours or minutes, such as 2w, 90d, 12h or 30min. A date includes that whole day in
+    /// UTC: with 2026-12-31, the first refused instant is 2027-01-01T00:00:00Z. With
+    /// --update, a later time also brings back access that has ended, and "never" removes the
+    /// end.
     #[arg(verbatim_doc_comment, long, value_name = "WHEN")]
     #[arg(value_parser = |text: &str| setting("never", text, Expiry::from_str))]
     pub expires: Option<Setting<Expiry>>,
-    /// Allow requests from these addresses only; may be repeated
+    /// Only from these addresses; may be repeated
     ///
     /// IPv4 or IPv6, such as 203.0.113.0/24 or 203.0.113.7. Requests through a VPC endpoint
     /// have no such address and are refused. With --update, the new addresses replace all
@@ -68,7 +69,7 @@ pub struct GrantChange {
     pub kms_key: Option<Setting<KmsKey>>,
     /// Allow listing the bucket's top level too, which shows every folder's name
     ///
-    /// For clients that must start at the bucket. The content of other folders stays closed.
+    /// For clients that must start at the bucket. Other folders' content stays inaccessible.
     #[arg(hide_short_help = true, long, conflicts_with = "no_browse_root")]
     pub browse_root: bool,
     /// With --update, no longer allow listing the bucket's top level

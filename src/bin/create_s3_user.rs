@@ -18,9 +18,7 @@ const USAGE: &str = "create_s3_user -b BUCKET -u USER [OPTIONS]";
 const AFTER_HELP: &str = "\
 Examples:
   create_s3_user -b shared-files -u alex
-  create_s3_user -b shared-files -u kim --access read-write --expires 90d --kit --verify
-
-All options, and what they mean: create_s3_user --help";
+  create_s3_user -b shared-files -u kim --expires 90d --kit --verify";
 
 const AFTER_LONG_HELP: &str = "\
 Examples:
@@ -41,12 +39,13 @@ Shell completions and man page:
   create_s3_user --completions SHELL
   create_s3_user --man";
 
-/// Create an IAM user that can list and download its own folder of an S3 bucket, and nothing else
+/// Create an IAM user that can list and download one folder of an S3 bucket
 ///
-/// Makes the user, a policy for s3://BUCKET/USER/, and an access key, which is written to
-/// USER_accessKeys.csv for you to deliver. Only the path of that file goes to stdout.
-/// If anything fails, what was made is undone. If the folder is empty and one with a similar
-/// name exists, a note says so, and at a terminal you are asked first, unless you give --yes.
+/// Creates the user, a policy for s3://BUCKET/USER/ and nothing else, and an access key.
+/// Writes the key to USER_accessKeys.csv for you to deliver, and the path of that file to
+/// stdout. If anything fails, everything is undone. If the folder is empty and one with a
+/// similar name exists, a note says so, and at a terminal you are asked first, unless you
+/// give --yes.
 #[derive(Parser)]
 #[command(name = NAME, version, override_usage = USAGE, verbatim_doc_comment)]
 #[command(disable_help_flag = true, disable_version_flag = true)]
@@ -74,28 +73,30 @@ struct Args {
 struct Change {
     /// Skip users that already exist for this bucket, with a policy and a key
     ///
-    /// They are left as they are, whatever access the options say, and don't count as
+    /// Nothing about them changes, whatever access the options name, and they don't count as
     /// failed: a run over many users that was interrupted can be run again.
     #[arg(verbatim_doc_comment, hide_short_help = true, long, group = "mode")]
     skip_existing: bool,
-    /// List the bucket's users: access, keys, last use, and what is odd
+    /// List the bucket's users with their access and keys
     ///
-    /// All users made for the bucket, or those given by -u. A table, or with --json a line
-    /// for each user. Changes nothing. Looks at 16 users at a time unless --jobs is given.
+    /// All users made for the bucket, or those given by -u: folder, access, end, keys, last
+    /// use, and anything odd. A table, or with --json a line for each user. Changes nothing.
+    /// Looks at 16 users at a time unless --jobs is given.
     #[arg(verbatim_doc_comment, long, groups = ["mode", "users"])]
     #[arg(conflicts_with_all = ["GrantChange", "HandoverArgs", "NewUser", "dry_run", "old_keys"])]
     list: bool,
-    /// Change an existing user's access; what no option names stays as it is
+    /// Change the access of an existing user
     ///
-    /// Replaces the user's policy and leaves the key alone. Prints what changes and what stays.
-    /// A policy that somebody edited is replaced only if all access options are given.
+    /// Changes only what the access options name. Replaces the user's policy and leaves the
+    /// key alone. Prints what changes and what stays. A policy that somebody edited is
+    /// replaced only if all access options are given.
     #[arg(verbatim_doc_comment, long, group = "mode")]
     #[arg(conflicts_with_all = ["HandoverArgs", "NewUser", "old_keys"])]
     update: bool,
-    /// Create a new key for an existing user, then delete the old one
+    /// Replace the access key of an existing user
     ///
-    /// While the old key file exists, the new one is USER_accessKeys.2.csv, and so on.
-    /// The old key works until the new one is safe.
+    /// Creates a new key, then deletes the old one. While the old key file exists, the new
+    /// one is USER_accessKeys.2.csv, and so on. The old key works until the new one is safe.
     #[arg(verbatim_doc_comment, long, group = "mode", conflicts_with_all = ["make_folder", "GrantChange", "NewUser"])]
     rotate_key: bool,
     /// With --rotate-key, leave the old key as it is
@@ -116,10 +117,11 @@ struct Change {
         requires = "rotate_key"
     )]
     suspend_old: bool,
-    /// Make all access keys of an existing user inactive; everything else stays
+    /// Make all access keys of an existing user inactive
     ///
-    /// The person has no access until --resume. AWS may take a few seconds to apply this.
-    #[arg(long, group = "mode")]
+    /// Everything else stays. The person has no access until --resume. AWS may take a few
+    /// seconds to apply this.
+    #[arg(verbatim_doc_comment, long, group = "mode")]
     #[arg(conflicts_with_all = ["GrantChange", "HandoverArgs", "NewUser", "old_keys"])]
     suspend: bool,
     /// Make all access keys of an existing user active again

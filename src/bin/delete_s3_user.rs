@@ -10,12 +10,7 @@ const NAME: &str = "delete_s3_user";
 
 const USAGE: &str = "delete_s3_user -b BUCKET -u USER [OPTIONS]";
 
-const AFTER_HELP: &str = "\
-Examples:
-  delete_s3_user -b shared-files -u alex --dry-run
-  delete_s3_user -b shared-files -u alex
-
-All options, and what they mean: delete_s3_user --help";
+const AFTER_HELP: &str = "Example: delete_s3_user -b shared-files -u alex --dry-run";
 
 const AFTER_LONG_HELP: &str = "\
 Examples:
@@ -32,12 +27,12 @@ Shell completions and man page:
   delete_s3_user --completions SHELL
   delete_s3_user --man";
 
-/// Delete an IAM user made by create_s3_user, and all objects in the user's folder
+/// Delete an IAM user made by create_s3_user, and all objects in its folder
 ///
-/// Deletes the access keys, the policies, everything else that hangs on the user, all objects
-/// under s3://BUCKET/USER/, and at last the user. Running it again finishes what was
-/// interrupted. Started at a terminal, even by a script, it asks there first, unless --yes is
-/// given; without a terminal it doesn't ask. Local key files stay.
+/// Deletes the access keys, the policies, everything else that belongs to the user, all objects
+/// under s3://BUCKET/USER/, and last the user. Running it again finishes what was
+/// interrupted. Started at a terminal, even by a script, it asks there first, unless you give
+/// --yes; where there is no terminal, it doesn't ask. Local key files stay.
 #[derive(Parser)]
 #[command(name = NAME, version, override_usage = USAGE, verbatim_doc_comment)]
 #[command(disable_help_flag = true, disable_version_flag = true)]
@@ -45,10 +40,10 @@ Shell completions and man page:
 struct Args {
     #[command(flatten)]
     target: TargetArgs,
-    /// Instead of -u, every user of the bucket whose access has ended
+    /// Every user whose access has ended, instead of -u
     ///
-    /// It has ended if the user's tag s3-user:expires and its policy both say so, and have for
-    /// more than a minute.
+    /// That is every user of the bucket whose access has ended: the user's tag
+    /// s3-user:expires and its policy both say so, and have for more than a minute.
     #[arg(verbatim_doc_comment, long, help_heading = "Users", group = "users")]
     #[arg(conflicts_with_all = ["user", "users_from", "force"])]
     expired: bool,
@@ -67,10 +62,12 @@ struct Extent {
     /// Leave the folder's objects where they are
     #[arg(long)]
     keep_objects: bool,
-    /// Delete earlier versions and delete markers of the objects too
+    /// Delete earlier versions and delete markers too
     #[arg(long, conflicts_with = "keep_objects")]
     all_versions: bool,
-    /// Delete even a user not made for this bucket, or a folder that has no user
+    /// Delete a user that was not made for this bucket
+    ///
+    /// Also deletes a folder that has no user.
     #[arg(long)]
     force: bool,
     /// Delete requests under way at a time for each user, 1 to 256

@@ -18,13 +18,13 @@ use crate::handover::{self, Destination, VERIFY_TIMEOUT};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Delivery")]
 pub struct HandoverArgs {
-    /// Directory for the key file, or - for stdout and no file
+    /// Directory for the key file; - for stdout
     #[arg(short, long, value_name = "DIR", default_value = ".")]
     pub output_dir: PathBuf,
-    /// Also write USER_kit.zip, ready to send, and the same as a directory
+    /// Also write USER_kit.zip, ready to send to the person
     ///
-    /// A README.txt for the person, and settings for the AWS CLI, rclone, Cyberduck and WinSCP.
-    /// They hold the secret too.
+    /// It has a README.txt, and settings for the AWS CLI, rclone, Cyberduck and WinSCP, which
+    /// hold the secret. The directory USER_kit has the same files.
     #[arg(verbatim_doc_comment, long)]
     pub kit: bool,
     /// With --kit, whom the person can ask, such as "Kim, kim@example.com"
@@ -35,10 +35,11 @@ pub struct HandoverArgs {
     /// Without it, WinSCP and Cyberduck report an empty folder as missing.
     #[arg(hide_short_help = true, long)]
     pub make_folder: bool,
-    /// Test the new key with real requests, allowed and forbidden
+    /// Test the new key with real requests
     ///
-    /// Waits until AWS knows the key, which takes a few seconds. If the key can do too much or
-    /// too little, everything is undone. Test uploads are deleted again.
+    /// Some must be allowed, such as listing the folder, and the others refused. Waits until
+    /// AWS knows the key, which takes a few seconds. If the key can do too much or too
+    /// little, everything is undone. Test uploads are deleted again.
     #[arg(verbatim_doc_comment, long)]
     pub verify: bool,
     /// With --verify, seconds to wait for the new key to work, 1 to 3600

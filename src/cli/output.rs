@@ -31,13 +31,13 @@ use crate::workflows::plan::Preview;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Running")]
 pub struct OutputArgs {
-    /// Don't ask, even at a terminal
+    /// Don't ask for confirmation
     #[arg(short, long)]
     yes: bool,
-    /// Check, show what would be done, and do nothing
+    /// Show what would be done, and change nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Print the result as one line of JSON on stdout, for each user
+    /// Print results as JSON on stdout, one line per user
     #[arg(long)]
     pub json: bool,
     /// Print each AWS call and how long it took
@@ -46,7 +46,7 @@ pub struct OutputArgs {
     /// Print errors only
     #[arg(short, long)]
     pub quiet: bool,
-    /// Print the most used options; --help explains all of them
+    /// Print this summary; --help explains all options
     #[arg(short, long, action = ArgAction::Help)]
     help: Option<bool>,
     /// Print version

@@ -23,7 +23,7 @@ pub struct TargetArgs {
         allow_hyphen_values = true
     )]
     pub bucket: BucketName,
-    /// IAM user, and the name of its folder in the bucket; may be repeated
+    /// IAM user, and the name of its folder; may be repeated
     #[arg(
         short,
         long,
@@ -33,7 +33,7 @@ pub struct TargetArgs {
         group = "users"
     )]
     pub user: Vec<UserName>,
-    /// File with a user name per line, or CSV with a header; - for stdin
+    /// File with a user name per line, or CSV; - for stdin
     ///
     /// Blank lines and comments after # are skipped. If the first line is a header with a
     /// column "user", other columns are named like the access options, such as access,
