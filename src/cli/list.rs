@@ -125,10 +125,13 @@ fn failed(out: &Output, signals: &Signals, bucket: &BucketName, error: &anyhow::
     }
 }
 
+/// The column that keys are in.
+const KEY: usize = 4;
+
 /// A row for each user, and one more for a second key.
 fn table(users: &[Listed]) -> Table<7> {
     let now = Timestamp::now();
-    let mut table = Table::new([
+    let header = [
         "USER",
         "FOLDER",
         "ACCESS",
@@ -136,7 +139,8 @@ fn table(users: &[Listed]) -> Table<7> {
         "KEY",
         "LAST USED",
         "ODD",
-    ]);
+    ];
+    let mut table = Table::new(header, KEY);
     for user in users {
         let (access, ends) = access_cells(user);
         let first = user.keys.first();

@@ -11,12 +11,15 @@ const LAST: usize = 20;
 /// Rows of as many cells as there are columns, the header first.
 pub(super) struct Table<const COLUMNS: usize> {
     rows: Vec<[String; COLUMNS]>,
+    /// The column with words to copy, which are broken last.
+    to_copy: usize,
 }
 
 impl<const COLUMNS: usize> Table<COLUMNS> {
-    pub fn new(header: [&str; COLUMNS]) -> Self {
+    pub fn new(header: [&str; COLUMNS], to_copy: usize) -> Self {
         Self {
             rows: vec![header.map(str::to_owned)],
+            to_copy,
         }
     }
 
@@ -53,6 +56,13 @@ impl<const COLUMNS: usize> Table<COLUMNS> {
         };
         shrink(&mut widths, room, only_last);
         shrink(&mut widths, room, |column| words[column]);
+        shrink(&mut widths, room, |column| {
+            if column == self.to_copy {
+                words[column]
+            } else {
+                1
+            }
+        });
         shrink(&mut widths, room, |_| 1);
         widths
     }
@@ -133,7 +143,7 @@ mod tests {
     use super::*;
 
     fn table() -> Table<3> {
-        let mut table = Table::new(["USER", "KEY", "ODD"]);
+        let mut table = Table::new(["USER", "KEY", "ODD"], 1);
         table.push(["alex", "AKIA1 active, 12 days", ""].map(str::to_owned));
         table.push(["kim", "none", "no access key; in group partners"].map(str::to_owned));
         table
@@ -168,6 +178,23 @@ kim   none      no
                 group
                 partners";
         assert_eq!(table().text(Some(24)), expected);
+    }
+
+    #[test]
+    fn words_to_copy_are_broken_last() {
+        let expected = "\
+U  KEY      O
+S           D
+E           D
+R
+a  AKIA1
+l  active,
+e  12 days
+x
+k  none     n
+i           o";
+        let text = table().text(Some(13));
+        assert!(text.starts_with(expected), "{text}");
     }
 
     #[test]
