@@ -53,11 +53,16 @@ async fn missing_and_unknown_arguments_are_one_line() {
     let aws = LocalAws::start().await;
     let sandbox = Sandbox::new(&aws);
     for program in ["create_s3_user", "delete_s3_user"] {
-        assert_usage(&sandbox.run(program, &[]).await, "--bucket <BUCKET>");
         assert_usage(
-            &sandbox.run(program, &["-b", "shared"]).await,
-            "--user <USER>",
+            &sandbox.run(program, &[]).await,
+            "give -b BUCKET, and -u USER, ",
         );
+        let instead = match program {
+            "create_s3_user" => "--list",
+            _ => "--expired",
+        };
+        let give = format!("error: give -u USER, --users-from FILE or {instead}; see");
+        assert_usage(&sandbox.run(program, &["-b", "shared"]).await, &give);
         let args = ["-b", "shared", "-u", "alex"];
         let run = sandbox
             .run(program, &[&args[..], &["--what"]].concat())
@@ -68,6 +73,47 @@ async fn missing_and_unknown_arguments_are_one_line() {
             .await;
         assert_usage(&run, "--quiet");
     }
+}
+
+#[tokio::test]
+async fn option_that_needs_another_one_names_it() {
+    let aws = LocalAws::start().await;
+    let sandbox = Sandbox::new(&aws);
+    let run = sandbox.create("alex", &["--contact", "Kim"]).await;
+    assert_usage(&run, "error: give --kit; see");
+    let run = sandbox.create("alex", &["--suspend-old"]).await;
+    assert_usage(&run, "error: give --rotate-key; see");
+}
+
+#[tokio::test]
+async fn day_that_does_not_exist_and_block_that_begins_elsewhere_are_explained() {
+    let aws = LocalAws::start().await;
+    let sandbox = Sandbox::new(&aws);
+    for (option, value, part) in [
+        (
+            "--expires",
+            "2030-02-30",
+            ": there is no such day in the calendar; see",
+        ),
+        (
+            "--expires",
+            "2020-01-01",
+            ": that time has already passed; see",
+        ),
+        (
+            "--source-ip",
+            "203.0.113.5/24",
+            ": write 203.0.113.0/24 for the whole block, or 203.0.113.5 for this address alone; see",
+        ),
+        (
+            "--source-ip",
+            "::ffff:203.0.113.5",
+            ": write an IPv4 address as 203.0.113.5, not as",
+        ),
+    ] {
+        assert_usage(&sandbox.create("alex", &[option, value]).await, part);
+    }
+    assert_eq!(aws.faults.operations(), [""; 0]);
 }
 
 /// Runs both programs and expects both to fail in this way.

@@ -156,13 +156,16 @@ async fn list_is_replaced_as_a_whole() {
 async fn change_that_does_not_go_with_the_rest_is_refused() {
     let (aws, sandbox) = aws_with_alex(&["--browse-root"]).await;
     let before = policy_of_alex(&aws);
-    update(&sandbox, &["--access", "write"])
-        .await
-        .failed_with("--no-browse-root takes it away");
+    let run = update(&sandbox, &["--access", "write"]).await;
+    run.failed_with("error: --access write doesn't go with listing the bucket's top level");
     assert_eq!(policy_of_alex(&aws), before);
     update(&sandbox, &["--access", "write", "--no-browse-root"])
         .await
         .succeeded();
+    let before = policy_of_alex(&aws);
+    let run = update(&sandbox, &["--browse-root"]).await;
+    run.failed_with("error: --browse-root needs access that lists, and the user may only upload");
+    assert_eq!(policy_of_alex(&aws), before);
 }
 
 #[tokio::test]

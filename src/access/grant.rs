@@ -31,8 +31,7 @@ impl Grant {
     pub fn check(&self, own: &Prefix) -> Result<()> {
         ensure!(
             !self.browse_root || self.access.reads(),
-            "--browse-root is for access that lists, read or read-write; \
-             --no-browse-root takes it away from an existing user"
+            "--browse-root needs access that lists: --access read or read-write"
         );
         for (index, prefix) in self.also_read.iter().enumerate() {
             ensure!(

@@ -97,6 +97,7 @@ impl<'a> Job<'a> {
         plan: &Plan<W>,
         apply: impl AsyncFn(&Plan<W>) -> Result<D, Failed>,
     ) -> ExitStatus {
+        self.signals.begin();
         match apply(plan).await {
             Ok(done) => {
                 self.out.done(&done);
@@ -116,6 +117,7 @@ impl<'a> Job<'a> {
 
     /// Deletes what was planned.
     async fn delete(&self, plan: &Plan<Delete>) -> ExitStatus {
+        self.signals.begin();
         let _line = self.out.is_alone().then(|| self.count_objects(plan));
         match delete::apply(plan).await {
             Ok(deleted) => {

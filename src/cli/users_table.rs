@@ -5,8 +5,8 @@ use clap::{Args, Command, FromArgMatches};
 use csv::{ReaderBuilder, StringRecord, Trim};
 
 use super::first_line_of;
-use super::users_file::{NamedUser, shown, without_comment};
-use crate::access::{GrantChange, UserName};
+use super::users_file::{NamedUser, shown, user_name, without_comment};
+use crate::access::GrantChange;
 
 /// The columns that take a value.
 const VALUES: [&str; 3] = ["access", "expires", "kms-key"];
@@ -23,7 +23,7 @@ pub(super) struct Row {
 }
 
 /// The lines with something else than a comment in them, with their numbers.
-fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+pub(super) fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let lines = text.lines().map(|line| without_comment(line).trim());
     let numbered = (1..).zip(lines);
     numbered.filter(|(_, line)| !line.is_empty())
@@ -109,8 +109,7 @@ fn user(header: &[String], record: &StringRecord) -> Result<NamedUser, String> {
     if name.is_empty() {
         return Err("no user name".to_owned());
     }
-    let wrong = |error| format!("{}: {error}", shown(name));
-    let name: UserName = name.parse().map_err(wrong)?;
+    let name = user_name(name)?;
     let mut options = Vec::new();
     for (column, value) in cells() {
         options.extend(as_options(column, value)?);

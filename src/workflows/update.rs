@@ -37,7 +37,9 @@ pub async fn plan(run: &Run, change: &GrantChange) -> Result<Plan<Update>> {
     if old.is_none() {
         check_names_all(&held, change)?;
     }
-    let grant = change.apply_to(&old.clone().unwrap_or_default());
+    let before = old.clone().unwrap_or_default();
+    change.check_on(&before)?;
+    let grant = change.apply_to(&before);
     let document = PolicyDocument::for_bucket(&grant, target, region, held.managed.is_none())?;
     let notes = notes(&run, &held, old.as_ref(), &grant).await;
     let tagged = user.tags.expires.as_deref();
