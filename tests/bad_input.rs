@@ -1,5 +1,7 @@
 //! What is wrong is said in one line, before anything is made.
 
+use std::time::{Duration, Instant};
+
 use crate::support::{
     Fault, LocalAws, Sandbox, assert_complete, assert_usage, aws_with_files, is_gone,
 };
@@ -116,6 +118,9 @@ async fn day_that_does_not_exist_and_block_that_begins_elsewhere_are_explained()
     assert_eq!(aws.faults.operations(), [""; 0]);
 }
 
+/// Longer than it takes to fail without trying again, on a busy machine too.
+const AT_ONCE: Duration = Duration::from_secs(20);
+
 /// Runs both programs and expects both to fail in this way.
 async fn both_fail(sandbox: &Sandbox, part: &str) {
     sandbox.create("alex", &[]).await.failed_with(part);
@@ -134,7 +139,8 @@ async fn credentials_that_are_missing_expired_or_wrong_are_told_apart() {
     aws.faults
         .always("GetUser", Fault::Refuse(403, "ExpiredToken"));
     both_fail(&sandbox, "GetUser: ExpiredToken").await;
-    both_fail(&sandbox, "sign in again").await;
+    let run = sandbox.create("alex", &[]).await;
+    assert!(run.stderr.contains("\nhint: sign in again"), "{run:?}");
     aws.faults.forget();
 
     let wrong = (aws.admin.0.clone(), "wrong".to_owned());
@@ -166,6 +172,13 @@ async fn endpoint_that_cannot_be_reached_is_named() {
         "no answer from http://127.0.0.1:9: Connection refused",
     )
     .await;
+    // Twenty attempts would take minutes.
+    let patient = Sandbox::with_key("http://127.0.0.1:9", &aws.admin)
+        .with_full_pauses()
+        .set("AWS_MAX_ATTEMPTS", Some("20"));
+    let start = Instant::now();
+    both_fail(&patient, "Connection refused").await;
+    assert!(start.elapsed() < AT_ONCE);
     let sandbox = Sandbox::new(&aws);
     let run = sandbox
         .create("alex", &["--endpoint-url", "http://127.0.0.1:9"])
@@ -201,9 +214,23 @@ async fn key_file_that_cannot_be_written_stops_before_anything_is_made() {
         ("kim", "/proc", "can't create /proc/kim_accessKeys.csv"),
     ] {
         let args = [&kim[..3], &[user, "-o", dir]].concat();
-        sandbox.run("create_s3_user", &args).await.failed_with(part);
+        for dry_run in [&[][..], &["--dry-run"]] {
+            let args = [&args, dry_run].concat();
+            sandbox.run("create_s3_user", &args).await.failed_with(part);
+        }
         assert!(is_gone(&aws, user));
     }
+    let run = sandbox.create("kim", &["-o", "all/keys"]).await;
+    let hint = "\nhint: make it with: mkdir -p -m 700 all/keys\n";
+    assert!(run.stderr.contains(hint), "{run:?}");
+    sandbox.create("kim", &["--dry-run"]).await.succeeded();
+    let files = [
+        "alex_accessKeys.csv",
+        "elsewhere",
+        "file",
+        "jaime_accessKeys.csv",
+    ];
+    assert_eq!(sandbox.files(), files, "a dry run leaves nothing");
     assert_eq!(sandbox.key_file("alex").as_deref(), Some("precious"));
     let making = aws.faults.operations();
     assert!(

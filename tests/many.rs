@@ -31,7 +31,7 @@ async fn one_that_fails_stops_no_other() {
     let run = create(&sandbox, &[&users[..], &["--json"]].concat()).await;
     assert_eq!(run.code, Some(1), "{run:?}");
     for part in [
-        "create_s3_user: error: kim: user kim exists already",
+        "create_s3_user: error: kim: user kim already exists",
         "2 of 3 users done",
         "failed: kim",
     ] {
@@ -46,7 +46,7 @@ async fn one_that_fails_stops_no_other() {
         lines[2]["error"]
             .as_str()
             .unwrap()
-            .contains("exists already")
+            .contains("already exists")
     );
     assert_complete(&aws, &sandbox, "alex");
     assert_complete(&aws, &sandbox, "jaime");
@@ -386,7 +386,7 @@ async fn user_that_is_not_all_ours_is_never_skipped() {
         ("admin", "was not made by create_s3_user"),
         ("kim", "it is tagged for bucket other"),
         ("lee", "without an access key"),
-        ("eva", "exists already for bucket shared"),
+        ("eva", "already exists for bucket shared"),
     ] {
         let run = here.create(user, &["--skip-existing"]).await;
         run.failed_with(why);
@@ -394,7 +394,7 @@ async fn user_that_is_not_all_ours_is_never_skipped() {
     // Nobody knows whether alex has a policy.
     aws.faults.always("ListAttachedUserPolicies", Fault::DENIED);
     let run = here.create("alex", &["--skip-existing"]).await;
-    run.failed_with("exists already for bucket shared");
+    run.failed_with("already exists for bucket shared");
     assert_complete(&aws, &sandbox, "alex");
 }
 

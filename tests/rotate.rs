@@ -117,7 +117,7 @@ async fn old_key_that_can_not_be_deleted_is_named_and_the_new_one_stays() {
     let old = sandbox.key_of("alex");
     aws.faults.always("DeleteAccessKey", Fault::DENIED);
     let run = sandbox.create("alex", &["--rotate-key"]).await;
-    let run = run.failed_with("the new key is handed over: DeleteAccessKey: AccessDenied");
+    let run = run.failed_with("the old one may still work: DeleteAccessKey: AccessDenied");
     let left = format!(
         "left: access key {} of user alex; remove it with: aws iam delete-access-key",
         old.0
@@ -137,7 +137,7 @@ async fn new_key_that_opens_too_much_is_deleted_and_the_old_one_kept() {
     let old = sandbox.key_of("alex");
     let options = ["--rotate-key", "--verify", "--kit"];
     let run = sandbox.create("alex", &options).await;
-    run.failed_with("does not enforce policies");
+    run.failed_with("which its policy does not allow");
     assert_eq!(keys_of(&aws, "alex"), [old.0.as_str()]);
     assert_eq!(sandbox.files(), ["alex_accessKeys.csv"]);
 }
@@ -665,7 +665,7 @@ async fn old_key_that_can_not_be_suspended_is_named_and_the_new_one_stays() {
     aws.faults.always("UpdateAccessKey", Fault::DENIED);
     let options = ["--rotate-key", "--suspend-old"];
     let run = sandbox.create("alex", &options).await;
-    let run = run.failed_with("the new key is handed over: UpdateAccessKey: AccessDenied");
+    let run = run.failed_with("the old one may still work: UpdateAccessKey: AccessDenied");
     let left = format!(
         "left: access key {old} of user alex, which may still work; suspend it with: \
          aws iam update-access-key --user-name alex --access-key-id {old} --status Inactive\n"

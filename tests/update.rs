@@ -329,7 +329,7 @@ async fn only_the_one_policy_of_a_user_of_ours_is_replaced() {
     attach_policy(&aws, "kim", &arn).await;
     update(&sandbox, &["--access", "write"])
         .await
-        .failed_with("attached to others than user alex");
+        .failed_with("is not only attached to user alex");
     let detach = iam.detach_user_policy().user_name("kim").policy_arn(&arn);
     detach.send().await.unwrap();
 
@@ -459,7 +459,7 @@ async fn tag_never_ends_before_the_policy() {
         let old = policy();
         let update = [["--update"].as_slice(), &after].concat();
         let run = sandbox.create("alex", &update).await;
-        run.failed_with("has not got the tag that says when access ends");
+        run.failed_with("lacks the tag that says when access ends");
         assert_eq!(policy() != old, policy_changes, "{after:?}");
         aws.faults.forget();
         sandbox.create("alex", &update).await.succeeded();

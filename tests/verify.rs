@@ -166,7 +166,7 @@ async fn store_that_ignores_policies_is_found_out_and_everything_undone() {
         aws.add_bucket("shared", &["jaime/photo.jpg"]).await;
         let sandbox = Sandbox::new(&aws);
         let run = sandbox.create("alex", options).await;
-        let run = run.failed_with("does not enforce policies");
+        let run = run.failed_with("which its policy does not allow");
         assert!(!run.stderr.contains("left:"), "{run:?}");
         assert!(is_gone(&aws, "alex"));
         assert_eq!(aws.keys("shared"), ["jaime/photo.jpg"]);

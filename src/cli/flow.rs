@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Result, anyhow};
 use serde::Serialize;
 
-use super::hints::Explained;
+use super::hints::{Explained, state_of};
 use super::{ExitStatus, Output, ProgressLine, Signals, conclude, each};
 use crate::access::{GrantChange, Target, UserName};
 use crate::aws::{Aws, LoadError, Run};
@@ -125,15 +125,8 @@ impl<'a> Job<'a> {
                 ExitStatus::Done
             }
             Err(failed) => {
-                let gone = failed.deleted.as_ref().map(|deleted| deleted.folder);
                 let deleted = failed.deleted.map(|deleted| self.with_note(deleted));
-                let status = self.failed(Failed { deleted, ..failed }).await;
-                if let (ExitStatus::Interrupted, Some(gone)) = (status, gone) {
-                    self.out.error_detail(&format!(
-                        "{gone} are gone; running the same command again continues"
-                    ));
-                }
-                status
+                self.failed(Failed { deleted, ..failed }).await
             }
         }
     }
@@ -191,7 +184,8 @@ struct Incomplete<'a> {
 
 /// Prints a failure: the error, what is left, and the result as far as it got.
 async fn fail(out: &Output, target: &Target, run: Option<&Run>, failed: Failed) -> ExitStatus {
-    let explained = Explained::new(&failed.error, target, run, &out.commands).await;
+    let mut explained = Explained::new(&failed.error, target, run, &out.commands).await;
+    explained.state = failed.deleted.as_ref().map_or(Vec::new(), state_of);
     let error = explained.error.as_str();
     if let Some(deleted) = &failed.deleted {
         for line in deleted.failures(NAMED) {

@@ -280,9 +280,12 @@ impl Output {
         self.line.suspend(|| to_stderr(&line));
     }
 
-    /// Prints an error in one line, and each hint in another.
+    /// Prints an error in one line, then each line of state, then each hint.
     pub(super) fn explained(&self, explained: &Explained) {
         self.error(&explained.error);
+        for line in &explained.state {
+            self.error_detail(line);
+        }
         for hint in &explained.hints {
             self.print(&one_line(&format!("hint: {hint}")));
         }

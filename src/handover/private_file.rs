@@ -29,7 +29,10 @@ impl Reserved {
         let file = Builder::new()
             .prefix(&temporary_prefix(path))
             .make_in(directory_of(path), create)
-            .with_context(|| format!("can't create {}", path.display()))?;
+            .map_err(|error| Hinted {
+                message: format!("can't create {}: {error}", path.display()),
+                hint: Hint::OtherDirectory,
+            })?;
         Ok(Self {
             path: path.to_owned(),
             file,

@@ -338,6 +338,9 @@ pub struct Deleted {
     /// Whether the bucket keeps earlier versions of what was deleted.
     #[serde(skip)]
     pub versions_remain: bool,
+    /// The steps that a run which failed has not taken, or not to their end.
+    #[serde(skip)]
+    pub remaining: Vec<Step>,
     /// What the admin should know besides, a line each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -356,6 +359,7 @@ impl Deleted {
             user_deleted: false,
             failed: Vec::new(),
             versions_remain: false,
+            remaining: Vec::new(),
             notes: Vec::new(),
         }
     }

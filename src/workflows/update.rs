@@ -93,7 +93,7 @@ fn check_not_shared(run: &Run, held: &HeldPolicy) -> Result<()> {
     let uses = held.managed.as_ref().map_or(0, |managed| managed.uses);
     ensure!(
         uses <= 1,
-        "policy {} is attached to others than user {} too, whose access would change",
+        "policy {} is not only attached to user {}, and the access of others would change too",
         held.name,
         run.target.user
     );
@@ -235,7 +235,7 @@ async fn tag(plan: &Plan<Update>, notes: &mut Vec<String>) -> Result<()> {
     }
     tagged.with_context(|| {
         format!(
-            "user {} has not got the tag that says when access ends; \
+            "user {} lacks the tag that says when access ends; \
              running the same command again sets it",
             run.target.user
         )

@@ -82,7 +82,7 @@ pub async fn plan(run: &Run, options: &Options) -> Result<Plan<Create>> {
     if let Some(user) = user {
         return Err(user_exists(&run, &user, &handover).await);
     }
-    handover.check_free()?;
+    handover.check()?;
     let inline = options.new_user.inline_policy;
     let region = &run.aws.region;
     let document = PolicyDocument::for_bucket(&options.grant, &run.target, region, inline)?;

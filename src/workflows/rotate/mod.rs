@@ -260,7 +260,9 @@ fn not_retired(handed_over: &HandedOver, error: anyhow::Error, left: Vec<Step>) 
     Failed {
         left,
         handed_over: Some(handed_over.clone()),
-        ..error.context("the new key is handed over").into()
+        ..error
+            .context("the new key was delivered, but the old one may still work")
+            .into()
     }
 }
 
