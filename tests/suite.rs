@@ -31,6 +31,7 @@ mod stores;
 mod suggestions;
 mod support;
 mod suspend;
+mod troubleshooting;
 mod undo;
 mod update;
 mod verify;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Result, anyhow};
 use serde::Serialize;
 
-use super::hints::{Explained, state_of};
+use super::hints::{Explained, state_after};
 use super::{ExitStatus, Output, ProgressLine, Signals, conclude, each};
 use crate::access::{GrantChange, Target, UserName};
 use crate::aws::{Aws, LoadError, Run};
@@ -185,7 +185,7 @@ struct Incomplete<'a> {
 /// Prints a failure: the error, what is left, and the result as far as it got.
 async fn fail(out: &Output, target: &Target, run: Option<&Run>, failed: Failed) -> ExitStatus {
     let mut explained = Explained::new(&failed.error, target, run, &out.commands).await;
-    explained.state = failed.deleted.as_ref().map_or(Vec::new(), state_of);
+    explained.state = state_after(&failed, target);
     let error = explained.error.as_str();
     if let Some(deleted) = &failed.deleted {
         for line in deleted.failures(NAMED) {

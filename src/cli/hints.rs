@@ -9,7 +9,7 @@ use crate::aws::{AwsError, LoadError, Remedy, Run};
 use crate::errors::{Candidates, Hint, Hinted, one_line};
 use crate::s3::bucket::BucketError;
 use crate::step::{Step, named_keys};
-use crate::workflows::outcome::Deleted;
+use crate::workflows::outcome::{Deleted, Failed};
 use crate::workflows::provenance::is_ours;
 
 /// An error as it is printed.
@@ -214,8 +214,20 @@ fn hint_lines(hint: &Hint, target: &Target, commands: &ShellCommands) -> Vec<Str
     vec![line]
 }
 
-/// What a delete run that failed has deleted, and what is left for another one.
-pub(super) fn state_of(deleted: &Deleted) -> Vec<String> {
+/// What state a run that failed leaves things in, a line each.
+pub(super) fn state_after(failed: &Failed, target: &Target) -> Vec<String> {
+    match &failed.deleted {
+        Some(deleted) => gone_and_left(deleted),
+        None if failed.undone => vec![format!(
+            "everything made for user {} was undone",
+            target.user
+        )],
+        None => Vec::new(),
+    }
+}
+
+/// What a delete run has deleted, and what is left for another one.
+fn gone_and_left(deleted: &Deleted) -> Vec<String> {
     if deleted.remaining.is_empty() {
         return Vec::new();
     }

@@ -33,6 +33,8 @@ pub struct Failed {
     /// The steps that would remove what could not be undone; empty if nothing is
     /// left of the run.
     pub left: Vec<Step>,
+    /// Whether the run had made something, and all of it is undone.
+    pub undone: bool,
     /// The new key, if it is handed over all the same.
     pub handed_over: Option<HandedOver>,
     /// What a delete run deleted until then.
@@ -45,6 +47,7 @@ impl From<anyhow::Error> for Failed {
         Self {
             error,
             left: Vec::new(),
+            undone: false,
             handed_over: None,
             deleted: None,
         }

@@ -150,10 +150,7 @@ pub async fn apply(plan: &Plan<Create>) -> Result<Created, Failed> {
     let undo = Undo::of(&plan.run);
     match make(plan, &undo).await {
         Ok(created) => Ok(created),
-        Err(error) => Err(Failed {
-            left: undo.unwind().await,
-            ..Failed::from(error)
-        }),
+        Err(error) => Err(undo.unwind(error).await),
     }
 }
 

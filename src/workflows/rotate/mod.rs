@@ -137,12 +137,7 @@ pub async fn apply(plan: &Plan<Rotate>) -> Result<Rotated, Failed> {
     make_room(plan).await?;
     let handed_over = match hand_over(plan, key).await {
         Ok(handed_over) => handed_over,
-        Err(error) => {
-            return Err(Failed {
-                left: undo.unwind().await,
-                ..Failed::from(after_making_room(plan, error))
-            });
-        }
+        Err(error) => return Err(undo.unwind(after_making_room(plan, error)).await),
     };
     retire_old_keys(plan, &handed_over).await?;
     Ok(rotated(plan, handed_over))
