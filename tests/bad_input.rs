@@ -335,7 +335,7 @@ async fn settings_of_the_environment_that_make_no_sense_are_no_panic() {
         ] {
             let sandbox = Sandbox::new(&aws).set(name, Some(value));
             let run = sandbox.create("alex", &["--dry-run"]).await;
-            let wrong = format!("{name}: it has a space, line break or quote in it");
+            let wrong = format!("{name}: it contains a space, line break or quote");
             assert_usage(&run, &wrong);
         }
     }

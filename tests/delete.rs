@@ -580,7 +580,7 @@ async fn user_whose_key_the_command_runs_with_is_never_deleted() {
     let sandbox = Sandbox::new(&aws);
     for options in [["--force"].as_slice(), &["--force", "--keep-objects"]] {
         let run = sandbox.delete("admin", options).await;
-        run.failed_with("user admin is the one that this command runs as");
+        run.failed_with("user admin is the one that runs this command");
         aws.iam(|iam| {
             assert_eq!(iam.access_keys["admin"].len(), 1);
             assert_eq!(iam.user_inline_policies["admin"].len(), 1);
@@ -655,7 +655,7 @@ async fn user_is_not_deleted_with_temporary_credentials_of_its_own() {
         .set("AWS_SESSION_TOKEN", Some(&session.session_token));
     for options in [[].as_slice(), &["--force"]] {
         let run = sandbox.delete("alex", options).await;
-        run.failed_with("user alex is the one that this command runs as");
+        run.failed_with("user alex is the one that runs this command");
     }
     assert!(!is_gone(&aws, "alex"));
     assert_eq!(aws.keys("shared").len(), 4);

@@ -136,7 +136,7 @@ async fn all_that_is_wrong_with_the_names_is_told_before_any_call() {
             assert!(line.starts_with(&start), "{expected}: {line}");
         }
         for (file, part) in [
-            ("nobody", "nobody names no user"),
+            ("nobody", "nobody contains no user names"),
             ("missing", "can't read missing: No such file"),
             ("binary", "binary is not UTF-8; save it as UTF-8"),
         ] {

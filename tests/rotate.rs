@@ -49,7 +49,7 @@ async fn old_key_can_be_kept_and_a_third_is_refused_naming_both() {
     let _ = iam.list_users().send().await;
     aws.faults.forget();
     let run = sandbox.create("alex", &options).await;
-    let run = run.failed_with("has two access keys already");
+    let run = run.failed_with("already has two access keys");
     for part in [&old.0, &new.0, "used", "hint: "] {
         assert!(run.stderr.contains(part), "{part}: {run:?}");
     }
@@ -527,7 +527,7 @@ async fn no_key_is_deleted_to_make_room_but_the_only_suspended_one() {
             &["--rotate-key", "--suspend-old"],
         ] {
             let run = sandbox.create("alex", options).await;
-            run.failed_with("has two access keys already");
+            run.failed_with("already has two access keys");
             assert_eq!(keys_of(&aws, "alex"), both);
         }
     }

@@ -235,7 +235,7 @@ async fn key_that_this_command_runs_with_is_not_suspended() {
     put_inline_policy(&aws, "alex", "admin", ALLOW_ALL).await;
     let alex = Sandbox::with_key(&aws.url, &sandbox.key_of("alex"));
     let run = suspend(&alex, &[]).await;
-    run.failed_with("of user alex is the one that this command runs with");
+    run.failed_with("of user alex is the one that runs this command");
     assert_eq!(active_keys_of(&aws, "alex").len(), 1);
 }
 

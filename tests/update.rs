@@ -362,8 +362,8 @@ async fn policy_that_somebody_edited_is_replaced_only_as_a_whole() {
     for (options, missing) in [
         (
             [].as_slice(),
-            "give --access, --expires, --source-ip, --also-read, --kms-key, \
-             --browse-root or --no-browse-root too",
+            "also give --access, --expires, --source-ip, --also-read, --kms-key, \
+             --browse-root or --no-browse-root",
         ),
         (
             &[
@@ -373,7 +373,7 @@ async fn policy_that_somebody_edited_is_replaced_only_as_a_whole() {
                 "never",
                 "--no-browse-root",
             ],
-            "give --source-ip, --also-read, --kms-key too",
+            "also give --source-ip, --also-read, --kms-key",
         ),
     ] {
         let run = update(&sandbox, options).await;
@@ -382,7 +382,10 @@ async fn policy_that_somebody_edited_is_replaced_only_as_a_whole() {
         assert_eq!(policy_of_alex(&aws), ALLOW_ALL);
     }
     let run = update(&sandbox, &["--access", "write", "--source-ip", "127.0.0.1"]).await;
-    let (_, command) = run.stderr.split_once(", such as: create_s3_user ").unwrap();
+    let (_, command) = run
+        .stderr
+        .split_once(", run for example: create_s3_user ")
+        .unwrap();
     assert_eq!(
         command,
         "--update -b shared -u alex --access write --expires never --source-ip 127.0.0.1/32 \

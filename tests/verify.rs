@@ -214,7 +214,8 @@ async fn key_that_stays_refused_is_given_up_after_a_minute() {
     let run =
         run.failed_with("the new key can't list s3://shared/alex/: ListObjectsV2: AccessDenied");
     assert!(
-        run.stderr.contains("hint: a key limited by --source-ip"),
+        run.stderr
+            .contains("hint: with --source-ip, --verify works only"),
         "{run:?}"
     );
     assert!(is_gone(&aws, "alex"));

@@ -40,7 +40,9 @@ impl Grant {
             );
             let mut earlier = self.also_read[..index].iter();
             if let Some(earlier) = earlier.find(|earlier| earlier.overlaps(prefix.as_str())) {
-                bail!("--also-read {prefix} overlaps with --also-read {earlier}: give one of them");
+                bail!(
+                    "--also-read {prefix} overlaps with --also-read {earlier}; give only one of them"
+                );
             }
         }
         Ok(())

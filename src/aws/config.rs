@@ -162,7 +162,7 @@ fn check_environment() -> Result<(), LoadError> {
     for name in ["AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN"] {
         let fits = |c: char| c.is_ascii_graphic() && c != '"' && c != '\'';
         if !variable(name).unwrap_or_default().chars().all(fits) {
-            let wrong = "it has a space, line break or quote in it, as none of AWS's has";
+            let wrong = "it contains a space, line break or quote, which AWS's own never do";
             return Err(LoadError::setting(name, wrong));
         }
     }

@@ -175,11 +175,9 @@ fn hint_lines(hint: &Hint, target: &Target, commands: &ShellCommands) -> Vec<Str
         Hint::ObjectsStay => "an object lock, a legal hold or a bucket policy may protect them; \
                               once they can be deleted, run the same command again"
             .to_owned(),
-        Hint::UseInlinePolicy => {
-            "--inline-policy makes no managed policy, and counts towards no such quota".to_owned()
-        }
+        Hint::UseInlinePolicy => "use --inline-policy, which this quota doesn't limit".to_owned(),
         Hint::VerifyFromAllowedAddress => {
-            "a key limited by --source-ip can be verified only from such an address".to_owned()
+            "with --source-ip, --verify works only from one of these addresses".to_owned()
         }
         Hint::FindWhatAllows => {
             "a bucket policy or an ACL may allow it to everybody, or this store doesn't \
@@ -197,7 +195,7 @@ fn hint_lines(hint: &Hint, target: &Target, commands: &ShellCommands) -> Vec<Str
             format!("delete the one not in use: {delete}")
         }
         Hint::SetAccess(grant) => format!(
-            "set all of the access that the user should have, such as: {}",
+            "to set all of the user's access, run for example: {}",
             commands.set_access(grant, target)
         ),
         Hint::ExtendAccess => format!("extend it first: {} --expires WHEN", update()),

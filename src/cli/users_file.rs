@@ -58,7 +58,7 @@ pub(super) fn read(
             Err(problem) => list.problems.push(problem),
         }
         if list.users.is_empty() && list.problems.is_empty() {
-            list.problems.push(format!("{name} names no user"));
+            list.problems.push(format!("{name} contains no user names"));
         }
     }
     if list.problems.is_empty() {

@@ -66,7 +66,7 @@ pub(super) fn rows(text: &str) -> Vec<Row> {
 fn cells(line: &str) -> Result<StringRecord, String> {
     // The rest may be in a comment or on the next line.
     if !line.matches('"').count().is_multiple_of(2) {
-        return Err("a quote is not closed in its line, before any comment".to_owned());
+        return Err("a quote is not closed on this line, before any comment".to_owned());
     }
     let reader = ReaderBuilder::new()
         .has_headers(false)
@@ -76,7 +76,7 @@ fn cells(line: &str) -> Result<StringRecord, String> {
     let mut records = reader.into_records();
     match (records.next(), records.next()) {
         (Some(Ok(cells)), None) => Ok(cells),
-        _ => Err("a row is one line of CSV".to_owned()),
+        _ => Err("a row must be one line of CSV".to_owned()),
     }
 }
 

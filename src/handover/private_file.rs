@@ -108,7 +108,7 @@ impl Drop for Written {
 pub(super) fn check_free(path: &Path) -> Result<()> {
     match fs::symlink_metadata(path) {
         Err(error) if is_not_there(&error) => check_directory(directory_of(path)),
-        Err(error) => Err(error).with_context(|| format!("can't look at {}", path.display())),
+        Err(error) => Err(error).with_context(|| format!("can't check {}", path.display())),
         Ok(_) => Err(Hinted {
             message: format!("{} already exists; not overwriting it", path.display()),
             hint: Hint::KeyFileExists,

@@ -109,7 +109,7 @@ fn check_names_all(held: &HeldPolicy, change: &GrantChange) -> Result<()> {
     Err(Hinted {
         message: format!(
             "policy {} is not as create_s3_user writes it, so what it allows can't be kept; \
-             to replace it, give {} too",
+             to replace it, also give {}",
             held.name,
             unnamed.join(", ")
         ),

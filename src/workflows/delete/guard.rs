@@ -38,7 +38,7 @@ pub(super) async fn check_not_self(run: &Run, user: &User, belongings: &[Step]) 
     let identity = run.aws.identity().await;
     ensure!(
         !belongings.contains(&own_key) && identity.is_none_or(|identity| identity.arn != user.arn),
-        "user {} is the one that this command runs as; nothing is deleted",
+        "user {} is the one that runs this command; nothing was deleted",
         run.target.user
     );
     Ok(())

@@ -105,8 +105,8 @@ async fn grant(run: &Run) -> Result<Grant> {
     let Some(grant) = PolicyDocument::grant(&held.text, &run.target, &run.aws.region) else {
         return Err(Hinted {
             message: format!(
-                "policy {} is not as create_s3_user writes it, so what the key should give access to \
-                 is not known",
+                "policy {} is not as create_s3_user writes it, so it is not known \
+                 what the key should give access to",
                 held.name
             ),
             hint: Hint::SetAccess(Grant::default()),
