@@ -112,6 +112,12 @@ mod tests {
         let give_up = GiveUpUnreached::default();
         let of_another_client = give_up.clone();
         assert_eq!(classified(&give_up, refused()), RetryAction::RetryForbidden);
+        let no_such_host = "failed to lookup address information: Name or service not known";
+        let no_such_host = io::Error::other(no_such_host);
+        assert_eq!(
+            classified(&give_up, no_such_host),
+            RetryAction::RetryForbidden
+        );
         let reset = || io::ErrorKind::ConnectionReset.into();
         assert_eq!(
             classified(&give_up, reset()),

@@ -99,7 +99,7 @@ fn call_hint(error: &AwsError) -> Option<String> {
     } else if error.is_untrusted() {
         "set AWS_CA_BUNDLE to a file with the certificate authority of your proxy or store"
     } else if error.has_no_answer() && error.is_of_aws() {
-        "check the network; behind a proxy, set HTTPS_PROXY"
+        "check the network and, behind a proxy, HTTPS_PROXY"
     } else if error.has_no_answer() {
         "check the address given by --endpoint-url or AWS_ENDPOINT_URL, and the network"
     } else if error.is_throttling() {
@@ -172,22 +172,21 @@ fn hint_lines(hint: &Hint, target: &Target, commands: &ShellCommands) -> Vec<Str
         Hint::MakeDirectory(dir) => format!("make it with: {}", make_directory(dir)),
         Hint::OtherDirectory => "write to another directory with -o DIR".to_owned(),
         Hint::OtherName => "choose another name for the new user".to_owned(),
-        Hint::ObjectsStay => "an object lock, a legal hold or a bucket policy may protect them; \
-                              once they can be deleted, run the same command again"
-            .to_owned(),
+        Hint::ObjectsStay => {
+            let why = "an object lock, a legal hold or a bucket policy may protect them";
+            format!("{why}; once they can be deleted, run the same command again")
+        }
         Hint::UseInlinePolicy => "use --inline-policy, which this quota doesn't limit".to_owned(),
         Hint::VerifyFromAllowedAddress => {
             "with --source-ip, --verify works only from one of these addresses".to_owned()
         }
         Hint::FindWhatAllows => {
-            "a bucket policy or an ACL may allow it to everybody, or this store doesn't \
-                                 enforce policies"
+            "a bucket policy or an ACL may allow it to everybody, or this store doesn't enforce policies"
                 .to_owned()
         }
         Hint::FindWhatRefuses => {
-            "a bucket policy, a permissions boundary or your organization may refuse it; if the \
-                                  store is slow to know new keys, give --verify-timeout"
-                .to_owned()
+            let why = "a bucket policy, a permissions boundary or your organization may refuse it";
+            format!("{why}; if the store is slow to know new keys, give --verify-timeout")
         }
         Hint::DeleteAccessKey(id) => {
             let id = id.as_deref().unwrap_or("ACCESS_KEY_ID");
