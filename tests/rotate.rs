@@ -608,9 +608,13 @@ async fn failure_after_room_was_made_says_so_and_leaves_the_key_that_works() {
 #[tokio::test]
 async fn key_directory_that_takes_no_file_costs_no_suspended_key() {
     let (aws, sandbox, suspended, active) = aws_with_suspended_key().await;
-    let options = ["--rotate-key", "-o", "/proc"];
-    let run = sandbox.create("alex", &options).await;
-    run.failed_with("can't create /proc/alex_accessKeys.csv");
+    for options in [
+        &["--rotate-key", "-o", "/proc", "--dry-run"][..],
+        &["--rotate-key", "-o", "/proc"],
+    ] {
+        let run = sandbox.create("alex", options).await;
+        run.failed_with("can't create /proc/alex_accessKeys.csv");
+    }
     assert_eq!(keys_of(&aws, "alex"), [suspended, active]);
 }
 
