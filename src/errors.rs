@@ -44,10 +44,20 @@ pub enum Hint {
     KeyFileExists,
     /// Make this directory.
     MakeDirectory(PathBuf),
+    /// Write to another directory.
+    OtherDirectory,
+    /// Give the new user another name.
+    OtherName,
+    /// Delete the objects once that is allowed, and run the same command again.
+    ObjectsStay,
     /// Use an inline policy, which counts towards no quota of the account.
     UseInlinePolicy,
     /// Verify from an address that the key is limited to.
     VerifyFromAllowedAddress,
+    /// Find what allows the key more than its policy does.
+    FindWhatAllows,
+    /// Find what refuses the key what its policy allows.
+    FindWhatRefuses,
     /// Make a key for a user that has none.
     NewKey,
     /// Delete a managed policy, by its ARN.

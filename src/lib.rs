@@ -83,7 +83,7 @@ pub use access::{
     Access, BucketName, Expiry, Grant, GrantChange, KmsKey, NewUser, PolicyDocument, Prefix,
     Setting, SharedPrefix, Target, UserName, UserTag, ValueError,
 };
-pub use aws::{Aws, AwsError, Connection, LoadError, Run};
+pub use aws::{Aws, AwsError, Connection, LoadError, Remedy, Run};
 pub use errors::{Candidates, Hint, Hinted, Interrupted};
 pub use handover::{Destination, HandedOver, Options as HandoverOptions};
 pub use s3::empty::{Counts, FailedKey, Progress};

@@ -367,7 +367,7 @@ async fn options_that_make_no_sense_are_refused_before_any_call() {
     let tags: Vec<_> = tags.iter().map(String::as_str).collect();
     for (options, part) in [
         (["--access", "all"].as_slice(), "read-write"),
-        (&["--expires", "2020-01-01"], "passed already"),
+        (&["--expires", "2020-01-01"], "already passed"),
         (&["--expires", "soon"], "RFC 3339"),
         (&["--source-ip", "10.0.0.0/40"], "203.0.113.0/24"),
         (&["--kms-key", "alias/mine"], "describe-key"),
@@ -438,7 +438,7 @@ async fn kms_key_of_another_region_is_refused_before_anything_is_made() {
     let run = Sandbox::new(&aws)
         .create("alex", &["--kms-key", &key])
         .await;
-    run.failed_with("KMS key is in region eu-central-1, but bucket shared in us-east-1");
+    run.failed_with("KMS key is in region eu-central-1, but bucket shared is in us-east-1");
     assert!(is_gone(&aws, "alex"));
 }
 

@@ -1,5 +1,7 @@
 //! What is wrong is said in one line, before anything is made.
 
+use std::time::{Duration, Instant};
+
 use crate::support::{
     Fault, LocalAws, Sandbox, assert_complete, assert_usage, aws_with_files, is_gone,
 };
@@ -53,11 +55,16 @@ async fn missing_and_unknown_arguments_are_one_line() {
     let aws = LocalAws::start().await;
     let sandbox = Sandbox::new(&aws);
     for program in ["create_s3_user", "delete_s3_user"] {
-        assert_usage(&sandbox.run(program, &[]).await, "--bucket <BUCKET>");
         assert_usage(
-            &sandbox.run(program, &["-b", "shared"]).await,
-            "--user <USER>",
+            &sandbox.run(program, &[]).await,
+            "give -b BUCKET, and -u USER, ",
         );
+        let instead = match program {
+            "create_s3_user" => "--list",
+            _ => "--expired",
+        };
+        let give = format!("error: give -u USER, --users-from FILE or {instead}; see");
+        assert_usage(&sandbox.run(program, &["-b", "shared"]).await, &give);
         let args = ["-b", "shared", "-u", "alex"];
         let run = sandbox
             .run(program, &[&args[..], &["--what"]].concat())
@@ -69,6 +76,50 @@ async fn missing_and_unknown_arguments_are_one_line() {
         assert_usage(&run, "--quiet");
     }
 }
+
+#[tokio::test]
+async fn option_that_needs_another_one_names_it() {
+    let aws = LocalAws::start().await;
+    let sandbox = Sandbox::new(&aws);
+    let run = sandbox.create("alex", &["--contact", "Kim"]).await;
+    assert_usage(&run, "error: give --kit; see");
+    let run = sandbox.create("alex", &["--suspend-old"]).await;
+    assert_usage(&run, "error: give --rotate-key; see");
+}
+
+#[tokio::test]
+async fn day_that_does_not_exist_and_block_that_begins_elsewhere_are_explained() {
+    let aws = LocalAws::start().await;
+    let sandbox = Sandbox::new(&aws);
+    for (option, value, part) in [
+        (
+            "--expires",
+            "2030-02-30",
+            ": there is no such day in the calendar; see",
+        ),
+        (
+            "--expires",
+            "2020-01-01",
+            ": that time has already passed; see",
+        ),
+        (
+            "--source-ip",
+            "203.0.113.5/24",
+            ": write 203.0.113.0/24 for the whole block, or 203.0.113.5 for this address alone; see",
+        ),
+        (
+            "--source-ip",
+            "::ffff:203.0.113.5",
+            ": write an IPv4 address as 203.0.113.5, not as",
+        ),
+    ] {
+        assert_usage(&sandbox.create("alex", &[option, value]).await, part);
+    }
+    assert_eq!(aws.faults.operations(), [""; 0]);
+}
+
+/// Longer than it takes to fail without trying again, on a busy machine too.
+const AT_ONCE: Duration = Duration::from_secs(20);
 
 /// Runs both programs and expects both to fail in this way.
 async fn both_fail(sandbox: &Sandbox, part: &str) {
@@ -88,7 +139,8 @@ async fn credentials_that_are_missing_expired_or_wrong_are_told_apart() {
     aws.faults
         .always("GetUser", Fault::Refuse(403, "ExpiredToken"));
     both_fail(&sandbox, "GetUser: ExpiredToken").await;
-    both_fail(&sandbox, "sign in again").await;
+    let run = sandbox.create("alex", &[]).await;
+    assert!(run.stderr.contains("\nhint: sign in again"), "{run:?}");
     aws.faults.forget();
 
     let wrong = (aws.admin.0.clone(), "wrong".to_owned());
@@ -120,6 +172,13 @@ async fn endpoint_that_cannot_be_reached_is_named() {
         "no answer from http://127.0.0.1:9: Connection refused",
     )
     .await;
+    // Twenty attempts would take minutes.
+    let patient = Sandbox::with_key("http://127.0.0.1:9", &aws.admin)
+        .with_full_pauses()
+        .set("AWS_MAX_ATTEMPTS", Some("20"));
+    let start = Instant::now();
+    both_fail(&patient, "Connection refused").await;
+    assert!(start.elapsed() < AT_ONCE);
     let sandbox = Sandbox::new(&aws);
     let run = sandbox
         .create("alex", &["--endpoint-url", "http://127.0.0.1:9"])
@@ -155,9 +214,23 @@ async fn key_file_that_cannot_be_written_stops_before_anything_is_made() {
         ("kim", "/proc", "can't create /proc/kim_accessKeys.csv"),
     ] {
         let args = [&kim[..3], &[user, "-o", dir]].concat();
-        sandbox.run("create_s3_user", &args).await.failed_with(part);
+        for dry_run in [&[][..], &["--dry-run"]] {
+            let args = [&args, dry_run].concat();
+            sandbox.run("create_s3_user", &args).await.failed_with(part);
+        }
         assert!(is_gone(&aws, user));
     }
+    let run = sandbox.create("kim", &["-o", "all/keys"]).await;
+    let hint = "\nhint: make it with: mkdir -p -m 700 all/keys\n";
+    assert!(run.stderr.contains(hint), "{run:?}");
+    sandbox.create("kim", &["--dry-run"]).await.succeeded();
+    let files = [
+        "alex_accessKeys.csv",
+        "elsewhere",
+        "file",
+        "jaime_accessKeys.csv",
+    ];
+    assert_eq!(sandbox.files(), files, "a dry run leaves nothing");
     assert_eq!(sandbox.key_file("alex").as_deref(), Some("precious"));
     let making = aws.faults.operations();
     assert!(
@@ -266,7 +339,7 @@ async fn settings_of_the_environment_that_make_no_sense_are_no_panic() {
         ] {
             let sandbox = Sandbox::new(&aws).set(name, Some(value));
             let run = sandbox.create("alex", &["--dry-run"]).await;
-            let wrong = format!("{name}: it has a space, line break or quote in it");
+            let wrong = format!("{name}: it contains a space, line break or quote");
             assert_usage(&run, &wrong);
         }
     }

@@ -177,7 +177,7 @@ async fn dry_run_fails_where_a_run_would() {
     sandbox
         .create("admin", &["--dry-run"])
         .await
-        .failed_with("user admin exists already");
+        .failed_with("user admin already exists");
 }
 
 #[tokio::test]
@@ -338,7 +338,7 @@ async fn users_of_others_are_left_alone_saying_which() {
     let json = run.json();
     assert_eq!(json["user"], "admin");
     assert_eq!(json["left"], json!([]));
-    assert!(json["error"].as_str().unwrap().contains("exists already"));
+    assert!(json["error"].as_str().unwrap().contains("already exists"));
 }
 
 #[tokio::test]
@@ -378,8 +378,8 @@ async fn user_without_a_key_is_refused_whatever_access_it_has() {
             &[]
         };
         let run = elsewhere.create("alex", options).await;
-        let run = run.failed_with("exists already for bucket shared, without an access key");
-        let hint = "hint: unless another run is at work on it, first run: delete_s3_user -b shared -u alex --keep-objects";
+        let run = run.failed_with("already exists for bucket shared, without an access key");
+        let hint = "hint: if no other run is working on it, first run: delete_s3_user -b shared -u alex --keep-objects";
         assert!(run.stderr.lines().any(|line| line == hint), "{run:?}");
         aws.iam(|iam| {
             assert!(iam.access_keys["alex"].is_empty());
@@ -396,7 +396,7 @@ async fn dry_run_of_a_user_that_exists_does_not_wait() {
     aws.faults.forget();
     let elsewhere = Sandbox::new(&aws).with_full_pauses();
     let run = elsewhere.create("alex", &["--dry-run"]).await;
-    run.failed_with("exists already for bucket shared");
+    run.failed_with("already exists for bucket shared");
     let calls = aws.faults.counts();
     assert_eq!(calls["ListAccessKeys"], 1, "{calls:?}");
 }

@@ -325,7 +325,11 @@ async fn users_not_made_for_this_bucket_are_refused_saying_what_was_found() {
     assert!(run.stderr.contains(hint), "{run:?}");
     let run = sandbox.delete("kim", &[]).await;
     let run = run.failed_with("-for-kim is for another bucket");
-    assert!(run.stderr.contains("hint: --force"), "{run:?}");
+    assert!(
+        run.stderr
+            .contains("hint: to delete it anyway, add --force"),
+        "{run:?}"
+    );
     sandbox
         .delete("admin", &[])
         .await
@@ -360,7 +364,7 @@ async fn missing_user_deletes_nothing_but_force_empties_the_folder() {
         .failed_with("there is no user alex");
     assert!(
         run.stderr
-            .contains("hint: s3://shared/alex/ still holds objects; --force"),
+            .contains("hint: s3://shared/alex/ still holds objects; to delete them, add --force"),
         "{run:?}"
     );
     assert_eq!(aws.keys("shared").len(), 4);
@@ -575,7 +579,7 @@ async fn user_whose_key_the_command_runs_with_is_never_deleted() {
     let sandbox = Sandbox::new(&aws);
     for options in [["--force"].as_slice(), &["--force", "--keep-objects"]] {
         let run = sandbox.delete("admin", options).await;
-        run.failed_with("user admin is the one that this command runs as");
+        run.failed_with("user admin is the one that runs this command");
         aws.iam(|iam| {
             assert_eq!(iam.access_keys["admin"].len(), 1);
             assert_eq!(iam.user_inline_policies["admin"].len(), 1);
@@ -650,7 +654,7 @@ async fn user_is_not_deleted_with_temporary_credentials_of_its_own() {
         .set("AWS_SESSION_TOKEN", Some(&session.session_token));
     for options in [[].as_slice(), &["--force"]] {
         let run = sandbox.delete("alex", options).await;
-        run.failed_with("user alex is the one that this command runs as");
+        run.failed_with("user alex is the one that runs this command");
     }
     assert!(!is_gone(&aws, "alex"));
     assert_eq!(aws.keys("shared").len(), 4);
@@ -688,4 +692,39 @@ async fn policy_that_is_not_tagged_stays_where_there_is_no_user() {
     let run = sandbox.delete("alex", &[]).await;
     run.failed_with("there is no user alex");
     assert_eq!(aws.iam(|iam| iam.policies.len()), 1);
+}
+
+#[tokio::test]
+async fn refusal_in_the_middle_says_what_is_gone_and_what_is_left() {
+    let alex = "left: user alex; running the same command again continues";
+    for (refused, gone, left) in [
+        ("DeleteAccessKey", None, ""),
+        (
+            "DeletePolicy",
+            Some("gone: access key KEY, policy s3-access-for-alex (detached)"),
+            "left: policy s3-access-for-alex, what is still in s3://shared/alex/, user alex; \
+             running the same command again continues",
+        ),
+        (
+            "DeleteUser",
+            Some("gone: access key KEY, policy s3-access-for-alex, 2 objects"),
+            alex,
+        ),
+    ] {
+        let (aws, sandbox) = aws_with_alex(&[]).await;
+        let key = sandbox.key_of("alex").0;
+        aws.faults.always(refused, Fault::DENIED);
+        let run = sandbox.delete("alex", &["-q"]).await;
+        let run = run.failed_with(&format!("{refused}: AccessDenied"));
+        let said: Vec<_> = run.stderr.lines().skip(1).collect();
+        let state = match gone {
+            Some(gone) => vec![gone.replace("KEY", &key), left.to_owned()],
+            None => vec!["nothing was deleted".to_owned()],
+        };
+        assert_eq!(said[..state.len()], state, "{run:?}");
+        assert!(said[state.len()].starts_with("hint: "), "{run:?}");
+        aws.faults.forget();
+        sandbox.delete("alex", &[]).await.succeeded();
+        assert!(is_gone(&aws, "alex"));
+    }
 }

@@ -206,7 +206,7 @@ async fn user_comes_and_goes(engine: Arc<Engine>, options: Options) {
     engine
         .create(alex, options)
         .await
-        .failed_with("exists already for bucket ");
+        .failed_with("already exists for bucket ");
 
     let run = engine
         .create(alex, &["--update", "--access", "read-write"])

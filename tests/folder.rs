@@ -437,6 +437,60 @@ async fn earlier_versions_that_remain_are_pointed_out() {
 }
 
 #[tokio::test]
+async fn nothing_is_said_of_versions_where_there_are_none() {
+    let aws = LocalAws::start().await;
+    aws.add_bucket("shared", &["alex/before.txt", "jaime/photo.jpg"])
+        .await;
+    let sandbox = Sandbox::new(&aws);
+    aws.keep_versions("shared").await;
+    for user in ["kim", "lee"] {
+        sandbox.create(user, &[]).await.succeeded();
+    }
+    for options in [&["--dry-run"][..], &[]] {
+        let run = sandbox.delete("kim", options).await.succeeded();
+        assert!(!run.stderr.contains("version"), "{run:?}");
+    }
+    // What is already deleted has left versions behind.
+    aws.put("shared", "lee/report.txt").await;
+    let s3 = aws.s3_client();
+    let delete = s3.delete_object().bucket("shared").key("lee/report.txt");
+    delete.send().await.unwrap();
+    for (options, note) in [
+        (
+            &["--dry-run"][..],
+            "note: earlier versions of the objects will remain; ",
+        ),
+        (&[], "note: earlier versions of the objects remain; "),
+    ] {
+        let run = sandbox.delete("lee", options).await.succeeded();
+        assert!(run.stderr.contains(note), "{run:?}");
+    }
+
+    // An object from before versioning, deleted while it is suspended, is gone.
+    aws.suspend_versions("shared").await;
+    sandbox.create("alex", &[]).await.succeeded();
+    for options in [&["--dry-run"][..], &[]] {
+        let run = sandbox.delete("alex", options).await.succeeded();
+        assert!(!run.stderr.contains("version"), "{run:?}");
+    }
+}
+
+#[tokio::test]
+async fn versions_that_can_not_be_listed_remain_where_there_were_objects() {
+    for (user, is_said) in [("alex", true), ("kim", false)] {
+        let aws = aws_with_versions(BucketVersioningStatus::Enabled).await;
+        let sandbox = Sandbox::new(&aws);
+        sandbox.create(user, &[]).await.succeeded();
+        aws.faults.always("ListObjectVersions", Fault::DENIED);
+        for options in [&["--dry-run"][..], &[]] {
+            let run = sandbox.delete(user, options).await.succeeded();
+            let note = "note: earlier versions of the objects ";
+            assert_eq!(run.stderr.contains(note), is_said, "{run:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn versioning_that_is_refused_or_unknown_is_not_spoken_of() {
     for fault in [Fault::DENIED, Fault::Refuse(501, "NotImplemented")] {
         let (aws, sandbox) = aws_with_alex(&[]).await;
@@ -653,12 +707,17 @@ async fn interrupted_emptying_says_how_many_are_gone_and_continues() {
     assert_eq!(run.code, Some(130), "{run:?}");
     let gone = 3004 - aws.keys("shared").len();
     assert!((1000..3000).contains(&gone), "{gone}");
-    let said = format!(
-        "{},{:03} objects are gone; running the same command again continues",
-        gone / 1000,
-        gone % 1000
-    );
-    assert!(run.stderr.contains(&said), "{run:?}");
+    let gone = format!("{},{:03} objects", gone / 1000, gone % 1000);
+    for (start, end) in [
+        ("gone: access key ", gone.as_str()),
+        (
+            "left: what is still in s3://shared/alex/, user alex; ",
+            "running the same command again continues",
+        ),
+    ] {
+        let is_said = |line: &str| line.starts_with(start) && line.ends_with(end);
+        assert!(run.stderr.lines().any(is_said), "{start}: {run:?}");
+    }
     sandbox.delete("alex", &[]).await.succeeded();
     assert_eq!(aws.keys("shared"), FILES_OF_OTHERS);
 }

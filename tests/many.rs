@@ -31,7 +31,7 @@ async fn one_that_fails_stops_no_other() {
     let run = create(&sandbox, &[&users[..], &["--json"]].concat()).await;
     assert_eq!(run.code, Some(1), "{run:?}");
     for part in [
-        "create_s3_user: error: kim: user kim exists already",
+        "create_s3_user: error: kim: user kim already exists",
         "2 of 3 users done",
         "failed: kim",
     ] {
@@ -46,7 +46,7 @@ async fn one_that_fails_stops_no_other() {
         lines[2]["error"]
             .as_str()
             .unwrap()
-            .contains("exists already")
+            .contains("already exists")
     );
     assert_complete(&aws, &sandbox, "alex");
     assert_complete(&aws, &sandbox, "jaime");
@@ -136,9 +136,9 @@ async fn all_that_is_wrong_with_the_names_is_told_before_any_call() {
             assert!(line.starts_with(&start), "{expected}: {line}");
         }
         for (file, part) in [
-            ("nobody", "nobody names no user"),
+            ("nobody", "nobody contains no user names"),
             ("missing", "can't read missing: No such file"),
-            ("binary", "can't read binary: "),
+            ("binary", "binary is not UTF-8; save it as UTF-8"),
         ] {
             let run = sandbox
                 .run(program, &["-b", "shared", "--users-from", file])
@@ -151,6 +151,51 @@ async fn all_that_is_wrong_with_the_names_is_told_before_any_call() {
         assert_usage(&run, "--jobs");
     }
     assert_eq!(aws.faults.operations(), [""; 0]);
+}
+
+#[tokio::test]
+async fn file_in_another_encoding_is_told_from_one_with_bad_names() {
+    let aws = LocalAws::start().await;
+    let sandbox = Sandbox::new(&aws);
+    let utf16 = |mark: &str, bytes: fn(u16) -> [u8; 2]| -> Vec<u8> {
+        let text = format!("{mark}user\nalex\n");
+        text.encode_utf16().flat_map(bytes).collect()
+    };
+    for content in [
+        utf16("\u{feff}", u16::to_le_bytes),
+        utf16("\u{feff}", u16::to_be_bytes),
+        utf16("", u16::to_le_bytes),
+    ] {
+        std::fs::write(sandbox.path().join("customers.csv"), content).unwrap();
+        let run = create(&sandbox, &["--users-from", "customers.csv"]).await;
+        assert_usage(
+            &run,
+            "customers.csv is UTF-16, or no text at all; save it as UTF-8",
+        );
+    }
+}
+
+#[tokio::test]
+async fn of_a_wrong_file_the_first_problems_are_told() {
+    let aws = LocalAws::start().await;
+    let sandbox = Sandbox::new(&aws);
+    for (lines, rest) in [
+        (20, None),
+        (21, Some("1 more problem")),
+        (1000, Some("980 more problems")),
+    ] {
+        std::fs::write(sandbox.path().join("log"), "no name\n".repeat(lines)).unwrap();
+        let run = create(&sandbox, &["--users-from", "log"]).await;
+        assert_eq!(run.code, Some(2), "{run:?}");
+        let told: Vec<_> = run.stderr.lines().collect();
+        assert!(
+            told[19].starts_with("create_s3_user: error: log:20: no name: "),
+            "{run:?}"
+        );
+        let rest = rest.map(|rest| format!("create_s3_user: error: {rest}"));
+        assert_eq!(told.get(20).copied(), rest.as_deref());
+        assert!(told.len() <= 21);
+    }
 }
 
 #[tokio::test]
@@ -344,7 +389,7 @@ async fn user_that_is_not_all_ours_is_never_skipped() {
         ("admin", "was not made by create_s3_user"),
         ("kim", "it is tagged for bucket other"),
         ("lee", "without an access key"),
-        ("eva", "exists already for bucket shared"),
+        ("eva", "already exists for bucket shared"),
     ] {
         let run = here.create(user, &["--skip-existing"]).await;
         run.failed_with(why);
@@ -352,7 +397,7 @@ async fn user_that_is_not_all_ours_is_never_skipped() {
     // Nobody knows whether alex has a policy.
     aws.faults.always("ListAttachedUserPolicies", Fault::DENIED);
     let run = here.create("alex", &["--skip-existing"]).await;
-    run.failed_with("exists already for bucket shared");
+    run.failed_with("already exists for bucket shared");
     assert_complete(&aws, &sandbox, "alex");
 }
 
@@ -447,7 +492,38 @@ async fn table_is_checked_as_a_whole_before_any_call() {
         ),
         (
             "name\nalex\n",
-            &["customers.csv:1: name: looks like a header"],
+            &[
+                "customers.csv:1: name: this looks like a header; name the column user, or remove the line",
+            ],
+        ),
+        (
+            "Name,access\nalex,read\n",
+            &[
+                "customers.csv:1: Name,access: this looks like a header; ",
+                "customers.csv:2: alex,read: write one name on each line",
+            ],
+        ),
+        (
+            "\u{feff}user;access;source-ip\nalex;read;\nkim;read;\n",
+            &[
+                "customers.csv:1: the columns are separated by semicolons; save the file as CSV with commas",
+            ],
+        ),
+        (
+            "alex\tread\nkim\tread\n",
+            &["customers.csv:1: the columns are separated by tabs; "],
+        ),
+        (
+            "\"alex\"\n'kim'\n\u{201c}lee\u{201d}\n",
+            &[
+                "customers.csv:1: \"alex\": remove the quotes",
+                "customers.csv:2: 'kim': remove the quotes",
+                "customers.csv:3: \u{201c}lee\u{201d}: remove the quotes",
+            ],
+        ),
+        (
+            "user,access\n'kim',read\n",
+            &["customers.csv:2: 'kim': remove the quotes"],
         ),
     ] {
         std::fs::write(sandbox.path().join("customers.csv"), table).unwrap();

@@ -265,6 +265,20 @@ async fn nothing_is_asked_where_neither_is_a_terminal() {
     assert!(is_gone(&aws, "alex"));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_are_typed_in_are_asked_for() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    let create = Command::new(binary("create_s3_user")).current_dir(sandbox.path());
+    let create = create.args(["-b", "shared", "--users-from", "-"]);
+    let mut session = Session::start(&sandbox, create);
+    session.shows(Some("end with Ctrl-D")).await;
+    session.types("kim\n").await;
+    session.types(CTRL_D).await;
+    session.ends_with(0).await;
+    assert_complete(&aws, &sandbox, "kim");
+}
+
 /// Starts create_s3_user at a terminal, where there are folders for alex,
 /// alexander and jaime.
 async fn create_at_terminal(args: &[&str]) -> (LocalAws, Sandbox, Session) {
@@ -293,6 +307,7 @@ async fn name_that_looks_misspelled_is_asked_about_before_anything_is_made() {
             assert!(is_gone(&aws, "alexandr"), "{shown}");
             assert_eq!(sandbox.files(), [""; 0]);
         }
+        assert!(!shown.contains("undoing"), "{shown}");
         let refused = shown.contains("not confirmed, so nothing was created");
         assert_eq!(refused, code == 1, "{shown}");
     }

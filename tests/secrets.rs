@@ -95,7 +95,7 @@ async fn forged_tag_gets_into_no_suggested_command() {
     let hints = run.stderr.lines().filter(|line| line.starts_with("hint: "));
     assert_eq!(
         hints.collect::<Vec<_>>(),
-        ["hint: --force deletes it all the same"]
+        ["hint: to delete it anyway, add --force"]
     );
 }
 

@@ -32,6 +32,7 @@ mod stores;
 mod suggestions;
 mod support;
 mod suspend;
+mod troubleshooting;
 mod undo;
 mod update;
 mod verify;

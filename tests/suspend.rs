@@ -235,7 +235,7 @@ async fn key_that_this_command_runs_with_is_not_suspended() {
     put_inline_policy(&aws, "alex", "admin", ALLOW_ALL).await;
     let alex = Sandbox::with_key(&aws.url, &sandbox.key_of("alex"));
     let run = suspend(&alex, &[]).await;
-    run.failed_with("of user alex is the one that this command runs with");
+    run.failed_with("of user alex is the one that runs this command");
     assert_eq!(active_keys_of(&aws, "alex").len(), 1);
 }
 
@@ -354,7 +354,7 @@ async fn create_tells_of_a_suspended_user_and_how_to_resume_it() {
     let (aws, sandbox) = aws_with_alex(&[]).await;
     let hint = "hint: to resume access: create_s3_user --resume -b shared -u alex\n";
     let run = sandbox.create("alex", &[]).await;
-    let run = run.failed_with("exists already for bucket shared");
+    let run = run.failed_with("already exists for bucket shared");
     assert!(!run.stderr.contains(hint), "{run:?}");
     suspend(&sandbox, &[]).await.succeeded();
     let key = sandbox.key_of("alex");

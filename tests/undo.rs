@@ -116,7 +116,7 @@ async fn account_with_no_room_for_policies_is_undone_and_the_way_around_named() 
     let run = run.failed_with("CreatePolicy: LimitExceeded: ");
     assert!(
         run.stderr
-            .contains("hint: --inline-policy makes no managed policy"),
+            .contains("hint: use --inline-policy, which this quota"),
         "{run:?}"
     );
     assert_nothing_left(&aws, &sandbox, "CreatePolicy");

@@ -159,13 +159,16 @@ async fn list_is_replaced_as_a_whole() {
 async fn change_that_does_not_go_with_the_rest_is_refused() {
     let (aws, sandbox) = aws_with_alex(&["--browse-root"]).await;
     let before = policy_of_alex(&aws);
-    update(&sandbox, &["--access", "write"])
-        .await
-        .failed_with("--no-browse-root takes it away");
+    let run = update(&sandbox, &["--access", "write"]).await;
+    run.failed_with("error: --access write doesn't go with listing the bucket's top level");
     assert_eq!(policy_of_alex(&aws), before);
     update(&sandbox, &["--access", "write", "--no-browse-root"])
         .await
         .succeeded();
+    let before = policy_of_alex(&aws);
+    let run = update(&sandbox, &["--browse-root"]).await;
+    run.failed_with("error: --browse-root needs access that lists, and the user may only upload");
+    assert_eq!(policy_of_alex(&aws), before);
 }
 
 #[tokio::test]
@@ -329,7 +332,7 @@ async fn only_the_one_policy_of_a_user_of_ours_is_replaced() {
     attach_policy(&aws, "kim", &arn).await;
     update(&sandbox, &["--access", "write"])
         .await
-        .failed_with("attached to others than user alex");
+        .failed_with("is not only attached to user alex");
     let detach = iam.detach_user_policy().user_name("kim").policy_arn(&arn);
     detach.send().await.unwrap();
 
@@ -362,8 +365,8 @@ async fn policy_that_somebody_edited_is_replaced_only_as_a_whole() {
     for (options, missing) in [
         (
             [].as_slice(),
-            "give --access, --expires, --source-ip, --also-read, --kms-key, \
-             --browse-root or --no-browse-root too",
+            "also give --access, --expires, --source-ip, --also-read, --kms-key, \
+             --browse-root or --no-browse-root",
         ),
         (
             &[
@@ -373,7 +376,7 @@ async fn policy_that_somebody_edited_is_replaced_only_as_a_whole() {
                 "never",
                 "--no-browse-root",
             ],
-            "give --source-ip, --also-read, --kms-key too",
+            "also give --source-ip, --also-read, --kms-key",
         ),
     ] {
         let run = update(&sandbox, options).await;
@@ -382,7 +385,10 @@ async fn policy_that_somebody_edited_is_replaced_only_as_a_whole() {
         assert_eq!(policy_of_alex(&aws), ALLOW_ALL);
     }
     let run = update(&sandbox, &["--access", "write", "--source-ip", "127.0.0.1"]).await;
-    let (_, command) = run.stderr.split_once(", such as: create_s3_user ").unwrap();
+    let (_, command) = run
+        .stderr
+        .split_once(", run for example: create_s3_user ")
+        .unwrap();
     assert_eq!(
         command,
         "--update -b shared -u alex --access write --expires never --source-ip 127.0.0.1/32 \
@@ -459,7 +465,7 @@ async fn tag_never_ends_before_the_policy() {
         let old = policy();
         let update = [["--update"].as_slice(), &after].concat();
         let run = sandbox.create("alex", &update).await;
-        run.failed_with("has not got the tag that says when access ends");
+        run.failed_with("lacks the tag that says when access ends");
         assert_eq!(policy() != old, policy_changes, "{after:?}");
         aws.faults.forget();
         sandbox.create("alex", &update).await.succeeded();

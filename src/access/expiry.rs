@@ -17,6 +17,7 @@ const ACCEPTED: ValueError = ValueError(
     "a time is a date such as 2026-12-31, an RFC 3339 time such as 2026-12-31T18:00:00+01:00, \
      a duration such as 2w, 90d or 12h, or never for no end",
 );
+const NO_SUCH_DAY: ValueError = ValueError("there is no such day in the calendar");
 const TOO_FAR: ValueError = ValueError("the last time that can be given is 9999-12-30T22:00:00Z");
 
 impl Expiry {
@@ -48,14 +49,19 @@ impl Expiry {
             Self::midnight(date.checked_add(1.day()).map_err(|_| TOO_FAR)?)?
         } else {
             let span = text.parse().ok().filter(|span: &Span| !span.is_negative());
-            let span = span.ok_or(ACCEPTED)?;
+            let wrong = if names_no_day(text) {
+                NO_SUCH_DAY
+            } else {
+                ACCEPTED
+            };
+            let span = span.ok_or(wrong)?;
             let ends = now.to_zoned_datetime(TimeZone::UTC).checked_add(span);
             Self(ends.map_err(|_| TOO_FAR)?.timestamp())
         };
         if expiry.0 > now {
             Ok(expiry)
         } else {
-            Err(ValueError("that time has passed already"))
+            Err(ValueError("that time has already passed"))
         }
     }
 
@@ -103,6 +109,18 @@ impl Expiry {
         let end = self.0.to_zoned_datetime(TimeZone::UTC);
         end.strftime("%Y-%m-%d %H:%M").to_string()
     }
+}
+
+/// Whether the text has the form of a date, or begins with one before a time, and
+/// that day doesn't exist.
+fn names_no_day(text: &str) -> bool {
+    let (date, rest) = text.split_at_checked(10).unwrap_or((text, ""));
+    let digits = |part: &str, many| part.len() == many && part.bytes().all(|b| b.is_ascii_digit());
+    let parts: Vec<_> = date.split('-').collect();
+    let is_date = matches!(parts[..], [year, month, day]
+        if digits(year, 4) && digits(month, 2) && digits(day, 2));
+    let exists = Date::strptime("%Y-%m-%d", date).is_ok();
+    is_date && !exists && (rest.is_empty() || rest.starts_with(['T', 't', ' ']))
 }
 
 impl FromStr for Expiry {
@@ -183,7 +201,11 @@ mod tests {
             ("2026-06-15T12:00:00Z", "passed"),
             ("2026-06-15T13:00:00+02:00", "passed"),
             ("0s", "passed"),
-            ("2026-02-30", "RFC 3339"),
+            ("2026-02-30", "no such day"),
+            ("2026-13-01", "no such day"),
+            ("2026-02-30T10:00:00Z", "no such day"),
+            ("2026-02-28T10", "RFC 3339"),
+            ("2026-02-300", "RFC 3339"),
             ("31.12.2026", "RFC 3339"),
             ("tomorrow", "RFC 3339"),
             ("-5d", "RFC 3339"),

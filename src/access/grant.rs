@@ -31,8 +31,7 @@ impl Grant {
     pub fn check(&self, own: &Prefix) -> Result<()> {
         ensure!(
             !self.browse_root || self.access.reads(),
-            "--browse-root is for access that lists, read or read-write; \
-             --no-browse-root takes it away from an existing user"
+            "--browse-root needs access that lists: --access read or read-write"
         );
         for (index, prefix) in self.also_read.iter().enumerate() {
             ensure!(
@@ -41,7 +40,9 @@ impl Grant {
             );
             let mut earlier = self.also_read[..index].iter();
             if let Some(earlier) = earlier.find(|earlier| earlier.overlaps(prefix.as_str())) {
-                bail!("--also-read {prefix} overlaps with --also-read {earlier}: give one of them");
+                bail!(
+                    "--also-read {prefix} overlaps with --also-read {earlier}; give only one of them"
+                );
             }
         }
         Ok(())

@@ -136,6 +136,22 @@ impl GrantChange {
         }
     }
 
+    /// Fails where the change makes a grant that can't be, since the part that it
+    /// names doesn't go with one that stays.
+    pub(crate) fn check_on(&self, old: &Grant) -> Result<(), ValueError> {
+        let new = self.apply_to(old);
+        if new.access.reads() || !new.browse_root {
+            return Ok(());
+        }
+        Err(ValueError(if self.browse_root {
+            "--browse-root needs access that lists, and the user may only upload; \
+             add --access read or read-write"
+        } else {
+            "--access write doesn't go with listing the bucket's top level, which the user may do; \
+             add --no-browse-root"
+        }))
+    }
+
     /// The options of the parts that it doesn't name.
     pub(crate) fn unnamed(&self) -> Vec<&'static str> {
         let parts = [
@@ -183,11 +199,11 @@ impl Grant {
 }
 
 /// Reads a value, or the word in place of one.
-fn setting<T>(
+fn setting<T, E>(
     none: &str,
     text: &str,
-    read: impl FnOnce(&str) -> Result<T, ValueError>,
-) -> Result<Setting<T>, ValueError> {
+    read: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<Setting<T>, E> {
     if text == none {
         return Ok(None);
     }
@@ -201,25 +217,24 @@ fn values<T: Clone>(given: &Option<Vec<Setting<T>>>) -> Option<Vec<T>> {
 }
 
 /// A block of addresses; a single address is a block of one.
-fn cidr(text: &str) -> Result<IpNet, ValueError> {
+fn cidr(text: &str) -> Result<IpNet, String> {
     let single = || text.parse::<IpAddr>().map(IpNet::from);
     let block = text.parse::<IpNet>().or_else(|_| single()).map_err(|_| {
-        ValueError(
-            "an address block is written as 203.0.113.0/24, 203.0.113.7 or 2001:db8::/32, or any for no limit",
-        )
+        "an address block is written as 203.0.113.0/24, 203.0.113.7 or 2001:db8::/32, or any for no limit"
     })?;
-    // One address with the length of its network would open the whole of it.
     if let IpNet::V6(mapped) = block
-        && mapped.addr().to_ipv4_mapped().is_some()
+        && let Some(address) = mapped.addr().to_ipv4_mapped()
     {
-        return Err(ValueError(
-            "write an IPv4 address as 203.0.113.7, not as ::ffff:203.0.113.7",
+        return Err(format!(
+            "write an IPv4 address as {address}, not as ::ffff:{address}"
         ));
     }
+    // One address with the length of its network would give access to all of it.
     if block.addr() != block.network() {
-        return Err(ValueError(
-            "an address block begins at its first address, such as 203.0.113.0/24; \
-             a single address has no length, such as 203.0.113.7",
+        return Err(format!(
+            "write {} for the whole block, or {} for this address alone",
+            block.trunc(),
+            block.addr()
         ));
     }
     Ok(block)
@@ -368,5 +383,7 @@ mod tests {
         ] {
             assert!(cidr(text).is_err(), "{text:?}");
         }
+        let wrong = cidr("203.0.113.7/24").unwrap_err();
+        assert!(wrong.starts_with("write 203.0.113.0/24 for"), "{wrong}");
     }
 }

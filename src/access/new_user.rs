@@ -36,7 +36,9 @@ impl NewUser {
             return Err(ValueError("each tag key can be given once"));
         }
         if keys.len() > 47 {
-            return Err(ValueError("a user takes at most 47 tags beside our own"));
+            return Err(ValueError(
+                "a user can have at most 47 tags besides the three that create_s3_user sets",
+            ));
         }
         Ok(())
     }

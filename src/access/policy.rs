@@ -124,13 +124,13 @@ impl PolicyDocument {
         if let Some(key) = &grant.kms_key {
             ensure!(
                 key.region() == region,
-                "the KMS key is in region {}, but bucket {bucket} in {region}, so it can't be the bucket's",
+                "the KMS key is in region {}, but bucket {bucket} is in {region}",
                 key.region()
             );
             let partition = partition_of_region(region);
             ensure!(
                 key.to_string().starts_with(&format!("arn:{partition}:")),
-                "the KMS key is not in partition {partition}, where bucket {bucket} is"
+                "the KMS key is not in partition {partition}, but bucket {bucket} is"
             );
         }
         let document = Self::new(grant, target, region);

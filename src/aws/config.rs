@@ -32,6 +32,7 @@ use super::connection::{Connection, http_url, region};
 use super::credentials::{Preloaded, why_none};
 use super::retry::scaled;
 use super::store::{OnlyAnswersOfIam, Store};
+use super::unreachable::GiveUpUnreached;
 
 /// Why there are no clients.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -52,9 +53,18 @@ pub enum LoadError {
     Credentials {
         /// Why there are none.
         reason: String,
-        /// Whether it helps to sign in again.
-        needs_sign_in: bool,
+        /// What helps, if that is known.
+        remedy: Option<Remedy>,
     },
+}
+
+/// What helps where there are no credentials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remedy {
+    /// Sign in again.
+    SignIn,
+    /// Name a profile, or set an access key.
+    Configure,
 }
 
 impl LoadError {
@@ -86,13 +96,15 @@ impl Aws {
         let has_sts = endpoint("sts")?.is_some() || store.is_aws();
         // Many users' calls draw on the bucket together; each call's attempts are limited.
         let retries = RetryPartition::custom("iam").token_bucket(TokenBucket::unlimited());
+        let unreached = GiveUpUnreached::default();
         let iam = aws_sdk_iam::config::Builder::from(&config)
             .retry_partition(retries.build())
+            .retry_classifier(unreached.clone())
             .interceptor(OnlyAnswersOfIam)
             .build();
         Ok(Self {
             iam: aws_sdk_iam::Client::from_conf(iam),
-            s3: s3_client(&config, &store),
+            s3: s3_client(&config, &store, unreached),
             sts: has_sts.then(|| aws_sdk_sts::Client::new(&config)),
             region: config.region().map(Region::to_string).unwrap_or_default(),
             store,
@@ -105,8 +117,8 @@ impl Aws {
 
 /// A client for S3, which on other stores sends and checks only the checksums
 /// that a request must have, unless the environment or the profile says otherwise.
-fn s3_client(config: &SdkConfig, store: &Store) -> aws_sdk_s3::Client {
-    let mut s3 = aws_sdk_s3::config::Builder::from(config);
+fn s3_client(config: &SdkConfig, store: &Store, unreached: GiveUpUnreached) -> aws_sdk_s3::Client {
+    let mut s3 = aws_sdk_s3::config::Builder::from(config).retry_classifier(unreached);
     s3.set_force_path_style(Some(store.wants_path_style()));
     let is_open = |setting| {
         let chosen = configured(config, "s3", setting);
@@ -125,11 +137,8 @@ fn s3_client(config: &SdkConfig, store: &Store) -> aws_sdk_s3::Client {
 /// of the access key too.
 async fn with_credentials(config: SdkConfig) -> Result<(String, SdkConfig), LoadError> {
     let failed = |error: &CredentialsError| {
-        let (reason, needs_sign_in) = why_none(error);
-        LoadError::Credentials {
-            reason,
-            needs_sign_in,
-        }
+        let (reason, remedy) = why_none(error);
+        LoadError::Credentials { reason, remedy }
     };
     let none = CredentialsError::not_loaded("no provider is configured");
     let provider = config.credentials_provider().ok_or_else(|| failed(&none))?;
@@ -153,7 +162,7 @@ fn check_environment() -> Result<(), LoadError> {
     for name in ["AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN"] {
         let fits = |c: char| c.is_ascii_graphic() && c != '"' && c != '\'';
         if !variable(name).unwrap_or_default().chars().all(fits) {
-            let wrong = "it has a space, line break or quote in it, as none of AWS's has";
+            let wrong = "it contains a space, line break or quote, which AWS's own never do";
             return Err(LoadError::setting(name, wrong));
         }
     }

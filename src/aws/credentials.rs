@@ -6,6 +6,8 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 
+use super::config::Remedy;
+
 /// A provider whose first credentials were asked for already: the first call
 /// gets these, since asking again may take on a role or bother a person once
 /// more. Later calls get what the provider has then.
@@ -41,23 +43,24 @@ impl ProvideCredentials for Preloaded {
     }
 }
 
-/// Why there are no credentials, in a line, and whether signing in again helps.
-pub(super) fn why_none(error: &CredentialsError) -> (String, bool) {
+/// Why there are no credentials, in a line, and what helps.
+pub(super) fn why_none(error: &CredentialsError) -> (String, Option<Remedy>) {
     let of_sessions = ["SSO", "/sso/", "Login token", "/login/cache/"];
     let is_about_sign_in = |cause: &String| of_sessions.iter().any(|it| cause.contains(it));
     let of_sign_in = super::error::chain(error)
         .map(ToString::to_string)
         .find(is_about_sign_in);
     let cause = super::error::innermost(error);
-    let reason = match (&of_sign_in, error) {
-        (Some(cause), _) => format!("the AWS credentials can't be loaded: {cause}"),
+    let (cause, remedy) = match (of_sign_in, error) {
+        (Some(cause), _) => (cause, Some(Remedy::SignIn)),
         // What is not about one profile lists all the places where there are none.
         (None, CredentialsError::CredentialsNotLoaded(_)) if !cause.starts_with("profile `") => {
-            "no AWS credentials found: name a profile that has some with --profile or AWS_PROFILE, or \
-             set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-                .to_owned()
+            return (
+                "no AWS credentials found".to_owned(),
+                Some(Remedy::Configure),
+            );
         }
-        _ => format!("the AWS credentials can't be loaded: {cause}"),
+        _ => (cause, None),
     };
-    (reason, of_sign_in.is_some())
+    (format!("can't load the AWS credentials: {cause}"), remedy)
 }

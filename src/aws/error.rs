@@ -6,11 +6,14 @@ use std::fmt;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ErrorMetadata, ProvideErrorMetadata, SdkError};
+use rustls::CertificateError;
 
+use super::config::Remedy;
 use super::connection::region;
 use super::credentials::why_none;
 use super::retry::{is_slow_down, is_transient};
 use super::store::{AWS, UNSUPPORTED};
+use super::unreachable::certificate_error;
 use crate::errors::one_line;
 
 /// A failed call, in one line: the operation, AWS's own code, and its message.
@@ -24,8 +27,12 @@ pub struct AwsError {
     status: Option<u16>,
     /// Whether AWS itself was asked: it has a code for everything.
     is_of_aws: bool,
-    /// Whether there were no credentials since somebody has to sign in.
-    session_ended: bool,
+    /// What helps where there were no credentials, if that is known.
+    remedy: Option<Remedy>,
+    /// Whether the server's certificate is of no authority that is trusted.
+    is_untrusted: bool,
+    /// Whether nothing at all was answered.
+    has_no_answer: bool,
     /// Whether the request was sent at all; not where there were no credentials.
     sent: bool,
     /// Whether the service's answer came whole.
@@ -45,12 +52,17 @@ impl AwsError {
         let response = error.raw_response();
         let answer = error.as_service_error().map(ProvideErrorMetadata::meta);
         let credentials = chain(error).find_map(|cause| cause.downcast_ref::<CredentialsError>());
-        let (message, session_ended) = match (answer, credentials) {
-            (Some(answer), _) => (answer.message().unwrap_or_default().to_owned(), false),
+        let is_untrusted = certificate_error(error) == Some(&CertificateError::UnknownIssuer);
+        let (message, remedy) = match (answer, credentials) {
+            (Some(answer), _) => (answer.message().unwrap_or_default().to_owned(), None),
             (None, Some(credentials)) => why_none(credentials),
             (None, None) => {
-                let cause = innermost(error);
-                (format!("no answer from {endpoint}: {cause}"), false)
+                let cause = if is_untrusted {
+                    "the server's certificate is not trusted".to_owned()
+                } else {
+                    innermost(error)
+                };
+                (format!("no answer from {endpoint}: {cause}"), None)
             }
         };
         Self {
@@ -58,7 +70,9 @@ impl AwsError {
             code: answer.and_then(|answer| answer.code()).map(str::to_owned),
             message: one_line(&message),
             is_of_aws: endpoint == AWS,
-            session_ended,
+            remedy,
+            is_untrusted,
+            has_no_answer: answer.is_none() && credentials.is_none() && response.is_none(),
             sent: credentials.is_none(),
             answered: answer.is_some(),
             status: response.map(|response| response.status().as_u16()),
@@ -76,7 +90,9 @@ impl AwsError {
             message: "the answer is incomplete".to_owned(),
             status: None,
             is_of_aws: false,
-            session_ended: false,
+            remedy: None,
+            is_untrusted: false,
+            has_no_answer: false,
             sent: true,
             answered: false,
             bucket_region: None,
@@ -119,10 +135,27 @@ impl AwsError {
         self.sent && !(self.answered && is_refusal)
     }
 
-    /// Whether it helps to sign in again.
-    pub(crate) fn needs_sign_in(&self) -> bool {
-        let is_expired = |code: &str| code.starts_with("ExpiredToken");
-        self.session_ended || self.code().is_some_and(is_expired)
+    /// What helps where the credentials are none or have ended.
+    pub(crate) fn remedy(&self) -> Option<Remedy> {
+        let is_expired = self
+            .code()
+            .is_some_and(|code| code.starts_with("ExpiredToken"));
+        self.remedy.or(is_expired.then_some(Remedy::SignIn))
+    }
+
+    /// Whether the server's certificate is of no authority that is trusted.
+    pub(crate) fn is_untrusted(&self) -> bool {
+        self.is_untrusted
+    }
+
+    /// Whether nothing at all was answered.
+    pub(crate) fn has_no_answer(&self) -> bool {
+        self.has_no_answer
+    }
+
+    /// Whether AWS itself was asked, and not another store.
+    pub(crate) fn is_of_aws(&self) -> bool {
+        self.is_of_aws
     }
 
     /// Whether the same call may well succeed later.
@@ -192,7 +225,8 @@ impl AwsError {
         self.is_access_denied() && self.message.contains("service control policy")
     }
 
-    fn is_access_denied(&self) -> bool {
+    /// Whether the admin's permissions don't allow the call.
+    pub(crate) fn is_access_denied(&self) -> bool {
         self.code()
             .is_some_and(|code| code.starts_with("AccessDenied"))
     }
@@ -298,7 +332,7 @@ impl fmt::Display for AwsError {
             Some(_) if self.is_access_denied() => {
                 write!(f, " (needs the permission {})", self.permission())
             }
-            Some(_) if self.needs_sign_in() => Ok(()),
+            Some(_) if self.remedy().is_some() => Ok(()),
             Some(_) if self.is_about_credentials() => {
                 f.write_str(" (check the access key and secret in use)")
             }
@@ -315,16 +349,11 @@ pub(super) fn chain<'a>(
     std::iter::successors(Some(error), |cause| (*cause).source())
 }
 
-/// What is wrong where TLS knows no authority that vouches for the server.
-const UNTRUSTED: &str = "the server's certificate is not trusted; set AWS_CA_BUNDLE to a file with \
-                         the certificate authority of your proxy or store";
-
 /// The end of the chain of causes, which says most; what a service answered,
 /// with its code.
 pub(super) fn innermost(error: &(dyn Error + 'static)) -> String {
     let cause = chain(error).last().unwrap_or(error);
     match cause.downcast_ref::<ErrorMetadata>() {
-        None if cause.to_string().ends_with("UnknownIssuer") => UNTRUSTED.to_owned(),
         None => cause.to_string(),
         Some(answer) => {
             let (code, message) = (answer.code(), answer.message());

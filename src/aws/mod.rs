@@ -10,10 +10,11 @@ mod error;
 mod retry;
 mod run;
 mod store;
+mod unreachable;
 
 pub use client::Aws;
 pub(crate) use client::Call;
-pub use config::LoadError;
+pub use config::{LoadError, Remedy};
 pub use connection::Connection;
 pub use error::AwsError;
 pub(crate) use error::Made;

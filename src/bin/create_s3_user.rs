@@ -229,7 +229,7 @@ impl Args {
         let first = "stopping, and undoing what was made; once more to stop at once";
         let second = if self.change.rotate_key {
             let list = self.target.list_keys(&self.connection);
-            format!("stopped; a new key whose file is not there can be deleted, see: {list}")
+            format!("stopped; a new key without a file can be deleted; list the keys with: {list}")
         } else {
             let delete = self.target.delete_user(&self.connection);
             format!("stopped; remove what may be left with: {delete}")

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Result, anyhow};
 use serde::Serialize;
 
-use super::hints::Explained;
+use super::hints::{Explained, state_after};
 use super::{ExitStatus, Output, ProgressLine, Signals, conclude, delete_question, each};
 use crate::access::{GrantChange, Target, UserName};
 use crate::aws::{Aws, LoadError, Run};
@@ -97,6 +97,7 @@ impl<'a> Job<'a> {
         plan: &Plan<W>,
         apply: impl AsyncFn(&Plan<W>) -> Result<D, Failed>,
     ) -> ExitStatus {
+        self.signals.begin();
         let line = self.out.is_alone().then(|| self.out.wait_for_aws());
         let applied = apply(plan).await;
         drop(line);
@@ -119,6 +120,7 @@ impl<'a> Job<'a> {
 
     /// Deletes what was planned.
     async fn delete(&self, plan: &Plan<Delete>) -> ExitStatus {
+        self.signals.begin();
         let _line = self.out.is_alone().then(|| self.count_objects(plan));
         match delete::apply(plan).await {
             Ok(deleted) => {
@@ -126,15 +128,8 @@ impl<'a> Job<'a> {
                 ExitStatus::Done
             }
             Err(failed) => {
-                let gone = failed.deleted.as_ref().map(|deleted| deleted.folder);
                 let deleted = failed.deleted.map(|deleted| self.with_note(deleted));
-                let status = self.failed(Failed { deleted, ..failed }).await;
-                if let (ExitStatus::Interrupted, Some(gone)) = (status, gone) {
-                    self.out.error_detail(&format!(
-                        "{gone} are gone; running the same command again continues"
-                    ));
-                }
-                status
+                self.failed(Failed { deleted, ..failed }).await
             }
         }
     }
@@ -192,7 +187,8 @@ struct Incomplete<'a> {
 
 /// Prints a failure: the error, what is left, and the result as far as it got.
 async fn fail(out: &Output, target: &Target, run: Option<&Run>, failed: Failed) -> ExitStatus {
-    let explained = Explained::new(&failed.error, target, run, &out.commands).await;
+    let mut explained = Explained::new(&failed.error, target, run, &out.commands).await;
+    explained.state = state_after(&failed, target);
     let error = explained.error.as_str();
     if let Some(deleted) = &failed.deleted {
         for line in deleted.failures(NAMED) {

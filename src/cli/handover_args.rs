@@ -57,12 +57,18 @@ impl HandoverArgs {
     /// Fails where stdout is asked for and can't hold the key.
     pub fn check(&self, json: bool, users: usize) -> Result<(), ValueError> {
         let for_stdout = [
-            (self.kit, "-o - writes no files, so there is no --kit"),
-            (json, "-o - has stdout for the key, so there is no --json"),
+            (
+                self.kit,
+                "--kit can't be used with -o -, which writes no files",
+            ),
+            (
+                json,
+                "--json can't be used with -o -: the key goes to stdout",
+            ),
             (users > 1, "-o - takes one user at a time"),
             (
                 is_null_device(),
-                "-o - needs a stdout that goes somewhere, or the secret is lost",
+                "-o - needs stdout to go to a pipe or a file, or the secret is lost",
             ),
             (
                 io::stdout().is_terminal(),

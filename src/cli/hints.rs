@@ -5,14 +5,19 @@ use std::path::PathBuf;
 use super::nearest::nearest;
 use super::shell_commands::{ShellCommands, make_directory, move_away};
 use crate::access::{BucketName, Target};
-use crate::aws::{AwsError, LoadError, Run};
+use crate::aws::{AwsError, LoadError, Remedy, Run};
 use crate::errors::{Candidates, Hint, Hinted, one_line};
+use crate::s3::bucket::BucketError;
+use crate::step::{Step, named_keys};
+use crate::workflows::outcome::{Deleted, Failed};
 use crate::workflows::provenance::is_ours;
 
 /// An error as it is printed.
 pub(super) struct Explained {
     /// In one line.
     pub error: String,
+    /// What state things are in, a line each.
+    pub state: Vec<String>,
     /// What can be done, a line each.
     pub hints: Vec<String>,
 }
@@ -25,7 +30,7 @@ impl Explained {
         run: Option<&Run>,
         commands: &ShellCommands,
     ) -> Self {
-        let mut line = in_words(error);
+        let mut line = one_line(&format!("{error:#}"));
         let hint = error.downcast_ref::<Hinted>().map(|hinted| &hinted.hint);
         if let Some(Hint::Nearest(candidates)) = hint
             && let Some(meant) = meant(candidates, target, run).await
@@ -33,15 +38,17 @@ impl Explained {
             line += &did_you_mean(&meant);
         }
         let mut hints = hint.map_or(Vec::new(), |hint| hint_lines(hint, target, commands));
-        let forbidden = error.downcast_ref::<AwsError>();
-        let forbidden = forbidden.filter(|error| error.is_forbidden_by_organization());
-        hints.extend(forbidden.map(ask_the_organization));
-        Self { error: line, hints }
+        hints.extend(general_hint(error, commands));
+        Self {
+            error: line,
+            state: Vec::new(),
+            hints,
+        }
     }
 
     /// The error of work on all users of a bucket, whoever they are.
-    pub fn of_bucket(error: &anyhow::Error, bucket: &BucketName) -> Self {
-        let mut line = in_words(error);
+    pub fn of_bucket(error: &anyhow::Error, bucket: &BucketName, commands: &ShellCommands) -> Self {
+        let mut line = one_line(&format!("{error:#}"));
         if let Some(Hinted {
             hint: Hint::Nearest(Candidates::Buckets(names)),
             ..
@@ -52,17 +59,55 @@ impl Explained {
         }
         Self {
             error: line,
-            hints: Vec::new(),
+            state: Vec::new(),
+            hints: general_hint(error, commands).into_iter().collect(),
         }
     }
 }
 
-fn in_words(error: &anyhow::Error) -> String {
-    let mut line = one_line(&format!("{error:#}"));
-    if needs_sign_in(error) {
-        line += " (sign in again, for example with aws login or aws sso login)";
+/// What can be done about an error, whatever it is the work on.
+fn general_hint(error: &anyhow::Error, commands: &ShellCommands) -> Option<String> {
+    if let Some(LoadError::Credentials { remedy, .. }) = error.downcast_ref() {
+        return remedy.map(|remedy| remedy_in_words(remedy).to_owned());
     }
-    line
+    if let Some(BucketError::Refused(_)) = error.downcast_ref() {
+        return Some(format!(
+            "see whose credentials these are: {}",
+            commands.identity()
+        ));
+    }
+    call_hint(error.downcast_ref()?)
+}
+
+fn remedy_in_words(remedy: Remedy) -> &'static str {
+    match remedy {
+        Remedy::SignIn => "sign in again, for example with aws login or aws sso login",
+        Remedy::Configure => {
+            "name a profile with --profile or AWS_PROFILE, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        }
+    }
+}
+
+/// What can be done about a failed call.
+fn call_hint(error: &AwsError) -> Option<String> {
+    let hint = if let Some(remedy) = error.remedy() {
+        remedy_in_words(remedy)
+    } else if error.is_forbidden_by_organization() {
+        return Some(ask_the_organization(error));
+    } else if error.is_access_denied() {
+        "get this permission (docs/permissions.md), then run the same command again"
+    } else if error.is_untrusted() {
+        "set AWS_CA_BUNDLE to a file with the certificate authority of your proxy or store"
+    } else if error.has_no_answer() && error.is_of_aws() {
+        "check the network and, behind a proxy, HTTPS_PROXY"
+    } else if error.has_no_answer() {
+        "check the address given by --endpoint-url or AWS_ENDPOINT_URL, and the network"
+    } else if error.is_throttling() {
+        "AWS limits how fast calls may come; wait a minute, then run the same command again"
+    } else {
+        return None;
+    };
+    Some(hint.to_owned())
 }
 
 fn ask_the_organization(error: &AwsError) -> String {
@@ -71,21 +116,6 @@ fn ask_the_organization(error: &AwsError) -> String {
          this account, or give a partner's own AWS account a role instead (docs/security.md)",
         error.permission()
     )
-}
-
-fn needs_sign_in(error: &anyhow::Error) -> bool {
-    let of_call = error.downcast_ref().is_some_and(AwsError::needs_sign_in);
-    let of_load = error.downcast_ref();
-    let of_load = of_load.is_some_and(|error| {
-        matches!(
-            error,
-            LoadError::Credentials {
-                needs_sign_in: true,
-                ..
-            }
-        )
-    });
-    of_call || of_load
 }
 
 /// What to add to the word that a name isn't there.
@@ -129,22 +159,34 @@ fn hint_lines(hint: &Hint, target: &Target, commands: &ShellCommands) -> Vec<Str
         }
         Hint::NewKey => new_key(),
         Hint::StartOver { in_the_way } => format!(
-            "unless another run is at work on it, first run: {}",
+            "if no other run is working on it, first run: {}",
             start_over(target, in_the_way, commands)
         ),
         Hint::DeletePolicy(arn) => format!(
-            "unless another run is at work on it, first run: {}",
+            "if no other run is working on it, first run: {}",
             commands.delete_policy(arn)
         ),
         Hint::KeyFileExists => "it may hold the user's only key; give another directory with -o, \
                                 or make another key with --rotate-key"
             .to_owned(),
         Hint::MakeDirectory(dir) => format!("make it with: {}", make_directory(dir)),
-        Hint::UseInlinePolicy => {
-            "--inline-policy makes no managed policy, and counts towards no such quota".to_owned()
+        Hint::OtherDirectory => "write to another directory with -o DIR".to_owned(),
+        Hint::OtherName => "choose another name for the new user".to_owned(),
+        Hint::ObjectsStay => {
+            let why = "an object lock, a legal hold or a bucket policy may protect them";
+            format!("{why}; once they can be deleted, run the same command again")
         }
+        Hint::UseInlinePolicy => "use --inline-policy, which this quota doesn't limit".to_owned(),
         Hint::VerifyFromAllowedAddress => {
-            "a key limited by --source-ip can be verified only from such an address".to_owned()
+            "with --source-ip, --verify works only from one of these addresses".to_owned()
+        }
+        Hint::FindWhatAllows => {
+            "a bucket policy or an ACL may allow it to everybody, or this store doesn't enforce policies"
+                .to_owned()
+        }
+        Hint::FindWhatRefuses => {
+            let why = "a bucket policy, a permissions boundary or your organization may refuse it";
+            format!("{why}; if the store is slow to know new keys, give --verify-timeout")
         }
         Hint::DeleteAccessKey(id) => {
             let id = id.as_deref().unwrap_or("ACCESS_KEY_ID");
@@ -152,7 +194,7 @@ fn hint_lines(hint: &Hint, target: &Target, commands: &ShellCommands) -> Vec<Str
             format!("delete the one not in use: {delete}")
         }
         Hint::SetAccess(grant) => format!(
-            "set all of the access that the user should have, such as: {}",
+            "to set all of the user's access, run for example: {}",
             commands.set_access(grant, target)
         ),
         Hint::ExtendAccess => format!("extend it first: {} --expires WHEN", update()),
@@ -160,13 +202,73 @@ fn hint_lines(hint: &Hint, target: &Target, commands: &ShellCommands) -> Vec<Str
             let delete = commands.delete(made_for, user);
             format!("to delete it with its folder there, run: {delete}")
         }
-        Hint::Force => "--force deletes it all the same".to_owned(),
+        Hint::Force => "to delete it anyway, add --force".to_owned(),
         Hint::ForceFolder(folder) => {
-            format!("{folder} still holds objects; --force deletes them without the user")
+            format!("{folder} still holds objects; to delete them, add --force")
         }
         Hint::Nearest(_) => return Vec::new(),
     };
     vec![line]
+}
+
+/// What state a run that failed leaves things in, a line each.
+pub(super) fn state_after(failed: &Failed, target: &Target) -> Vec<String> {
+    match &failed.deleted {
+        Some(deleted) => gone_and_left(deleted),
+        None if failed.undone => vec![format!(
+            "everything made for user {} was undone",
+            target.user
+        )],
+        None => Vec::new(),
+    }
+}
+
+/// What a delete run has deleted, and what is left for another one.
+fn gone_and_left(deleted: &Deleted) -> Vec<String> {
+    if deleted.remaining.is_empty() {
+        return Vec::new();
+    }
+    let gone = gone(deleted);
+    if gone.is_empty() {
+        return vec!["nothing was deleted".to_owned()];
+    }
+    let mut left = Vec::new();
+    for step in &deleted.remaining {
+        let thing = match step {
+            Step::TagUser(_) => continue,
+            Step::EmptyFolder { folder, .. } => format!("what is still in {folder}"),
+            Step::DetachPolicy(policy) => format!("policy {}", policy.name),
+            step => step.leftover(deleted.target.user.as_str()),
+        };
+        if !left.contains(&thing) {
+            left.push(thing);
+        }
+    }
+    vec![
+        format!("gone: {}", gone.join(", ")),
+        format!(
+            "left: {}; running the same command again continues",
+            left.join(", ")
+        ),
+    ]
+}
+
+fn gone(deleted: &Deleted) -> Vec<String> {
+    let mut gone = Vec::new();
+    if !deleted.access_keys.is_empty() {
+        gone.push(named_keys(&deleted.access_keys));
+    }
+    let detached = deleted.policies_detached.iter();
+    let kept = detached.filter(|name| !deleted.policies_deleted.contains(name));
+    gone.extend(kept.map(|name| format!("policy {name} (detached)")));
+    let policies = deleted.policies_deleted.iter();
+    gone.extend(policies.map(|name| format!("policy {name}")));
+    gone.extend(deleted.other.iter().cloned());
+    let folder = &deleted.folder;
+    if folder.entries() > 0 || folder.uploads > 0 {
+        gone.push(folder.to_string());
+    }
+    gone
 }
 
 /// The command that clears the way for a new user, files included.

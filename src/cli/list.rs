@@ -118,7 +118,7 @@ pub async fn find_expired(
 
 /// Prints why nothing came of it, and returns the exit code.
 fn failed(out: &Output, signals: &Signals, bucket: &BucketName, error: &anyhow::Error) -> ExitCode {
-    out.explained(&Explained::of_bucket(error, bucket));
+    out.explained(&Explained::of_bucket(error, bucket, &out.commands));
     match ExitStatus::of(error) {
         ExitStatus::Interrupted => signals.exit_code(),
         _ => ExitCode::FAILURE,

@@ -1,13 +1,10 @@
 //! What both programs share: arguments, many users at once, signals, and every
 //! word that is printed. The only room that prints, asks or exits.
 
-use std::ffi::OsString;
 use std::fmt::Display;
 use std::panic;
 
-use clap::error::{ContextKind, ContextValue};
-use clap::parser::ValueSource;
-use clap::{Arg, Command, Parser};
+use clap::Parser;
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 use crate::errors::one_line;
@@ -30,6 +27,7 @@ mod signals;
 mod table;
 mod target_args;
 mod terminal;
+mod usage;
 mod users_file;
 mod users_table;
 
@@ -48,6 +46,7 @@ pub(crate) use users_file::names_in;
 
 use output::to_stderr;
 use paint::label;
+use usage::first_line_of;
 
 /// Parses the arguments; on bad ones prints one line and exits with code 2.
 ///
@@ -72,62 +71,10 @@ pub fn parse<A: Parser>() -> A {
         if !error.use_stderr() {
             error.exit();
         }
-        let error = naming_what_is_given(error, A::command(), &args);
         bad_usage(
             A::command().get_name(),
-            without_passwords(&first_line_of(&error)),
+            usage::wrong(error, A::command(), &args),
         )
-    })
-}
-
-/// What is wrong with arguments, in one line without the usage.
-fn first_line_of(error: &clap::Error) -> String {
-    let text = error.render().to_string();
-    let paragraphs = text.trim_start_matches("error: ").split("\n\n");
-    let wanted = |text: &&str| !text.starts_with("Usage:") && !text.starts_with("For more");
-    let lines: Vec<_> = paragraphs.filter(wanted).map(one_line).collect();
-    lines.join("; ")
-}
-
-/// The error of arguments that can't go together, which names of a group of
-/// them only those that were given.
-fn naming_what_is_given(
-    mut error: clap::Error,
-    mut command: Command,
-    args: &[OsString],
-) -> clap::Error {
-    let Some(ContextValue::Strings(named)) = error.get(ContextKind::PriorArg) else {
-        return error;
-    };
-    let lenient = command.clone().ignore_errors(true);
-    let Ok(found) = lenient.try_get_matches_from(args) else {
-        return error;
-    };
-    command.build();
-    let is_given =
-        |arg: &&Arg| found.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine);
-    let given = command.get_arguments().filter(is_given).map(Arg::to_string);
-    let mut given: Vec<_> = given.filter(|arg| named.contains(arg)).collect();
-    let given = match given.len() {
-        0 => return error,
-        1 => ContextValue::String(given.remove(0)),
-        _ => ContextValue::Strings(given),
-    };
-    error.insert(ContextKind::PriorArg, given);
-    error
-}
-
-/// The text with all hidden that a URL has before its host, as a password.
-fn without_passwords(text: &str) -> String {
-    let mut parts = text.split("://");
-    let first = parts.next().unwrap_or_default().to_owned();
-    parts.fold(first, |shown, part| {
-        let ends = |c: char| c == '\'' || c.is_whitespace();
-        let url = &part[..part.find(ends).unwrap_or(part.len())];
-        match url.rfind('@') {
-            Some(at) => shown + "://****" + &part[at..],
-            None => shown + "://" + part,
-        }
     })
 }
 

@@ -331,9 +331,12 @@ impl Output {
         ));
     }
 
-    /// Prints an error in one line, and each hint in another.
+    /// Prints an error in one line, then each line of state, then each hint.
     pub(super) fn explained(&self, explained: &Explained) {
         self.error(&explained.error);
+        for line in &explained.state {
+            self.error_detail(line);
+        }
         for hint in &explained.hints {
             self.print(&self.labelled("hint", &one_line(hint)));
         }

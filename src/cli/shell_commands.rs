@@ -60,6 +60,11 @@ impl ShellCommands {
         self.command(&["delete_s3_user", "-b", bucket, "-u", user, "--keep-objects"])
     }
 
+    /// The command that shows whose credentials are in use.
+    pub fn identity(&self) -> String {
+        self.command(&["aws", "sts", "get-caller-identity"])
+    }
+
     /// The command that lists a user's access keys.
     pub fn list_keys(&self, user: &str) -> String {
         self.command(&["aws", "iam", "list-access-keys", "--user-name", user])
@@ -117,7 +122,7 @@ impl ShellCommands {
 
 /// The command that makes a directory for key files.
 pub(super) fn make_directory(dir: &Path) -> String {
-    quoted(["mkdir", "-m", "700", &dir.to_string_lossy()])
+    quoted(["mkdir", "-p", "-m", "700", &dir.to_string_lossy()])
 }
 
 /// The command that moves a file out of the way.

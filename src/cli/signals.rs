@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use anyhow::Result;
 use tokio::signal::unix::{SignalKind, signal};
@@ -23,15 +23,18 @@ pub struct Signals {
     /// Cancelled by the first signal.
     pub cancel: CancellationToken,
     exit_code: Arc<AtomicU8>,
+    has_begun: Arc<AtomicBool>,
 }
 
 impl Signals {
     /// Starts to listen. The first signal prints `first` and cancels; a second
-    /// one prints `second` and ends the process at once.
+    /// one prints `second` and ends the process at once. Until [`begin`](Self::begin)
+    /// is called there is nothing to say of what was done.
     pub fn listen(first: &'static str, second: String) -> Self {
         let signals = Self {
             cancel: CancellationToken::new(),
             exit_code: Arc::new(AtomicU8::new(exit_code(libc::SIGINT))),
+            has_begun: Arc::default(),
         };
         let on = |number| {
             let kind = SignalKind::from_raw(number);
@@ -57,17 +60,23 @@ impl Signals {
                 if listener.cancel.is_cancelled() && again {
                     continue;
                 }
+                let has_begun = listener.has_begun.load(Ordering::Relaxed);
                 if listener.cancel.is_cancelled() {
-                    to_stderr(&second);
+                    to_stderr(if has_begun { &second } else { "stopped" });
                     exit_now(code);
                 }
                 listener.exit_code.store(code, Ordering::Relaxed);
                 // Before the work stops, since the process may end at once then.
-                to_stderr(first);
+                to_stderr(if has_begun { first } else { "stopping" });
                 listener.cancel.cancel();
             }
         });
         signals
+    }
+
+    /// From now on something may be changed, and not only looked at.
+    pub(super) fn begin(&self) {
+        self.has_begun.store(true, Ordering::Relaxed);
     }
 
     /// Does something that may be dropped at any point, until it is done or a

@@ -3,11 +3,15 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::io::{self, Read};
+use std::io::{self, IsTerminal, Read};
 use std::path::Path;
 
+use super::output::to_stderr;
 use super::users_table::{self, Row};
 use crate::access::{GrantChange, UserName};
+
+/// How many problems with names are told.
+const MOST_PROBLEMS: usize = 20;
 
 /// A user that is named, with what is said of this one alone.
 #[derive(Debug, Clone)]
@@ -48,19 +52,32 @@ pub(super) fn read(
         } else {
             file.display().to_string()
         };
-        match content(file) {
+        let content = content(file).map_err(|error| format!("can't read {name}: {error}"));
+        match content.and_then(|bytes| text(&name, bytes)) {
             Ok(text) => list.add_text(&name, &text),
-            Err(error) => list.problems.push(format!("can't read {name}: {error}")),
+            Err(problem) => list.problems.push(problem),
         }
         if list.users.is_empty() && list.problems.is_empty() {
-            list.problems.push(format!("{name} names no user"));
+            list.problems.push(format!("{name} contains no user names"));
         }
     }
     if list.problems.is_empty() {
         Ok(list.users)
     } else {
-        Err(list.problems)
+        Err(first_of(list.problems))
     }
+}
+
+/// The first problems, and how many more there are: a wrong file may have as many
+/// as it has lines.
+fn first_of(mut problems: Vec<String>) -> Vec<String> {
+    let more = problems.len().saturating_sub(MOST_PROBLEMS);
+    problems.truncate(MOST_PROBLEMS);
+    if more > 0 {
+        let s = if more == 1 { "" } else { "s" };
+        problems.push(format!("{more} more problem{s}"));
+    }
+    problems
 }
 
 /// The names in a file with this text.
@@ -75,13 +92,29 @@ pub(crate) fn names_in(text: &str) -> Result<Vec<String>, Vec<String>> {
     }
 }
 
-fn content(file: &Path) -> io::Result<String> {
+fn content(file: &Path) -> io::Result<Vec<u8>> {
     if file != Path::new("-") {
-        return fs::read_to_string(file);
+        return fs::read(file);
     }
-    let mut text = String::new();
-    io::stdin().read_to_string(&mut text)?;
-    Ok(text)
+    let mut stdin = io::stdin();
+    if stdin.is_terminal() {
+        to_stderr("reading user names from the terminal, one on each line; end with Ctrl-D");
+    }
+    let mut bytes = Vec::new();
+    stdin.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The text of a file, which spreadsheets and Windows may save in other encodings.
+fn text(name: &str, bytes: Vec<u8>) -> Result<String, String> {
+    // No text in UTF-8 has a NUL in it, and all but a few in UTF-16 have.
+    let is_utf16 = bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff");
+    if is_utf16 || bytes.contains(&0) {
+        return Err(format!(
+            "{name} is UTF-16, or no text at all; save it as UTF-8"
+        ));
+    }
+    String::from_utf8(bytes).map_err(|_| format!("{name} is not UTF-8; save it as UTF-8"))
 }
 
 /// The line up to a `#` that begins it or follows white space; within a word,
@@ -99,15 +132,49 @@ pub(super) fn without_comment(line: &str) -> &str {
     }
 }
 
-/// A bad name as it is shown in a message: on one line, and not too long.
-pub(super) fn shown(name: &str) -> String {
-    name.escape_debug().take(80).collect()
+/// A user's name, or what is wrong with it.
+pub(super) fn user_name(name: &str) -> Result<UserName, String> {
+    let is_quoted = name.contains(QUOTES);
+    name.parse().map_err(|error| match error {
+        _ if is_quoted => format!("{}: remove the quotes", shown(name)),
+        error => format!("{}: {error}", shown(name)),
+    })
 }
 
-/// Whether a name is what people write above a column of names.
-fn is_title(name: &str) -> bool {
-    let titles = ["name", "names", "users", "username", "user_name"];
-    titles.contains(&name.to_ascii_lowercase().as_str())
+/// What people and word processors put around names.
+const QUOTES: [char; 7] = [
+    '"', '\'', '`', '\u{2018}', '\u{2019}', '\u{201c}', '\u{201d}',
+];
+
+/// A bad name as it is shown in a message: on one line, and not too long.
+pub(super) fn shown(name: &str) -> String {
+    let mut shown = String::new();
+    for c in name.chars().take(80) {
+        if QUOTES.contains(&c) {
+            shown.push(c);
+        } else {
+            shown.extend(c.escape_debug());
+        }
+    }
+    shown
+}
+
+/// Whether a line is what people write above a column of names, or several
+/// columns: it names no user.
+fn is_title(line: &str) -> bool {
+    let titles = ["name", "names", "user", "users", "username", "usernames"];
+    let first = line.split([',', ';', '\t']).next().unwrap_or_default();
+    let letters = first.to_ascii_lowercase().replace([' ', '_', '-', '"'], "");
+    titles.contains(&letters.as_str())
+}
+
+/// What separates the columns of a table that isn't CSV, if the line is of one.
+fn other_separator(line: &str) -> Option<&'static str> {
+    let separators = [(';', "semicolons"), ('\t', "tabs")];
+    let found = separators
+        .iter()
+        .find(|(separator, _)| line.contains(*separator));
+    found.filter(|_| !line.contains(',')).map(|(_, name)| *name)
 }
 
 #[derive(Default)]
@@ -122,6 +189,16 @@ struct List {
 impl List {
     fn add_text(&mut self, file: &str, text: &str) {
         let text = text.trim_start_matches('\u{feff}');
+        let first = users_table::lines(text).next();
+        if let Some((line, separator)) =
+            first.and_then(|(line, text)| Some((line, other_separator(text)?)))
+        {
+            self.problems.push(format!(
+                "{file}:{line}: the columns are separated by {separator}; save the file as CSV with commas, \
+                 or write one name on each line"
+            ));
+            return;
+        }
         if !users_table::has_header(text) {
             return self.add_lines(file, text);
         }
@@ -134,26 +211,21 @@ impl List {
     }
 
     fn add_lines(&mut self, file: &str, text: &str) {
-        for (index, line) in text.lines().enumerate() {
-            let name = without_comment(line).trim();
-            let place = format!("{file}:{}", index + 1);
+        for (line, name) in users_table::lines(text) {
+            let place = format!("{file}:{line}");
             let list_is_empty = self.users.is_empty() && self.problems.is_empty();
-            match name.parse::<UserName>() {
-                _ if name.is_empty() => {}
-                Ok(_) if list_is_empty && is_title(name) => self.problems.push(format!(
-                    "{place}: {name}: looks like a header, which is taken as one only if it has a column user; \
-                     a user of that name is given by -u"
+            match user_name(name) {
+                _ if list_is_empty && is_title(name) => self.problems.push(format!(
+                    "{place}: {}: this looks like a header; name the column user, or remove the line",
+                    shown(name)
                 )),
                 // A line of a CSV file would make a user of another name.
                 Ok(_) if name.contains(',') => self.problems.push(format!(
-                    "{place}: {name}: a line has a name alone, unless the first line is a header with a \
-                     column user; a name with a comma is given by -u"
+                    "{place}: {name}: write one name on each line, or a header with a column user above; \
+                     give a name with a comma by -u"
                 )),
                 Ok(user) => self.add(place, user.into()),
-                Err(error) => {
-                    let name = shown(name);
-                    self.problems.push(format!("{place}: {name}: {error}"));
-                }
+                Err(problem) => self.problems.push(format!("{place}: {problem}")),
             }
         }
     }
@@ -225,7 +297,12 @@ mod tests {
 
     #[test]
     fn title_of_another_name_is_no_user() {
-        for (text, is_refused) in [("Name\nalex\n", true), ("alex\nname\n", false)] {
+        for (text, is_refused) in [
+            ("Name\nalex\n", true),
+            ("User name\nalex\n", true),
+            ("name,access\n", true),
+            ("alex\nname\n", false),
+        ] {
             let (_, problems) = lines(text);
             assert_eq!(problems.len(), usize::from(is_refused), "{problems:?}");
         }

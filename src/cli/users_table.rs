@@ -5,8 +5,8 @@ use clap::{Args, Command, FromArgMatches};
 use csv::{ReaderBuilder, StringRecord, Trim};
 
 use super::first_line_of;
-use super::users_file::{NamedUser, shown, without_comment};
-use crate::access::{GrantChange, UserName};
+use super::users_file::{NamedUser, shown, user_name, without_comment};
+use crate::access::GrantChange;
 
 /// The columns that take a value.
 const VALUES: [&str; 3] = ["access", "expires", "kms-key"];
@@ -23,7 +23,7 @@ pub(super) struct Row {
 }
 
 /// The lines with something else than a comment in them, with their numbers.
-fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+pub(super) fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let lines = text.lines().map(|line| without_comment(line).trim());
     let numbered = (1..).zip(lines);
     numbered.filter(|(_, line)| !line.is_empty())
@@ -66,7 +66,7 @@ pub(super) fn rows(text: &str) -> Vec<Row> {
 fn cells(line: &str) -> Result<StringRecord, String> {
     // The rest may be in a comment or on the next line.
     if !line.matches('"').count().is_multiple_of(2) {
-        return Err("a quote is not closed in its line, before any comment".to_owned());
+        return Err("a quote is not closed on this line, before any comment".to_owned());
     }
     let reader = ReaderBuilder::new()
         .has_headers(false)
@@ -76,7 +76,7 @@ fn cells(line: &str) -> Result<StringRecord, String> {
     let mut records = reader.into_records();
     match (records.next(), records.next()) {
         (Some(Ok(cells)), None) => Ok(cells),
-        _ => Err("a row is one line of CSV".to_owned()),
+        _ => Err("a row must be one line of CSV".to_owned()),
     }
 }
 
@@ -109,8 +109,7 @@ fn user(header: &[String], record: &StringRecord) -> Result<NamedUser, String> {
     if name.is_empty() {
         return Err("no user name".to_owned());
     }
-    let wrong = |error| format!("{}: {error}", shown(name));
-    let name: UserName = name.parse().map_err(wrong)?;
+    let name = user_name(name)?;
     let mut options = Vec::new();
     for (column, value) in cells() {
         options.extend(as_options(column, value)?);

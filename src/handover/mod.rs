@@ -125,7 +125,7 @@ impl Handover {
             .map(|number| Self::numbered(options, user, number))
             .find(|planned| planned.in_the_way().is_empty())
             .context("no number is free for another key file")?;
-        planned.check_free()?;
+        planned.check()?;
         Ok(planned)
     }
 
@@ -156,11 +156,17 @@ impl Handover {
     }
 
     /// Fails if a file or kit is in the way, or the directory isn't there.
-    pub fn check_free(&self) -> Result<()> {
+    fn check_free(&self) -> Result<()> {
         self.file
             .as_deref()
             .map_or(Ok(()), private_file::check_free)?;
         self.kit.as_ref().map_or(Ok(()), kit::Paths::check_free)
+    }
+
+    /// Fails where the key file can't be made: makes room for it, and takes that
+    /// back.
+    pub fn check(&self) -> Result<()> {
+        self.reserve().map(drop)
     }
 
     /// Whether the grant must be known.

@@ -29,7 +29,10 @@ impl Reserved {
         let file = Builder::new()
             .prefix(&temporary_prefix(path))
             .make_in(directory_of(path), create)
-            .with_context(|| format!("can't create {}", path.display()))?;
+            .map_err(|error| Hinted {
+                message: format!("can't create {}: {error}", path.display()),
+                hint: Hint::OtherDirectory,
+            })?;
         Ok(Self {
             path: path.to_owned(),
             file,
@@ -105,7 +108,7 @@ impl Drop for Written {
 pub(super) fn check_free(path: &Path) -> Result<()> {
     match fs::symlink_metadata(path) {
         Err(error) if is_not_there(&error) => check_directory(directory_of(path)),
-        Err(error) => Err(error).with_context(|| format!("can't look at {}", path.display())),
+        Err(error) => Err(error).with_context(|| format!("can't check {}", path.display())),
         Ok(_) => Err(Hinted {
             message: format!("{} already exists; not overwriting it", path.display()),
             hint: Hint::KeyFileExists,

@@ -33,6 +33,8 @@ pub struct Failed {
     /// The steps that would remove what could not be undone; empty if nothing is
     /// left of the run.
     pub left: Vec<Step>,
+    /// Whether the run had made something, and all of it is undone.
+    pub undone: bool,
     /// The new key, if it is handed over all the same.
     pub handed_over: Option<HandedOver>,
     /// What a delete run deleted until then.
@@ -45,6 +47,7 @@ impl From<anyhow::Error> for Failed {
         Self {
             error,
             left: Vec::new(),
+            undone: false,
             handed_over: None,
             deleted: None,
         }
@@ -341,6 +344,9 @@ pub struct Deleted {
     /// Whether the bucket keeps earlier versions of what was deleted.
     #[serde(skip)]
     pub versions_remain: bool,
+    /// The steps that a run which failed has not taken, or not to their end.
+    #[serde(skip)]
+    pub remaining: Vec<Step>,
     /// What the admin should know besides, a line each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -359,6 +365,7 @@ impl Deleted {
             user_deleted: false,
             failed: Vec::new(),
             versions_remain: false,
+            remaining: Vec::new(),
             notes: Vec::new(),
         }
     }

@@ -79,7 +79,7 @@ pub(super) fn check_name(run: &Run, user: &User) -> Result<()> {
     let name = &run.target.user;
     ensure!(
         user.name == name.as_str(),
-        "there is no user {name}, only {}; names differ in case too",
+        "there is no user {name}, only {}; upper and lower case matter",
         user.name
     );
     Ok(())

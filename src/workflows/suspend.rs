@@ -74,7 +74,7 @@ fn ids(keys: Vec<KeyInfo>) -> Vec<String> {
 fn check_not_own(run: &Run, keys: &[KeyInfo]) -> Result<()> {
     ensure!(
         keys.iter().all(|key| key.id != run.aws.own_key),
-        "access key {} of user {} is the one that this command runs with, so it is not suspended",
+        "access key {} of user {} is the one that runs this command, so it was not suspended",
         run.aws.own_key,
         run.target.user
     );

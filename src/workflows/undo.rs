@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 
+use super::outcome::Failed;
 use super::remove::remove;
 use crate::aws::{AwsError, Made, Patience, Run};
 use crate::step::Step;
@@ -39,20 +40,24 @@ impl Undo {
         self.left.borrow_mut().extend(steps);
     }
 
-    /// Unmakes everything, the last first, and returns the steps that failed.
+    /// Unmakes everything after an error, the last first. Steps that fail are left.
     ///
     /// IAM is waited for until one of its steps fails; what is under that on the
     /// stack may depend on it, so from then on each is tried once, and what is
     /// not found then is named too.
-    pub async fn unwind(self) -> Vec<Step> {
+    pub async fn unwind(self, error: anyhow::Error) -> Failed {
         let run = &self.run;
         let mut left = self.left.into_inner();
+        let mut has_undone = false;
         for (made, step) in self.stack.into_inner().into_iter().rev() {
             let removed = unmake(run, made, &step).await;
             let may_be_there = made == Made::Yes && run.cancel.is_cancelled();
             match removed {
                 Ok(false) if may_be_there => left.push(step),
-                Ok(was_there) if was_there || made == Made::Yes => run.done(&step),
+                Ok(was_there) if was_there || made == Made::Yes => {
+                    has_undone = true;
+                    run.done(&step);
+                }
                 Ok(_) => {}
                 Err(_) => {
                     if !matches!(step, Step::DeleteObject { .. }) {
@@ -62,7 +67,11 @@ impl Undo {
                 }
             }
         }
-        left
+        Failed {
+            undone: has_undone && left.is_empty(),
+            left,
+            ..Failed::from(error)
+        }
     }
 }
 

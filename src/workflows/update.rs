@@ -37,7 +37,9 @@ pub async fn plan(run: &Run, change: &GrantChange) -> Result<Plan<Update>> {
     if old.is_none() {
         check_names_all(&held, change)?;
     }
-    let grant = change.apply_to(&old.clone().unwrap_or_default());
+    let before = old.clone().unwrap_or_default();
+    change.check_on(&before)?;
+    let grant = change.apply_to(&before);
     let document = PolicyDocument::for_bucket(&grant, target, region, held.managed.is_none())?;
     let notes = notes(&run, &held, old.as_ref(), &grant).await;
     let tagged = user.tags.expires.as_deref();
@@ -91,7 +93,7 @@ fn check_not_shared(run: &Run, held: &HeldPolicy) -> Result<()> {
     let uses = held.managed.as_ref().map_or(0, |managed| managed.uses);
     ensure!(
         uses <= 1,
-        "policy {} is attached to others than user {} too, whose access would change",
+        "policy {} is not only attached to user {}, and the access of others would change too",
         held.name,
         run.target.user
     );
@@ -107,7 +109,7 @@ fn check_names_all(held: &HeldPolicy, change: &GrantChange) -> Result<()> {
     Err(Hinted {
         message: format!(
             "policy {} is not as create_s3_user writes it, so what it allows can't be kept; \
-             to replace it, give {} too",
+             to replace it, also give {}",
             held.name,
             unnamed.join(", ")
         ),
@@ -233,7 +235,7 @@ async fn tag(plan: &Plan<Update>, notes: &mut Vec<String>) -> Result<()> {
     }
     tagged.with_context(|| {
         format!(
-            "user {} has not got the tag that says when access ends; \
+            "user {} lacks the tag that says when access ends; \
              running the same command again sets it",
             run.target.user
         )

@@ -21,6 +21,8 @@ use super::lag::Lag;
 pub enum Fault {
     /// Refused with this status and code, without being carried out.
     Refuse(u16, &'static str),
+    /// Refused with this status, code and message, without being carried out.
+    Say(u16, &'static str, &'static str),
     /// Refused by a policy, in these words, without being carried out.
     Deny(&'static str),
     /// Answered with this XML, without being carried out.
@@ -415,6 +417,7 @@ impl Faults {
         match fault {
             None => carry_out.await,
             Some(Fault::Refuse(status, code)) => refusal(status, code, AS_WANTED, is_s3),
+            Some(Fault::Say(status, code, message)) => refusal(status, code, message, is_s3),
             Some(Fault::Deny(message)) => refusal(403, "AccessDenied", message, is_s3),
             Some(Fault::Throttle) if is_s3 => refusal(503, "SlowDown", AS_WANTED, is_s3),
             Some(Fault::Throttle) => refusal(400, "Throttling", AS_WANTED, is_s3),

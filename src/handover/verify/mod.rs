@@ -1,6 +1,6 @@
 //! Testing a new key with real requests: what it can do, and what it can't.
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use aws_sdk_s3::types::ObjectCannedAcl;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -130,10 +130,11 @@ impl Verifying<'_> {
             check.what,
             refusal.answer()
         );
-        if self.grant.source_ips.is_empty() {
-            return anyhow!(message);
-        }
-        let hint = Hint::VerifyFromAllowedAddress;
+        let hint = if self.grant.source_ips.is_empty() {
+            Hint::FindWhatRefuses
+        } else {
+            Hint::VerifyFromAllowedAddress
+        };
         Hinted { message, hint }.into()
     }
 
@@ -288,8 +289,9 @@ impl Verifying<'_> {
 }
 
 fn too_much(what: &str) -> anyhow::Error {
-    anyhow!(
-        "verify: the new key can {what}, which its policy does not allow: either this store does not \
-         enforce policies, or something else allows it"
-    )
+    Hinted {
+        message: format!("verify: the new key can {what}, which its policy does not allow"),
+        hint: Hint::FindWhatAllows,
+    }
+    .into()
 }

@@ -82,7 +82,7 @@ pub async fn plan(run: &Run, options: &Options) -> Result<Plan<Create>> {
     if let Some(user) = user {
         return Err(user_exists(&run, &user, &handover).await);
     }
-    handover.check_free()?;
+    handover.check()?;
     let inline = options.new_user.inline_policy;
     let region = &run.aws.region;
     let document = PolicyDocument::for_bucket(&options.grant, &run.target, region, inline)?;
@@ -150,10 +150,7 @@ pub async fn apply(plan: &Plan<Create>) -> Result<Created, Failed> {
     let undo = Undo::of(&plan.run);
     match make(plan, &undo).await {
         Ok(created) => Ok(created),
-        Err(error) => Err(Failed {
-            left: undo.unwind().await,
-            ..Failed::from(error)
-        }),
+        Err(error) => Err(undo.unwind(error).await),
     }
 }
 

@@ -26,15 +26,22 @@ async fn refusal(run: &Run, user: &User, handover: &Handover) -> Result<anyhow::
         );
     }
     match owner(run, user).await? {
-        Owner::Nobody => bail!("user {name} exists already, and was not made by create_s3_user"),
+        Owner::Nobody => {
+            let found = "was not made by create_s3_user";
+            return Ok(of_others(format!(
+                "user {name} already exists, and {found}"
+            )));
+        }
         Owner::OtherBucket(found, _) => {
-            bail!("user {name} exists already, and was not made for bucket {bucket}: {found}")
+            return Ok(of_others(format!(
+                "user {name} already exists, and was not made for bucket {bucket}: {found}"
+            )));
         }
         Owner::ThisBucket => {}
     }
     let keys = match iam::access_keys(run).await {
         Err(error) if error.is_missing() => {
-            bail!("user {name} was there and is gone: another run is at work on it")
+            bail!("user {name} existed a moment ago and is gone: another run is working on it")
         }
         keys => keys?,
     };
@@ -53,7 +60,7 @@ async fn refusal(run: &Run, user: &User, handover: &Handover) -> Result<anyhow::
         format!("with {}", named_keys(&keys))
     };
     Ok(Hinted {
-        message: format!("user {name} exists already for bucket {bucket}, {found}"),
+        message: format!("user {name} already exists for bucket {bucket}, {found}"),
         hint: if is_set_up {
             Hint::UserIsSetUp {
                 in_the_way,
@@ -66,6 +73,11 @@ async fn refusal(run: &Run, user: &User, handover: &Handover) -> Result<anyhow::
         },
     }
     .into())
+}
+
+fn of_others(message: String) -> anyhow::Error {
+    let hint = Hint::OtherName;
+    Hinted { message, hint }.into()
 }
 
 /// That a policy of that name exists, and what can be done about it.

@@ -4,8 +4,8 @@ use anyhow::{Result, bail};
 
 use super::Options;
 use crate::aws::Run;
-use crate::s3::bucket;
-use crate::s3::listing::{self, Cursor, Depth, PAGE, Page};
+use crate::s3::bucket::{self, Versioning};
+use crate::s3::listing::{self, Cursor, Depth, Entry, Kind, PAGE, Page};
 use crate::step::{Step, counted};
 
 /// What is known of the folder before it is emptied.
@@ -13,8 +13,11 @@ pub(super) struct Folder {
     pub depth: Depth,
     pub concurrency: usize,
     pub first_page: Page,
-    /// Whether the bucket keeps versions that this run leaves behind.
-    pub versions_remain: bool,
+    /// What the bucket does with versions that this run leaves behind; none if it
+    /// keeps none.
+    pub versioning: Option<Versioning>,
+    /// Whether this run leaves versions behind, as far as the folder tells now.
+    pub will_leave_versions: bool,
 }
 
 /// How much is in a folder.
@@ -51,12 +54,17 @@ impl Folder {
                 run.target.bucket
             );
         }
-        Ok(Some(Self {
+        let leaves_versions = versioning.keeps_versions && !options.all_versions;
+        let mut folder = Self {
             depth,
             concurrency: options.concurrency,
             first_page: first_page?,
-            versions_remain: versioning.keeps_versions && !options.all_versions,
-        }))
+            versioning: leaves_versions.then_some(versioning),
+            will_leave_versions: false,
+        };
+        let has_objects = !folder.first_page.entries.is_empty();
+        folder.will_leave_versions = folder.versions_remain(run, has_objects).await;
+        Ok(Some(folder))
     }
 
     /// The step that empties it.
@@ -87,9 +95,26 @@ impl Folder {
         (!self.first_page.entries.is_empty()).then_some(note)
     }
 
-    /// That earlier versions stay, where the bucket keeps them.
+    /// Whether there are versions that deleting the objects leaves behind. Where they
+    /// can't be listed, there are if there are or were objects.
+    pub async fn versions_remain(&self, run: &Run, has_objects: bool) -> bool {
+        let Some(versioning) = self.versioning else {
+            return false;
+        };
+        let Ok(page) = listing::page(run, Depth::Versions, &Cursor::start(), PAGE).await else {
+            return has_objects;
+        };
+        let stays = |entry: &Entry| {
+            // In its place comes a marker of the same version.
+            let is_replaced = versioning.is_suspended && entry.version.as_deref() == Some("null");
+            entry.kind != Kind::DeleteMarker && !is_replaced
+        };
+        page.next.is_some() || page.entries.iter().any(stays)
+    }
+
+    /// That earlier versions stay, where there are any.
     pub fn versions_note(&self) -> Option<String> {
         let note = "earlier versions of the objects will remain; --all-versions deletes them too";
-        self.versions_remain.then(|| note.to_owned())
+        self.will_leave_versions.then(|| note.to_owned())
     }
 }

@@ -38,7 +38,7 @@ pub(super) async fn check_not_self(run: &Run, user: &User, belongings: &[Step]) 
     let identity = run.aws.identity().await;
     ensure!(
         !belongings.contains(&own_key) && identity.is_none_or(|identity| identity.arn != user.arn),
-        "user {} is the one that this command runs as; nothing is deleted",
+        "user {} is the one that runs this command; nothing was deleted",
         run.target.user
     );
     Ok(())
@@ -51,7 +51,7 @@ pub(super) async fn check_unchanged(run: &Run, seen: Option<&User>) -> Result<()
     let now = found.as_ref().map(|user| (&user.id, &user.tags));
     ensure!(
         now == seen.map(|user| (&user.id, &user.tags)),
-        "user {} has changed or gone since it was looked at, so nothing is deleted; run the same command again",
+        "user {} has changed or gone since it was looked at; run the same command again",
         run.target.user
     );
     Ok(())
@@ -63,7 +63,7 @@ pub(super) async fn check_same(run: &Run, seen: &User) -> Result<()> {
     let found = iam::get_user(run).await?;
     ensure!(
         found.is_none_or(|found| found.id == seen.id),
-        "user {} was made again meanwhile, and stays",
+        "user {} was deleted and created again meanwhile; the new user stays",
         run.target.user
     );
     Ok(())

@@ -235,7 +235,8 @@ mod tests {
             depth: Depth::Objects,
             concurrency: 4,
             first_page: Page::default(),
-            versions_remain: false,
+            versioning: None,
+            will_leave_versions: false,
         };
         let rest = [folder.step(&run), Step::DeleteUser("alex".to_owned())];
         let plan = Plan {

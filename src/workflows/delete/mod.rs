@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -16,6 +16,7 @@ use super::plan::{Plan, Preview};
 use super::provenance::{look_up, reachable};
 use super::remove::remove;
 use crate::aws::{AwsError, Patience, Run, end_of_deleted_key, wait_until};
+use crate::errors::{Hint, Hinted};
 use crate::iam::{self, Tags, User};
 use crate::s3::bucket::BucketError;
 use crate::s3::empty::{self, FailedKey, Progress};
@@ -184,22 +185,28 @@ pub async fn apply(plan: &Plan<Delete>) -> Result<Deleted, Failed> {
     deleted.notes.clone_from(&plan.work.notes);
     let mut deleting = Deleting {
         plan,
+        steps: VecDeque::from(plan.preview.steps.clone()),
         deleted,
         could_write: false,
         writes_end: None,
     };
     match deleting.walk().await {
         Ok(()) => Ok(deleting.deleted),
-        Err(error) => Err(Failed {
-            deleted: Some(deleting.deleted),
-            ..Failed::from(error)
-        }),
+        Err(error) => {
+            deleting.deleted.remaining = deleting.steps.into();
+            Err(Failed {
+                deleted: Some(deleting.deleted),
+                ..Failed::from(error)
+            })
+        }
     }
 }
 
 /// A delete run under way.
 struct Deleting<'a> {
     plan: &'a Plan<Delete>,
+    /// What is still to be done, the step under way included.
+    steps: VecDeque<Step>,
     /// What was deleted so far.
     deleted: Deleted,
     /// Whether the person could upload to the folder.
@@ -221,17 +228,17 @@ impl Deleting<'_> {
         if let Some(user) = user.filter(|_| work.only_expired) {
             expired::check(run, user).await?;
         }
-        let mut steps = VecDeque::from(preview.steps.clone());
-        while let Some(step) = steps.pop_front() {
+        while let Some(step) = self.steps.front().cloned() {
             run.go_on()?;
             if let Step::TagUser(_) = step
                 && self.tag().await.is_err()
             {
-                policies_last(&mut steps);
-                continue;
+                policies_last(&mut self.steps);
+            } else {
+                let taken = self.take(step).await;
+                self.note(&run.unless_interrupted(taken)?);
             }
-            let taken = self.take(step).await;
-            self.note(&run.unless_interrupted(taken)?);
+            self.steps.pop_front();
         }
         Ok(())
     }
@@ -283,7 +290,8 @@ impl Deleting<'_> {
         let deleted = &mut self.deleted;
         deleted.folder = work.progress.counts();
         deleted.failed = emptied?;
-        deleted.versions_remain = folder.versions_remain;
+        let has_deleted = deleted.folder.objects > 0;
+        deleted.versions_remain = folder.versions_remain(run, has_deleted).await;
         let step = Step::EmptyFolder {
             folder: run.target.folder_url(),
             what: deleted.folder.to_string(),
@@ -292,11 +300,15 @@ impl Deleting<'_> {
             return Ok(step);
         }
         run.done(&step);
-        bail!(
-            "{} could not be deleted, so user {} stays",
-            counted(deleted.failed.len() as u64, false, "object"),
-            run.target.user
-        )
+        Err(Hinted {
+            message: format!(
+                "{} could not be deleted, so user {} stays",
+                counted(deleted.failed.len() as u64, false, "object"),
+                run.target.user
+            ),
+            hint: Hint::ObjectsStay,
+        }
+        .into())
     }
 
     /// Empties the folder, and once more when no upload can arrive any longer.

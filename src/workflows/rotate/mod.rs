@@ -105,8 +105,8 @@ async fn grant(run: &Run) -> Result<Grant> {
     let Some(grant) = PolicyDocument::grant(&held.text, &run.target, &run.aws.region) else {
         return Err(Hinted {
             message: format!(
-                "policy {} is not as create_s3_user writes it, so what the key should give access to \
-                 is not known",
+                "policy {} is not as create_s3_user writes it, so it is not known \
+                 what the key should give access to",
                 held.name
             ),
             hint: Hint::SetAccess(Grant::default()),
@@ -137,12 +137,7 @@ pub async fn apply(plan: &Plan<Rotate>) -> Result<Rotated, Failed> {
     make_room(plan).await?;
     let handed_over = match hand_over(plan, key).await {
         Ok(handed_over) => handed_over,
-        Err(error) => {
-            return Err(Failed {
-                left: undo.unwind().await,
-                ..Failed::from(after_making_room(plan, error))
-            });
-        }
+        Err(error) => return Err(undo.unwind(after_making_room(plan, error)).await),
     };
     retire_old_keys(plan, &handed_over).await?;
     Ok(rotated(plan, handed_over))
@@ -259,7 +254,9 @@ fn not_retired(handed_over: &HandedOver, error: anyhow::Error, left: Vec<Step>) 
     Failed {
         left,
         handed_over: Some(handed_over.clone()),
-        ..error.context("the new key is handed over").into()
+        ..error
+            .context("the new key was delivered, but the old one may still work")
+            .into()
     }
 }
 

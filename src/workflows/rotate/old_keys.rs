@@ -76,7 +76,7 @@ async fn no_room(run: &Run, keys: &[KeyInfo]) -> Hinted {
     let dispensable = only_suspended(keys).or(newest);
     Hinted {
         message: format!(
-            "user {} has two access keys already, as many as IAM takes: {}",
+            "user {} already has two access keys, as many as IAM allows: {}",
             run.target.user,
             described.join(" and ")
         ),
