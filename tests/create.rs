@@ -135,6 +135,7 @@ async fn dry_run_shows_steps_and_policy_and_makes_nothing() {
         "Would attach policy s3-access-for-alex",
         "Would create an access key for alex",
         "Would write alex_accessKeys.csv",
+        "Dry run: nothing was changed",
     ];
     assert_eq!(steps, expected);
 

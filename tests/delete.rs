@@ -4,7 +4,7 @@ use aws_sdk_iam::types::Tag;
 use serde_json::{Value, json};
 
 use crate::support::{
-    ALLOW_ALL, FILES_OF_OTHERS, Fault, LocalAws, Sandbox, add_every_blocker,
+    ALLOW_ALL, DRY_RUN, FILES_OF_OTHERS, Fault, LocalAws, Sandbox, add_every_blocker,
     add_user_of_the_scripts, attach_new_policy, attach_policy, aws_with_alex, aws_with_files,
     begin_upload, is_gone, keys_of, policy_for, put_inline_policy,
 };
@@ -161,7 +161,9 @@ async fn dry_run_shows_what_there_is_and_stops() {
         "delete user alex",
     ];
     let shown: Vec<_> = run.stderr.lines().collect();
-    assert_eq!(shown, steps.map(|step| format!("Would {step}")));
+    let (last, would) = shown.split_last().unwrap();
+    assert_eq!(would, steps.map(|step| format!("Would {step}")));
+    assert_eq!(*last, DRY_RUN.trim_end());
     let run = sandbox
         .delete("alex", &["--dry-run", "--json"])
         .await

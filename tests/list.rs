@@ -431,7 +431,7 @@ async fn no_user_is_an_empty_list_and_no_failure() {
     for format in [[].as_slice(), &["--json"]] {
         let run = list(&sandbox, format).await.succeeded();
         assert_eq!(run.stdout, "");
-        assert_eq!(run.stderr, "no users for bucket shared\n");
+        assert_eq!(run.stderr, "No users for bucket shared\n");
     }
 }
 

@@ -314,7 +314,7 @@ async fn interrupted_run_is_finished_by_the_same_users_file() {
 
     let run = create(&sandbox, &[&AGAIN[..], &["--json"]].concat()).await;
     let run = run.succeeded();
-    let summary = "2 of 3 users done, 1 exists already\n";
+    let summary = "2 of 3 users done, 1 already exists\n";
     assert!(run.stderr.contains(summary), "{run:?}");
     let mut lines = run.json_lines();
     lines.sort_by_key(|line| line["user"].to_string());
@@ -333,7 +333,7 @@ async fn interrupted_run_is_finished_by_the_same_users_file() {
         assert_complete(&aws, &sandbox, user);
     }
     let run = create(&sandbox, &AGAIN).await.succeeded();
-    let summary = "0 of 3 users done, 3 exist already\n";
+    let summary = "0 of 3 users done, 3 already exist\n";
     assert!(run.stderr.contains(summary), "{run:?}");
     assert_eq!(run.stdout, "");
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::support::{
-    Fault, LocalAws, Sandbox, WELCOME, active_keys_of, aws_with_alex, delete_key,
+    DRY_RUN, Fault, LocalAws, Sandbox, WELCOME, active_keys_of, aws_with_alex, delete_key,
     edit_policy_of_alex, is_gone, keys_of, opens_folder, set_status,
 };
 
@@ -211,7 +211,7 @@ async fn dry_run_shows_the_steps_and_makes_nothing() {
         .await
         .succeeded();
     let expected = format!(
-        "Would create an access key for alex\nWould write alex_accessKeys.2.csv\nWould delete access key {old}\n"
+        "Would create an access key for alex\nWould write alex_accessKeys.2.csv\nWould delete access key {old}\n{DRY_RUN}"
     );
     assert_eq!(run.stderr, expected);
     assert_eq!(keys_of(&aws, "alex"), [old]);
@@ -463,7 +463,7 @@ async fn later_rotation_deletes_the_suspended_key_first_and_says_so_before() {
         "Would delete suspended access key {suspended}, to make room for a new one\n\
          Would create an access key for alex\n\
          Would write alex_accessKeys.3.csv\n\
-         Would suspend access key {active}\n"
+         Would suspend access key {active}\n{DRY_RUN}"
     );
     assert_eq!(run.stderr, expected);
     assert_eq!(keys_of(&aws, "alex"), [suspended.as_str(), active.as_str()]);

@@ -5,7 +5,7 @@ use aws_sdk_iam::error::ProvideErrorMetadata;
 use serde_json::json;
 
 use crate::support::{
-    ALLOW_ALL, Fault, LocalAws, Run, Sandbox, active_keys_of, assert_usage, aws_with_alex,
+    ALLOW_ALL, DRY_RUN, Fault, LocalAws, Run, Sandbox, active_keys_of, assert_usage, aws_with_alex,
     aws_with_files, delete_key, is_gone, keys_of, opens_folder, put_inline_policy, set_status,
 };
 
@@ -181,7 +181,7 @@ async fn dry_run_shows_the_steps_and_changes_nothing() {
     let key = sandbox.key_of("alex").0;
     let run = suspend(&sandbox, &["--dry-run"]).await.succeeded();
     let steps = format!("suspend access key {key}");
-    assert_eq!(run.stderr, format!("Would {steps}\n"));
+    assert_eq!(run.stderr, format!("Would {steps}\n{DRY_RUN}"));
     let run = suspend(&sandbox, &["--dry-run", "--json"]).await;
     assert_eq!(run.succeeded().json()["steps"], json!([steps]));
     assert_eq!(active_keys_of(&aws, "alex"), [key.as_str()]);
@@ -189,7 +189,7 @@ async fn dry_run_shows_the_steps_and_changes_nothing() {
     suspend(&sandbox, &[]).await.succeeded();
     let run = resume(&sandbox, &["--dry-run"]).await.succeeded();
     let steps = format!("resume access key {key}");
-    assert_eq!(run.stderr, format!("Would {steps}\n"));
+    assert_eq!(run.stderr, format!("Would {steps}\n{DRY_RUN}"));
     assert_eq!(active_keys_of(&aws, "alex"), [""; 0]);
 }
 

@@ -1,9 +1,9 @@
 //! `--update`: other access for an existing user, in no more than what is asked.
 
 use crate::support::{
-    ACCOUNT, ALLOW_ALL, Fault, KMS_KEY, LocalAws, Run, Sandbox, attach_new_policy, attach_policy,
-    aws_with_alex, edit_policy_of_alex, gets, is_gone, lists, policy_for, put_inline_policy, puts,
-    tag_of,
+    ACCOUNT, ALLOW_ALL, DRY_RUN, Fault, KMS_KEY, LocalAws, Run, Sandbox, attach_new_policy,
+    attach_policy, aws_with_alex, edit_policy_of_alex, gets, is_gone, lists, policy_for,
+    put_inline_policy, puts, tag_of,
 };
 
 const EXPIRES: &str = "s3-user:expires";
@@ -435,7 +435,7 @@ async fn dry_run_shows_changes_and_policy_and_makes_nothing() {
                 KMS key: none (unchanged)\n\
                 top level of the bucket: refused (unchanged)\n\
                 other folders: none (unchanged)\n";
-    let steps = "Would update policy s3-access-for-alex\n";
+    let steps = format!("Would update policy s3-access-for-alex\n{DRY_RUN}");
     let expected = format!("access: read -> read-write\n{kept}{steps}");
     assert_eq!(run.stderr, expected);
     assert_eq!(run.stdout, include_str!("policies/read-write.json"));

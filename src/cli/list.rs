@@ -39,7 +39,7 @@ pub async fn list(
         Err(error) => return failed(out, signals, &target.bucket, &error),
     };
     if users.is_empty() {
-        out.say(format!("no users for bucket {}", target.bucket));
+        out.say(format!("No users for bucket {}", target.bucket));
         return ExitCode::SUCCESS;
     }
     out.results(&users, &table(&users).text(width_of_terminal()));
@@ -110,7 +110,7 @@ pub async fn find_expired(
     notes.iter().for_each(|note| out.note(note));
     if users.is_empty() {
         let bucket = &target.bucket;
-        out.say(format!("no user's access to bucket {bucket} has ended"));
+        out.say(format!("No user's access to bucket {bucket} has ended"));
         return Err(ExitCode::SUCCESS);
     }
     Ok((aws, users))

@@ -59,6 +59,7 @@ pub struct OutputArgs {
 pub struct Output {
     name: &'static str,
     json: bool,
+    dry_run: bool,
     pub(super) quiet: bool,
     pub(super) verbose: bool,
     pub(super) commands: ShellCommands,
@@ -85,6 +86,7 @@ impl Output {
         Self {
             name,
             json: args.json,
+            dry_run: args.dry_run,
             quiet: args.quiet,
             verbose: args.verbose,
             commands: ShellCommands::new(connection),
@@ -224,6 +226,9 @@ impl Output {
         for step in &preview.steps {
             self.say(format!("Would {step}"));
         }
+        if self.is_alone() && !preview.steps.is_empty() {
+            self.say("Dry run: nothing was changed");
+        }
         let policy = preview.policy.as_ref();
         self.result(
             preview,
@@ -358,10 +363,15 @@ impl Output {
         let users = counted(total as u64, false, "user");
         let exist = match skipped {
             0 => String::new(),
-            1 => ", 1 exists already".to_owned(),
-            _ => format!(", {skipped} exist already"),
+            1 => ", 1 already exists".to_owned(),
+            _ => format!(", {skipped} already exist"),
         };
-        self.say(format!("{done} of {users} done{exist}"));
+        let summary = if self.dry_run {
+            format!("Dry run of {done} of {users}: nothing was changed{exist}")
+        } else {
+            format!("{done} of {users} done{exist}")
+        };
+        self.say(summary);
     }
 
     /// Whether somebody is there to be asked.

@@ -16,6 +16,9 @@ use super::LocalAws;
 /// No program runs longer than this, unless it hangs.
 pub const HANGING: Duration = Duration::from_secs(240);
 
+/// What a dry run ends with.
+pub const DRY_RUN: &str = "Dry run: nothing was changed\n";
+
 /// What a program printed, and how it ended.
 #[derive(Debug)]
 pub struct Run {
