@@ -44,6 +44,9 @@ pub enum Hint {
     KeyFileExists,
     /// Make this directory.
     MakeDirectory(PathBuf),
+    /// Make the user as somebody may who may make users only within this
+    /// permissions boundary.
+    UseBoundary(String),
     /// Use an inline policy, which counts towards no quota of the account.
     UseInlinePolicy,
     /// Verify from an address that the key is limited to.

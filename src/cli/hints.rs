@@ -140,6 +140,10 @@ fn hint_lines(hint: &Hint, target: &Target, commands: &ShellCommands) -> Vec<Str
                                 or make another key with --rotate-key"
             .to_owned(),
         Hint::MakeDirectory(dir) => format!("make it with: {}", make_directory(dir)),
+        Hint::UseBoundary(arn) => format!(
+            "if you may create users only within the permissions boundary of this bucket, add its options: {}",
+            commands.create_within(arn, target)
+        ),
         Hint::UseInlinePolicy => {
             "--inline-policy makes no managed policy, and counts towards no such quota".to_owned()
         }
