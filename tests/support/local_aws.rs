@@ -421,11 +421,12 @@ impl Iam {
         let Some((account, name)) = arn.split_once(":user/") else {
             return arn.to_owned();
         };
-        let iam = self.1.read();
-        let known = iam.get(ACCOUNT).and_then(|iam| iam.users.get(name));
-        let path = match (request.action.as_str(), known) {
-            ("CreateUser", _) => request.query_params.get("Path").cloned(),
-            (_, user) => user.map(|user| user.path.clone()),
+        let path = if request.action == "CreateUser" {
+            request.query_params.get("Path").cloned()
+        } else {
+            let iam = self.1.read();
+            let user = iam.get(ACCOUNT).and_then(|iam| iam.users.get(name));
+            user.map(|user| user.path.clone())
         };
         let path = path.unwrap_or_else(|| "/".to_owned());
         format!("{account}:user{path}{name}")
