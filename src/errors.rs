@@ -50,6 +50,8 @@ pub enum Hint {
     OtherName,
     /// Delete the objects once that is allowed, and run the same command again.
     ObjectsStay,
+    /// Create the user within this permissions boundary, by its ARN.
+    UseBoundary(String),
     /// Use an inline policy, which counts towards no quota of the account.
     UseInlinePolicy,
     /// Verify from an address that the key is limited to.

@@ -68,8 +68,16 @@ async fn with_policy(aws: &LocalAws, name: &str, policy: &Value) -> Sandbox {
 
 #[test]
 fn page_explains_exactly_the_actions_of_the_files() {
-    let files = ["create_s3_user.json", "delete_s3_user.json", "list.json"];
-    for (file, policy) in files.into_iter().zip(policies_of_the_files()) {
+    let files = [
+        "create_s3_user.json",
+        "delete_s3_user.json",
+        "list.json",
+        "delegate.json",
+    ];
+    let delegate = include_str!("../permissions/delegate.json");
+    let delegate = serde_json::from_str(delegate).unwrap();
+    let policies = policies_of_the_files().into_iter().chain([delegate]);
+    for (file, policy) in files.into_iter().zip(policies) {
         let mut explained = actions_on_the_page(file);
         let mut given: Vec<_> = actions(&policy).into_iter().collect();
         explained.sort();

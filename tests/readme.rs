@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use aws_sdk_s3::types::ExpirationStatus;
 
 use crate::support::{
-    ACCOUNT, Fault, HANGING, LocalAws, Run, Sandbox, allowed, aws_of_the_examples, binary, set_end,
+    ACCOUNT, ALLOW_ALL, Fault, HANGING, LocalAws, Run, Sandbox, allowed, aws_of_the_examples,
+    binary, set_end,
 };
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -80,7 +81,13 @@ fn shell_of_an_admin(aws: &LocalAws) -> Sandbox {
     let path: OsString = std::env::join_paths(path).unwrap();
     let permissions = sandbox.path().join("permissions");
     std::fs::create_dir(&permissions).unwrap();
-    for file in ["create_s3_user.json", "delete_s3_user.json", "list.json"] {
+    for file in [
+        "boundary.json",
+        "create_s3_user.json",
+        "delegate.json",
+        "delete_s3_user.json",
+        "list.json",
+    ] {
         std::fs::copy(format!("{ROOT}/permissions/{file}"), permissions.join(file)).unwrap();
     }
     std::fs::write(sandbox.path().join("report.pdf"), "a report").unwrap();
@@ -253,9 +260,14 @@ async fn page_about_permissions_attaches_them_as_readme_does() {
     let sandbox = shell_of_an_admin(&aws);
     let page_text = page("docs/permissions.md");
     let commands = fenced(&page_text, "sh");
-    assert_eq!(commands.len(), 1);
+    assert_eq!(commands.len(), 3);
     assert!(page("README.md").contains(&commands[0]));
+    aws.add_user("helper", ALLOW_ALL).await;
     walk(&aws, &sandbox, &page_text, |_, _, _| {}).await;
+    aws.iam(|iam| {
+        assert_eq!(iam.user_policies["helper"].len(), 1);
+        assert!(iam.users["dana"].permissions_boundary.is_some());
+    });
     assert_eq!(aws.iam(|iam| iam.user_policies["admin"].len()), 3);
 }
 

@@ -7,6 +7,7 @@ mod checksums;
 mod clients;
 mod connection;
 mod create;
+mod delegate;
 mod delete;
 mod engine;
 mod expired;

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::{Access, Expiry, Grant, Target, UserName, partition_of_region, s3_host};
+use super::{Access, BucketName, Expiry, Grant, Target, UserName, partition_of_region, s3_host};
 
 /// The name of the inline policy: fixed, since it lives inside its user, and
 /// since some stores refuse `_` and `+` in policy names.
@@ -15,6 +15,11 @@ pub const INLINE_POLICY_NAME: &str = "s3-access";
 /// The name of the managed policy made for a user.
 pub fn managed_policy_name(user: &UserName) -> String {
     format!("s3-access-for-{user}")
+}
+
+/// The name of the policy that limits the users a delegate makes for a bucket.
+pub(crate) fn boundary_name(bucket: &BucketName) -> String {
+    format!("s3-user-boundary-{bucket}")
 }
 
 /// The names of the managed policies made for a user, by this crate and by

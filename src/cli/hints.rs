@@ -176,6 +176,10 @@ fn hint_lines(hint: &Hint, target: &Target, commands: &ShellCommands) -> Vec<Str
             let why = "an object lock, a legal hold or a bucket policy may protect them";
             format!("{why}; once they can be deleted, run the same command again")
         }
+        Hint::UseBoundary(arn) => format!(
+            "if you may create users only within this bucket's permissions boundary, run: {}",
+            commands.create_within(arn, target)
+        ),
         Hint::UseInlinePolicy => "use --inline-policy, which this quota doesn't limit".to_owned(),
         Hint::VerifyFromAllowedAddress => {
             "with --source-ip, --verify works only from one of these addresses".to_owned()

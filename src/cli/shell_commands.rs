@@ -40,6 +40,17 @@ impl ShellCommands {
         self.command(&["create_s3_user", option, "-b", bucket, "-u", user])
     }
 
+    /// The command that makes a user within a permissions boundary, as
+    /// `permissions/delegate.json` allows it.
+    pub fn create_within(&self, boundary: &str, target: &Target) -> String {
+        let (bucket, user) = (target.bucket.as_str(), target.user.as_str());
+        let path = format!("/s3-user/{bucket}/");
+        let create = ["create_s3_user", "-b", bucket, "-u", user];
+        let within = ["--inline-policy", "--path", &path];
+        let boundary = ["--permissions-boundary", boundary];
+        self.command(&[&create[..], &within, &boundary].concat())
+    }
+
     /// The command that gives an existing user just this access.
     pub fn set_access(&self, grant: &Grant, target: &Target) -> String {
         let (bucket, user) = (target.bucket.as_str(), target.user.as_str());

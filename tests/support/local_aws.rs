@@ -414,6 +414,41 @@ impl Iam {
         let owner = users.find(|(_, keys)| keys.iter().any(|key| key.access_key_id == id));
         owner.map(|(user, _)| user.clone()).unwrap_or_default()
     }
+
+    /// The ARN with the user's path, which fakecloud leaves out of what a policy
+    /// is asked about.
+    fn user_arn(&self, request: &AwsRequest, arn: &str) -> String {
+        let Some((account, name)) = arn.split_once(":user/") else {
+            return arn.to_owned();
+        };
+        let path = if request.action == "CreateUser" {
+            request.query_params.get("Path").cloned()
+        } else {
+            let iam = self.1.read();
+            let user = iam.get(ACCOUNT).and_then(|iam| iam.users.get(name));
+            user.map(|user| user.path.clone())
+        };
+        let path = path.unwrap_or_else(|| "/".to_owned());
+        format!("{account}:user{path}{name}")
+    }
+
+    /// The boundary that a new user is to have, or that an existing one has.
+    fn boundary(&self, request: &AwsRequest, action: &str) -> Option<String> {
+        let given = |name| request.query_params.get(name);
+        match action {
+            "CreateUser" | "PutUserPermissionsBoundary" => given("PermissionsBoundary").cloned(),
+            "PutUserPolicy"
+            | "DeleteUserPolicy"
+            | "AttachUserPolicy"
+            | "DetachUserPolicy"
+            | "DeleteUserPermissionsBoundary" => {
+                let iam = self.1.read();
+                let user = iam.get(ACCOUNT)?.users.get(given("UserName")?)?;
+                user.permissions_boundary.clone()
+            }
+            _ => None,
+        }
+    }
 }
 
 #[async_trait]
@@ -453,6 +488,7 @@ impl AwsService for Iam {
             "DeleteVirtualMFADevice" => action.resource = given("SerialNumber").unwrap().clone(),
             _ => {}
         }
+        action.resource = self.user_arn(request, &action.resource);
         let also = match action.action {
             "CreateUser" => "TagUser",
             "CreatePolicy" => "TagPolicy",
@@ -473,7 +509,11 @@ impl AwsService for Iam {
         request: &AwsRequest,
         action: &IamAction,
     ) -> BTreeMap<String, Vec<String>> {
-        self.0.iam_condition_keys_for(request, action)
+        let mut keys = self.0.iam_condition_keys_for(request, action);
+        if let Some(boundary) = self.boundary(request, action.action) {
+            keys.insert("iam:permissionsboundary".to_owned(), vec![boundary]);
+        }
+        keys
     }
 
     fn resource_tags_for(&self, arn: &str) -> Option<HashMap<String, String>> {
@@ -485,6 +525,11 @@ impl AwsService for Iam {
         request: &AwsRequest,
         action: &str,
     ) -> Option<HashMap<String, String>> {
+        if action == "UntagUser" {
+            let given = request.query_params.iter();
+            let keys = given.filter(|(name, _)| name.starts_with("TagKeys.member."));
+            return Some(keys.map(|(_, key)| (key.clone(), String::new())).collect());
+        }
         self.0.request_tags_from(request, action)
     }
 }

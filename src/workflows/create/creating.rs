@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 use anyhow::{Context, Result};
 use tokio::sync::SetOnce;
 
-use super::refusal::{at_quota, policy_exists, user_exists};
+use super::refusal::{at_quota, create_refused, policy_exists, user_exists};
 use super::{Create, Options};
 use crate::aws::{AwsError, Made, Run, until_known};
 use crate::iam::{self, Tags, User};
@@ -93,7 +93,10 @@ impl<'a> Creating<'a> {
             Err(error) if made == Made::Maybe => error,
             answer => {
                 self.undo.push(made, delete);
-                return Ok(answer?);
+                return match answer {
+                    Ok(user) => Ok(user),
+                    Err(error) => Err(create_refused(self.run, new_user, error).await),
+                };
             }
         };
         let look = async || iam::get_user(self.undo.run()).await;

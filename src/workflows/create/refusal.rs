@@ -3,6 +3,7 @@
 
 use anyhow::{Result, bail};
 
+use crate::access::{NewUser, boundary_name};
 use crate::aws::{AwsError, Run};
 use crate::errors::{Hint, Hinted};
 use crate::handover::Handover;
@@ -99,6 +100,29 @@ pub(super) async fn policy_exists(run: &Run, found: &PolicyInfo, error: AwsError
         },
     }
     .into()
+}
+
+/// The error of a user that wasn't made, with the boundary that may be missing.
+pub(super) async fn create_refused(
+    run: &Run,
+    new_user: &NewUser,
+    error: AwsError,
+) -> anyhow::Error {
+    let is_candidate = error.is_refusal()
+        && !error.is_forbidden_by_organization()
+        && new_user.permissions_boundary.is_none();
+    if is_candidate
+        && let Some(account) = iam::account(run).await
+        && let arn = format!("{account}:policy/{}", boundary_name(&run.target.bucket))
+        && let Ok(Some(_)) = iam::get_policy(run, &arn).await
+    {
+        return Hinted {
+            message: error.to_string(),
+            hint: Hint::UseBoundary(arn),
+        }
+        .into();
+    }
+    error.into()
 }
 
 /// The error of a policy that wasn't made, with the way around a full account.
