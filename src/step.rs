@@ -169,7 +169,7 @@ fn verified(opens: &str, refused: Option<usize>) -> String {
     match refused {
         None => format!("access to {opens}, and to nothing else"),
         Some(refused) => {
-            format!("access to {opens}; {refused} other requests are refused")
+            format!("access to {opens}; {refused} other requests were refused")
         }
     }
 }
@@ -306,7 +306,7 @@ mod tests {
                 (to_do.to_owned(), done.to_owned())
             );
         }
-        let done = "Verified: access to s3://shared/alex/; 14 other requests are refused";
+        let done = "Verified: access to s3://shared/alex/; 14 other requests were refused";
         assert_eq!(verify(Some(14)).done(), done);
     }
 

@@ -205,7 +205,7 @@ async fn also_read_is_told_and_tied_to_time_and_addresses() {
     let run = sandbox.create("alex", &options).await.succeeded();
     assert_eq!(run.json()["also_read"], serde_json::json!(["jaime/"]));
     let can = "can now list and download s3://shared/alex/, and read s3://shared/jaime/ \
-               until 2100-01-01T00:00:00Z";
+               until the end of 31 December 2099 (UTC)";
     assert!(run.stderr.contains(can), "{run:?}");
     let s3 = aws.s3_client_of(&sandbox.key_of("alex"));
     assert!(gets(&s3, "jaime/photo.jpg").await);

@@ -57,13 +57,14 @@ async fn missing_and_unknown_arguments_are_one_line() {
     for program in ["create_s3_user", "delete_s3_user"] {
         assert_usage(
             &sandbox.run(program, &[]).await,
-            "give -b BUCKET, and -u USER, ",
+            "error: -b BUCKET and one of -u USER, ",
         );
         let instead = match program {
             "create_s3_user" => "--list",
             _ => "--expired",
         };
-        let give = format!("error: give -u USER, --users-from FILE or {instead}; see");
+        let give =
+            format!("error: one of -u USER, --users-from FILE or {instead} is required; see");
         assert_usage(&sandbox.run(program, &["-b", "shared"]).await, &give);
         let args = ["-b", "shared", "-u", "alex"];
         let run = sandbox
@@ -82,7 +83,7 @@ async fn option_that_needs_another_one_names_it() {
     let aws = LocalAws::start().await;
     let sandbox = Sandbox::new(&aws);
     let run = sandbox.create("alex", &["--contact", "Kim"]).await;
-    assert_usage(&run, "error: give --kit; see");
+    assert_usage(&run, "error: --kit is required; see");
     let run = sandbox.create("alex", &["--suspend-old"]).await;
     assert_usage(&run, "error: give --rotate-key; see");
 }
@@ -92,11 +93,7 @@ async fn day_that_does_not_exist_and_block_that_begins_elsewhere_are_explained()
     let aws = LocalAws::start().await;
     let sandbox = Sandbox::new(&aws);
     for (option, value, part) in [
-        (
-            "--expires",
-            "2030-02-30",
-            ": there is no such day in the calendar; see",
-        ),
+        ("--expires", "2030-02-30", ": there is no such date; see"),
         (
             "--expires",
             "2020-01-01",

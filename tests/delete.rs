@@ -329,13 +329,13 @@ async fn users_not_made_for_this_bucket_are_refused_saying_what_was_found() {
     let run = run.failed_with("-for-kim is for another bucket");
     assert!(
         run.stderr
-            .contains("hint: to delete it anyway, add --force"),
+            .contains("hint: check the name; to delete it and its folder anyway, add --force"),
         "{run:?}"
     );
     sandbox
         .delete("admin", &[])
         .await
-        .failed_with("neither our tag nor one of our policies");
+        .failed_with("neither the tag s3-user:bucket nor a policy made by it");
     for user in ["alex", "kim", "admin"] {
         assert!(!is_gone(&aws, user));
         aws.iam(|iam| assert_eq!(iam.access_keys[user].len(), 1));

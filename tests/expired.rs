@@ -12,7 +12,7 @@ use crate::support::{
 
 const LONG_AGO: &str = "2020-01-01T00:00:00Z";
 const LONG_HENCE: &str = "2099-01-01T00:00:00Z";
-const NOBODY: &str = "No user's access to bucket shared has ended\n";
+const NOBODY: &str = "No expired users in bucket shared\n";
 
 async fn expired(sandbox: &Sandbox, options: &[&str]) -> Run {
     let args = [&["-b", "shared", "--expired"], options].concat();

@@ -327,7 +327,7 @@ async fn table_has_a_row_for_each_user_and_each_key() {
     let run = list(&sandbox, &[]).await.succeeded();
     assert_eq!(run.stderr, "");
     let expected = "\
-USER  FOLDER          ACCESS      ENDS        KEY                                       LAST USED    ODD
+USER  FOLDER          ACCESS      ENDS        KEY                                       LAST USED    NOTES
 alex  alex/           read        never       OLD                  active, 500 days     3 hours ago  two access keys; key older than 365 days
                                               NEW                  suspended, 400 days  3 hours ago  key older than 365 days
 kim   kim/ + prices/  read-write  2099-12-31  KIMS                 active, 24 hours     never        key never used
@@ -648,7 +648,7 @@ async fn options_that_change_something_are_refused() {
     }
     assert_eq!(aws.faults.operations(), [""; 0]);
     let run = sandbox.run("create_s3_user", &["--list"]).await;
-    assert_usage(&run, "error: give -b BUCKET; see");
+    assert_usage(&run, "error: -b BUCKET is required; see");
 }
 
 #[tokio::test]

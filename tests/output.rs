@@ -66,7 +66,7 @@ async fn requests_of_a_verification_are_told_with_verbose_alone() {
         let run = run.succeeded();
         let details = run.stderr.matches("Verified: can").count();
         assert_eq!(details > 0, are_told, "{run:?}");
-        let whole = "Verified: access to s3://shared/alex/; 14 other requests are refused\n";
+        let whole = "Verified: access to s3://shared/alex/; 14 other requests were refused\n";
         assert!(run.stderr.contains(whole), "{run:?}");
     }
 }

@@ -441,10 +441,7 @@ async fn old_key_is_suspended_instead_of_deleted_and_can_be_resumed() {
             .contains(&format!("Suspended access key {}\n", old.0)),
         "{run:?}"
     );
-    let note = format!(
-        "note: the former access key {} is suspended; --resume ",
-        old.0
-    );
+    let note = format!("note: the old access key {} is suspended; --resume ", old.0);
     assert!(run.stderr.contains(&note), "{run:?}");
     assert!(opens_folder(&aws, &new).await && !opens_folder(&aws, &old).await);
     assert_eq!(keys_of(&aws, "alex"), [old.0.as_str(), new.0.as_str()]);

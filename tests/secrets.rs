@@ -95,7 +95,7 @@ async fn forged_tag_gets_into_no_suggested_command() {
     let hints = run.stderr.lines().filter(|line| line.starts_with("hint: "));
     assert_eq!(
         hints.collect::<Vec<_>>(),
-        ["hint: to delete it anyway, add --force"]
+        ["hint: check the name; to delete it and its folder anyway, add --force"]
     );
 }
 

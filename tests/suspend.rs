@@ -65,7 +65,7 @@ async fn suspended_key_is_refused_and_works_again_when_resumed() {
 
         let run = suspend(&sandbox, &[]).await.succeeded();
         let expected = format!(
-            "Suspended access key {}\nalex can no longer use s3://shared/alex/ \
+            "Suspended access key {}\nalex can't use s3://shared/alex/ until --resume \
              (AWS may take a few seconds to apply this)\n",
             key.0
         );

@@ -37,7 +37,7 @@ async fn access_changes_as_the_options_say_and_the_key_stays() {
         let changed = ["--access", "read-write", "--expires", "2099-12-31"];
         let run = update(&sandbox, &changed).await.succeeded();
         for line in [
-            "Changed the access of user alex to s3://shared/alex/:",
+            "Changed alex's access to s3://shared/alex/:",
             "  access: read -> read-write",
             "  expires: never -> 2100-01-01T00:00:00Z",
             "  source addresses: any (unchanged)",

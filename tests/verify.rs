@@ -45,7 +45,7 @@ async fn each_mode_is_tried_line_by_line_and_leaves_no_object() {
         };
         assert_eq!(lines("Verified: can "), can, "{mode}: {run:?}");
         assert_eq!(lines("Verified: can't "), cannot, "{mode}: {run:?}");
-        let in_all = format!("; {cannot} other requests are refused\n");
+        let in_all = format!("; {cannot} other requests were refused\n");
         assert!(run.stderr.contains(&in_all), "{mode}: {run:?}");
         assert_complete(&aws, &sandbox, "alex");
         assert_eq!(aws.keys("shared").len(), 4, "{mode}");
@@ -153,7 +153,7 @@ async fn key_that_is_not_known_yet_is_waited_for() {
             let options = ["--verify", "--access", mode];
             let run = sandbox.create("alex", &options).await.succeeded();
             assert!(
-                run.stderr.contains(" other requests are refused"),
+                run.stderr.contains(" other requests were refused"),
                 "{run:?}"
             );
             assert_complete(&aws, &sandbox, "alex");

@@ -17,7 +17,7 @@ const ACCEPTED: ValueError = ValueError(
     "a time is a date such as 2026-12-31, an RFC 3339 time such as 2026-12-31T18:00:00+01:00, \
      a duration such as 2w, 90d or 12h, or never for no end",
 );
-const NO_SUCH_DAY: ValueError = ValueError("there is no such day in the calendar");
+const NO_SUCH_DAY: ValueError = ValueError("there is no such date");
 const TOO_FAR: ValueError = ValueError("the last time that can be given is 9999-12-30T22:00:00Z");
 
 impl Expiry {
@@ -201,9 +201,9 @@ mod tests {
             ("2026-06-15T12:00:00Z", "passed"),
             ("2026-06-15T13:00:00+02:00", "passed"),
             ("0s", "passed"),
-            ("2026-02-30", "no such day"),
-            ("2026-13-01", "no such day"),
-            ("2026-02-30T10:00:00Z", "no such day"),
+            ("2026-02-30", "no such date"),
+            ("2026-13-01", "no such date"),
+            ("2026-02-30T10:00:00Z", "no such date"),
             ("2026-02-28T10", "RFC 3339"),
             ("2026-02-300", "RFC 3339"),
             ("31.12.2026", "RFC 3339"),

@@ -65,7 +65,7 @@ struct Extent {
     /// Delete earlier versions and delete markers too
     #[arg(long, conflicts_with = "keep_objects")]
     all_versions: bool,
-    /// Delete a user that was not made for this bucket
+    /// Delete the user even if it was not made for this bucket
     ///
     /// Also deletes a folder that has no user.
     #[arg(long)]

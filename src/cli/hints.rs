@@ -206,7 +206,7 @@ fn hint_lines(hint: &Hint, target: &Target, commands: &ShellCommands) -> Vec<Str
             let delete = commands.delete(made_for, user);
             format!("to delete it with its folder there, run: {delete}")
         }
-        Hint::Force => "to delete it anyway, add --force".to_owned(),
+        Hint::Force => "check the name; to delete it and its folder anyway, add --force".to_owned(),
         Hint::ForceFolder(folder) => {
             format!("{folder} still holds objects; to delete them, add --force")
         }

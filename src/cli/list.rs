@@ -110,7 +110,7 @@ pub async fn find_expired(
     notes.iter().for_each(|note| out.note(note));
     if users.is_empty() {
         let bucket = &target.bucket;
-        out.say(format!("No user's access to bucket {bucket} has ended"));
+        out.say(format!("No expired users in bucket {bucket}"));
         return Err(ExitCode::SUCCESS);
     }
     Ok((aws, users))
@@ -138,7 +138,7 @@ fn table(users: &[Listed]) -> Table<7> {
         "ENDS",
         "KEY",
         "LAST USED",
-        "ODD",
+        "NOTES",
     ];
     let mut table = Table::new(header, KEY);
     for user in users {

@@ -31,7 +31,7 @@ use crate::workflows::plan::Preview;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Running")]
 pub struct OutputArgs {
-    /// Don't ask for confirmation
+    /// Don't ask for confirmation at a terminal
     #[arg(short, long)]
     yes: bool,
     /// Show what would be done, and change nothing
@@ -43,7 +43,7 @@ pub struct OutputArgs {
     /// Print each AWS call and how long it took
     #[arg(short, long, conflicts_with = "quiet")]
     pub verbose: bool,
-    /// Print errors only
+    /// Print results and errors only
     #[arg(short, long)]
     pub quiet: bool,
     /// Print this summary; --help explains all options
@@ -248,6 +248,9 @@ impl Output {
             self.say_done(outcome.summary());
         }
         outcome.notes().iter().for_each(|note| self.note(note));
+        if key.is_some() {
+            self.tally.count_key();
+        }
         let key_file = key.and_then(|key| key.key_file.as_ref());
         self.result(outcome, key_file.map(|path| path.display().to_string()));
         self.tally.count_done();
@@ -372,6 +375,11 @@ impl Output {
             format!("{done} of {users} done{exist}")
         };
         self.say(summary);
+        if self.tally.has_keys() {
+            self.say(
+                "Next: send each person their file over a secure channel, then delete your copies.",
+            );
+        }
     }
 
     /// Whether somebody is there to be asked.

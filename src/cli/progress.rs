@@ -53,11 +53,21 @@ impl Output {
 pub(super) struct Tally {
     done: AtomicUsize,
     failed: AtomicUsize,
+    /// The users with a new key.
+    keys: AtomicUsize,
 }
 
 impl Tally {
     pub fn count_done(&self) {
         self.done.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn count_key(&self) {
+        self.keys.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn has_keys(&self) -> bool {
+        self.keys.load(Ordering::Relaxed) > 0
     }
 
     pub fn count_failed(&self) {

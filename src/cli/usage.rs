@@ -30,7 +30,8 @@ fn what_to_give(missing: &[String], mut command: Command) -> String {
         either(options.map(|option| as_typed(option, &command)).collect())
     });
     let parts: Vec<_> = parts.collect();
-    format!("give {}", parts.join(", and "))
+    let verb = if parts.len() == 1 { "is" } else { "are" };
+    format!("{} {verb} required", parts.join(" and "))
 }
 
 /// An option as people type it: by its short name if it has one.
@@ -52,7 +53,7 @@ fn either(mut options: Vec<String>) -> String {
     if options.is_empty() {
         last
     } else {
-        format!("{} or {last}", options.join(", "))
+        format!("one of {} or {last}", options.join(", "))
     }
 }
 

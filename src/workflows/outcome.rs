@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::access::{Access, PolicyDocument, SharedPrefix, Target};
+use crate::access::{Access, Expiry, PolicyDocument, SharedPrefix, Target};
 use crate::errors::one_line;
 use crate::handover::HandedOver;
 use crate::s3::empty::{Counts, FailedKey};
@@ -101,8 +101,8 @@ impl Outcome for Created {
             let folders: Vec<_> = folders.collect();
             summary += &format!(", and read {}", folders.join(" and "));
         }
-        if let Some(expires) = &self.expires {
-            summary += &format!(" until {expires}");
+        if let Some(end) = self.expires.as_deref().and_then(Expiry::at) {
+            summary += &format!(" {}", end.for_people());
         }
         summary
     }
@@ -159,14 +159,17 @@ impl Outcome for Skipped {
 
 /// What to send, and what to tell the person.
 fn how_to_send(key: &HandedOver, target: &Target) -> Vec<String> {
-    let start = format!("Clients start at {} (keep the slash).", target.folder_url());
+    let start = format!(
+        "Tell them to start at {} (with the slash at the end).",
+        target.folder_url()
+    );
     match (&key.kit_zip, &key.kit, &key.key_file) {
         (Some(zip), Some(kit), Some(file)) => vec![
             format!("Next: send {} over a secure channel.", zip.display()),
             format!(
-                "{} is your own copy; keep it and {} private.",
-                file.display(),
-                kit.display()
+                "Then delete it and {}. Your own copy of the key is {}.",
+                kit.display(),
+                file.display()
             ),
         ],
         (_, _, Some(file)) => vec![format!(
@@ -201,7 +204,12 @@ pub struct Rotated {
 
 impl Outcome for Rotated {
     fn summary(&self) -> String {
-        format!("has the new access key {}", self.key.access_key_id)
+        let new = format!("has a new access key, {}", self.key.access_key_id);
+        if self.deleted_keys.is_empty() {
+            return new;
+        }
+        let old = named_keys(&self.deleted_keys);
+        format!("{new}, in place of {old}")
     }
 
     fn advice(&self) -> Vec<String> {
@@ -252,7 +260,9 @@ impl Outcome for Suspended {
             (true, true) => "is already suspended".to_owned(),
             (true, false) => "is not suspended".to_owned(),
             (false, true) => {
-                format!("can no longer use {folder} (AWS may take a few seconds to apply this)")
+                format!(
+                    "can't use {folder} until --resume (AWS may take a few seconds to apply this)"
+                )
             }
             (false, false) => format!(
                 "can use {} again (AWS may take a few seconds to apply this)",
@@ -306,7 +316,7 @@ impl Outcome for Updated {
         let done = if self.changes.is_empty() {
             format!("Nothing to change for user {user}:")
         } else {
-            format!("Changed the access of user {user} to {folder}:")
+            format!("Changed {user}'s access to {folder}:")
         };
         let kept = self.kept.iter().map(|part| unchanged(part));
         let parts = self.changes.iter().cloned().chain(kept);

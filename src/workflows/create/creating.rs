@@ -240,8 +240,8 @@ fn notes(run: &Run, work: &Create, user: &User, grant_notes: Vec<String>) -> Vec
     let mut notes = Vec::new();
     if work.folder.is_empty && !options.make_folder && options.grant.access.reads() {
         notes.push(format!(
-            "{} is still empty, and some clients report an empty folder as missing; \
-             --make-folder prevents that",
+            "{} is still empty, and some clients report an empty folder as missing: \
+             upload a file first, or use --make-folder for new users",
             run.target.folder_url()
         ));
     }

@@ -301,14 +301,14 @@ fn rotated(plan: &Plan<Rotate>, handed_over: HandedOver) -> Rotated {
             rotated.deleted_keys.push(id);
         } else if !key.is_active || is_taken(Step::SuspendKey) {
             rotated.notes.push(format!(
-                "the former access key {id} is suspended; --resume makes it work again, \
-                 the next --rotate-key deletes it"
+                "the old access key {id} is suspended; --resume reactivates it, \
+                 and the next --rotate-key deletes it"
             ));
             rotated.suspended_keys.push(id);
         } else {
             rotated
                 .notes
-                .push(format!("the former access key {id} still works"));
+                .push(format!("the old access key {id} still works"));
             rotated.kept_keys.push(id);
         }
     }
