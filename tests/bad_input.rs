@@ -85,7 +85,7 @@ async fn option_that_needs_another_one_names_it() {
     let run = sandbox.create("alex", &["--contact", "Kim"]).await;
     assert_usage(&run, "error: --kit is required; see");
     let run = sandbox.create("alex", &["--suspend-old"]).await;
-    assert_usage(&run, "error: give --rotate-key; see");
+    assert_usage(&run, "error: --rotate-key is required; see");
 }
 
 #[tokio::test]

@@ -334,7 +334,7 @@ impl fmt::Display for AwsError {
             }
             Some(_) if self.remedy().is_some() => Ok(()),
             Some(_) if self.is_about_credentials() => {
-                f.write_str(" (check the access key and secret in use)")
+                f.write_str(" (check your own access key and secret)")
             }
             _ => Ok(()),
         }

@@ -396,6 +396,9 @@ impl Deleted {
 
 impl Outcome for Deleted {
     fn summary(&self) -> String {
+        if self.folder == Counts::default() {
+            return "deleted".to_owned();
+        }
         format!("deleted, with {}", self.folder)
     }
 
