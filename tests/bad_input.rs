@@ -166,7 +166,7 @@ async fn endpoint_that_cannot_be_reached_is_named() {
     let sandbox = Sandbox::with_key("http://127.0.0.1:9", &aws.admin);
     both_fail(
         &sandbox,
-        "no answer from http://127.0.0.1:9: Connection refused",
+        "can't reach http://127.0.0.1:9: Connection refused",
     )
     .await;
     // Twenty attempts would take minutes.
@@ -180,7 +180,7 @@ async fn endpoint_that_cannot_be_reached_is_named() {
     let run = sandbox
         .create("alex", &["--endpoint-url", "http://127.0.0.1:9"])
         .await;
-    run.failed_with("no answer from http://127.0.0.1:9: ");
+    run.failed_with("can't reach http://127.0.0.1:9: ");
     let run = sandbox
         .create("alex", &["--endpoint-url", "nonsense"])
         .await;

@@ -231,7 +231,7 @@ async fn proxy_of_the_environment_is_used() {
     assert_complete(&aws, &sandbox, "alex");
     let sandbox = sandbox.set("NO_PROXY", Some("store.invalid"));
     let run = sandbox.create("kim", &[]).await;
-    run.failed_with("no answer from http://store.invalid");
+    run.failed_with("can't reach http://store.invalid");
 }
 
 /// A local AWS behind TLS, and a directory with certificates: of the authority

@@ -62,7 +62,7 @@ impl AwsError {
                 } else {
                     innermost(error)
                 };
-                (format!("no answer from {endpoint}: {cause}"), None)
+                (format!("can't reach {endpoint}: {cause}"), None)
             }
         };
         Self {
