@@ -222,12 +222,21 @@ impl Sandbox {
     }
 
     /// A command in a session of its own, which has no controlling terminal: no
-    /// program asks whoever runs the tests.
+    /// program asks whoever runs the tests. It ignores no signal, even where
+    /// whoever started the tests does, as a shell does in the background.
     #[expect(unsafe_code, reason = "nothing safe starts a session in a child")]
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
-        // SAFETY: setsid is async-signal-safe, and nothing else is done there.
-        unsafe { command.pre_exec(|| Ok(setsid().map(drop)?)) };
+        // SAFETY: setsid and signal are async-signal-safe, and nothing else is
+        // called there.
+        unsafe {
+            command.pre_exec(|| {
+                for ignored in [libc::SIGHUP, libc::SIGQUIT] {
+                    libc::signal(ignored, libc::SIG_DFL);
+                }
+                Ok(setsid().map(drop)?)
+            });
+        }
         command
             .env_clear()
             .envs(self.environment.iter().cloned())
