@@ -224,7 +224,7 @@ async fn note_says_whose_files_are_shared() {
     let sandbox = Sandbox::new(&aws);
     sandbox.create("jaime", &[]).await.succeeded();
     let shares = |folder| ["--also-read".to_owned(), format!("{folder}/")];
-    let note = "note: files in jaime/photos/ belong to user jaime, and user alex can read them";
+    let note = "note: --also-read jaime/photos/ gives access to files of user jaime";
     for (folder, action, is_noted) in [
         ("jaime/photos", "--dry-run", true),
         ("alexander", "--dry-run", false),
@@ -238,7 +238,7 @@ async fn note_says_whose_files_are_shared() {
         let run = run.succeeded();
         let note = note.replace("jaime/photos/", &folder);
         assert_eq!(run.stderr.contains(&note), is_noted, "{folder}: {run:?}");
-        assert_eq!(run.stderr.contains("belong to"), is_noted, "{run:?}");
+        assert_eq!(run.stderr.contains("files of user"), is_noted, "{run:?}");
     }
     // IAM finds jaime by another spelling too, whose folder is another one.
     let found = "<GetUserResponse><GetUserResult><User><Path>/</Path><UserName>jaime</UserName>\
@@ -252,7 +252,7 @@ async fn note_says_whose_files_are_shared() {
             .create("alex", &["--update", "--also-read", folder])
             .await;
         let run = run.succeeded();
-        assert_eq!(run.stderr.contains("belong to"), is_noted, "{run:?}");
+        assert_eq!(run.stderr.contains("files of user"), is_noted, "{run:?}");
     }
 }
 

@@ -83,9 +83,9 @@ async fn option_that_needs_another_one_names_it() {
     let aws = LocalAws::start().await;
     let sandbox = Sandbox::new(&aws);
     let run = sandbox.create("alex", &["--contact", "Kim"]).await;
-    assert_usage(&run, "error: --kit is required; see");
+    assert_usage(&run, "error: --contact needs --kit; see");
     let run = sandbox.create("alex", &["--suspend-old"]).await;
-    assert_usage(&run, "error: --rotate-key is required; see");
+    assert_usage(&run, "error: --suspend-old needs --rotate-key; see");
 }
 
 #[tokio::test]
@@ -204,7 +204,7 @@ async fn key_file_that_cannot_be_written_stops_before_anything_is_made() {
             "alex_accessKeys.csv already exists; not overwriting it",
         ),
         ("jaime", ".", "jaime_accessKeys.csv already exists"),
-        ("kim", "missing", "can't use directory missing"),
+        ("kim", "missing", "there is no directory missing"),
         ("kim", "file", "file is not a directory"),
         // Read-only even for root.
         #[cfg(target_os = "linux")]

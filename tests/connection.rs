@@ -400,7 +400,7 @@ async fn no_credentials_are_an_error_for_each_user_before_any_call() {
             let error = line["error"].as_str().unwrap();
             assert!(error.starts_with("no AWS credentials found"), "{error}");
         }
-        assert!(run.stderr.contains("0 of 2 users done"), "{run:?}");
+        assert!(run.stderr.contains("0 of 2 users "), "{run:?}");
     }
     assert_eq!(aws.faults.operations(), [""; 0]);
 }

@@ -374,7 +374,8 @@ async fn missing_user_deletes_nothing_but_force_empties_the_folder() {
         .delete("kim", &[])
         .await
         .failed_with("there is no user kim");
-    assert!(!run.stderr.contains("hint"), "{run:?}");
+    let hint = "\nhint: to see all users: create_s3_user -b shared --list\n";
+    assert!(run.stderr.ends_with(hint), "{run:?}");
 
     let run = sandbox
         .delete("alex", &["--force", "--json"])

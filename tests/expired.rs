@@ -195,7 +195,7 @@ async fn users_whose_access_has_ended_go_with_their_folders_and_nobody_else() {
             tag_of(&aws, "jaime", "s3-user:expires"),
         );
         let run = expired(&sandbox, &[]).await.succeeded();
-        assert!(run.stderr.contains("2 of 2 users done"), "{run:?}");
+        assert!(run.stderr.contains("2 of 2 users deleted"), "{run:?}");
         assert!(is_gone(&aws, "alex") && is_gone(&aws, "kim"));
         assert_eq!(users(&aws), ["admin", "jaime"], "{look_up}");
         let left = (

@@ -32,7 +32,7 @@ async fn one_that_fails_stops_no_other() {
     assert_eq!(run.code, Some(1), "{run:?}");
     for part in [
         "create_s3_user: error: kim: user kim already exists",
-        "2 of 3 users done",
+        "2 of 3 users created",
         "failed: kim",
     ] {
         assert!(run.stderr.contains(part), "{part}: {run:?}");
@@ -78,7 +78,7 @@ async fn names_come_from_a_file_or_from_stdin() {
             "lee_accessKeys.csv"
         ]
     );
-    assert!(run.stderr.contains("3 of 3 users done"), "{run:?}");
+    assert!(run.stderr.contains("3 of 3 users created"), "{run:?}");
 
     let mut command = sandbox.command(binary("delete_s3_user"));
     command.args(["-b", "shared", "--users-from", "-"]);
@@ -235,7 +235,7 @@ async fn interruption_undoes_those_under_way_and_names_the_rest() {
     let run = started.stopped_while_paused(&aws, "INT").await;
     assert_eq!(run.code, Some(130), "{run:?}");
     for part in [
-        "0 of 3 users done",
+        "0 of 3 users created",
         "interrupted: alex",
         "not started: kim, lee",
     ] {
@@ -309,12 +309,12 @@ async fn interrupted_run_is_finished_by_the_same_users_file() {
     let started = sandbox.start("create_s3_user", &args);
     let run = started.stopped_while_paused(&aws, "INT").await;
     assert_eq!(run.code, Some(130), "{run:?}");
-    assert!(run.stderr.contains("1 of 3 users done\n"), "{run:?}");
+    assert!(run.stderr.contains("1 of 3 users created\n"), "{run:?}");
     assert_eq!(sandbox.files(), ["alex_accessKeys.csv", "customers"]);
 
     let run = create(&sandbox, &[&AGAIN[..], &["--json"]].concat()).await;
     let run = run.succeeded();
-    let summary = "2 of 3 users done, 1 already exists\n";
+    let summary = "2 of 3 users created, 1 already exists\n";
     assert!(run.stderr.contains(summary), "{run:?}");
     let mut lines = run.json_lines();
     lines.sort_by_key(|line| line["user"].to_string());
@@ -333,7 +333,7 @@ async fn interrupted_run_is_finished_by_the_same_users_file() {
         assert_complete(&aws, &sandbox, user);
     }
     let run = create(&sandbox, &AGAIN).await.succeeded();
-    let summary = "0 of 3 users done, 3 already exist\n";
+    let summary = "0 of 3 users created, 3 already exist\n";
     assert!(run.stderr.contains(summary), "{run:?}");
     assert_eq!(run.stdout, "");
 }
@@ -363,7 +363,7 @@ async fn dry_run_shows_who_would_be_skipped() {
     let (aws, sandbox) = aws_with_alex(&[]).await;
     let options = ["-u", "kim", "--skip-existing", "--dry-run", "--json"];
     let run = sandbox.create("alex", &options).await.succeeded();
-    assert!(run.stderr.contains("alex: already exists, "), "{run:?}");
+    assert!(run.stderr.contains("User alex already exists, "), "{run:?}");
     assert!(run.stderr.contains("kim: Would create user kim"), "{run:?}");
     let skipped: Vec<_> = run
         .json_lines()

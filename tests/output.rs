@@ -40,7 +40,8 @@ async fn marks_and_colours_are_for_terminals_that_want_them() {
         let shown = session.ends_with(1).await;
         let error = "create_s3_user: \x1b[1m\x1b[31merror:\x1b[0m user alex ";
         assert_eq!(shown.contains(error), are_shown, "{shown}");
-        let hint = "\x1b[36mhint:\x1b[0m for a new key";
+        let hint = "\x1b[36mhint:\x1b[0m for a new key: \x1b[1mcreate_s3_user --rotate-key -b \
+                    shared -u alex\x1b[0m\r\n";
         assert_eq!(shown.contains(hint), are_shown, "{shown}");
         assert_eq!(shown.contains("\x1b["), are_shown, "{shown}");
     }
@@ -86,12 +87,12 @@ async fn note_that_holds_for_many_is_said_once_with_their_names() {
         panic!("{notes:?}");
     };
     assert!(
-        note.starts_with("note: s3://shared/USER/ is still empty"),
+        note.starts_with("note: the folder is still empty"),
         "{note}"
     );
     assert!(note.ends_with(" (kim, lee)"), "{note}");
     let run = sandbox.create("mia", &["-u", "jaime"]).await.succeeded();
-    let own = "mia: note: s3://shared/mia/ is still empty";
+    let own = "mia: note: the folder is still empty";
     assert!(run.stderr.contains(own), "{run:?}");
 }
 
@@ -106,7 +107,7 @@ async fn bar_tells_how_many_users_are_done_failed_and_left() {
     session.shows(Some("0 done, 1 failed, 2 left")).await;
     aws.faults.resume();
     let shown = session.ends_with(1).await;
-    assert!(shown.contains("2 of 3 users done"), "{shown}");
+    assert!(shown.contains("2 of 3 users created"), "{shown}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

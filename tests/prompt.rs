@@ -151,7 +151,7 @@ async fn asks_once_for_all_users() {
     session.types("y\n").await;
     let rest = session.ends_with(1).await;
     assert!(!rest.contains(QUESTION), "{rest}");
-    assert!(rest.contains("2 of 3 users done"), "{rest}");
+    assert!(rest.contains("2 of 3 users deleted"), "{rest}");
     assert!(is_gone(&aws, "alex") && is_gone(&aws, "jaime"));
 }
 
@@ -345,7 +345,7 @@ async fn names_that_look_misspelled_are_asked_about_one_at_a_time() {
     );
     session.types("y\n").await;
     let shown = session.ends_with(1).await;
-    assert!(shown.contains("2 of 3 users done"), "{shown}");
+    assert!(shown.contains("2 of 3 users created"), "{shown}");
     assert!(shown.contains("failed: alexandr"), "{shown}");
     assert!(is_gone(&aws, "alexandr"));
     assert_complete(&aws, &sandbox, "kim");

@@ -94,12 +94,18 @@ async fn folder_with_a_similar_name_is_noted_where_the_users_own_is_empty() {
         assert!(run.stderr.lines().any(|line| line == note), "{run:?}");
         assert!(is_gone(&aws, user));
         let run = sandbox.create(user, &["--json"]).await.succeeded();
+        let undo = format!("delete_s3_user -b shared -u {user} --keep-objects");
+        let note = format!("{note} If so, undo this with: {undo}");
         assert!(run.stderr.lines().any(|line| line == note), "{run:?}");
         let json = run.json();
         let notes = json["notes"].as_array().unwrap();
         let bare = note.trim_start_matches("note: ");
         assert!(notes.iter().any(|note| note == bare), "{json}");
         assert_complete(&aws, &sandbox, user);
+        let undo = undo.replacen("delete_s3_user", "\"$0\"", 1);
+        let run = sandbox.run_script(&undo, "delete_s3_user").await;
+        run.succeeded();
+        assert!(is_gone(&aws, user));
     }
 }
 

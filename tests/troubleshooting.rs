@@ -20,7 +20,7 @@ const LIST_DENIED: &str = "User: arn:aws:iam::123456789012:user/kim is not autho
      policy";
 
 /// In how many states [`run`] knows to run a command.
-const STATES: usize = 21;
+const STATES: usize = 22;
 
 /// A section of the page: its title, its command, and what it says is printed.
 struct Section {
@@ -67,6 +67,7 @@ async fn run(title: &str, command: &[&str]) -> Option<(LocalAws, Sandbox, Run)> 
             sandbox = sandbox.set("AWS_ACCESS_KEY_ID", None);
             sandbox = sandbox.set("AWS_SECRET_ACCESS_KEY", None);
         }
+        "Wrong access key" => sandbox = sandbox.set("AWS_SECRET_ACCESS_KEY", Some("wrong")),
         "Expired session" => {
             let message = "The security token included in the request is expired";
             always("GetUser", Fault::Say(403, "ExpiredToken", message));

@@ -58,7 +58,7 @@ async fn access_changes_as_the_options_say_and_the_key_stays() {
             "access: read-write",
             "source addresses: any",
             "KMS key: none",
-            "top level of the bucket: refused",
+            "top level of the bucket: hidden",
             "other folders: none",
         ];
         assert_eq!(json["kept"], serde_json::json!(kept));
@@ -181,7 +181,7 @@ async fn whatever_else_may_give_access_is_named() {
     };
     assert_eq!(notes(update(&sandbox, &[]).await), [""; 0]);
     attach_new_policy(&aws, "alex", "extra", &policy_for("shared")).await;
-    let one = "note: user alex also has policy extra, which may give more access";
+    let one = "note: the user also has policy extra, which may give more access";
     assert_eq!(notes(update(&sandbox, &[]).await), [one]);
     put_inline_policy(&aws, "alex", "more", ALLOW_ALL).await;
     let iam = aws.iam_client();
@@ -189,7 +189,7 @@ async fn whatever_else_may_give_access_is_named() {
     group.send().await.unwrap();
     let join = iam.add_user_to_group().user_name("alex");
     join.group_name("partners").send().await.unwrap();
-    let all = "note: user alex also has policies extra, more and is in group partners, \
+    let all = "note: the user also has policies extra, more and is in group partners, \
                which may give more access";
     for options in [["--dry-run"].as_slice(), &["--access", "read-write"]] {
         assert_eq!(notes(update(&sandbox, options).await), [all]);
@@ -203,10 +203,10 @@ async fn whatever_else_may_give_access_is_named() {
     ] {
         aws.faults.always(call, Fault::DENIED);
         let notes = notes(update(&sandbox, &["--access", "write"]).await);
-        let unknown = "note: can't tell what else may give user alex access";
+        let unknown = "note: can't tell what else may give access";
         let unknown = format!("{unknown}: {call}: AccessDenied");
         assert!(notes[0].starts_with(&unknown), "{notes:?}");
-        let rest = format!("note: user alex also {rest}, which may give more access");
+        let rest = format!("note: the user also {rest}, which may give more access");
         assert_eq!(notes[1..], [rest]);
         aws.faults.forget();
     }
@@ -218,7 +218,7 @@ async fn access_that_has_ended_stays_ended_with_a_note() {
     edit_policy_of_alex(&aws, "2100-01-01T00:00:00Z", "2020-01-01T00:00:00Z");
     let run = update(&sandbox, &["--access", "read-write"]).await;
     let run = run.succeeded();
-    let note = "note: access of user alex ended at 2020-01-01T00:00:00Z; --expires extends it";
+    let note = "note: access ended at 2020-01-01T00:00:00Z; --expires extends it";
     assert!(run.stderr.contains(note), "{run:?}");
     let s3 = aws.s3_client_of(&sandbox.key_of("alex"));
     assert!(!gets(&s3, "alex/report.txt").await);
@@ -433,7 +433,7 @@ async fn dry_run_shows_changes_and_policy_and_makes_nothing() {
     let kept = "expires: never (unchanged)\n\
                 source addresses: any (unchanged)\n\
                 KMS key: none (unchanged)\n\
-                top level of the bucket: refused (unchanged)\n\
+                top level of the bucket: hidden (unchanged)\n\
                 other folders: none (unchanged)\n";
     let steps = format!("Would update policy s3-access-for-alex\n{DRY_RUN}");
     let expected = format!("access: read -> read-write\n{kept}{steps}");

@@ -90,7 +90,7 @@ async fn folders_to_be_read_too_are_tried() {
         let opens = "Verified: access to s3://shared/alex/, read-only to s3://shared/";
         assert!(run.stderr.contains(opens), "{run:?}");
         let nothing = |folder: &str| {
-            let line = format!("Not verified: downloads from {folder} (no object to try)\n");
+            let line = format!("Not tested: downloads from {folder} (no object there)\n");
             run.stderr.contains(&line)
         };
         let is_empty = folders[0] == "empty/";

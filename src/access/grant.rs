@@ -105,9 +105,9 @@ impl Grant {
 
     fn in_words(&self) -> [(&'static str, String); 6] {
         let top = if self.browse_root {
-            "listed"
+            "visible"
         } else {
-            "refused"
+            "hidden"
         };
         [
             ("access", self.access.to_string()),
@@ -239,7 +239,7 @@ mod tests {
         let kept = [
             "expires: never",
             "KMS key: none",
-            "top level of the bucket: refused",
+            "top level of the bucket: hidden",
             "other folders: prices/, a/b/",
         ];
         assert_eq!(old.kept_in(&new), kept);

@@ -332,10 +332,6 @@ impl fmt::Display for AwsError {
             Some(_) if self.is_access_denied() => {
                 write!(f, " (needs the permission {})", self.permission())
             }
-            Some(_) if self.remedy().is_some() => Ok(()),
-            Some(_) if self.is_about_credentials() => {
-                f.write_str(" (check your own access key and secret)")
-            }
             _ => Ok(()),
         }
     }

@@ -142,6 +142,21 @@ impl Change {
         }
     }
 
+    /// What is done with the users, in the past tense.
+    fn did(&self) -> &'static str {
+        if self.update {
+            "updated"
+        } else if self.rotate_key {
+            "given a new key"
+        } else if self.suspend {
+            "suspended"
+        } else if self.resume {
+            "resumed"
+        } else {
+            "created"
+        }
+    }
+
     /// Whether it is something to do with users that exist.
     fn is_of_existing(&self) -> bool {
         self.update || self.rotate_key || self.direction().is_some()
@@ -271,7 +286,13 @@ async fn main() -> ExitCode {
     }
     let (first, second) = args.stopping();
     let signals = Signals::listen(first, second);
-    let out = Output::new(NAME, &args.output, &args.connection, users.len());
+    let out = Output::new(
+        NAME,
+        args.change.did(),
+        &args.output,
+        &args.connection,
+        users.len(),
+    );
     let names: Vec<_> = users.iter().map(|user| user.name.clone()).collect();
     if args.change.list {
         return cli::list(&out, &signals, &args.connection, &args.target, names).await;

@@ -98,7 +98,7 @@ async fn main() -> ExitCode {
         "stopping after the calls under way; once more to stop at once",
         "stopped; running the same command again continues".to_owned(),
     );
-    let out = Output::new(NAME, &args.output, &args.connection, users.len());
+    let out = Output::new(NAME, "deleted", &args.output, &args.connection, users.len());
     if args.expired {
         let options = (&args).into();
         let (connection, target) = (&args.connection, &args.target);

@@ -70,14 +70,18 @@ async fn checked(
         }
     };
     let doubt = doubt(&plan);
-    plan.preview.notes.extend(doubt.clone());
     if job.dry_run {
+        plan.preview.notes.extend(doubt);
         job.out.plan(&plan.preview);
         return Err(ExitStatus::Done);
     }
-    if let Some(doubt) = doubt
-        && !confirm(job, &doubt).await
-    {
+    let Some(doubt) = doubt else { return Ok(plan) };
+    if !job.out.asks() {
+        let (bucket, user) = (&job.run.target.bucket, job.user().as_str());
+        let undo = job.out.commands.delete_user(bucket, user);
+        let note = format!("{doubt} If so, undo this with: {undo}");
+        plan.preview.notes.push(note);
+    } else if !confirm(job, &doubt).await {
         let refused = match job.run.go_on() {
             Err(interrupted) => interrupted.into(),
             Ok(()) => anyhow!("not confirmed, so nothing was created"),

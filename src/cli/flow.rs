@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Result, anyhow};
 use serde::Serialize;
 
-use super::hints::{Explained, state_after};
+use super::hints::{Advice, Explained, state_after};
 use super::{ExitStatus, Output, ProgressLine, Signals, conclude, delete_question, each};
 use crate::access::{GrantChange, Target, UserName};
 use crate::aws::{Aws, LoadError, Run};
@@ -206,7 +206,8 @@ async fn fail(out: &Output, target: &Target, run: Option<&Run>, failed: Failed) 
             Step::SuspendKey(_) => "suspend",
             _ => "remove",
         };
-        out.error_detail(&format!("left: {left}; {verb} it with: {command}"));
+        let words = format!("left: {left}; {verb} it with");
+        out.left(&Advice::with(words, command));
     }
     let Some(deleted) = &failed.deleted else {
         let handed_over = failed.handed_over.as_ref();

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::nearest::nearest;
-use super::shell_commands::{ShellCommands, make_directory, move_away};
+use super::shell_commands::{ShellCommands, make_directory, move_away, within_boundary};
 use crate::access::{BucketName, Target};
 use crate::aws::{AwsError, LoadError, Remedy, Run};
 use crate::errors::{Candidates, Hint, Hinted, one_line};
@@ -19,7 +19,29 @@ pub(super) struct Explained {
     /// What state things are in, a line each.
     pub state: Vec<String>,
     /// What can be done, a line each.
-    pub hints: Vec<String>,
+    pub hints: Vec<Advice>,
+}
+
+/// What can be done, and the command for it if there is one.
+pub(super) struct Advice {
+    pub words: String,
+    pub command: Option<String>,
+}
+
+impl Advice {
+    fn new(words: impl Into<String>) -> Self {
+        Self {
+            words: words.into(),
+            command: None,
+        }
+    }
+
+    pub(super) fn with(words: impl Into<String>, command: impl Into<String>) -> Self {
+        Self {
+            command: Some(command.into()),
+            ..Self::new(words)
+        }
+    }
 }
 
 impl Explained {
@@ -32,12 +54,13 @@ impl Explained {
     ) -> Self {
         let mut line = one_line(&format!("{error:#}"));
         let hint = error.downcast_ref::<Hinted>().map(|hinted| &hinted.hint);
+        let mut hints = hint.map_or(Vec::new(), |hint| hints(hint, target, commands));
         if let Some(Hint::Nearest(candidates)) = hint
             && let Some(meant) = meant(candidates, target, run).await
         {
             line += &did_you_mean(&meant);
+            hints.clear();
         }
-        let mut hints = hint.map_or(Vec::new(), |hint| hint_lines(hint, target, commands));
         hints.extend(general_hint(error, commands));
         Self {
             error: line,
@@ -66,17 +89,15 @@ impl Explained {
 }
 
 /// What can be done about an error, whatever it is the work on.
-fn general_hint(error: &anyhow::Error, commands: &ShellCommands) -> Option<String> {
+fn general_hint(error: &anyhow::Error, commands: &ShellCommands) -> Option<Advice> {
     if let Some(LoadError::Credentials { remedy, .. }) = error.downcast_ref() {
-        return remedy.map(|remedy| remedy_in_words(remedy).to_owned());
+        return remedy.map(|remedy| Advice::new(remedy_in_words(remedy)));
     }
     if let Some(BucketError::Refused(_)) = error.downcast_ref() {
-        return Some(format!(
-            "see whose credentials these are: {}",
-            commands.identity()
-        ));
+        let words = "see whose credentials these are";
+        return Some(Advice::with(words, commands.identity()));
     }
-    call_hint(error.downcast_ref()?)
+    call_hint(error.downcast_ref()?).map(Advice::new)
 }
 
 fn remedy_in_words(remedy: Remedy) -> &'static str {
@@ -96,6 +117,8 @@ fn call_hint(error: &AwsError) -> Option<String> {
         return Some(ask_the_organization(error));
     } else if error.is_access_denied() {
         "get this permission (docs/permissions.md), then run the same command again"
+    } else if error.is_about_credentials() {
+        "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or those of the profile"
     } else if error.is_untrusted() {
         "set AWS_CA_BUNDLE to a file with the certificate authority of your proxy or store"
     } else if error.has_no_answer() && error.is_of_aws() {
@@ -136,83 +159,85 @@ async fn meant(candidates: &Candidates, target: &Target, run: Option<&Run>) -> O
     }
 }
 
-fn hint_lines(hint: &Hint, target: &Target, commands: &ShellCommands) -> Vec<String> {
+fn hints(hint: &Hint, target: &Target, commands: &ShellCommands) -> Vec<Advice> {
     let user = target.user.as_str();
     let update = || commands.create("--update", target);
-    let new_key = || format!("for a new key: {}", commands.create("--rotate-key", target));
-    let line = match hint {
+    let new_key = || Advice::with("for a new key", commands.create("--rotate-key", target));
+    let if_alone = "if no other run is working on it, first run";
+    let advice = match hint {
         Hint::UserIsSetUp {
             in_the_way,
             is_suspended,
             ..
         } => {
-            let resume = || format!("to resume access: {}", commands.create("--resume", target));
+            let resume = || Advice::with("to resume access", commands.create("--resume", target));
+            let start_over = start_over(target, in_the_way, commands);
             let other = [
                 new_key(),
-                format!("to change access: {} ...", update()),
-                format!(
-                    "to start over, first run: {}",
-                    start_over(target, in_the_way, commands)
-                ),
+                Advice::with("to change access", format!("{} ...", update())),
+                Advice::with("to start over, first run", start_over),
             ];
             return is_suspended.then(resume).into_iter().chain(other).collect();
         }
         Hint::NewKey => new_key(),
-        Hint::StartOver { in_the_way } => format!(
-            "if no other run is working on it, first run: {}",
-            start_over(target, in_the_way, commands)
-        ),
-        Hint::DeletePolicy(arn) => format!(
-            "if no other run is working on it, first run: {}",
-            commands.delete_policy(arn)
-        ),
-        Hint::KeyFileExists => "it may hold the user's only key; give another directory with -o, \
-                                or make another key with --rotate-key"
-            .to_owned(),
-        Hint::MakeDirectory(dir) => format!("make it with: {}", make_directory(dir)),
-        Hint::OtherDirectory => "write to another directory with -o DIR".to_owned(),
-        Hint::OtherName => "choose another name for the new user".to_owned(),
-        Hint::ObjectsStay => {
-            let why = "an object lock, a legal hold or a bucket policy may protect them";
-            format!("{why}; once they can be deleted, run the same command again")
+        Hint::StartOver { in_the_way } => {
+            Advice::with(if_alone, start_over(target, in_the_way, commands))
         }
-        Hint::UseBoundary(arn) => format!(
-            "if you may create users only within this bucket's permissions boundary, run: {}",
-            commands.create_within(arn, target)
+        Hint::DeletePolicy(arn) => Advice::with(if_alone, commands.delete_policy(arn)),
+        Hint::KeyFileExists => Advice::new(
+            "it may hold the user's only key; give another directory with -o, \
+             or make another key with --rotate-key",
         ),
-        Hint::UseInlinePolicy => "use --inline-policy, which this quota doesn't limit".to_owned(),
+        Hint::MakeDirectory(dir) => Advice::with("make it with", make_directory(dir)),
+        Hint::OtherDirectory => Advice::new("write to another directory with -o DIR"),
+        Hint::OtherName => Advice::new("choose another name for the new user"),
+        Hint::ObjectsStay => Advice::new(
+            "an object lock, a legal hold or a bucket policy may protect them; \
+             once they can be deleted, run the same command again",
+        ),
+        Hint::UseBoundary(arn) => Advice::with(
+            "if you may create users only within this bucket's permissions boundary, add",
+            within_boundary(arn, &target.bucket),
+        ),
+        Hint::UseInlinePolicy => Advice::new("use --inline-policy, which this quota doesn't limit"),
         Hint::VerifyFromAllowedAddress => {
-            "with --source-ip, --verify works only from one of these addresses".to_owned()
+            Advice::new("with --source-ip, --verify works only from one of these addresses")
         }
-        Hint::FindWhatAllows => {
-            "a bucket policy or an ACL may allow it to everybody, or this store doesn't enforce policies"
-                .to_owned()
-        }
-        Hint::FindWhatRefuses => {
-            let why = "a bucket policy, a permissions boundary or your organization may refuse it";
-            format!("{why}; if the store is slow to know new keys, give --verify-timeout")
-        }
+        Hint::FindWhatAllows => Advice::new(
+            "a bucket policy or an ACL may allow it to everybody, \
+             or this store doesn't enforce policies",
+        ),
+        Hint::FindWhatRefuses => Advice::new(
+            "a bucket policy, a permissions boundary or your organization may refuse it; \
+             if the store is slow to know new keys, give --verify-timeout",
+        ),
         Hint::DeleteAccessKey(id) => {
             let id = id.as_deref().unwrap_or("ACCESS_KEY_ID");
-            let delete = commands.delete_key(id, user);
-            format!("delete the one not in use: {delete}")
+            Advice::with("delete the one not in use", commands.delete_key(id, user))
         }
-        Hint::SetAccess(grant) => format!(
-            "to set all of the user's access, run for example: {}",
-            commands.set_access(grant, target)
+        Hint::SetAccess(grant) => Advice::with(
+            "to set all of the user's access, run for example",
+            commands.set_access(grant, target),
         ),
-        Hint::ExtendAccess => format!("extend it first: {} --expires WHEN", update()),
-        Hint::DeleteForBucket(made_for) => {
-            let delete = commands.delete(made_for, user);
-            format!("to delete it with its folder there, run: {delete}")
+        Hint::ExtendAccess => {
+            Advice::with("extend it first", format!("{} --expires WHEN", update()))
         }
-        Hint::Force => "check the name; to delete it and its folder anyway, add --force".to_owned(),
-        Hint::ForceFolder(folder) => {
-            format!("{folder} still holds objects; to delete them, add --force")
+        Hint::DeleteForBucket(made_for) => Advice::with(
+            "to delete it with its folder there, run",
+            commands.delete(made_for, user),
+        ),
+        Hint::Force => {
+            Advice::new("check the name; to delete it and its folder anyway, add --force")
         }
-        Hint::Nearest(_) => return Vec::new(),
+        Hint::ForceFolder(folder) => Advice::new(format!(
+            "{folder} still holds objects; to delete them, add --force"
+        )),
+        Hint::Nearest(Candidates::Folders(_)) => {
+            Advice::with("to see all users", commands.list(&target.bucket))
+        }
+        Hint::Nearest(Candidates::Buckets(_)) => return Vec::new(),
     };
-    vec![line]
+    vec![advice]
 }
 
 /// What state a run that failed leaves things in, a line each.

@@ -199,7 +199,7 @@ fn key_cells(key: &ListedKey, now: Timestamp) -> (String, String) {
     let state = if key.active { "active" } else { "suspended" };
     let age = key
         .created
-        .map(|created| format!(", {}", span(created, now)));
+        .map(|created| format!(", {} old", span(created, now)));
     let used = match &key.last_use {
         LastUse::Unknown => "unknown".to_owned(),
         LastUse::Never => "never".to_owned(),

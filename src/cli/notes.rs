@@ -9,37 +9,28 @@ pub(super) type Note = (UserName, String);
 /// How many users a note names.
 const NAMED: usize = 20;
 
-/// The notes, sorted by user. One that holds for several users
-/// has their names, and `USER` in place of each; any other keeps its user.
+/// The notes, sorted by user. One that holds for several users is said once, with
+/// their names.
 pub(super) fn grouped(mut notes: Vec<Note>) -> Vec<(Option<UserName>, String)> {
     notes.sort_by(|(one, _), (other, _)| one.as_str().cmp(other.as_str()));
-    let mut groups: Vec<(String, Vec<&Note>)> = Vec::new();
-    for note in &notes {
-        let (user, text) = note;
-        let text = of_any_user(text, user);
-        match groups.iter_mut().find(|(group, _)| *group == text) {
-            Some((_, alike)) => alike.push(note),
-            None => groups.push((text, vec![note])),
+    let mut groups: Vec<(String, Vec<UserName>)> = Vec::new();
+    for (user, note) in notes {
+        match groups.iter_mut().find(|(group, _)| *group == note) {
+            Some((_, users)) => users.push(user),
+            None => groups.push((note, vec![user])),
         }
     }
-    let as_one = |(text, alike): (String, Vec<&Note>)| match alike.as_slice() {
-        [(user, own)] => (Some(user.clone()), own.clone()),
-        _ => (None, format!("{text} ({})", names(&alike))),
+    let as_one = |(note, users): (String, Vec<UserName>)| match users.as_slice() {
+        [user] => (Some(user.clone()), note),
+        _ => (None, format!("{note} ({})", names(&users))),
     };
     groups.into_iter().map(as_one).collect()
 }
 
-/// A note as it would be about any user.
-fn of_any_user(text: &str, user: &UserName) -> String {
-    text.replace(&format!("/{user}/"), "/USER/")
-        .replace(&format!("user {user} "), "user USER ")
-        .replace(&format!("-u {user} "), "-u USER ")
-}
-
-fn names(notes: &[&Note]) -> String {
-    let named = notes.iter().take(NAMED).map(|(user, _)| user.as_str());
+fn names(users: &[UserName]) -> String {
+    let named = users.iter().take(NAMED).map(UserName::as_str);
     let names = named.collect::<Vec<_>>().join(", ");
-    match notes.len().saturating_sub(NAMED) {
+    match users.len().saturating_sub(NAMED) {
         0 => names,
         more => format!("{names} and {more} more"),
     }
@@ -56,14 +47,14 @@ mod tests {
     #[test]
     fn what_holds_for_several_users_is_said_once() {
         let notes = vec![
-            note("alex", "s3://shared/alex/ is still empty"),
-            note("jaime", "user jaime is suspended"),
-            note("kim", "s3://shared/kim/ is still empty"),
-            note("is", "s3://shared/is/ is still empty"),
+            note("alex", "the folder is still empty"),
+            note("jaime", "access ended"),
+            note("kim", "the folder is still empty"),
+            note("is", "the folder is still empty"),
         ];
         let expected = [
-            (None, "s3://shared/USER/ is still empty (alex, is, kim)"),
-            (Some("jaime"), "user jaime is suspended"),
+            (None, "the folder is still empty (alex, is, kim)"),
+            (Some("jaime"), "access ended"),
         ];
         let expected = expected.map(|(user, text)| {
             let user = user.map(|user: &str| user.parse().unwrap());

@@ -11,7 +11,7 @@ use clap::{ArgAction, Args};
 use indicatif::ProgressBar;
 use serde::Serialize;
 
-use super::hints::{Explained, did_you_mean};
+use super::hints::{Advice, Explained, did_you_mean};
 use super::nearest::nearest;
 use super::notes::{Note, grouped};
 use super::paint;
@@ -58,6 +58,8 @@ pub struct OutputArgs {
 #[derive(Debug, Clone)]
 pub struct Output {
     name: &'static str,
+    /// What is done with the users, in the past tense.
+    did: &'static str,
     json: bool,
     dry_run: bool,
     pub(super) quiet: bool,
@@ -76,15 +78,18 @@ pub struct Output {
 }
 
 impl Output {
-    /// The output of the command called `name`, which works on so many users.
+    /// The output of the command called `name`, which works on so many users; in
+    /// the end they are `did`, such as "created".
     pub fn new(
         name: &'static str,
+        did: &'static str,
         args: &OutputArgs,
         connection: &Connection,
         users: usize,
     ) -> Self {
         Self {
             name,
+            did,
             json: args.json,
             dry_run: args.dry_run,
             quiet: args.quiet,
@@ -241,13 +246,13 @@ impl Output {
     /// of many, and on stdout the key file or all as JSON.
     pub(crate) fn done(&self, outcome: &impl Outcome) {
         let key = outcome.handed_over();
+        outcome.notes().iter().for_each(|note| self.note(note));
         if self.is_alone() {
             let file = key.and_then(HandedOver::to_send);
             self.advise(&outcome.advice(), file);
         } else {
-            self.say_done(outcome.summary());
+            self.of_all().say_done(outcome.summary());
         }
-        outcome.notes().iter().for_each(|note| self.note(note));
         if key.is_some() {
             self.tally.count_key();
         }
@@ -346,7 +351,8 @@ impl Output {
             self.error_detail(line);
         }
         for hint in &explained.hints {
-            self.print(&self.labelled("hint", &one_line(hint)));
+            let hint = format!("{} {}", paint::label("hint"), shown(hint));
+            self.print(&(self.prefix() + &hint));
         }
         self.tally.count_failed();
     }
@@ -354,6 +360,11 @@ impl Output {
     /// Prints a line that belongs to an error, even when quiet.
     pub fn error_detail(&self, line: &str) {
         self.print(&self.line(one_line(line)));
+    }
+
+    /// Prints what a run that failed left, and the command that removes it.
+    pub(super) fn left(&self, left: &Advice) {
+        self.print(&(self.prefix() + &shown(left)));
     }
 
     /// Says what is to be noted of several users, how many of them are done, and
@@ -372,7 +383,7 @@ impl Output {
         let summary = if self.dry_run {
             format!("Dry run of {done} of {users}: nothing was changed{exist}")
         } else {
-            format!("{done} of {users} done{exist}")
+            format!("{done} of {users} {}{exist}", self.did)
         };
         self.say(summary);
         if self.tally.has_keys() {
@@ -394,6 +405,15 @@ impl Output {
             None => true,
             Some(terminal) => terminal.confirm(lines, question).await,
         }
+    }
+}
+
+/// Advice in one line, in which the command stands out.
+fn shown(Advice { words, command }: &Advice) -> String {
+    let words = one_line(words);
+    match command {
+        Some(command) => format!("{words}: {}", paint::to_copy(&one_line(command))),
+        None => words,
     }
 }
 

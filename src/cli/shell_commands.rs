@@ -40,15 +40,9 @@ impl ShellCommands {
         self.command(&["create_s3_user", option, "-b", bucket, "-u", user])
     }
 
-    /// The command that makes a user within a permissions boundary, as
-    /// `permissions/delegate.json` allows it.
-    pub fn create_within(&self, boundary: &str, target: &Target) -> String {
-        let (bucket, user) = (target.bucket.as_str(), target.user.as_str());
-        let path = format!("/s3-user/{bucket}/");
-        let create = ["create_s3_user", "-b", bucket, "-u", user];
-        let within = ["--inline-policy", "--path", &path];
-        let boundary = ["--permissions-boundary", boundary];
-        self.command(&[&create[..], &within, &boundary].concat())
+    /// The command that lists the users of a bucket.
+    pub fn list(&self, bucket: &BucketName) -> String {
+        self.command(&["create_s3_user", "-b", bucket.as_str(), "--list"])
     }
 
     /// The command that gives an existing user just this access.
@@ -129,6 +123,14 @@ impl ShellCommands {
             _ => self.delete_user(bucket, user),
         }
     }
+}
+
+/// The options that make a user within a permissions boundary, as
+/// `permissions/delegate.json` allows it.
+pub(super) fn within_boundary(boundary: &str, bucket: &BucketName) -> String {
+    let path = format!("/s3-user/{bucket}/");
+    let within = ["--inline-policy", "--path", &path];
+    quoted([&within[..], &["--permissions-boundary", boundary]].concat())
 }
 
 /// The command that makes a directory for key files.

@@ -122,7 +122,7 @@ fn check_directory(dir: &Path) -> Result<()> {
         Ok(found) if found.is_dir() => Ok(()),
         Ok(_) => bail!("{} is not a directory", dir.display()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Hinted {
-            message: format!("can't use directory {}: {error}", dir.display()),
+            message: format!("there is no directory {}", dir.display()),
             hint: Hint::MakeDirectory(dir.to_owned()),
         }
         .into()),

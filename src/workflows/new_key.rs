@@ -101,7 +101,7 @@ impl<'a> NewKey<'a> {
                 Some(Err(error)) if error.is_about_credentials() => {
                     if !patience.wait(&run.cancel).await {
                         run.go_on()?;
-                        return Err(error).context("the new key does not work");
+                        bail!("the new key does not work: {}", error.answer());
                     }
                 }
                 _ => return Ok(()),

@@ -10,7 +10,7 @@ use crate::step::{Step, named_keys};
 
 /// How to tell that the work on a user ended well.
 pub(crate) trait Outcome: Serialize {
-    /// In a line, for one user of many.
+    /// In a sentence with the user's name.
     fn summary(&self) -> String;
 
     /// In a few lines, for the only user; nothing beyond what the steps told.
@@ -91,11 +91,8 @@ pub struct Created {
 
 impl Outcome for Created {
     fn summary(&self) -> String {
-        let mut summary = format!(
-            "can now {} {}",
-            self.access.verbs(),
-            self.target.folder_url()
-        );
+        let (user, folder) = (&self.target.user, self.target.folder_url());
+        let mut summary = format!("{user} can now {} {folder}", self.access.verbs());
         if !self.also_read.is_empty() {
             let folders = self.also_read.iter().map(|it| self.target.url_of(it));
             let folders: Vec<_> = folders.collect();
@@ -108,8 +105,7 @@ impl Outcome for Created {
     }
 
     fn advice(&self) -> Vec<String> {
-        let can = format!("{} {}", self.target.user, self.summary());
-        let lines = vec![String::new(), can];
+        let lines = vec![String::new(), self.summary()];
         [lines, how_to_send(&self.key, &self.target)].concat()
     }
 
@@ -144,12 +140,12 @@ impl Skipped {
 
 impl Outcome for Skipped {
     fn summary(&self) -> String {
-        let keys = named_keys(&self.access_keys);
-        format!("already exists, with {keys}; skipped")
+        let (user, keys) = (&self.target.user, named_keys(&self.access_keys));
+        format!("User {user} already exists, with {keys}; skipped")
     }
 
     fn advice(&self) -> Vec<String> {
-        vec![format!("User {} {}", self.target.user, self.summary())]
+        vec![self.summary()]
     }
 
     fn notes(&self) -> &[String] {
@@ -204,17 +200,16 @@ pub struct Rotated {
 
 impl Outcome for Rotated {
     fn summary(&self) -> String {
-        let new = format!("has a new access key, {}", self.key.access_key_id);
+        let (user, id) = (&self.target.user, &self.key.access_key_id);
+        let new = format!("{user} has a new access key, {id}");
         if self.deleted_keys.is_empty() {
             return new;
         }
-        let old = named_keys(&self.deleted_keys);
-        format!("{new}, in place of {old}")
+        format!("{new}, which replaces {}", self.deleted_keys.join(" and "))
     }
 
     fn advice(&self) -> Vec<String> {
-        let has = format!("{} {}", self.target.user, self.summary());
-        let lines = vec![String::new(), has];
+        let lines = vec![String::new(), self.summary()];
         [lines, how_to_send(&self.key, &self.target)].concat()
     }
 
@@ -251,28 +246,26 @@ pub struct Suspended {
 
 impl Outcome for Suspended {
     fn summary(&self) -> String {
-        let folder = self.target.folder_url();
+        let (user, folder) = (&self.target.user, self.target.folder_url());
         let has_key = !(self.changed_keys.is_empty() && self.unchanged_keys.is_empty());
         if !has_key {
-            return "has no access key: nothing to suspend".to_owned();
+            return format!("{user} has no access key: nothing to suspend");
         }
         match (self.changed_keys.is_empty(), self.suspended) {
-            (true, true) => "is already suspended".to_owned(),
-            (true, false) => "is not suspended".to_owned(),
-            (false, true) => {
-                format!(
-                    "can't use {folder} until --resume (AWS may take a few seconds to apply this)"
-                )
-            }
+            (true, true) => format!("{user} is already suspended"),
+            (true, false) => format!("{user} is not suspended"),
+            (false, true) => format!(
+                "{user} can't use {folder} until --resume (AWS may take a few seconds to apply this)"
+            ),
             (false, false) => format!(
-                "can use {} again (AWS may take a few seconds to apply this)",
+                "{user} can use {} again (AWS may take a few seconds to apply this)",
                 named_keys(&self.changed_keys)
             ),
         }
     }
 
     fn advice(&self) -> Vec<String> {
-        vec![format!("{} {}", self.target.user, self.summary())]
+        vec![self.summary()]
     }
 
     fn notes(&self) -> &[String] {
@@ -304,17 +297,18 @@ pub struct Updated {
 
 impl Outcome for Updated {
     fn summary(&self) -> String {
+        let user = &self.target.user;
         if self.changes.is_empty() {
-            "nothing to change".to_owned()
+            format!("Nothing to change for user {user}")
         } else {
-            self.changes.join("; ")
+            format!("Changed {user}'s access: {}", self.changes.join("; "))
         }
     }
 
     fn advice(&self) -> Vec<String> {
         let (user, folder) = (&self.target.user, self.target.folder_url());
         let done = if self.changes.is_empty() {
-            format!("Nothing to change for user {user}:")
+            format!("{}:", self.summary())
         } else {
             format!("Changed {user}'s access to {folder}:")
         };
@@ -396,10 +390,13 @@ impl Deleted {
 
 impl Outcome for Deleted {
     fn summary(&self) -> String {
-        if self.folder == Counts::default() {
-            return "deleted".to_owned();
+        let (user, folder) = (&self.target.user, self.target.folder_url());
+        match (self.user_deleted, self.folder == Counts::default()) {
+            (true, true) => format!("Deleted user {user}"),
+            (true, false) => format!("Deleted user {user} and {}", self.folder),
+            (false, true) => format!("Nothing to delete for user {user}"),
+            (false, false) => format!("Deleted {} from {folder}", self.folder),
         }
-        format!("deleted, with {}", self.folder)
     }
 
     fn advice(&self) -> Vec<String> {

@@ -145,9 +145,8 @@ pub(super) async fn folder_notes(run: &Run, folders: &[SharedPrefix]) -> Vec<Str
     for folder in folders {
         let Some(other) = folder.user() else { continue };
         if is_ours(&run.for_user(other.clone())).await {
-            let user = &run.target.user;
             notes.push(format!(
-                "files in {folder} belong to user {other}, and user {user} can read them"
+                "--also-read {folder} gives access to files of user {other}"
             ));
         }
     }

@@ -94,19 +94,16 @@ fn check_any(run: &Run, keys: &[KeyInfo]) -> Result<()> {
 
 /// What the admin may not expect of the user's access afterwards.
 fn notes_on_resuming(user: &User, keys: &[KeyInfo]) -> Vec<String> {
-    let name = &user.name;
     let mut notes = Vec::new();
     if let [one, another] = keys {
         notes.push(format!(
-            "--resume leaves user {name} with two active access keys: {} and {}",
+            "the user has two active access keys now: {} and {}",
             one.id, another.id
         ));
     }
     let expires = user.tags.expires.as_deref().and_then(Expiry::at);
     if let Some(ended) = expires.filter(Expiry::has_passed) {
-        notes.push(format!(
-            "access of user {name} ended at {ended}; --update extends it"
-        ));
+        notes.push(format!("access ended at {ended}; --update extends it"));
     }
     notes
 }

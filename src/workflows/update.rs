@@ -129,10 +129,7 @@ async fn notes(run: &Run, held: &HeldPolicy, old: Option<&Grant>, grant: &Grant)
         bucket::grant_notes(run, grant),
     );
     if let Some(ended) = grant.ended() {
-        let user = &run.target.user;
-        notes.push(format!(
-            "access of user {user} ended at {ended}; --expires extends it"
-        ));
+        notes.push(format!("access ended at {ended}; --expires extends it"));
     }
     [notes, folders, grants].concat()
 }
@@ -140,7 +137,6 @@ async fn notes(run: &Run, held: &HeldPolicy, old: Option<&Grant>, grant: &Grant)
 /// Which other policies and groups may give the user more than its access policy
 /// does, as far as they are known, and why they are not.
 async fn more_access_notes(run: &Run, held: &HeldPolicy) -> Vec<String> {
-    let user = &run.target.user;
     let (attached, inline, groups) = tokio::join!(
         iam::attached_policies(run),
         iam::inline_policies(run),
@@ -149,9 +145,7 @@ async fn more_access_notes(run: &Run, held: &HeldPolicy) -> Vec<String> {
     let mut notes = Vec::new();
     let mut known = |names: Result<Vec<String>, AwsError>| {
         names.unwrap_or_else(|error| {
-            notes.push(format!(
-                "can't tell what else may give user {user} access: {error}"
-            ));
+            notes.push(format!("can't tell what else may give access: {error}"));
             Vec::new()
         })
     };
@@ -173,9 +167,7 @@ async fn more_access_notes(run: &Run, held: &HeldPolicy) -> Vec<String> {
     }
     if !more.is_empty() {
         let more = more.join(" and ");
-        notes.push(format!(
-            "user {user} also {more}, which may give more access"
-        ));
+        notes.push(format!("the user also {more}, which may give more access"));
     }
     notes
 }

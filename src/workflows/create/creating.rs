@@ -229,21 +229,19 @@ impl<'a> Creating<'a> {
                 arn: self.policy_arn.into_inner(),
             },
             key: self.key.finish()?,
-            notes: notes(self.run, self.work, &user, grant_notes),
+            notes: notes(self.work, &user, grant_notes),
             arn: user.arn,
         })
     }
 }
 
-fn notes(run: &Run, work: &Create, user: &User, grant_notes: Vec<String>) -> Vec<String> {
+fn notes(work: &Create, user: &User, grant_notes: Vec<String>) -> Vec<String> {
     let options = &work.options;
     let mut notes = Vec::new();
     if work.folder.is_empty && !options.make_folder && options.grant.access.reads() {
-        notes.push(format!(
-            "{} is still empty, and some clients report an empty folder as missing: \
-             upload a file first, or use --make-folder for new users",
-            run.target.folder_url()
-        ));
+        let note = "the folder is still empty, and some clients report an empty folder as missing: \
+                    upload a file first, or use --make-folder for new users";
+        notes.push(note.to_owned());
     }
     notes.extend(grant_notes);
     if user.tags.bucket.is_none() {
