@@ -327,7 +327,7 @@ async fn table_has_a_row_for_each_user_and_each_key() {
     let run = list(&sandbox, &[]).await.succeeded();
     assert_eq!(run.stderr, "");
     let expected = "\
-USER  FOLDER          ACCESS      ENDS        KEY                                           LAST USED    NOTES
+USER  FOLDER          ACCESS      ENDS (UTC)  KEY                                           LAST USED    NOTES
 alex  alex/           read        never       OLD                  active, 500 days old     3 hours ago  two access keys; key older than 365 days
                                               NEW                  suspended, 400 days old  3 hours ago  key older than 365 days
 kim   kim/ + prices/  read-write  2099-12-31  KIMS                 active, 24 hours old     never        key never used

@@ -87,10 +87,10 @@ async fn folders_to_be_read_too_are_tried() {
                 assert!(run.stderr.contains(&line), "{tried}: {run:?}");
             }
         }
-        let opens = "Verified: access to s3://shared/alex/, read-only to s3://shared/";
+        let opens = "Verified: access to s3://shared/alex/, read-only access to s3://shared/";
         assert!(run.stderr.contains(opens), "{run:?}");
         let nothing = |folder: &str| {
-            let line = format!("Not tested: downloads from {folder} (no object there)\n");
+            let line = format!("Not tested: downloads from {folder} (nothing there yet)\n");
             run.stderr.contains(&line)
         };
         let is_empty = folders[0] == "empty/";

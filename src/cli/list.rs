@@ -135,7 +135,7 @@ fn table(users: &[Listed]) -> Table<7> {
         "USER",
         "FOLDER",
         "ACCESS",
-        "ENDS",
+        "ENDS (UTC)",
         "KEY",
         "LAST USED",
         "NOTES",

@@ -380,10 +380,11 @@ impl Output {
             1 => ", 1 already exists".to_owned(),
             _ => format!(", {skipped} already exist"),
         };
+        let of_all = format!("{done} of {users}");
         let summary = if self.dry_run {
-            format!("Dry run of {done} of {users}: nothing was changed{exist}")
+            format!("Dry run for {of_all}: nothing was changed{exist}")
         } else {
-            format!("{done} of {users} {}{exist}", self.did)
+            format!("{of_all} {}{exist}", self.did)
         };
         self.say(summary);
         if self.tally.has_keys() {

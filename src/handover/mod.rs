@@ -177,7 +177,8 @@ impl Handover {
     /// What will be done, in order; the grant is given where it must be known.
     pub fn steps(&self, target: &Target, grant: Option<&Grant>) -> Vec<Step> {
         let shared = grant.map_or(&[][..], |grant| &grant.also_read).iter();
-        let shared = shared.map(|folder| format!(", read-only to {}", target.url_of(folder)));
+        let shared =
+            shared.map(|folder| format!(", read-only access to {}", target.url_of(folder)));
         let (own, shared) = (target.folder_url(), String::from_iter(shared));
         let verify = Step::Verify {
             opens: format!("{own}{shared}"),

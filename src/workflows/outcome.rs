@@ -93,10 +93,12 @@ impl Outcome for Created {
     fn summary(&self) -> String {
         let (user, folder) = (&self.target.user, self.target.folder_url());
         let mut summary = format!("{user} can now {} {folder}", self.access.verbs());
-        if !self.also_read.is_empty() {
-            let folders = self.also_read.iter().map(|it| self.target.url_of(it));
-            let folders: Vec<_> = folders.collect();
-            summary += &format!(", and read {}", folders.join(" and "));
+        for shared in &self.also_read {
+            let verbs = match self.access {
+                Access::Read => "",
+                _ => " list and download",
+            };
+            summary += &format!(", and{verbs} {}", self.target.url_of(shared));
         }
         if let Some(end) = self.expires.as_deref().and_then(Expiry::at) {
             summary += &format!(" {}", end.for_people());
@@ -163,7 +165,7 @@ fn how_to_send(key: &HandedOver, target: &Target) -> Vec<String> {
         (Some(zip), Some(kit), Some(file)) => vec![
             format!("Next: send {} over a secure channel.", zip.display()),
             format!(
-                "Then delete it and {}. Your own copy of the key is {}.",
+                "Then delete it and {}/. Your own copy of the key is {}.",
                 kit.display(),
                 file.display()
             ),

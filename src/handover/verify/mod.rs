@@ -69,7 +69,7 @@ async fn objects(run: &Run, grant: &Grant) -> Result<Objects> {
     let own = listing::first_object(run).await?;
     let own = own.map(|key| key.as_str().to_owned());
     let nothing = |folder: &str| {
-        let what = format!("downloads from {folder} (no object there)");
+        let what = format!("downloads from {folder} (nothing there yet)");
         run.done(&Step::NotVerified(what));
     };
     if foreign.is_none() {
