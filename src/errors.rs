@@ -66,6 +66,8 @@ pub enum Hint {
     DeletePolicy(String),
     /// Delete the access key that is not in use, if it is known which that is.
     DeleteAccessKey(Option<String>),
+    /// Delete the newer of two access keys, if nobody has its secret.
+    DeleteNewerKey(String),
     /// Replace a policy of another form by one that gives this access, or other.
     SetAccess(Grant),
     /// Extend access that has ended.

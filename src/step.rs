@@ -22,19 +22,17 @@ pub enum Step {
     MakeFolder(String),
     /// Write the access key to its file.
     WriteKeyFile(PathBuf),
-    /// Write the kit into its directory.
+    /// Write the kit as a directory and as an archive, by whose path it goes.
     WriteKit(PathBuf),
     /// Test what the key can do, and what it can't.
     Verify {
         /// What the key gives access to.
         opens: String,
-        /// How many other requests were refused; none before they are made.
-        refused: Option<usize>,
+        /// What it could not be tested with, and why.
+        untested: Vec<String>,
     },
     /// One of the requests that a key is tested with.
     Check(String),
-    /// What a key can't be tested with, and why.
-    NotVerified(String),
     /// Replace a policy's document.
     UpdatePolicy(String),
     /// Tag a user: as ours, or with when its access ends.
@@ -130,10 +128,16 @@ impl Step {
             Self::PutInlinePolicy(name) => (PUT, format!("inline policy {name}")),
             Self::CreateAccessKey(user) => (CREATE, format!("an access key for {user}")),
             Self::MakeFolder(folder) => (MAKE, format!("folder {folder}")),
-            Self::WriteKeyFile(path) | Self::WriteKit(path) => (WRITE, path.display().to_string()),
-            Self::Verify { opens, refused } => (VERIFY, verified(opens, *refused)),
+            Self::WriteKeyFile(path) => (WRITE, path.display().to_string()),
+            Self::WriteKit(archive) => {
+                let dir = archive.with_extension("");
+                (
+                    WRITE,
+                    format!("{}/ and {}", dir.display(), archive.display()),
+                )
+            }
+            Self::Verify { opens, untested } => (VERIFY, verified(opens, untested)),
             Self::Check(what) => (VERIFY, what.clone()),
-            Self::NotVerified(what) => (NOT_VERIFY, what.clone()),
             Self::UpdatePolicy(name) => (UPDATE, format!("policy {name}")),
             Self::TagUser(user) => (TAG, format!("user {user}")),
             Self::DeleteAccessKey(id) => (DELETE, format!("access key {id}")),
@@ -165,13 +169,12 @@ impl Step {
     }
 }
 
-fn verified(opens: &str, refused: Option<usize>) -> String {
-    match refused {
-        None => format!("access to {opens}, and to nothing else"),
-        Some(refused) => {
-            format!("access to {opens}; {refused} other requests were refused")
-        }
+fn verified(opens: &str, untested: &[String]) -> String {
+    let verified = format!("the key gives access to {opens} and nothing else");
+    if untested.is_empty() {
+        return verified;
     }
+    format!("{verified}; not tested: {}", untested.join(", "))
 }
 
 /// What a step does, as it is to be done and as it was.
@@ -191,7 +194,6 @@ const CREATE: Verb = verb("create", "created");
 const DELETE: Verb = verb("delete", "deleted");
 const DETACH: Verb = verb("detach", "detached");
 const MAKE: Verb = verb("make", "made");
-const NOT_VERIFY: Verb = verb("not test:", "not tested:");
 const PUT: Verb = verb("put", "put");
 const REMOVE: Verb = verb("remove", "removed");
 const RESUME: Verb = verb("resume", "resumed");
@@ -279,9 +281,9 @@ mod tests {
     #[test]
     fn steps_say_what_is_to_be_done_and_that_it_was() {
         let create = Step::CreateUser("alex".to_owned());
-        let verify = |refused| Step::Verify {
+        let verify = |untested: &[&str]| Step::Verify {
             opens: "s3://shared/alex/".to_owned(),
-            refused,
+            untested: untested.iter().map(|it| it.to_string()).collect(),
         };
         for (step, to_do, done) in [
             (create.clone(), "create user alex", "Created user alex"),
@@ -296,9 +298,14 @@ mod tests {
                 "Wrote keys/a.csv",
             ),
             (
-                verify(None),
-                "verify: access to s3://shared/alex/, and to nothing else",
-                "Verified: access to s3://shared/alex/, and to nothing else",
+                Step::WriteKit("keys/a.b_kit.zip".into()),
+                "write keys/a.b_kit/ and keys/a.b_kit.zip",
+                "Wrote keys/a.b_kit/ and keys/a.b_kit.zip",
+            ),
+            (
+                verify(&[]),
+                "verify: the key gives access to s3://shared/alex/ and nothing else",
+                "Verified: the key gives access to s3://shared/alex/ and nothing else",
             ),
         ] {
             assert_eq!(
@@ -306,8 +313,9 @@ mod tests {
                 (to_do.to_owned(), done.to_owned())
             );
         }
-        let done = "Verified: access to s3://shared/alex/; 14 other requests were refused";
-        assert_eq!(verify(Some(14)).done(), done);
+        let done = "Verified: the key gives access to s3://shared/alex/ and nothing else; \
+                    not tested: uploads, deletes";
+        assert_eq!(verify(&["uploads", "deletes"]).done(), done);
     }
 
     #[test]

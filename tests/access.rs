@@ -204,7 +204,7 @@ async fn also_read_is_told_and_tied_to_time_and_addresses() {
     let options = ["--also-read", "jaime/", "--expires", "2099-12-31", "--json"];
     let run = sandbox.create("alex", &options).await.succeeded();
     assert_eq!(run.json()["also_read"], serde_json::json!(["jaime/"]));
-    let can = "can now list and download s3://shared/alex/, and s3://shared/jaime/ \
+    let can = "can now list and download s3://shared/alex/ and s3://shared/jaime/ \
                until the end of 31 December 2099 (UTC)";
     assert!(run.stderr.contains(can), "{run:?}");
     let s3 = aws.s3_client_of(&sandbox.key_of("alex"));

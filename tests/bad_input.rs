@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::support::{
-    Fault, LocalAws, Sandbox, assert_complete, assert_usage, aws_with_files, is_gone,
+    Fault, KMS_KEY, LocalAws, Run, Sandbox, assert_complete, assert_usage, aws_with_files, is_gone,
 };
 
 #[tokio::test]
@@ -76,16 +76,6 @@ async fn missing_and_unknown_arguments_are_one_line() {
             .await;
         assert_usage(&run, "--quiet");
     }
-}
-
-#[tokio::test]
-async fn option_that_needs_another_one_names_it() {
-    let aws = LocalAws::start().await;
-    let sandbox = Sandbox::new(&aws);
-    let run = sandbox.create("alex", &["--contact", "Kim"]).await;
-    assert_usage(&run, "error: --contact needs --kit; see");
-    let run = sandbox.create("alex", &["--suspend-old"]).await;
-    assert_usage(&run, "error: --suspend-old needs --rotate-key; see");
 }
 
 #[tokio::test]
@@ -364,6 +354,159 @@ async fn completions_and_man_page_are_made_from_the_same_definitions() {
         assert_usage(&run, "bash");
         let help = sandbox.run(program, &["-h"]).await.succeeded().stdout;
         assert!(!help.contains("--completions") && !help.contains("--man"));
+    }
+    assert_eq!(aws.faults.operations(), [""; 0]);
+}
+
+/// The options of create_s3_user in its help, each with a value that it takes.
+fn options() -> Vec<Vec<&'static str>> {
+    let help = include_str!("help/create_s3_user.txt");
+    let lines = help.lines().map(str::trim_start);
+    let lines = lines.filter(|line| line.starts_with('-'));
+    let options = lines.filter_map(|line| {
+        let words: Vec<_> = line.split_whitespace().collect();
+        let at = words.iter().position(|word| word.starts_with("--"))?;
+        Some(words[at..].to_vec()).filter(|words| words.len() <= 2)
+    });
+    let value = |option: &str, name: &str| match (option, name) {
+        (_, "<MODE>") => "read",
+        (_, "<WHEN>") => "1d",
+        (_, "<CIDR>") => "203.0.113.0/24",
+        (_, "<PREFIX/>") => "a/",
+        ("--kms-key", _) => KMS_KEY,
+        ("--permissions-boundary", _) => "arn:aws:iam::aws:policy/ReadOnlyAccess",
+        (_, "</PATH/>") => "/a/",
+        (_, "<KEY=VALUE>") => "a=b",
+        _ => "2",
+    };
+    options
+        .map(|words| match words[..] {
+            [option, name] => vec![option, value(option, name)],
+            _ => words,
+        })
+        .collect()
+}
+
+/// What goes with every option.
+const COMMON: &[&str] = &[
+    "--bucket",
+    "--user",
+    "--users-from",
+    "--jobs",
+    "--yes",
+    "--dry-run",
+    "--json",
+    "--verbose",
+    "--quiet",
+    "--help",
+    "--version",
+    "--profile",
+    "--region",
+    "--endpoint-url",
+    "--timeout",
+];
+
+/// What says what a user may do.
+const OF_ACCESS: &[&str] = &[
+    "--access",
+    "--expires",
+    "--source-ip",
+    "--also-read",
+    "--kms-key",
+    "--browse-root",
+    "--no-browse-root",
+];
+
+/// What says how a key is handed over.
+const OF_A_KEY: &[&str] = &["--output-dir", "--kit", "--verify"];
+
+/// What is for a new user alone.
+const OF_A_NEW_USER: &[&str] = &[
+    "--make-folder",
+    "--path",
+    "--permissions-boundary",
+    "--tag",
+    "--inline-policy",
+];
+
+/// Options that are nothing without another one.
+const NEEDS: [(&str, &str); 4] = [
+    ("--contact", "--kit"),
+    ("--verify-timeout", "--verify"),
+    ("--keep-old-keys", "--rotate-key"),
+    ("--suspend-old", "--rotate-key"),
+];
+
+/// The options that an error names, but for --help.
+fn named(run: &Run) -> Vec<&str> {
+    let words = run
+        .stderr
+        .split(|c: char| c != '-' && !c.is_ascii_lowercase());
+    let named = words.filter(|word| word.starts_with("--") && *word != "--help");
+    let mut named: Vec<_> = named.collect();
+    named.sort_unstable();
+    named
+}
+
+#[tokio::test]
+async fn options_that_make_no_sense_together_are_refused_naming_both() {
+    let aws = LocalAws::start().await;
+    let sandbox = Sandbox::new(&aws);
+    let options = options();
+    assert!(options.len() > 35, "{options:?}");
+    let old_keys = ["--keep-old-keys", "--suspend-old"].as_slice();
+    for (mode, beside) in [
+        ("--list", vec![]),
+        ("--suspend", vec![]),
+        ("--resume", vec![]),
+        ("--update", vec![OF_ACCESS]),
+        ("--rotate-key", vec![OF_A_KEY, old_keys]),
+        ("--skip-existing", vec![OF_ACCESS, OF_A_KEY, OF_A_NEW_USER]),
+    ] {
+        let beside = [&[COMMON], &beside[..]].concat().concat();
+        let is_refused = |option: &&Vec<&str>| {
+            let only_shows = option[0] == "--dry-run" && mode == "--list";
+            option[0] != mode && (!beside.contains(&option[0]) || only_shows)
+        };
+        for option in options.iter().filter(is_refused) {
+            let run = sandbox
+                .create("alex", &[&[mode], &option[..]].concat())
+                .await;
+            assert_usage(&run, option[0]);
+            let mut both = [mode, option[0]];
+            both.sort_unstable();
+            let needed = NEEDS.iter().find(|(name, _)| *name == option[0]);
+            let mut other = needed.map_or(both, |(name, needed)| [*name, *needed]);
+            other.sort_unstable();
+            let named = named(&run);
+            assert!(named == both || named == other, "{run:?}");
+        }
+    }
+    let run = sandbox.create("alex", &["--resume", "--verify"]).await;
+    assert_usage(
+        &run,
+        "it needs the secret of the key, which only the person has",
+    );
+    assert_eq!(aws.faults.operations(), [""; 0]);
+}
+
+#[tokio::test]
+async fn option_that_needs_another_one_is_refused_whatever_else_is_given() {
+    let aws = LocalAws::start().await;
+    let sandbox = Sandbox::new(&aws);
+    for (option, needed) in NEEDS {
+        let all = options();
+        let given = all.iter().find(|it| it[0] == option).unwrap();
+        let run = sandbox.create("alex", given).await;
+        assert_usage(&run, &format!("error: {option} needs {needed}; see"));
+        let others = all.iter().filter(|other| {
+            let ends_there = ["--help", "--version"].contains(&other[0]);
+            !ends_there && ![option, needed].contains(&other[0])
+        });
+        for other in others {
+            let run = sandbox.create("alex", &[&given[..], other].concat()).await;
+            assert_eq!(run.code, Some(2), "{other:?}: {run:?}");
+        }
     }
     assert_eq!(aws.faults.operations(), [""; 0]);
 }

@@ -48,7 +48,7 @@ async fn makes_user_policy_and_key_file_in_four_round_trips() {
 
     assert_eq!(run.stdout, "alex_accessKeys.csv\n");
     let said: Vec<_> = run.stderr.lines().collect();
-    assert_eq!(said.len(), 8, "{said:#?}");
+    assert_eq!(said.len(), 9, "{said:#?}");
     assert!(said.contains(&"Created user alex"));
     let closing = ["", "alex can now list and download s3://shared/alex/"];
     assert_eq!(said[5..7], closing);
@@ -330,7 +330,7 @@ async fn users_of_others_are_left_alone_saying_which() {
     elsewhere
         .create("admin", &[])
         .await
-        .failed_with("was not made by create_s3_user");
+        .failed_with("was not created by create_s3_user");
 
     let run = elsewhere
         .create("admin", &["--json"])

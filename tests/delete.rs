@@ -328,14 +328,13 @@ async fn users_not_made_for_this_bucket_are_refused_saying_what_was_found() {
     let run = sandbox.delete("kim", &[]).await;
     let run = run.failed_with("-for-kim is for another bucket");
     assert!(
-        run.stderr
-            .contains("hint: check the name; to delete it and its folder anyway, add --force"),
+        run.stderr.contains("hint: check the name; to delete user kim and all objects in s3://shared/kim/ anyway, add --force\n"),
         "{run:?}"
     );
     sandbox
         .delete("admin", &[])
         .await
-        .failed_with("neither the tag s3-user:bucket nor a policy made by it");
+        .failed_with("neither the tag s3-user:bucket nor one of that program's policies");
     for user in ["alex", "kim", "admin"] {
         assert!(!is_gone(&aws, user));
         aws.iam(|iam| assert_eq!(iam.access_keys[user].len(), 1));

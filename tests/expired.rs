@@ -4,10 +4,10 @@ use pty_process::Command;
 use serde_json::json;
 
 use crate::support::{
-    Fault, INVENTORY, LocalAws, QUESTION, Run, Sandbox, Session, add_user_of_the_scripts,
-    assert_only_read, assert_usage, attach_new_policy, aws_with_files, binary, edit_policy_of_alex,
-    is_gone, keys_of, policy_for, seconds_ago, set_end, set_end_by_policy, set_end_by_tag,
-    state_of, tag_of,
+    Fault, INVENTORY, LocalAws, QUESTION, Run, Sandbox, Session, add_every_blocker,
+    add_user_of_the_scripts, assert_only_read, assert_usage, attach_new_policy, aws_with_files,
+    binary, edit_policy_of_alex, is_gone, keys_of, policy_for, seconds_ago, set_end,
+    set_end_by_policy, set_end_by_tag, state_of, tag_of,
 };
 
 const LONG_AGO: &str = "2020-01-01T00:00:00Z";
@@ -214,6 +214,33 @@ async fn users_whose_access_has_ended_go_with_their_folders_and_nobody_else() {
 }
 
 #[tokio::test]
+async fn user_with_other_policies_and_groups_is_finished_by_the_next_run() {
+    for refused in [
+        "DetachUserPolicy",
+        "RemoveUserFromGroup",
+        "DeleteLoginProfile",
+    ] {
+        let (aws, sandbox) = aws_with_an_end(&[]).await;
+        add_every_blocker(&aws, "alex").await;
+        attach_new_policy(&aws, "alex", "team", &policy_for("shared")).await;
+        set_end(&aws, "alex", LONG_AGO);
+        aws.faults.once(refused, Fault::DENIED);
+        let run = expired(&sandbox, &[]).await;
+        run.failed_with("needs the permission iam:");
+        assert_eq!(users(&aws), ["admin", "alex"]);
+        assert_eq!(keys_of(&aws, "alex"), [""; 0]);
+        expired(&sandbox, &[]).await.succeeded();
+        assert!(is_gone(&aws, "alex"), "{refused}");
+        let has_team = |arn: &String| arn.ends_with(":policy/team");
+        assert!(aws.iam(|iam| iam.policies.keys().any(has_team)));
+        assert_eq!(
+            aws.keys("shared"),
+            ["alexander/secret.txt", "jaime/photo.jpg"]
+        );
+    }
+}
+
+#[tokio::test]
 async fn end_of_just_more_than_a_minute_ago_counts() {
     let (aws, sandbox) = aws_with_an_end(&[]).await;
     set_end(&aws, "alex", &seconds_ago(62));
@@ -231,7 +258,7 @@ async fn options_are_those_of_any_delete() {
     let lines = run.json_lines();
     assert_eq!(lines.len(), 2, "{run:?}");
     assert!(lines.iter().all(|line| line["dry_run"] == true), "{run:?}");
-    let end = format!("note: access ended at {LONG_AGO} (alex, kim)\n");
+    let end = format!("note: alex, kim: access ended at {LONG_AGO}\n");
     assert!(run.stderr.contains(&end), "{run:?}");
     assert_eq!(state_of(&aws), before);
 
@@ -290,7 +317,7 @@ async fn question_names_each_user_and_when_its_access_ended() {
         for user in ["alex", "kim"] {
             assert!(shown.contains(&format!("\n  {user} (")), "{shown}");
         }
-        let ended = format!("access ended at {LONG_AGO} (alex, kim)");
+        let ended = format!("note: alex, kim: access ended at {LONG_AGO}\r\n");
         assert!(shown.contains(&ended), "{shown}");
         assert!(!shown.contains("jaime"), "{shown}");
         assert_eq!(state_of(&aws), before);

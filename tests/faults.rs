@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use crate::support::{
     ALLOW_ALL, Fault, LocalAws, Run, Sandbox, active_keys_of, add_every_blocker, assert_complete,
-    aws_with_files, begin_upload, delete_key, is_gone, keys_of, tag_of,
+    aws_with_files, begin_upload, delete_key, is_gone, keys_of, set_end, tag_of,
 };
 
 /// How many points of all tests are tried at a time.
@@ -139,6 +139,19 @@ const OF_VERIFY: &[&str] = &[
 ];
 
 impl Scenario {
+    fn is_of_expired(&self) -> bool {
+        self.options.contains(&"--expired")
+    }
+
+    /// The options that say whom it is about.
+    fn target(&self) -> &'static [&'static str] {
+        if self.is_of_expired() {
+            &["-b", "shared"]
+        } else {
+            &["-b", "shared", "-u", "alex"]
+        }
+    }
+
     /// What goes wrong with a call. The more ways in which an answer can be lost
     /// only in the plain scenarios, which make and take away the same things,
     /// and where it matters: what is changed, or listed to be deleted.
@@ -179,6 +192,9 @@ impl World {
             add_every_blocker(&aws, "alex").await;
             begin_upload(&aws, "alex/unfinished").await;
         }
+        if scenario.is_of_expired() {
+            set_end(&aws, "alex", "2020-01-01T00:00:00Z");
+        }
         let old_key = key_files(&sandbox)
             .pop()
             .map(|file| sandbox.key_in(&file).0);
@@ -211,7 +227,7 @@ impl World {
 
     async fn run(&self, trouble: Option<Trouble>) -> Run {
         let args = [
-            ["-b", "shared", "-u", "alex"].as_slice(),
+            self.scenario.target(),
             self.scenario.options,
             if trouble == Some(Trouble::Hanging) {
                 // Much longer than any call takes that is answered.
@@ -659,6 +675,29 @@ const DELETE_BLOCKED: Scenario = Scenario {
     ..DELETE
 };
 
+/// A user whose access has ended, and who has policies and groups of others.
+const EXPIRED: Scenario = Scenario {
+    options: &["--expired"],
+    operations: &[
+        "GetAccountAuthorizationDetails",
+        "DeleteAccessKey",
+        "DeleteLoginProfile",
+        "RemoveUserFromGroup",
+        "DetachUserPolicy",
+        "DeletePolicy",
+        "DeleteObjects",
+        "DeleteUser",
+    ],
+    alex: &[&["--expires", "9d"]],
+    blocked: true,
+    ..DELETE
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn delete_of_expired_users_can_always_be_run_again() {
+    at_every_call(EXPIRED).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn delete_can_always_be_run_again() {
     at_every_call(DELETE).await;
@@ -716,8 +755,7 @@ async fn stopped_at_every_call<Then>(
 
 /// A run that gets a signal while a call is paused.
 async fn stopped(world: &World, signal: &str) -> Run {
-    let args = ["-b", "shared", "-u", "alex"];
-    let args = [&args, world.scenario.options].concat();
+    let args = [world.scenario.target(), world.scenario.options].concat();
     let mut started = world.sandbox.start(world.scenario.program, &args);
     world.aws.faults.paused().await;
     started.signal(signal).await;
@@ -890,7 +928,7 @@ async fn delete_again_finishes(world: World, run: Run, what: String) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn delete_again_finishes_after_a_kill() {
-    for scenario in [DELETE, DELETE_BLOCKED] {
+    for scenario in [DELETE, DELETE_BLOCKED, EXPIRED] {
         stopped_at_every_call(scenario, "KILL", delete_again_finishes).await;
     }
 }

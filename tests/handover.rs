@@ -154,7 +154,7 @@ async fn archive_holds_the_same_files_as_the_kit() {
     assert!(kit_file(&sandbox, "README.txt").contains("  Kim, kim@example.com\r\n"));
     assert!(kit_file(&sandbox, "README.txt").contains("extract all of them first"));
     // All that holds the secret is named, so that none of it is forgotten.
-    let copies = "delete it and alex_kit/. Your own copy of the key is alex_accessKeys.csv.";
+    let copies = "then delete it and alex_kit/.\nalex_accessKeys.csv is your own copy of the key";
     assert!(run.stderr.contains(copies), "{run:?}");
 }
 

@@ -386,7 +386,7 @@ async fn user_that_is_not_all_ours_is_never_skipped() {
     aws.change_iam(|iam| drop(iam.user_policies.remove("eva")));
     let here = Sandbox::new(&aws);
     for (user, why) in [
-        ("admin", "was not made by create_s3_user"),
+        ("admin", "was not created by create_s3_user"),
         ("kim", "it is tagged for bucket other"),
         ("lee", "without an access key"),
         ("eva", "already exists for bucket shared"),
@@ -544,7 +544,13 @@ async fn table_is_checked_as_a_whole_before_any_call() {
     let table = "user,also-read\nkim,alex/\nalex,alex/\n";
     std::fs::write(sandbox.path().join("customers.csv"), table).unwrap();
     let run = sandbox.run("create_s3_user", &from).await;
-    assert_usage(&run, "error: alex: --also-read alex/ overlaps");
+    assert_usage(&run, "error: customers.csv:3: --also-read alex/ overlaps");
+    let table = "user,also-read\nkim,kim/a/\nalex,alex/\n";
+    std::fs::write(sandbox.path().join("customers.csv"), table).unwrap();
+    let run = sandbox.run("create_s3_user", &from).await;
+    let places: Vec<_> = run.stderr.lines().map(|line| &line[..38]).collect();
+    let place = |line| format!("create_s3_user: error: customers.csv:{line}");
+    assert_eq!(places, [place(2), place(3)], "{run:?}");
     assert_eq!(aws.faults.operations(), [""; 0]);
 }
 

@@ -195,7 +195,7 @@ async fn only_users_of_ours_for_this_bucket_are_given_keys() {
     let run = sandbox.run("create_s3_user", &other).await;
     run.failed_with("was not made for bucket other");
     let run = sandbox.create("admin", &["--rotate-key"]).await;
-    run.failed_with("was not made by create_s3_user");
+    run.failed_with("was not created by create_s3_user");
     let run = sandbox.create("kim", &["--rotate-key"]).await;
     run.failed_with("there is no user kim");
     assert!(is_gone(&aws, "kim"));
@@ -422,6 +422,15 @@ async fn aws_with_suspended_key() -> (LocalAws, Sandbox, String, String) {
     (aws, sandbox, suspended, active)
 }
 
+/// Sets when a key of alex was created.
+fn set_created(aws: &LocalAws, id: &str, at: &str) {
+    aws.change_iam(|iam| {
+        let mut keys = iam.access_keys.get_mut("alex").unwrap().iter_mut();
+        let key = keys.find(|key| key.access_key_id == id).unwrap();
+        key.created_at = at.parse().unwrap();
+    });
+}
+
 #[tokio::test]
 async fn old_key_is_suspended_instead_of_deleted_and_can_be_resumed() {
     let (aws, sandbox) = aws_with_alex(&[]).await;
@@ -518,9 +527,13 @@ async fn no_key_is_deleted_to_make_room_but_the_only_suspended_one() {
     assert!(run.stderr.contains(&delete), "{run:?}");
     assert_eq!(keys_of(&aws, "alex"), both);
 
+    // Which of two is the older one isn't known where both are of the same second.
     for status in ["Inactive", "Active"] {
         set_status(&aws, &suspended, status).await;
         set_status(&aws, &active, status).await;
+        for key in [&suspended, &active] {
+            set_created(&aws, key, "2026-01-01T00:00:00Z");
+        }
         for options in [
             ["--rotate-key"].as_slice(),
             &["--rotate-key", "--suspend-old"],
@@ -531,6 +544,42 @@ async fn no_key_is_deleted_to_make_room_but_the_only_suspended_one() {
         }
     }
     assert!(!aws.faults.counts().contains_key("DeleteAccessKey"));
+}
+
+#[tokio::test]
+async fn older_one_of_two_suspended_keys_makes_room() {
+    for (options, others) in [
+        (["--rotate-key"].as_slice(), 0),
+        (&["--rotate-key", "--suspend-old"], 1),
+    ] {
+        let (aws, sandbox, older, newer) = aws_with_suspended_key().await;
+        set_created(&aws, &older, "2026-01-01T00:00:00Z");
+        sandbox.create("alex", &["--suspend"]).await.succeeded();
+        let keep = ["--rotate-key", "--keep-old-keys"];
+        let run = sandbox.create("alex", &keep).await;
+        run.failed_with("already has two access keys");
+        let run = sandbox.create("alex", options).await.succeeded();
+        let step = format!("Deleted suspended access key {older}, to make room for a new one\n");
+        assert!(run.stderr.contains(&step), "{run:?}");
+        let new = sandbox.key_in("alex_accessKeys.3.csv").0;
+        assert_eq!(active_keys_of(&aws, "alex"), [new]);
+        let keys = keys_of(&aws, "alex");
+        assert_eq!(keys.len(), 1 + others, "{run:?}");
+        assert_eq!(keys.contains(&newer), others == 1, "{run:?}");
+    }
+}
+
+#[tokio::test]
+async fn hint_names_the_newer_one_of_two_unused_keys_with_a_doubt() {
+    let (aws, sandbox, older, newer) = aws_with_suspended_key().await;
+    set_created(&aws, &older, "2026-01-01T00:00:00Z");
+    sandbox.create("alex", &["--resume"]).await.succeeded();
+    let run = sandbox.create("alex", &["--rotate-key"]).await;
+    let hint = format!(
+        "hint: neither was used yet; if the person doesn't have the newer one, delete it: \
+         aws iam delete-access-key --user-name alex --access-key-id {newer}\n"
+    );
+    assert!(run.stderr.ends_with(&hint), "{run:?}");
 }
 
 #[tokio::test]

@@ -95,7 +95,9 @@ async fn forged_tag_gets_into_no_suggested_command() {
     let hints = run.stderr.lines().filter(|line| line.starts_with("hint: "));
     assert_eq!(
         hints.collect::<Vec<_>>(),
-        ["hint: check the name; to delete it and its folder anyway, add --force"]
+        [
+            "hint: check the name; to delete user alex and all objects in s3://shared/alex/ anyway, add --force"
+        ]
     );
 }
 

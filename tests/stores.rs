@@ -68,7 +68,7 @@ async fn user_whose_policy_the_store_makes_up_is_not_ours() {
         ),
     );
     let run = sandbox.delete("kim", &[]).await;
-    run.failed_with("user kim was not made by create_s3_user");
+    run.failed_with("user kim was not created by create_s3_user");
     assert!(!is_gone(&aws, "kim"));
     assert!(aws.keys("shared").contains(&"kim/precious".to_owned()));
 }

@@ -5,8 +5,8 @@ use aws_sdk_iam::error::ProvideErrorMetadata;
 use serde_json::json;
 
 use crate::support::{
-    ALLOW_ALL, DRY_RUN, Fault, LocalAws, Run, Sandbox, active_keys_of, assert_usage, aws_with_alex,
-    aws_with_files, delete_key, is_gone, keys_of, opens_folder, put_inline_policy, set_status,
+    ALLOW_ALL, DRY_RUN, Fault, LocalAws, Run, Sandbox, active_keys_of, aws_with_alex, delete_key,
+    is_gone, keys_of, opens_folder, put_inline_policy, set_status,
 };
 
 async fn suspend(sandbox: &Sandbox, options: &[&str]) -> Run {
@@ -205,7 +205,7 @@ async fn only_keys_of_users_of_ours_for_this_bucket_are_touched() {
         let run = sandbox.run("create_s3_user", &other).await;
         run.failed_with("was not made for bucket other");
         let run = sandbox.create("admin", &[option]).await;
-        run.failed_with("was not made by create_s3_user");
+        run.failed_with("was not created by create_s3_user");
         let run = sandbox.create("Alex", &[option]).await;
         run.failed_with("there is no user Alex");
         let run = sandbox.create("kim", &[option]).await;
@@ -365,85 +365,4 @@ async fn create_tells_of_a_suspended_user_and_how_to_resume_it() {
     let run = run.failed_with(&format!("with access key {} (suspended)", key.0));
     assert!(run.stderr.contains(hint), "{run:?}");
     assert!(!opens_folder(&aws, &key).await);
-}
-
-/// The options of create_s3_user in its help, each with a value that it takes.
-fn options() -> Vec<Vec<&'static str>> {
-    let help = include_str!("help/create_s3_user.txt");
-    let lines = help.lines().map(str::trim_start);
-    let lines = lines.filter(|line| line.starts_with('-'));
-    let options = lines.filter_map(|line| {
-        let words: Vec<_> = line.split_whitespace().collect();
-        let at = words.iter().position(|word| word.starts_with("--"))?;
-        Some(words[at..].to_vec()).filter(|words| words.len() <= 2)
-    });
-    let value = |option: &str, name: &str| match (option, name) {
-        (_, "<MODE>") => "read",
-        (_, "<WHEN>") => "1d",
-        (_, "<CIDR>") => "203.0.113.0/24",
-        (_, "<PREFIX/>") => "a/",
-        ("--kms-key", _) => crate::support::KMS_KEY,
-        ("--permissions-boundary", _) => "arn:aws:iam::aws:policy/ReadOnlyAccess",
-        (_, "</PATH/>") => "/a/",
-        (_, "<KEY=VALUE>") => "a=b",
-        _ => "2",
-    };
-    options
-        .map(|words| match words[..] {
-            [option, name] => vec![option, value(option, name)],
-            _ => words,
-        })
-        .collect()
-}
-
-/// What can be said beside `--suspend` and `--resume`.
-const BESIDE: [&str; 15] = [
-    "--bucket",
-    "--user",
-    "--users-from",
-    "--jobs",
-    "--yes",
-    "--dry-run",
-    "--json",
-    "--verbose",
-    "--quiet",
-    "--help",
-    "--version",
-    "--profile",
-    "--region",
-    "--endpoint-url",
-    "--timeout",
-];
-
-#[tokio::test]
-async fn options_that_make_no_sense_beside_it_are_refused_naming_both() {
-    let aws = aws_with_files().await;
-    let sandbox = Sandbox::new(&aws);
-    let options = options();
-    assert!(options.len() > 2 * BESIDE.len() - 4, "{options:?}");
-    for mode in ["--suspend", "--resume"] {
-        let refused = |option: &&Vec<&str>| !BESIDE.contains(&option[0]) && option[0] != mode;
-        for option in options.iter().filter(refused) {
-            let run = sandbox
-                .create("alex", &[&[mode], &option[..]].concat())
-                .await;
-            assert_usage(&run, mode);
-            // No other option is named than those two.
-            let named = run
-                .stderr
-                .split(|c: char| c != '-' && !c.is_ascii_lowercase());
-            let named = named.filter(|word| word.starts_with("--") && *word != "--help");
-            let mut named: Vec<_> = named.collect();
-            named.sort_unstable();
-            let mut both = [mode, option[0]];
-            both.sort_unstable();
-            assert_eq!(named, both, "{run:?}");
-        }
-    }
-    let run = resume(&sandbox, &["--verify"]).await;
-    assert_usage(
-        &run,
-        "it needs the secret of the key, which only the person has",
-    );
-    assert_eq!(aws.faults.operations(), [""; 0]);
 }

@@ -320,7 +320,7 @@ async fn only_the_one_policy_of_a_user_of_ours_is_replaced() {
         .await;
     run.failed_with("was not made for bucket other");
     let run = sandbox.create("admin", &["--update"]).await;
-    run.failed_with("was not made by create_s3_user");
+    run.failed_with("was not created by create_s3_user");
     sandbox
         .create("kim", &["--update"])
         .await

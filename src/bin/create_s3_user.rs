@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::{anyhow, bail, ensure};
+use anyhow::{bail, ensure};
 use clap::Parser;
 use s3_user::cli::{
     self, ExitStatus, HandoverArgs, Job, NamedUser, Output, OutputArgs, Signals, TargetArgs,
@@ -17,8 +17,9 @@ const USAGE: &str = "create_s3_user -b BUCKET -u USER [OPTIONS]";
 
 const AFTER_HELP: &str = "\
 Examples:
-  create_s3_user -b shared-files -u alex
-  create_s3_user -b shared-files -u kim --expires 90d --kit --verify";
+  create_s3_user -b shared-files -u kim --expires 90d --kit --verify
+  create_s3_user -b shared-files --list
+  create_s3_user -b shared-files -u kim --update --expires 2030-12-31";
 
 const AFTER_LONG_HELP: &str = "\
 Examples:
@@ -100,22 +101,12 @@ struct Change {
     #[arg(verbatim_doc_comment, long, group = "mode", conflicts_with_all = ["make_folder", "GrantChange", "NewUser"])]
     rotate_key: bool,
     /// With --rotate-key, leave the old key as it is
-    #[arg(
-        hide_short_help = true,
-        long,
-        group = "old_keys",
-        requires = "rotate_key"
-    )]
+    #[arg(hide_short_help = true, long, group = "old_keys")]
     keep_old_keys: bool,
     /// With --rotate-key, make the old key inactive instead of deleting it
     ///
     /// --resume makes it active again, and the next --rotate-key deletes it.
-    #[arg(
-        hide_short_help = true,
-        long,
-        group = "old_keys",
-        requires = "rotate_key"
-    )]
+    #[arg(hide_short_help = true, long, group = "old_keys")]
     suspend_old: bool,
     /// Make all access keys of an existing user inactive
     ///
@@ -189,6 +180,13 @@ impl Args {
             "--verify can't be used with --resume: it needs the secret of the key, \
              which only the person has"
         );
+        if !self.change.rotate_key {
+            ensure!(
+                !self.change.keep_old_keys,
+                "--keep-old-keys needs --rotate-key"
+            );
+            ensure!(!self.change.suspend_old, "--suspend-old needs --rotate-key");
+        }
         if let Some(option) = self.change.takes_names_alone()
             && let Some(user) = users.iter().find(|it| it.access != GrantChange::default())
         {
@@ -200,13 +198,18 @@ impl Args {
         self.grant.check()?;
         self.new_user.check()?;
         self.handover.check(self.output.json, users.len())?;
-        for user in users {
-            self.check_grant(user).map_err(|error| match users {
-                [_] => error,
-                _ => anyhow!("{}: {error}", user.name),
-            })?;
-        }
         Ok(())
+    }
+
+    /// What is wrong with the access that users are to have, a line each.
+    fn problems(&self, users: &[NamedUser]) -> Vec<String> {
+        let wrong = |user| Some((user, self.check_grant(user).err()?));
+        let problems = users.iter().filter_map(wrong);
+        let line = |(user, error): (&NamedUser, _)| match &user.place {
+            Some(place) => format!("{place}: {error}"),
+            None => format!("user {}: {error}", user.name),
+        };
+        problems.map(line).collect()
     }
 
     fn check_grant(&self, user: &NamedUser) -> anyhow::Result<()> {
@@ -284,6 +287,7 @@ async fn main() -> ExitCode {
     if let Err(error) = args.check(&users) {
         cli::bad_usage(NAME, error);
     }
+    cli::refuse_users(NAME, args.problems(&users));
     let (first, second) = args.stopping();
     let signals = Signals::listen(first, second);
     let out = Output::new(

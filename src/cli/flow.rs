@@ -282,11 +282,18 @@ pub async fn delete_all(
             Ok(plan) => plans.push((job, plan)),
         }
     }
+    plans.sort_by_cached_key(|(job, _)| job.user().to_string());
     if !plans.is_empty() && !confirm(&out, &signals, &plans).await {
+        let error = not_confirmed(&signals);
+        let line = error.to_string();
+        out.error(&line);
         for (job, _) in &plans {
-            let refused = job.nothing_deleted(not_confirmed(&signals)).await;
-            finished.push((job.user().clone(), refused));
+            let deleted = Deleted::nothing(&job.run.target);
+            let (deleted, error) = (&deleted, line.as_str());
+            job.out.result(&Incomplete { deleted, error }, None);
         }
+        let users = plans.iter().map(|(job, _)| job.user().clone());
+        finished.extend(users.map(|user| (user, ExitStatus::of(&error))));
         return (finished, not_started);
     }
     let _line = out.count_users();

@@ -28,7 +28,7 @@ pub struct HandoverArgs {
     #[arg(verbatim_doc_comment, long)]
     pub kit: bool,
     /// With --kit, whom the person can ask, such as "Kim, kim@example.com"
-    #[arg(hide_short_help = true, long, value_name = "TEXT", requires = "kit", value_parser = contact)]
+    #[arg(hide_short_help = true, long, value_name = "TEXT", value_parser = contact)]
     pub contact: Option<String>,
     /// Write an empty object USER/, which some clients need to see the folder
     ///
@@ -42,20 +42,23 @@ pub struct HandoverArgs {
     /// little, everything is undone. Test uploads are deleted again.
     #[arg(verbatim_doc_comment, long)]
     pub verify: bool,
-    /// With --verify, seconds to wait for the new key to work, 1 to 3600
-    #[arg(
-        hide_short_help = true,
-        long,
-        value_name = "SECONDS",
-        requires = "verify"
-    )]
-    #[arg(default_value_t = VERIFY_TIMEOUT, value_parser = value_parser!(u16).range(1..=3600))]
-    pub verify_timeout: u16,
+    /// With --verify, seconds to wait for the new key to work, 1 to 3600 [default: 60]
+    #[arg(hide_short_help = true, long, value_name = "SECONDS")]
+    #[arg(value_parser = value_parser!(u16).range(1..=3600))]
+    pub verify_timeout: Option<u16>,
 }
 
 impl HandoverArgs {
-    /// Fails where stdout is asked for and can't hold the key.
+    /// Fails where an option lacks the one that it is for, and where stdout is
+    /// asked for and can't hold the key.
     pub fn check(&self, json: bool, users: usize) -> Result<(), ValueError> {
+        let wrong = [
+            (self.contact.is_some() && !self.kit, "--contact needs --kit"),
+            (
+                self.verify_timeout.is_some() && !self.verify,
+                "--verify-timeout needs --verify",
+            ),
+        ];
         let for_stdout = [
             (
                 self.kit,
@@ -75,8 +78,12 @@ impl HandoverArgs {
                 "-o - is for a pipe or a file, not for a terminal, where others can read the secret",
             ),
         ];
-        let wrong = for_stdout.into_iter().find(|(is_so, _)| *is_so);
-        match wrong.filter(|_| self.is_stdout()) {
+        let for_stdout = for_stdout.into_iter().filter(|_| self.is_stdout());
+        match wrong
+            .into_iter()
+            .chain(for_stdout)
+            .find(|(is_so, _)| *is_so)
+        {
             Some((_, message)) => Err(ValueError(message)),
             None => Ok(()),
         }
@@ -99,7 +106,9 @@ impl From<&HandoverArgs> for handover::Options {
             kit: args.kit,
             contact: args.contact.clone(),
             verify: args.verify,
-            verify_timeout: Duration::from_secs(args.verify_timeout.into()),
+            verify_timeout: args.verify_timeout.map_or(VERIFY_TIMEOUT, |seconds| {
+                Duration::from_secs(seconds.into())
+            }),
         }
     }
 }

@@ -118,7 +118,7 @@ fn call_hint(error: &AwsError) -> Option<String> {
     } else if error.is_access_denied() {
         "get this permission (docs/permissions.md), then run the same command again"
     } else if error.is_about_credentials() {
-        "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or those of the profile"
+        "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the keys in your AWS profile"
     } else if error.is_untrusted() {
         "set AWS_CA_BUNDLE to a file with the certificate authority of your proxy or store"
     } else if error.has_no_answer() && error.is_of_aws() {
@@ -215,6 +215,10 @@ fn hints(hint: &Hint, target: &Target, commands: &ShellCommands) -> Vec<Advice> 
             let id = id.as_deref().unwrap_or("ACCESS_KEY_ID");
             Advice::with("delete the one not in use", commands.delete_key(id, user))
         }
+        Hint::DeleteNewerKey(id) => Advice::with(
+            "neither was used yet; if the person doesn't have the newer one, delete it",
+            commands.delete_key(id, user),
+        ),
         Hint::SetAccess(grant) => Advice::with(
             "to set all of the user's access, run for example",
             commands.set_access(grant, target),
@@ -226,9 +230,10 @@ fn hints(hint: &Hint, target: &Target, commands: &ShellCommands) -> Vec<Advice> 
             "to delete it with its folder there, run",
             commands.delete(made_for, user),
         ),
-        Hint::Force => {
-            Advice::new("check the name; to delete it and its folder anyway, add --force")
-        }
+        Hint::Force => Advice::new(format!(
+            "check the name; to delete user {user} and all objects in {} anyway, add --force",
+            target.folder_url()
+        )),
         Hint::ForceFolder(folder) => Advice::new(format!(
             "{folder} still holds objects; to delete them, add --force"
         )),

@@ -84,6 +84,14 @@ pub fn bad_usage(command: &str, message: impl Display) -> ! {
     refuse(command, [format!("{message}; see {command} --help")])
 }
 
+/// Prints the first problems with users, a line each, and exits with code 2, if
+/// there are any.
+pub fn refuse_users(command: &str, problems: Vec<String>) {
+    if !problems.is_empty() {
+        refuse(command, users_file::first_of(problems));
+    }
+}
+
 /// Prints what can't be used, a line each, and exits with code 2.
 fn refuse(command: &str, problems: impl IntoIterator<Item = impl Display>) -> ! {
     for problem in problems {

@@ -22,7 +22,7 @@ pub(super) fn grouped(mut notes: Vec<Note>) -> Vec<(Option<UserName>, String)> {
     }
     let as_one = |(note, users): (String, Vec<UserName>)| match users.as_slice() {
         [user] => (Some(user.clone()), note),
-        _ => (None, format!("{note} ({})", names(&users))),
+        _ => (None, format!("{}: {note}", names(&users))),
     };
     groups.into_iter().map(as_one).collect()
 }
@@ -53,7 +53,7 @@ mod tests {
             note("is", "the folder is still empty"),
         ];
         let expected = [
-            (None, "the folder is still empty (alex, is, kim)"),
+            (None, "alex, is, kim: the folder is still empty"),
             (Some("jaime"), "access ended"),
         ];
         let expected = expected.map(|(user, text)| {
@@ -69,7 +69,7 @@ mod tests {
             .map(|number| note(&format!("user{number}"), "no end"))
             .collect();
         let (_, text) = grouped(notes).pop().unwrap();
-        assert!(text.starts_with("no end (user10, user11, "), "{text}");
-        assert!(text.ends_with(", user29 and 2 more)"), "{text}");
+        assert!(text.starts_with("user10, user11, "), "{text}");
+        assert!(text.ends_with(", user29 and 2 more: no end"), "{text}");
     }
 }

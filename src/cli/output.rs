@@ -210,11 +210,7 @@ impl Output {
         if is_detail && !self.verbose {
             return;
         }
-        if matches!(step, Step::NotVerified(_)) {
-            self.say(step.done());
-        } else {
-            self.say_done(step.done());
-        }
+        self.say_done(step.done());
     }
 
     /// Prints what a run would do, and on stdout the policy or all as JSON.

@@ -15,27 +15,9 @@ pub(super) fn wrong(error: clap::Error, command: Command, args: &[OsString]) -> 
         _ => None,
     };
     if let (ErrorKind::MissingRequiredArgument, Some(missing)) = (error.kind(), missing) {
-        return match needing(missing, &command, args) {
-            Some(option) => format!("{option} needs {}", missing.join(" and ")),
-            None => what_to_give(missing, command),
-        };
+        return what_to_give(missing, command);
     }
     without_passwords(&first_line_of(&naming_what_is_given(error, command, args)))
-}
-
-/// The option that was given and needs the missing one, if that is so: its help
-/// begins with the one that it needs.
-fn needing(missing: &[String], command: &Command, args: &[OsString]) -> Option<String> {
-    let [missing] = missing else { return None };
-    let lenient = command.clone().ignore_errors(true);
-    let found = lenient.try_get_matches_from(args).ok()?;
-    let needs = |arg: &&Arg| {
-        let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
-        help.starts_with(&format!("With {missing},"))
-            && found.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine)
-    };
-    let option = command.get_arguments().find(needs)?;
-    option.get_long().map(|long| format!("--{long}"))
 }
 
 /// What to add where arguments are missing: each of them, or one of a group.

@@ -20,6 +20,8 @@ pub struct NamedUser {
     pub name: UserName,
     /// What the user's row in a table says on access; nothing without one.
     pub access: GrantChange,
+    /// The file and line that name the user; none for -u.
+    pub place: Option<String>,
 }
 
 impl From<UserName> for NamedUser {
@@ -28,6 +30,7 @@ impl From<UserName> for NamedUser {
         Self {
             name,
             access: GrantChange::default(),
+            place: None,
         }
     }
 }
@@ -44,7 +47,7 @@ pub(super) fn read(
 ) -> Result<Vec<NamedUser>, Vec<String>> {
     let mut list = List::default();
     for user in given {
-        list.add("-u".to_owned(), user.into());
+        list.add(None, user.into());
     }
     if let Some(file) = file {
         let name = if file == Path::new("-") {
@@ -70,7 +73,7 @@ pub(super) fn read(
 
 /// The first problems, and how many more there are: a wrong file may have as many
 /// as it has lines.
-fn first_of(mut problems: Vec<String>) -> Vec<String> {
+pub(super) fn first_of(mut problems: Vec<String>) -> Vec<String> {
     let more = problems.len().saturating_sub(MOST_PROBLEMS);
     problems.truncate(MOST_PROBLEMS);
     if more > 0 {
@@ -204,7 +207,7 @@ impl List {
         }
         for Row { line, user } in users_table::rows(text) {
             match user {
-                Ok(user) => self.add(format!("{file}:{line}"), user),
+                Ok(user) => self.add(Some(format!("{file}:{line}")), user),
                 Err(problem) => self.problems.push(format!("{file}:{line}: {problem}")),
             }
         }
@@ -224,13 +227,16 @@ impl List {
                     "{place}: {name}: write one name on each line, or a header with a column user above; \
                      give a name with a comma by -u"
                 )),
-                Ok(user) => self.add(place, user.into()),
+                Ok(user) => self.add(Some(place), user.into()),
                 Err(problem) => self.problems.push(format!("{place}: {problem}")),
             }
         }
     }
 
-    fn add(&mut self, place: String, user: NamedUser) {
+    /// Adds a user that the file names at a place, or -u.
+    fn add(&mut self, place: Option<String>, user: NamedUser) {
+        let user = NamedUser { place, ..user };
+        let place = user.place.as_deref().unwrap_or("-u").to_owned();
         let lower = user.name.as_str().to_ascii_lowercase();
         match self.places.get(&lower) {
             Some(first) => {

@@ -115,7 +115,10 @@ fn user(header: &[String], record: &StringRecord) -> Result<NamedUser, String> {
         options.extend(as_options(column, value)?);
     }
     let access = parsed(&options).map_err(|error| format!("{name}: {error}"))?;
-    Ok(NamedUser { name, access })
+    Ok(NamedUser {
+        access,
+        ..name.into()
+    })
 }
 
 /// A cell as it would stand on the command line; nothing for an empty one.

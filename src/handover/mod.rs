@@ -26,7 +26,7 @@ pub(crate) use kit::Settings;
 pub(crate) use verify::verify;
 
 /// How many seconds AWS gets by default to know a new key.
-pub(crate) const VERIFY_TIMEOUT: u16 = 60;
+pub(crate) const VERIFY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Where a new key is written.
 #[derive(Debug, Clone)]
@@ -62,7 +62,7 @@ impl Options {
             kit: false,
             contact: None,
             verify: false,
-            verify_timeout: Duration::from_secs(VERIFY_TIMEOUT.into()),
+            verify_timeout: VERIFY_TIMEOUT,
         }
     }
 }
@@ -182,7 +182,7 @@ impl Handover {
         let (own, shared) = (target.folder_url(), String::from_iter(shared));
         let verify = Step::Verify {
             opens: format!("{own}{shared}"),
-            refused: None,
+            untested: Vec::new(),
         };
         let file = self.file.clone().map(Step::WriteKeyFile);
         let kit = self.kit.as_ref();

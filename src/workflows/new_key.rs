@@ -130,11 +130,11 @@ impl<'a> NewKey<'a> {
             (Step::Verify { opens, .. }, Some(grant)) => {
                 let mut left = Vec::new();
                 let patience = self.patience.clone();
-                let refused = handover::verify(run, grant, key, patience, &mut left).await;
+                let untested = handover::verify(run, grant, key, patience, &mut left).await;
                 self.undo.leave(left);
                 return Ok(Step::Verify {
                     opens: opens.clone(),
-                    refused: Some(refused?),
+                    untested: untested?,
                 });
             }
             _ => bail!("{step} is no step of handing over a key"),

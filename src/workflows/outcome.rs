@@ -94,11 +94,11 @@ impl Outcome for Created {
         let (user, folder) = (&self.target.user, self.target.folder_url());
         let mut summary = format!("{user} can now {} {folder}", self.access.verbs());
         for shared in &self.also_read {
-            let verbs = match self.access {
-                Access::Read => "",
-                _ => " list and download",
+            let also = match self.access {
+                Access::Read => " and",
+                _ => ", and list and download",
             };
-            summary += &format!(", and{verbs} {}", self.target.url_of(shared));
+            summary += &format!("{also} {}", self.target.url_of(shared));
         }
         if let Some(end) = self.expires.as_deref().and_then(Expiry::at) {
             summary += &format!(" {}", end.for_people());
@@ -107,8 +107,15 @@ impl Outcome for Created {
     }
 
     fn advice(&self) -> Vec<String> {
-        let lines = vec![String::new(), self.summary()];
-        [lines, how_to_send(&self.key, &self.target)].concat()
+        let mut lines = vec![String::new(), self.summary()];
+        lines.extend(how_to_send(&self.key));
+        if self.key.kit.is_none() {
+            let start = self.target.folder_url();
+            lines.push(format!(
+                "Tell them to start at {start} (with the slash at the end)."
+            ));
+        }
+        lines
     }
 
     fn notes(&self) -> &[String] {
@@ -155,28 +162,25 @@ impl Outcome for Skipped {
     }
 }
 
-/// What to send, and what to tell the person.
-fn how_to_send(key: &HandedOver, target: &Target) -> Vec<String> {
-    let start = format!(
-        "Tell them to start at {} (with the slash at the end).",
-        target.folder_url()
-    );
+/// What to send, and what to do with the copies.
+fn how_to_send(key: &HandedOver) -> Vec<String> {
     match (&key.kit_zip, &key.kit, &key.key_file) {
         (Some(zip), Some(kit), Some(file)) => vec![
-            format!("Next: send {} over a secure channel.", zip.display()),
             format!(
-                "Then delete it and {}/. Your own copy of the key is {}.",
-                kit.display(),
+                "Next: send {} over a secure channel, then delete it and {}/.",
+                zip.display(),
+                kit.display()
+            ),
+            format!(
+                "{} is your own copy of the key: keep it safe, or delete it too.",
                 file.display()
             ),
         ],
         (_, _, Some(file)) => vec![format!(
-            "Next: send {} over a secure channel, then delete your copy. {start}",
+            "Next: send {} over a secure channel, then delete your copy.",
             file.display()
         )],
-        _ => vec![format!(
-            "Next: the key went to stdout; pass it on over a secure channel. {start}"
-        )],
+        _ => vec!["Next: the key went to stdout; pass it on over a secure channel.".to_owned()],
     }
 }
 
@@ -203,16 +207,24 @@ pub struct Rotated {
 impl Outcome for Rotated {
     fn summary(&self) -> String {
         let (user, id) = (&self.target.user, &self.key.access_key_id);
-        let new = format!("{user} has a new access key, {id}");
-        if self.deleted_keys.is_empty() {
-            return new;
+        let retired = [&self.deleted_keys[..], &self.suspended_keys].concat();
+        let mut summary = format!("{user} has a new access key, {id}");
+        for (keys, state) in [
+            (&retired, "no longer work"),
+            (&self.kept_keys, "still work"),
+        ] {
+            match &keys[..] {
+                [] => {}
+                [key] => summary += &format!("; {key} {state}s"),
+                keys => summary += &format!("; {} {state}", keys.join(" and ")),
+            }
         }
-        format!("{new}, which replaces {}", self.deleted_keys.join(" and "))
+        summary
     }
 
     fn advice(&self) -> Vec<String> {
         let lines = vec![String::new(), self.summary()];
-        [lines, how_to_send(&self.key, &self.target)].concat()
+        [lines, how_to_send(&self.key)].concat()
     }
 
     fn notes(&self) -> &[String] {
@@ -347,6 +359,9 @@ pub struct Deleted {
     pub user_deleted: bool,
     /// The objects that could not be deleted.
     pub failed: Vec<FailedKey>,
+    /// Whether the folder was to be emptied.
+    #[serde(skip)]
+    pub empties_folder: bool,
     /// Whether the bucket keeps earlier versions of what was deleted.
     #[serde(skip)]
     pub versions_remain: bool,
@@ -370,6 +385,7 @@ impl Deleted {
             folder: Counts::default(),
             user_deleted: false,
             failed: Vec::new(),
+            empties_folder: false,
             versions_remain: false,
             remaining: Vec::new(),
             notes: Vec::new(),
@@ -393,7 +409,11 @@ impl Deleted {
 impl Outcome for Deleted {
     fn summary(&self) -> String {
         let (user, folder) = (&self.target.user, self.target.folder_url());
-        match (self.user_deleted, self.folder == Counts::default()) {
+        let was_empty = self.folder == Counts::default();
+        match (self.user_deleted, was_empty) {
+            (true, true) if self.empties_folder => {
+                format!("Deleted user {user} and its empty folder")
+            }
             (true, true) => format!("Deleted user {user}"),
             (true, false) => format!("Deleted user {user} and {}", self.folder),
             (false, true) => format!("Nothing to delete for user {user}"),

@@ -65,7 +65,7 @@ pub(super) async fn check_ours(run: &Run, user: &User) -> Result<()> {
         ),
         Owner::Nobody => (
             format!(
-                "user {name} was not made by create_s3_user: it has neither the tag s3-user:bucket nor a policy made by it"
+                "user {name} was not created by create_s3_user: it has neither the tag s3-user:bucket nor one of that program's policies"
             ),
             None,
         ),

@@ -32,7 +32,6 @@ pub(super) async fn remove(run: &Run, step: &Step) -> Result<bool, AwsError> {
         | Step::WriteKit(_)
         | Step::Verify { .. }
         | Step::Check(_)
-        | Step::NotVerified(_)
         | Step::UpdatePolicy(_)
         | Step::TagUser(_)
         | Step::DeleteSuspendedKey(_)

@@ -17,7 +17,7 @@ mod checks;
 
 /// Tries what the grant allows and what it must not, each by a request with the
 /// key itself, waiting in all as long as the patience lasts until AWS knows the
-/// key and its policy. Returns how many requests were refused, as they should be.
+/// key and its policy. Returns what could not be tried, and why.
 ///
 /// Fails on the first thing that is not as it should be: something allowed
 /// that the policy refuses is a store that doesn't enforce policies. Objects
@@ -29,10 +29,11 @@ pub(crate) async fn verify(
     key: &AccessKey,
     patience: Patience,
     left: &mut Vec<Step>,
-) -> Result<usize> {
+) -> Result<Vec<String>> {
     let versioning = bucket::versioning(run).await;
     let is_locked = bucket::locks_objects(run).await;
-    let objects = objects(run, grant).await?;
+    let mut untested = Vec::new();
+    let objects = objects(run, grant, &mut untested).await?;
     let mut verifying = Verifying {
         run,
         with_key: run.with_aws(run.aws.with_key(key)),
@@ -41,36 +42,34 @@ pub(crate) async fn verify(
         suspended: versioning.is_suspended,
         left,
     };
-    let mut refused = 0;
     for check in checks(&run.target, grant, objects) {
         if is_locked && check.should_be_allowed && check.request.puts() {
-            let what = format!("{} (the bucket would keep it locked)", check.what);
-            run.done(&Step::NotVerified(what));
+            let why = "the bucket would keep it locked";
+            untested.push(format!("{} ({why})", check.what));
             continue;
         }
         verifying.settle(&check).await?;
         let can = if check.should_be_allowed {
             "can"
         } else {
-            refused += 1;
             "can't"
         };
         run.done(&Step::Check(format!("{can} {}", check.what)));
     }
-    Ok(refused)
+    Ok(untested)
 }
 
-/// Looks for an object of each kind to try, and tells of which there is none.
-async fn objects(run: &Run, grant: &Grant) -> Result<Objects> {
+/// Looks for an object of each kind to try, and adds to `untested` what can't be
+/// tried without.
+async fn objects(run: &Run, grant: &Grant, untested: &mut Vec<String>) -> Result<Objects> {
     let own_folder = run.target.prefix();
     let shared_folders = grant.also_read.iter().map(SharedPrefix::as_str);
     let folders: Vec<_> = shared_folders.chain([own_folder.as_str()]).collect();
     let foreign = bucket::first_key_outside(run, &folders).await?;
     let own = listing::first_object(run).await?;
     let own = own.map(|key| key.as_str().to_owned());
-    let nothing = |folder: &str| {
-        let what = format!("downloads from {folder} (nothing there yet)");
-        run.done(&Step::NotVerified(what));
+    let mut nothing = |folder: &str| {
+        untested.push(format!("downloads from {folder} (nothing there yet)"));
     };
     if foreign.is_none() {
         nothing("other folders");

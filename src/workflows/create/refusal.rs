@@ -28,7 +28,7 @@ async fn refusal(run: &Run, user: &User, handover: &Handover) -> Result<anyhow::
     }
     match owner(run, user).await? {
         Owner::Nobody => {
-            let found = "was not made by create_s3_user";
+            let found = "was not created by create_s3_user";
             return Ok(of_others(format!(
                 "user {name} already exists, and {found}"
             )));

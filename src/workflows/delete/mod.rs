@@ -15,6 +15,7 @@ use super::outcome::{Deleted, Failed};
 use super::plan::{Plan, Preview};
 use super::provenance::{look_up, reachable};
 use super::remove::remove;
+use crate::access::{INLINE_POLICY_NAME, UserName, names_made_for};
 use crate::aws::{AwsError, Patience, Run, end_of_deleted_key, wait_until};
 use crate::errors::{Hint, Hinted};
 use crate::iam::{self, Tags, User};
@@ -153,6 +154,11 @@ pub async fn plan(run: &Run, options: Options) -> Result<Plan<Delete>> {
         user.as_ref()
             .map(|user| Step::DeleteUser(user.name.clone())),
     );
+    if options.only_expired {
+        // By them a second run tells that access has ended, also where the user
+        // has other policies or groups. They give no access any more.
+        own_policies_last(&mut steps, &run.target.user);
+    }
     let mut preview = Preview::new(&run.target, steps);
     preview.notes = notes.clone();
     let ended = ended.map(|end| format!("access ended at {end}"));
@@ -183,6 +189,7 @@ pub async fn plan(run: &Run, options: Options) -> Result<Plan<Delete>> {
 pub async fn apply(plan: &Plan<Delete>) -> Result<Deleted, Failed> {
     let mut deleted = Deleted::nothing(&plan.run.target);
     deleted.notes.clone_from(&plan.work.notes);
+    deleted.empties_folder = plan.work.folder.is_some();
     let mut deleting = Deleting {
         plan,
         steps: VecDeque::from(plan.preview.steps.clone()),
@@ -233,7 +240,8 @@ impl Deleting<'_> {
             if let Step::TagUser(_) = step
                 && self.tag().await.is_err()
             {
-                policies_last(&mut self.steps);
+                let steps = self.steps.make_contiguous();
+                own_policies_last(steps, &run.target.user);
             } else {
                 let taken = self.take(step).await;
                 self.note(&run.unless_interrupted(taken)?);
@@ -358,13 +366,16 @@ impl Deleting<'_> {
     }
 }
 
-/// Moves what deletes policies to just before the deletion of the user: without
-/// a tag, the policies are what a second run knows the user by.
-fn policies_last(steps: &mut VecDeque<Step>) {
-    let place = |step: &Step| match step {
-        Step::DetachPolicy(_) | Step::DeletePolicy(_) | Step::DeleteInlinePolicy(_) => 1,
+/// Moves what deletes our own policies to just before the deletion of the user,
+/// where they are what a second run knows by that the user is to go.
+fn own_policies_last(steps: &mut [Step], user: &UserName) {
+    let names = names_made_for(user);
+    steps.sort_by_key(|step| match step {
+        Step::DetachPolicy(policy) | Step::DeletePolicy(policy) if names.contains(&policy.name) => {
+            1
+        }
+        Step::DeleteInlinePolicy(name) if name == INLINE_POLICY_NAME => 1,
         Step::DeleteUser(_) => 2,
         _ => 0,
-    };
-    steps.make_contiguous().sort_by_key(place);
+    });
 }

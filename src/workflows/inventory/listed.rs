@@ -17,6 +17,9 @@ use crate::workflows::outcome::PolicyRef;
 const OLD: i64 = 365;
 /// A key that was not used for so many days is odd.
 const UNUSED: i64 = 90;
+/// A key that was never used is odd once it is so many days old: IAM takes hours
+/// to tell of a use.
+const NEVER_USED: i64 = 1;
 
 /// A user of ours in a list, as `--list --json` shows it: every field is always
 /// there, and null where there is no such thing.
@@ -219,6 +222,7 @@ fn odd_keys(keys: &[ListedKey], now: Timestamp) -> Vec<Oddity> {
             odd.push(Oddity::of_key("old-key", key, text));
         }
         match &key.last_use {
+            LastUse::Never if age.is_some_and(|age| age < NEVER_USED) => {}
             LastUse::Never => odd.push(Oddity::of_key("never-used", key, "key never used")),
             LastUse::At(at, _) if days(*at, now) >= UNUSED => {
                 let unused = counted(days(*at, now) as u64, false, "day");
@@ -233,10 +237,12 @@ fn odd_keys(keys: &[ListedKey], now: Timestamp) -> Vec<Oddity> {
 
 /// What is odd about when access ends, by policy and by tag.
 fn odd_end(grant: Option<&Grant>, tag: Option<&str>) -> Vec<Oddity> {
-    let Some(grant) = grant else {
-        return Vec::new();
-    };
     let mut odd = Vec::new();
+    let Some(grant) = grant else {
+        let end = tag.and_then(Expiry::at).filter(Expiry::has_passed);
+        odd.extend(end.map(|_| Oddity::new("access-ended", "access ended by its tag")));
+        return odd;
+    };
     if grant.ended().is_some() {
         odd.push(Oddity::new("access-ended", "access ended"));
     }

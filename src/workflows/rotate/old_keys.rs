@@ -33,8 +33,8 @@ impl OldKeys {
     }
 }
 
-/// The key that has to go first, where the user has as many as IAM takes: the one
-/// that is suspended while the other one works. Fails where there is none such.
+/// The key that has to go first, where the user has as many as IAM takes: one that
+/// is suspended, the older one if both are. Fails where both work.
 pub(super) async fn surplus<'a>(
     run: &Run,
     keys: &'a [KeyInfo],
@@ -43,22 +43,34 @@ pub(super) async fn surplus<'a>(
     if keys.len() < MOST_KEYS {
         return Ok(None);
     }
-    match only_suspended(keys) {
+    match oldest(keys.iter().filter(|key| !key.is_active)) {
         Some(key) if keys.len() == MOST_KEYS && old_keys != OldKeys::Keep => Ok(Some(key)),
-        _ => Err(no_room(run, keys).await.into()),
+        suspended => Err(no_room(run, keys, suspended).await.into()),
     }
 }
 
-/// The one key of several that doesn't work.
-fn only_suspended(keys: &[KeyInfo]) -> Option<&KeyInfo> {
-    let mut suspended = keys.iter().filter(|key| !key.is_active);
-    suspended.next().filter(|_| suspended.next().is_none())
+/// The key that was created first, as far as that is known.
+fn oldest<'a>(keys: impl Iterator<Item = &'a KeyInfo>) -> Option<&'a KeyInfo> {
+    let mut keys: Vec<_> = keys.collect();
+    keys.sort_by_key(|key| created(key));
+    match keys[..] {
+        [only] => Some(only),
+        [first, second, ..] if created(first).is_some() && created(first) < created(second) => {
+            Some(first)
+        }
+        _ => None,
+    }
+}
+
+/// When it was created, in seconds since 1970.
+fn created(key: &KeyInfo) -> Option<i64> {
+    key.created.map(|at| at.secs())
 }
 
 /// That there is no room for another key, and which could go.
-async fn no_room(run: &Run, keys: &[KeyInfo]) -> Hinted {
+async fn no_room(run: &Run, keys: &[KeyInfo], suspended: Option<&KeyInfo>) -> Hinted {
     let mut described = Vec::new();
-    let mut unused = Vec::new();
+    let mut unused: Vec<&KeyInfo> = Vec::new();
     for key in keys {
         let used = iam::last_used(run, &key.id).await;
         if matches!(used, Ok(None)) {
@@ -68,19 +80,26 @@ async fn no_room(run: &Run, keys: &[KeyInfo]) -> Hinted {
         let suspended = if key.is_active { "" } else { "suspended, " };
         described.push(format!("{} ({suspended}{used})", key.id));
     }
-    // Of two that were never used, the newer one is what an interrupted rotation
-    // leaves: nobody has its secret.
-    let newest = unused
-        .into_iter()
-        .max_by_key(|key| key.created.map(|at| at.secs()));
-    let dispensable = only_suspended(keys).or(newest);
+    let hint = match (suspended, &unused[..]) {
+        (Some(key), _) | (None, &[key]) => Hint::DeleteAccessKey(Some(key.id.clone())),
+        // An interrupted rotation leaves one that nobody has the secret of.
+        (None, &[one, other, ..]) => {
+            let newer = if created(one) > created(other) {
+                one
+            } else {
+                other
+            };
+            Hint::DeleteNewerKey(newer.id.clone())
+        }
+        (None, []) => Hint::DeleteAccessKey(None),
+    };
     Hinted {
         message: format!(
             "user {} already has two access keys, as many as IAM allows: {}",
             run.target.user,
             described.join(" and ")
         ),
-        hint: Hint::DeleteAccessKey(dispensable.map(|key| key.id.clone())),
+        hint,
     }
 }
 
