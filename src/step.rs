@@ -170,7 +170,7 @@ impl Step {
 }
 
 fn verified(opens: &str, untested: &[String]) -> String {
-    let verified = format!("the key gives access to {opens} and nothing else");
+    let verified = format!("{opens} and nothing else");
     if untested.is_empty() {
         return verified;
     }
@@ -282,7 +282,7 @@ mod tests {
     fn steps_say_what_is_to_be_done_and_that_it_was() {
         let create = Step::CreateUser("alex".to_owned());
         let verify = |untested: &[&str]| Step::Verify {
-            opens: "s3://shared/alex/".to_owned(),
+            opens: "read-only access to s3://shared/alex/".to_owned(),
             untested: untested.iter().map(|it| it.to_string()).collect(),
         };
         for (step, to_do, done) in [
@@ -304,8 +304,8 @@ mod tests {
             ),
             (
                 verify(&[]),
-                "verify: the key gives access to s3://shared/alex/ and nothing else",
-                "Verified: the key gives access to s3://shared/alex/ and nothing else",
+                "verify: read-only access to s3://shared/alex/ and nothing else",
+                "Verified: read-only access to s3://shared/alex/ and nothing else",
             ),
         ] {
             assert_eq!(
@@ -313,7 +313,7 @@ mod tests {
                 (to_do.to_owned(), done.to_owned())
             );
         }
-        let done = "Verified: the key gives access to s3://shared/alex/ and nothing else; \
+        let done = "Verified: read-only access to s3://shared/alex/ and nothing else; \
                     not tested: uploads, deletes";
         assert_eq!(verify(&["uploads", "deletes"]).done(), done);
     }

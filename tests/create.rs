@@ -229,7 +229,7 @@ async fn empty_folder_is_pointed_out() {
     let aws = aws_with_files().await;
     let run = Sandbox::new(&aws).create("kim", &[]).await.succeeded();
     assert!(
-        run.stderr.contains("note: the folder is still empty"),
+        run.stderr.contains("note: there are no files yet"),
         "{}",
         run.stderr
     );

@@ -40,8 +40,8 @@ async fn marks_and_colours_are_for_terminals_that_want_them() {
         let shown = session.ends_with(1).await;
         let error = "create_s3_user: \x1b[1m\x1b[31merror:\x1b[0m user alex ";
         assert_eq!(shown.contains(error), are_shown, "{shown}");
-        let hint = "\x1b[36mhint:\x1b[0m for a new key: \x1b[1mcreate_s3_user --rotate-key -b \
-                    shared -u alex\x1b[0m\r\n";
+        let hint = "\x1b[36mhint:\x1b[0m for a new key: \x1b[1mcreate_s3_user -b shared \
+                    -u alex --rotate-key\x1b[0m\r\n";
         assert_eq!(shown.contains(hint), are_shown, "{shown}");
         assert_eq!(shown.contains("\x1b["), are_shown, "{shown}");
     }
@@ -67,7 +67,7 @@ async fn requests_of_a_verification_are_told_with_verbose_alone() {
         let run = run.succeeded();
         let details = run.stderr.matches("Verified: can").count();
         assert_eq!(details > 0, are_told, "{run:?}");
-        let whole = "Verified: the key gives access to s3://shared/alex/ and nothing else\n";
+        let whole = "Verified: read-only access to s3://shared/alex/ and nothing else\n";
         assert!(run.stderr.contains(whole), "{run:?}");
     }
 }
@@ -87,11 +87,11 @@ async fn note_that_holds_for_many_is_said_once_with_their_names() {
         panic!("{notes:?}");
     };
     assert!(
-        note.starts_with("note: kim, lee: the folder is still empty"),
+        note.starts_with("note: kim, lee: there are no files yet"),
         "{note}"
     );
     let run = sandbox.create("mia", &["-u", "jaime"]).await.succeeded();
-    let own = "mia: note: the folder is still empty";
+    let own = "mia: note: there are no files yet";
     assert!(run.stderr.contains(own), "{run:?}");
 }
 

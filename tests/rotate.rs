@@ -181,7 +181,7 @@ async fn policy_of_another_form_is_no_ground_to_verify_by() {
     let run = run.failed_with("policy s3-access is not as create_s3_user writes it");
     assert!(
         run.stderr
-            .contains("create_s3_user --update -b shared -u alex --access read --expires never"),
+            .contains("create_s3_user -b shared -u alex --update --access read --expires never"),
         "{run:?}"
     );
     sandbox.create("alex", &["--rotate-key"]).await.succeeded();

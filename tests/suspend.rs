@@ -227,7 +227,7 @@ async fn user_without_a_key_can_be_suspended_but_not_resumed() {
     for options in [[].as_slice(), &["--dry-run"]] {
         let run = resume(&sandbox, options).await;
         let run = run.failed_with("user alex has no access key to resume");
-        let hint = "hint: for a new key: create_s3_user --rotate-key -b shared -u alex\n";
+        let hint = "hint: for a new key: create_s3_user -b shared -u alex --rotate-key\n";
         assert!(run.stderr.contains(hint), "{run:?}");
     }
 }
@@ -355,7 +355,7 @@ async fn key_whose_status_a_store_does_not_tell_counts_as_active() {
 #[tokio::test]
 async fn create_tells_of_a_suspended_user_and_how_to_resume_it() {
     let (aws, sandbox) = aws_with_alex(&[]).await;
-    let hint = "hint: to resume access: create_s3_user --resume -b shared -u alex\n";
+    let hint = "hint: to resume access: create_s3_user -b shared -u alex --resume\n";
     let run = sandbox.create("alex", &[]).await;
     let run = run.failed_with("already exists for bucket shared");
     assert!(!run.stderr.contains(hint), "{run:?}");

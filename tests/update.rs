@@ -391,7 +391,7 @@ async fn policy_that_somebody_edited_is_replaced_only_as_a_whole() {
         .unwrap();
     assert_eq!(
         command,
-        "--update -b shared -u alex --access write --expires never --source-ip 127.0.0.1/32 \
+        "-b shared -u alex --update --access write --expires never --source-ip 127.0.0.1/32 \
          --also-read none --kms-key none --no-browse-root\n"
     );
     let args: Vec<_> = command.split_whitespace().collect();

@@ -45,7 +45,7 @@ async fn each_mode_is_tried_line_by_line_and_leaves_no_object() {
         };
         assert_eq!(lines("Verified: can "), can, "{mode}: {run:?}");
         assert_eq!(lines("Verified: can't "), cannot, "{mode}: {run:?}");
-        let in_all = "Verified: the key gives access to s3://shared/alex/ and nothing else\n";
+        let in_all = "access to s3://shared/alex/ and nothing else\n";
         assert!(run.stderr.contains(in_all), "{mode}: {run:?}");
         assert_complete(&aws, &sandbox, "alex");
         assert_eq!(aws.keys("shared").len(), 4, "{mode}");
@@ -87,8 +87,15 @@ async fn folders_to_be_read_too_are_tried() {
                 assert!(run.stderr.contains(&line), "{tried}: {run:?}");
             }
         }
-        let opens =
-            "Verified: the key gives access to s3://shared/alex/, read-only access to s3://shared/";
+        let opens = match mode {
+            "read" => "Verified: read-only access to s3://shared/alex/ and s3://shared/",
+            "write" => {
+                "Verified: upload-only access to s3://shared/alex/, read-only access to s3://shared/"
+            }
+            _ => {
+                "Verified: read-write access to s3://shared/alex/, read-only access to s3://shared/"
+            }
+        };
         assert!(run.stderr.contains(opens), "{run:?}");
         let nothing = |folder: &str| {
             let line = format!("downloads from {folder} (nothing there yet)");

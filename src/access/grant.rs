@@ -156,6 +156,15 @@ impl Access {
         self != Self::Read
     }
 
+    /// The kind of access in a word, before "access".
+    pub(crate) fn adjective(self) -> &'static str {
+        match self {
+            Self::Read => "read-only",
+            Self::ReadWrite => "read-write",
+            Self::Write => "upload-only",
+        }
+    }
+
     /// What somebody can do, in a sentence that ends with the folder.
     pub(crate) fn verbs(self) -> &'static str {
         match self {

@@ -47,13 +47,13 @@ mod tests {
     #[test]
     fn what_holds_for_several_users_is_said_once() {
         let notes = vec![
-            note("alex", "the folder is still empty"),
+            note("alex", "there are no files yet"),
             note("jaime", "access ended"),
-            note("kim", "the folder is still empty"),
-            note("is", "the folder is still empty"),
+            note("kim", "there are no files yet"),
+            note("is", "there are no files yet"),
         ];
         let expected = [
-            (None, "alex, is, kim: the folder is still empty"),
+            (None, "alex, is, kim: there are no files yet"),
             (Some("jaime"), "access ended"),
         ];
         let expected = expected.map(|(user, text)| {

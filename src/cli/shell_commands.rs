@@ -37,7 +37,7 @@ impl ShellCommands {
     /// A command of create_s3_user for an existing user.
     pub fn create(&self, option: &str, target: &Target) -> String {
         let (bucket, user) = (target.bucket.as_str(), target.user.as_str());
-        self.command(&["create_s3_user", option, "-b", bucket, "-u", user])
+        self.command(&["create_s3_user", "-b", bucket, "-u", user, option])
     }
 
     /// The command that lists the users of a bucket.
@@ -48,7 +48,7 @@ impl ShellCommands {
     /// The command that gives an existing user just this access.
     pub fn set_access(&self, grant: &Grant, target: &Target) -> String {
         let (bucket, user) = (target.bucket.as_str(), target.user.as_str());
-        let update = ["create_s3_user", "--update", "-b", bucket, "-u", user];
+        let update = ["create_s3_user", "-b", bucket, "-u", user, "--update"];
         let access = grant.as_options();
         let access: Vec<_> = access.iter().map(String::as_str).collect();
         self.command(&[&update[..], &access].concat())

@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde::{Serialize, Serializer};
 
-use crate::access::{AccessKey, Grant, Target, UserName};
+use crate::access::{Access, AccessKey, Grant, Target, UserName};
 use crate::aws::Patience;
 use crate::step::Step;
 
@@ -176,18 +176,14 @@ impl Handover {
 
     /// What will be done, in order; the grant is given where it must be known.
     pub fn steps(&self, target: &Target, grant: Option<&Grant>) -> Vec<Step> {
-        let shared = grant.map_or(&[][..], |grant| &grant.also_read).iter();
-        let shared =
-            shared.map(|folder| format!(", read-only access to {}", target.url_of(folder)));
-        let (own, shared) = (target.folder_url(), String::from_iter(shared));
-        let verify = Step::Verify {
-            opens: format!("{own}{shared}"),
+        let verify = |grant: &Grant| Step::Verify {
+            opens: opens(target, grant),
             untested: Vec::new(),
         };
         let file = self.file.clone().map(Step::WriteKeyFile);
         let kit = self.kit.as_ref();
         let kit = kit.map(|kit| Step::WriteKit(kit.archive.clone()));
-        let verify = self.verify.then_some(verify);
+        let verify = grant.filter(|_| self.verify).map(verify);
         file.into_iter().chain(verify).chain(kit).collect()
     }
 
@@ -259,4 +255,19 @@ impl Delivery {
             kit_zip,
         })
     }
+}
+
+/// What the key gives access to, in words.
+fn opens(target: &Target, grant: &Grant) -> String {
+    let kind = grant.access.adjective();
+    let mut opens = format!("{kind} access to {}", target.folder_url());
+    let mut and = match grant.access {
+        Access::Read => " and ",
+        Access::ReadWrite | Access::Write => ", read-only access to ",
+    };
+    for folder in &grant.also_read {
+        opens += &format!("{and}{}", target.url_of(folder));
+        and = " and ";
+    }
+    opens
 }

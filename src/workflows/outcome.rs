@@ -412,7 +412,7 @@ impl Outcome for Deleted {
         let was_empty = self.folder == Counts::default();
         match (self.user_deleted, was_empty) {
             (true, true) if self.empties_folder => {
-                format!("Deleted user {user} and its empty folder")
+                format!("Deleted user {user}; the folder was empty")
             }
             (true, true) => format!("Deleted user {user}"),
             (true, false) => format!("Deleted user {user} and {}", self.folder),

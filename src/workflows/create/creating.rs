@@ -239,8 +239,8 @@ fn notes(work: &Create, user: &User, grant_notes: Vec<String>) -> Vec<String> {
     let options = &work.options;
     let mut notes = Vec::new();
     if work.folder.is_empty && !options.make_folder && options.grant.access.reads() {
-        let note = "the folder is still empty, and some clients report an empty folder as missing: \
-                    upload a file before you send the key (--make-folder avoids this)";
+        let note = "there are no files yet, and some clients report an empty folder as missing: \
+                    upload one before you send the key (--make-folder avoids this)";
         notes.push(note.to_owned());
     }
     notes.extend(grant_notes);
