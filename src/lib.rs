@@ -89,7 +89,8 @@ pub use handover::{Destination, HandedOver, Options as HandoverOptions};
 pub use s3::empty::{Counts, FailedKey, Progress};
 pub use step::{Blocker, ManagedPolicy, Step};
 pub use tokio_util::sync::CancellationToken;
-pub use workflows::outcome::{Created, Deleted, Failed, PolicyRef, Rotated, Suspended, Updated};
+pub use workflows::deleted::Deleted;
+pub use workflows::outcome::{Created, Failed, PolicyRef, Rotated, Suspended, Updated};
 pub use workflows::plan::{Plan, PlannedPolicy, Preview};
 pub use workflows::{create, delete, inventory, rotate, suspend, update};
 

@@ -255,7 +255,7 @@ pub(crate) fn counted(count: u64, more: bool, thing: &str) -> String {
     format!("{}{plus} {thing}{s}", thousands(count))
 }
 
-/// Access keys in words: one, or several.
+/// Access keys by their IDs, for people: one, or several.
 pub(crate) fn named_keys(keys: &[String]) -> String {
     let s = if keys.len() == 1 { "" } else { "s" };
     format!("access key{s} {}", keys.join(" and "))

@@ -14,7 +14,8 @@ use crate::errors::Interrupted;
 use crate::handover::HandedOver;
 use crate::step::Step;
 use crate::workflows::delete::{self, Delete};
-use crate::workflows::outcome::{Deleted, Failed, Outcome};
+use crate::workflows::deleted::Deleted;
+use crate::workflows::outcome::{Failed, Outcome};
 use crate::workflows::plan::Plan;
 use crate::workflows::{rotate, suspend, update};
 

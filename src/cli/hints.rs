@@ -9,7 +9,8 @@ use crate::aws::{AwsError, LoadError, Remedy, Run};
 use crate::errors::{Candidates, Hint, Hinted, one_line};
 use crate::s3::bucket::BucketError;
 use crate::step::{Step, named_keys};
-use crate::workflows::outcome::{Deleted, Failed};
+use crate::workflows::deleted::Deleted;
+use crate::workflows::outcome::Failed;
 use crate::workflows::provenance::is_ours;
 
 /// An error as it is printed.

@@ -22,6 +22,7 @@ mod notes;
 mod output;
 mod paint;
 mod progress;
+mod results;
 mod shell_commands;
 mod signals;
 mod table;

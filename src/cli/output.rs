@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use clap::{ArgAction, Args};
 use indicatif::ProgressBar;
-use serde::Serialize;
 
 use super::hints::{Advice, Explained, did_you_mean};
 use super::nearest::nearest;
@@ -21,7 +20,7 @@ use super::shell_commands::ShellCommands;
 use super::terminal::Terminal;
 use crate::access::UserName;
 use crate::aws::{Aws, Call, Connection, LoadError};
-use crate::errors::{acts_on_a_terminal, harmless, one_line};
+use crate::errors::{harmless, one_line};
 use crate::handover::HandedOver;
 use crate::step::{Step, counted};
 use crate::workflows::outcome::{Outcome, unchanged};
@@ -60,7 +59,7 @@ pub struct Output {
     name: &'static str,
     /// What is done with the users, in the past tense.
     did: &'static str,
-    json: bool,
+    pub(super) json: bool,
     dry_run: bool,
     pub(super) quiet: bool,
     pub(super) verbose: bool,
@@ -71,7 +70,7 @@ pub struct Output {
     pub(super) tally: Arc<Tally>,
     /// Notes on many users, for the end.
     notes: Arc<Mutex<Vec<Note>>>,
-    has_lost_results: Arc<AtomicBool>,
+    pub(super) has_lost_results: Arc<AtomicBool>,
     pub(super) line: ProgressBar,
     /// None where nothing is to be asked, or nobody is there.
     terminal: Option<Terminal>,
@@ -292,44 +291,6 @@ impl Output {
         grouped(notes).into_iter().map(line).collect()
     }
 
-    /// Prints the result: `json` as one line with `--json`, else `text` if any.
-    pub fn result(&self, json: &impl Serialize, text: Option<String>) {
-        let json = || escaped(&serde_json::to_string(json).expect("reports always serialize"));
-        let text = if self.json { Some(json()) } else { text };
-        if let Some(text) = text
-            && let Err(error) = self.to_stdout(&text)
-        {
-            self.error(&format!("can't write to stdout: {error}; it was: {text}"));
-        }
-    }
-
-    /// Prints results that can be had again: a line of JSON each with `--json`,
-    /// else all of them as a table.
-    pub(super) fn results(&self, results: &[impl Serialize], table: &str) {
-        let json =
-            |result| escaped(&serde_json::to_string(result).expect("results always serialize"));
-        let lines: Vec<_> = if self.json {
-            results.iter().map(json).collect()
-        } else {
-            vec![table.to_owned()]
-        };
-        if let Err(error) = self.to_stdout(&lines.join("\n")) {
-            self.error(&format!("can't write to stdout: {error}"));
-        }
-    }
-
-    /// Writes to stdout, and remembers if that failed.
-    fn to_stdout(&self, text: &str) -> io::Result<()> {
-        let written = self.line.suspend(|| writeln!(io::stdout(), "{text}"));
-        match written {
-            // Whoever closed the pipe wants no more of it.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            written => {
-                written.inspect_err(|_| self.has_lost_results.store(true, Ordering::Relaxed))
-            }
-        }
-    }
-
     /// Prints an error in one line.
     pub fn error(&self, error: &str) {
         let (label, prefix) = (paint::label("error"), self.prefix());
@@ -412,19 +373,6 @@ fn shown(Advice { words, command }: &Advice) -> String {
         Some(command) => format!("{words}: {}", paint::to_copy(&one_line(command))),
         None => words,
     }
-}
-
-/// JSON with what a terminal would act on escaped.
-fn escaped(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        if acts_on_a_terminal(c) && c != '\n' {
-            shown += &format!("\\u{:04x}", u32::from(c));
-        } else {
-            shown.push(c);
-        }
-    }
-    shown
 }
 
 pub(super) fn to_stderr(line: &str) {

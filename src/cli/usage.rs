@@ -1,4 +1,4 @@
-//! What is wrong with the arguments, in words: clap's errors in one line.
+//! What is wrong with the arguments: clap's errors in one line.
 
 use std::ffi::OsString;
 

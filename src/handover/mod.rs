@@ -257,7 +257,7 @@ impl Delivery {
     }
 }
 
-/// What the key gives access to, in words.
+/// What the key gives access to, as people say it.
 fn opens(target: &Target, grant: &Grant) -> String {
     let kind = grant.access.adjective();
     let mut opens = format!("{kind} access to {}", target.folder_url());

@@ -6,6 +6,7 @@
 
 pub mod create;
 pub mod delete;
+pub(crate) mod deleted;
 pub mod inventory;
 mod new_key;
 pub(crate) mod outcome;

@@ -69,7 +69,8 @@ mod tests {
     use crate::iam::{Tags, User};
     use crate::s3::listing::{Depth, Page};
     use crate::step::{Blocker, ManagedPolicy, Step};
-    use crate::workflows::outcome::{Deleted, Failed};
+    use crate::workflows::deleted::Deleted;
+    use crate::workflows::outcome::Failed;
     use crate::workflows::plan::{Plan, Preview};
 
     /// How long AWS accepts a key after it was deleted.

@@ -10,8 +10,9 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::deleted::Deleted;
 use super::inventory::{LastUse, last_use_of_key, time};
-use super::outcome::{Deleted, Failed};
+use super::outcome::Failed;
 use super::plan::{Plan, Preview};
 use super::provenance::{look_up, reachable};
 use super::remove::remove;

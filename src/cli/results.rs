@@ -1,0 +1,62 @@
+//! What goes to stdout: results, for people or as JSON.
+
+use std::io::{self, Write};
+use std::sync::atomic::Ordering;
+
+use serde::Serialize;
+
+use super::Output;
+use crate::errors::acts_on_a_terminal;
+
+impl Output {
+    /// Prints the result: `json` as one line with `--json`, else `text` if any.
+    pub fn result(&self, json: &impl Serialize, text: Option<String>) {
+        let json = || escaped(&serde_json::to_string(json).expect("reports always serialize"));
+        let text = if self.json { Some(json()) } else { text };
+        if let Some(text) = text
+            && let Err(error) = self.to_stdout(&text)
+        {
+            self.error(&format!("can't write to stdout: {error}; it was: {text}"));
+        }
+    }
+
+    /// Prints results that can be had again: a line of JSON each with `--json`,
+    /// else all of them as a table.
+    pub(super) fn results(&self, results: &[impl Serialize], table: &str) {
+        let json =
+            |result| escaped(&serde_json::to_string(result).expect("results always serialize"));
+        let lines: Vec<_> = if self.json {
+            results.iter().map(json).collect()
+        } else {
+            vec![table.to_owned()]
+        };
+        if let Err(error) = self.to_stdout(&lines.join("\n")) {
+            self.error(&format!("can't write to stdout: {error}"));
+        }
+    }
+
+    /// Writes to stdout, and remembers if that failed.
+    fn to_stdout(&self, text: &str) -> io::Result<()> {
+        let written = self.line.suspend(|| writeln!(io::stdout(), "{text}"));
+        match written {
+            // Whoever closed the pipe wants no more of it.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            written => {
+                written.inspect_err(|_| self.has_lost_results.store(true, Ordering::Relaxed))
+            }
+        }
+    }
+}
+
+/// JSON with what a terminal would act on escaped.
+fn escaped(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if acts_on_a_terminal(c) && c != '\n' {
+            shown += &format!("\\u{:04x}", u32::from(c));
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}

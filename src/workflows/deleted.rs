@@ -1,0 +1,101 @@
+//! What came of a delete run, as data: complete or not.
+
+use serde::Serialize;
+
+use super::outcome::Outcome;
+use crate::access::Target;
+use crate::errors::one_line;
+use crate::s3::empty::{Counts, FailedKey};
+use crate::step::Step;
+
+/// What a delete run did, complete or not.
+#[derive(Debug, Clone, Serialize)]
+pub struct Deleted {
+    /// The user and the bucket.
+    #[serde(flatten)]
+    pub target: Target,
+    /// The IDs of the access keys deleted.
+    pub access_keys: Vec<String>,
+    /// The names of the managed policies detached.
+    pub policies_detached: Vec<String>,
+    /// The names of the policies deleted, managed and inline.
+    pub policies_deleted: Vec<String>,
+    /// Everything else removed from the user.
+    pub other: Vec<String>,
+    /// What was deleted from the folder.
+    #[serde(flatten)]
+    pub folder: Counts,
+    /// Whether the user is gone.
+    pub user_deleted: bool,
+    /// The objects that could not be deleted.
+    pub failed: Vec<FailedKey>,
+    /// Whether the folder was to be emptied.
+    #[serde(skip)]
+    pub empties_folder: bool,
+    /// Whether the bucket keeps earlier versions of what was deleted.
+    #[serde(skip)]
+    pub versions_remain: bool,
+    /// The steps that a run which failed has not taken, or not to their end.
+    #[serde(skip)]
+    pub remaining: Vec<Step>,
+    /// What the admin should know besides, a line each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+impl Deleted {
+    /// What was deleted by a run that has done nothing yet.
+    pub(crate) fn nothing(target: &Target) -> Self {
+        Self {
+            target: target.clone(),
+            access_keys: Vec::new(),
+            policies_detached: Vec::new(),
+            policies_deleted: Vec::new(),
+            other: Vec::new(),
+            folder: Counts::default(),
+            user_deleted: false,
+            failed: Vec::new(),
+            empties_folder: false,
+            versions_remain: false,
+            remaining: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// The objects that could not be deleted, a line each: the first `most`,
+    /// and how many more there are.
+    pub(crate) fn failures(&self, most: usize) -> Vec<String> {
+        let named = self.failed.iter().take(most).map(|failed| {
+            let key = failed.key.escape_debug();
+            one_line(&format!("{key}: {}: {}", failed.code, failed.message))
+        });
+        let more = self.failed.len().saturating_sub(most);
+        named
+            .chain((more > 0).then(|| format!("and {more} more")))
+            .collect()
+    }
+}
+
+impl Outcome for Deleted {
+    fn summary(&self) -> String {
+        let (user, folder) = (&self.target.user, self.target.folder_url());
+        let was_empty = self.folder == Counts::default();
+        match (self.user_deleted, was_empty) {
+            (true, true) if self.empties_folder => {
+                format!("Deleted user {user}; the folder was empty")
+            }
+            (true, true) => format!("Deleted user {user}"),
+            (true, false) => format!("Deleted user {user} and {}", self.folder),
+            (false, true) => format!("Nothing to delete for user {user}"),
+            (false, false) => format!("Deleted {} from {folder}", self.folder),
+        }
+    }
+
+    fn advice(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn notes(&self) -> &[String] {
+        &self.notes
+    }
+}
