@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     ALLOW_ALL, Fault, LocalAws, Sandbox, add_user_of_the_scripts, attach_new_policy,
-    aws_with_files, is_gone, set_end, tag_of,
+    aws_with_files, is_gone, opens_folder, set_end, tag_of,
 };
 
 const BOUNDARY: &str = "arn:aws:iam::123456789012:policy/s3-user-boundary-shared";
@@ -93,7 +93,7 @@ async fn every_workflow_works_for_a_delegate() {
 async fn failed_and_killed_runs_of_a_delegate_leave_nothing() {
     let aws = aws_with_boundary().await;
     let delegate = delegate_of(&aws).await;
-    aws.faults.at("CreateAccessKey", 0, 2, Fault::DENIED);
+    aws.faults.always("CreateAccessKey", Fault::DENIED);
     let run = delegate.create("alex", &WITHIN).await;
     let run = run.failed_with("CreateAccessKey");
     assert!(!run.stderr.contains("left:"), "{run:?}");
@@ -191,6 +191,48 @@ async fn refused_create_names_the_options_of_the_boundary() {
     let other = ["-b", "other", "-u", "kim"];
     let run = delegate.run("create_s3_user", &other).await;
     assert!(!run.stderr.contains("--permissions-boundary"), "{run:?}");
+}
+
+#[tokio::test]
+async fn new_user_whose_tags_iam_does_not_know_yet_is_waited_for() {
+    for call in ["PutUserPolicy", "CreateAccessKey"] {
+        let aws = aws_with_boundary().await;
+        let delegate = delegate_of(&aws).await;
+        aws.faults.forget();
+        aws.faults.at(call, 0, 2, Fault::DENIED);
+        delegate.create("alex", &WITHIN).await.succeeded();
+        assert_eq!(aws.faults.counts()[call], 3);
+        assert!(opens_folder(&aws, &delegate.key_of("alex")).await);
+
+        // Not for ever, and not without a boundary.
+        aws.faults.always(call, Fault::DENIED);
+        let run = delegate.create("kim", &WITHIN).await;
+        let run = run.failed_with(&format!("{call}: AccessDenied"));
+        assert!(!run.stderr.contains("left:"), "{run:?}");
+        assert!(is_gone(&aws, "kim"));
+        aws.faults.forget();
+        aws.faults.always(call, Fault::DENIED);
+        let admin = Sandbox::new(&aws);
+        let run = admin.create("lee", &["--inline-policy"]).await;
+        run.failed_with(&format!("{call}: AccessDenied"));
+        assert_eq!(aws.faults.counts()[call], 1);
+        aws.faults.forget();
+    }
+}
+
+#[tokio::test]
+async fn wait_for_tags_ends_with_an_interruption() {
+    let aws = aws_with_boundary().await;
+    let delegate = delegate_of(&aws).await;
+    aws.faults.once("PutUserPolicy", Fault::Pause);
+    let started = delegate.start_create("alex", &WITHIN);
+    aws.faults.paused().await;
+    aws.faults.always("PutUserPolicy", Fault::DENIED);
+    started.signal("INT").await;
+    aws.faults.resume();
+    let run = started.ended().await;
+    assert_eq!(run.code, Some(130), "{run:?}");
+    assert!(is_gone(&aws, "alex"));
 }
 
 /// What a malicious delegate tries.

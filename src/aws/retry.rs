@@ -7,6 +7,7 @@ use aws_runtime::retries::classifiers::{THROTTLING_ERRORS, TRANSIENT_ERRORS};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::Run;
 use super::error::AwsError;
 
 /// What IAM answers while it settles after a change: try again.
@@ -114,16 +115,20 @@ pub(crate) async fn settle<T>(
 }
 
 /// The same for a change of something made a moment ago, of which IAM may not
-/// know yet.
+/// know yet, or not its tags.
 pub(crate) async fn settle_new<T>(
-    cancel: &CancellationToken,
+    run: &Run,
     mut attempt: impl AsyncFnMut() -> Result<T, AwsError>,
 ) -> Result<T, AwsError> {
-    let mut patience = Patience::NEW;
+    let (mut unknown, mut refused) = (Patience::NEW, Patience::LOOKUP);
     loop {
-        let result = settle(cancel, &mut attempt).await;
-        let is_unknown = result.as_ref().is_err_and(AwsError::is_missing);
-        if !is_unknown || !patience.wait(cancel).await {
+        let result = settle(&run.cancel, &mut attempt).await;
+        let patience = match &result {
+            Err(error) if error.is_missing() => &mut unknown,
+            Err(error) if run.may_allow_later(error) => &mut refused,
+            _ => return result,
+        };
+        if !patience.wait(&run.cancel).await {
             return result;
         }
     }

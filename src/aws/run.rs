@@ -17,6 +17,9 @@ pub struct Run {
     pub(crate) aws: Aws,
     pub(crate) target: Target,
     pub(crate) cancel: CancellationToken,
+    /// Whether the admin may change the user only for its tags or path, which
+    /// IAM may not know at once of a new user.
+    is_allowed_by_tags: bool,
     on_step: Arc<dyn Fn(&Step) + Send + Sync>,
 }
 
@@ -33,8 +36,23 @@ impl Run {
             aws,
             target,
             cancel,
+            is_allowed_by_tags: false,
             on_step: Arc::new(on_step),
         }
+    }
+
+    /// The same, where what may be done to the user depends on its tags.
+    pub(crate) fn allowed_by_tags(&self, is_allowed_by_tags: bool) -> Self {
+        Self {
+            is_allowed_by_tags,
+            ..self.clone()
+        }
+    }
+
+    /// Whether a refusal may be one of somebody who is only not known to be allowed
+    /// yet.
+    pub(super) fn may_allow_later(&self, error: &AwsError) -> bool {
+        self.is_allowed_by_tags && error.is_access_denied()
     }
 
     /// The user's name, as calls take it.
@@ -89,7 +107,8 @@ impl Run {
     {
         result.map_err(|error| {
             let error = anyhow::Error::from(error);
-            let waited = error.downcast_ref().is_some_and(AwsError::is_waited_for);
+            let waited_for = |it: &AwsError| it.is_waited_for() || self.may_allow_later(it);
+            let waited = error.downcast_ref().is_some_and(waited_for);
             match self.go_on() {
                 Err(interrupted) if waited => interrupted.into(),
                 _ => error,

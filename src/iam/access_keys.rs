@@ -14,7 +14,7 @@ use crate::step::Step;
 pub(crate) async fn create_access_key(run: &Run) -> Result<AccessKey, AwsError> {
     let mut patience = Patience::SETTLING;
     loop {
-        let key = settle_new(&run.cancel, async || create_once(run).await).await;
+        let key = settle_new(run, async || create_once(run).await).await;
         let is_throttled = key.as_ref().is_err_and(AwsError::is_throttling);
         if !is_throttled || !patience.wait(&run.cancel).await {
             return key;

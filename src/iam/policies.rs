@@ -160,7 +160,7 @@ pub(crate) async fn attach_policy(run: &Run, arn: &str) -> Result<(), AwsError> 
             .call("AttachUserPolicy", attach.clone().send())
             .await
     };
-    let attached = settle_new(&run.cancel, attach).await;
+    let attached = settle_new(run, attach).await;
     attached.map(drop)
 }
 
@@ -214,7 +214,7 @@ pub(crate) async fn put_inline_policy(
     let put = async |text: String| {
         let put = put.clone().policy_document(text);
         let put = async || run.aws.call("PutUserPolicy", put.clone().send()).await;
-        settle_new(&run.cancel, put).await
+        settle_new(run, put).await
     };
     send_document(run, document, put).await.map(drop)
 }

@@ -94,6 +94,8 @@ pub async fn plan(run: &Run, options: &Options) -> Result<Plan<Create>> {
     let make_folder = options.make_folder && !folder.has_folder_object;
     let rounds = rounds(&run, options, make_folder, &handover, &name);
     let policy = PlannedPolicy { name, document };
+    // A delegate creates users within a boundary, and has access to them by tag.
+    let run = run.allowed_by_tags(options.new_user.permissions_boundary.is_some());
     let mut preview = Preview::new(&run.target, rounds.concat());
     preview.policy = Some(policy.clone());
     preview.notes = notes;
