@@ -82,7 +82,7 @@ pub enum Hint {
     Nearest(Candidates),
 }
 
-/// The names that are there, in place of one that isn't.
+/// The existing names, one of which may have been meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Candidates {
     /// Buckets of the admin's account.

@@ -71,7 +71,7 @@ pub enum Step {
     AbortUpload {
         /// The key of the object.
         key: String,
-        /// The upload's ID; none where its answer got lost.
+        /// The upload's ID; none if its answer got lost.
         id: Option<String>,
     },
     /// Delete an access key that may still appear: its creation got no answer.
@@ -262,7 +262,7 @@ pub(crate) fn named_keys(keys: &[String]) -> String {
 }
 
 /// A number with a comma between each three digits.
-fn thousands(number: u64) -> String {
+pub(crate) fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::new();
     for (index, digit) in digits.chars().enumerate() {

@@ -79,6 +79,16 @@ async fn missing_and_unknown_arguments_are_one_line() {
 }
 
 #[tokio::test]
+async fn number_out_of_range_is_refused_with_the_range() {
+    let aws = LocalAws::start().await;
+    let sandbox = Sandbox::new(&aws);
+    for (option, range) in [("--jobs", "1 to 32"), ("--timeout", "1 to 3600")] {
+        let run = sandbox.create("alex", &[option, "0"]).await;
+        assert_usage(&run, &format!("0 is not a number from {range}; see"));
+    }
+}
+
+#[tokio::test]
 async fn day_that_does_not_exist_and_block_that_begins_elsewhere_are_explained() {
     let aws = LocalAws::start().await;
     let sandbox = Sandbox::new(&aws);

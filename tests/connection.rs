@@ -1,10 +1,11 @@
 //! How AWS is reached: profiles, roles and regions.
 
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use crate::support::{
-    ACCOUNT, ALLOW_ALL, AUTHORITY, FILES_OF_OTHERS, Fault, LocalAws, Sandbox, assert_complete,
-    assert_usage, aws_with_files, is_gone, start_tls,
+    ACCOUNT, ALLOW_ALL, AUTHORITY, FILES_OF_OTHERS, Fault, LocalAws, SELF_SIGNED, Sandbox,
+    assert_complete, assert_usage, aws_with_files, is_gone, start_tls, start_tls_with,
 };
 
 /// A policy that allows next to nothing.
@@ -275,6 +276,58 @@ async fn ca_bundle_says_whom_to_trust() {
     sandbox.create("kim", &[]).await.failed_with(UNTRUSTED);
     let sandbox = sandbox.set("AWS_CA_BUNDLE", Some(""));
     sandbox.create("kim", &[]).await.succeeded();
+}
+
+#[tokio::test]
+async fn self_signed_certificate_and_server_without_tls_are_explained_at_once() {
+    let aws = aws_with_files().await;
+    let self_signed = start_tls_with(&aws, SELF_SIGNED).await;
+    let without_tls = aws.url.replace("http://", "https://");
+    for (url, error, hint) in [
+        (
+            self_signed,
+            "the server's certificate is one of a certificate authority",
+            "\nhint: give the server a certificate of its own, signed by that authority",
+        ),
+        (
+            without_tls,
+            "the server does not speak TLS",
+            "\nhint: if the server is to be used without TLS, write its address as http://",
+        ),
+    ] {
+        let sandbox = Sandbox::with_key(&url, &aws.admin).with_full_pauses();
+        let start = Instant::now();
+        let run = sandbox.create("alex", &[]).await.failed_with(error);
+        assert!(run.stderr.contains(hint), "{run:?}");
+        assert!(start.elapsed() < Duration::from_secs(5));
+    }
+    assert_eq!(aws.faults.operations(), [""; 0]);
+}
+
+#[tokio::test]
+async fn look_at_the_bucket_that_fails_has_the_hint_of_any_other_call() {
+    let (aws, sandbox) = aws_behind_tls().await;
+    let untrusted = sandbox
+        .set("AWS_ENDPOINT_URL_IAM", Some(&aws.url))
+        .set("AWS_ENDPOINT_URL_STS", Some(&aws.url));
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let refused = format!("http://{}", free.local_addr().unwrap());
+    drop(free);
+    let refused = Sandbox::new(&aws).set("AWS_ENDPOINT_URL_S3", Some(&refused));
+    for (sandbox, error, hint) in [
+        (untrusted, UNTRUSTED, "\nhint: set AWS_CA_BUNDLE to"),
+        (refused, "can't reach http://", "\nhint: check the address"),
+    ] {
+        let args = ["-b", "shared", "--list"];
+        for run in [
+            sandbox.create("alex", &[]).await,
+            sandbox.run("create_s3_user", &args).await,
+        ] {
+            let run = run.failed_with("error: HeadBucket: can't reach http");
+            assert!(run.stderr.contains(error), "{run:?}");
+            assert!(run.stderr.contains(hint), "{run:?}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -465,6 +465,11 @@ fn assert_left_is_named(world: &World, run: &Run, refused: &str) {
         folder,
         "{refused}: {run:?}"
     );
+    let at = |text: &str| run.stderr.rfind(text);
+    assert!(
+        at("\nhint: ").is_none() || at("\nleft: ") < at("\nhint: "),
+        "{run:?}"
+    );
     let anything = user || key || policy || folder;
     assert!(anything || refused.starts_with("Get"), "{refused}: {run:?}");
 }

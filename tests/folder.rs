@@ -420,8 +420,8 @@ async fn earlier_versions_that_remain_are_pointed_out() {
         let sandbox = Sandbox::new(&aws);
         sandbox.create("alex", &[]).await.succeeded();
         let run = sandbox.delete("alex", &[]).await.succeeded();
-        let note = "note: earlier versions of the objects remain; to delete them too, run: \
-                    delete_s3_user -b shared -u alex --force --all-versions";
+        let note = "note: earlier versions of the objects remain; to delete them too, run the \
+                    same command with --force --all-versions\n";
         assert!(run.stderr.contains(note), "{run:?}");
         let list = aws
             .s3_client()

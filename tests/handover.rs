@@ -159,6 +159,19 @@ async fn archive_holds_the_same_files_as_the_kit() {
 }
 
 #[tokio::test]
+async fn closing_words_for_many_name_their_kits() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    let closing = "\nNext: send each person their USER_kit.zip over a secure channel, then delete it \
+                   and USER_kit/.\nThe key files are your own copies: keep them safe, or delete them too.\n";
+    for options in [["--kit"].as_slice(), &["--kit", "--rotate-key"]] {
+        let users = [&["-u", "jaime"], options].concat();
+        let run = sandbox.create("alex", &users).await.succeeded();
+        assert!(run.stderr.ends_with(closing), "{run:?}");
+    }
+}
+
+#[tokio::test]
 async fn archive_that_exists_is_not_overwritten() {
     let aws = aws_with_files().await;
     let sandbox = Sandbox::new(&aws);
@@ -167,6 +180,16 @@ async fn archive_that_exists_is_not_overwritten() {
     let run = sandbox.create("alex", &["--kit"]).await;
     run.failed_with("alex_kit.zip already exists; not overwriting it");
     assert!(is_gone(&aws, "alex"));
+    std::fs::create_dir(sandbox.path().join("kim_kit")).unwrap();
+    std::fs::write(sandbox.path().join("kim_kit/README.txt"), "precious").unwrap();
+    let run = sandbox.create("kim", &["--kit"]).await;
+    let run = run.failed_with("kim_kit already exists; not overwriting it");
+    assert!(
+        run.stderr
+            .contains("\nhint: it may hold the user's only key"),
+        "{run:?}"
+    );
+    std::fs::remove_dir_all(sandbox.path().join("kim_kit")).unwrap();
     assert_eq!(sandbox.files(), ["alex_kit.zip"]);
     assert_eq!(std::fs::read(&path).unwrap(), b"precious");
 }
@@ -409,8 +432,12 @@ async fn kit_says_what_the_store_is_and_when_access_ends() {
     let options = ["--kit", "--expires", "2099-12-25T07:38:00+01:00"];
     sandbox.create("alex", &options).await.succeeded();
     let readme = kit_file(&sandbox, "README.txt");
-    let title = format!("Your folder in the bucket shared at {}\r\n", aws.url);
-    assert!(readme.starts_with(&title), "{readme}");
+    let title = format!("The server:\r\n\r\n    {}\r\n", aws.url);
+    assert!(
+        readme.starts_with("Your files on an S3 server\r\n"),
+        "{readme}"
+    );
+    assert!(readme.contains(&title), "{readme}");
     assert!(!readme.contains("Amazon"), "{readme}");
     let ends = "Your access works until 25 December 2099, 06:38 UTC.\r\n";
     assert!(readme.contains(ends), "{readme}");

@@ -116,6 +116,7 @@ async fn all_that_is_wrong_with_the_names_is_told_before_any_call() {
     let names = "alex\nal ex\nkim\n\nALEX\nlee/\nkim\n\x1b[2J\n";
     std::fs::write(sandbox.path().join("customers"), names).unwrap();
     std::fs::write(sandbox.path().join("nobody"), "# nobody\n").unwrap();
+    std::fs::write(sandbox.path().join("header"), "user\n").unwrap();
     std::fs::write(sandbox.path().join("binary"), b"alex\n\xff\n").unwrap();
     for program in ["create_s3_user", "delete_s3_user"] {
         let args = ["-b", "shared", "--users-from", "customers", "-u", "kim"];
@@ -137,6 +138,7 @@ async fn all_that_is_wrong_with_the_names_is_told_before_any_call() {
         }
         for (file, part) in [
             ("nobody", "nobody contains no user names"),
+            ("header", "header contains no user names below its header"),
             ("missing", "can't read missing: No such file"),
             ("binary", "binary is not UTF-8; save it as UTF-8"),
         ] {

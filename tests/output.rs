@@ -4,7 +4,8 @@
 use pty_process::Command;
 
 use crate::support::{
-    Fault, LocalAws, QUESTION, Sandbox, Session, aws_with_alex, aws_with_files, binary, is_gone,
+    COLUMNS, Fault, LocalAws, QUESTION, ROWS, Sandbox, Session, aws_with_alex, aws_with_files,
+    binary, is_gone,
 };
 
 const GREEN_MARK: &str = "\x1b[32m✓\x1b[0m ";
@@ -18,6 +19,15 @@ fn at_terminal(sandbox: &Sandbox, program: &str, args: &[&str]) -> Session {
 /// A sandbox with a terminal that knows colours.
 fn coloured(aws: &LocalAws) -> Sandbox {
     Sandbox::new(aws).set("TERM", Some("xterm"))
+}
+
+/// Whether anything sets a colour or bold.
+fn has_colour(shown: &str) -> bool {
+    let mut sequences = shown.split("\x1b[").skip(1);
+    sequences.any(|it| {
+        it.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';')
+            .starts_with('m')
+    })
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -43,7 +53,9 @@ async fn marks_and_colours_are_for_terminals_that_want_them() {
         let hint = "\x1b[36mhint:\x1b[0m for a new key: \x1b[1mcreate_s3_user -b shared \
                     -u alex --rotate-key\x1b[0m\r\n";
         assert_eq!(shown.contains(hint), are_shown, "{shown}");
-        assert_eq!(shown.contains("\x1b["), are_shown, "{shown}");
+        assert_eq!(has_colour(&shown), are_shown, "{shown}");
+        // Nothing moves there either.
+        assert!(value != "dumb" || !shown.contains('\x1b'), "{shown}");
     }
 }
 
@@ -107,6 +119,35 @@ async fn bar_tells_how_many_users_are_done_failed_and_left() {
     aws.faults.resume();
     let shown = session.ends_with(1).await;
     assert!(shown.contains("2 of 3 users created"), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bar_leaves_nothing_on_the_screen() {
+    for (program, options) in [
+        ("create_s3_user", [].as_slice()),
+        ("create_s3_user", &["--suspend"]),
+        ("delete_s3_user", &["--dry-run"]),
+        ("delete_s3_user", &["--yes"]),
+        ("create_s3_user", &["--dry-run"]),
+    ] {
+        let (aws, _sandbox) = aws_with_alex(&[]).await;
+        let sandbox = coloured(&aws);
+        let users = ["-u", "lee", "-u", "jaime"];
+        let is_there = program == "delete_s3_user" || options == ["--suspend"];
+        if is_there {
+            let create = [&["-b", "shared"], users.as_slice()].concat();
+            sandbox.run("create_s3_user", &create).await.succeeded();
+        }
+        let mut session = at_terminal(&sandbox, program, &[&users[..], options].concat());
+        let shown = session.ends_with(0).await;
+        let mut terminal = vt100::Parser::new(ROWS, COLUMNS, 0);
+        terminal.process(shown.as_bytes());
+        let screen = terminal.screen().contents();
+        for moving in ["░", "waiting for AWS", " left,"] {
+            assert!(!screen.contains(moving), "{options:?}: {screen}");
+        }
+        assert!(screen.contains("2 users"), "{options:?}: {screen}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -99,7 +99,7 @@ async fn anything_but_yes_deletes_nothing() {
         session.types(&format!("{answer}\n")).await;
         let shown = session.ends_with(1).await;
         assert!(
-            shown.contains("not confirmed, so nothing is deleted"),
+            shown.contains("not confirmed, so nothing was deleted"),
             "{shown}"
         );
         assert!(!is_gone(&aws, "alex"));
@@ -290,7 +290,7 @@ async fn create_at_terminal(args: &[&str]) -> (LocalAws, Sandbox, Session) {
     (aws, sandbox, session)
 }
 
-const MISSPELLED: &str = "Create user alexandr all the same? [y/N] ";
+const MISSPELLED: &str = "Create user alexandr anyway? [y/N] ";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn name_that_looks_misspelled_is_asked_about_before_anything_is_made() {
@@ -336,7 +336,7 @@ async fn names_that_look_misspelled_are_asked_about_one_at_a_time() {
     assert!(shown.contains("alexandr: note: "), "{shown}");
     session.types("n\n").await;
     let shown = session.shows(Some("[y/N] ")).await;
-    let question = "Create user jamie all the same? [y/N] ";
+    let question = "Create user jamie anyway? [y/N] ";
     assert!(shown.ends_with(question), "{shown}");
     assert!(
         ["alexandr", "kim", "jamie"]

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::support::{
     DRY_RUN, Fault, LocalAws, Sandbox, WELCOME, active_keys_of, aws_with_alex, delete_key,
-    edit_policy_of_alex, is_gone, keys_of, opens_folder, set_status,
+    edit_policy_of_alex, is_gone, keys_of, opens_folder, set_end, set_status,
 };
 
 #[tokio::test]
@@ -544,6 +544,15 @@ async fn no_key_is_deleted_to_make_room_but_the_only_suspended_one() {
         }
     }
     assert!(!aws.faults.counts().contains_key("DeleteAccessKey"));
+}
+
+#[tokio::test]
+async fn rotation_says_that_access_has_ended() {
+    let (aws, sandbox) = aws_with_alex(&["--expires", "9d"]).await;
+    set_end(&aws, "alex", "2020-01-01T00:00:00Z");
+    let run = sandbox.create("alex", &["--rotate-key"]).await.succeeded();
+    let note = "note: access ended at 2020-01-01T00:00:00Z; --update extends it\n";
+    assert!(run.stderr.contains(note), "{run:?}");
 }
 
 #[tokio::test]

@@ -95,7 +95,7 @@ impl Grant {
             .collect()
     }
 
-    /// All of it, where what was before can't be read.
+    /// All parts, where what was before can't be read.
     pub(crate) fn all_as_changes(&self) -> Vec<String> {
         let parts = self.in_words().into_iter();
         parts

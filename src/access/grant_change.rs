@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use super::grant::texts;
 use super::{Access, Expiry, Grant, KmsKey, SharedPrefix, ValueError};
 
-/// The new value of a part of the grant, or none where the option has a word
+/// The new value of a part of the grant, or none if the option has a word
 /// such as `never` in place of one.
 ///
 /// By a name of its own, since clap takes `Option<Option<T>>` for an option that
@@ -31,7 +31,7 @@ pub struct GrantChange {
     pub access: Option<Access>,
     /// When access ends: a date, time or duration (90d)
     ///
-    /// A time is one of RFC 3339, such as 2026-12-31T18:00:00Z. A duration is in weeks, days,
+    /// A time is in RFC 3339 format: 2026-12-31T18:00:00Z. A duration is in weeks, days,
     /// hours or minutes, such as 2w, 90d, 12h or 30min. A date includes that whole day in
     /// UTC: with 2026-12-31, the first refused instant is 2027-01-01T00:00:00Z. With
     /// --update, a later time also brings back access that has ended, and "never" removes the
@@ -60,7 +60,7 @@ pub struct GrantChange {
     )]
     #[arg(value_parser = |text: &str| setting("none", text, SharedPrefix::from_str))]
     pub also_read: Option<Vec<Setting<SharedPrefix>>>,
-    /// KMS key the bucket is encrypted with, where it is one of your own
+    /// KMS key that the bucket is encrypted with, if it is one you manage
     ///
     /// Allows using that key through S3 only. The key's own policy must let IAM decide, as
     /// the default one does. With --update, "none" removes it.
@@ -229,7 +229,7 @@ fn cidr(text: &str) -> Result<IpNet, String> {
             "write an IPv4 address as {address}, not as ::ffff:{address}"
         ));
     }
-    // One address with the length of its network would give access to all of it.
+    // One address with the length of its network would give access to the whole network.
     if block.addr() != block.network() {
         return Err(format!(
             "write {} for the whole block, or {} for this address alone",

@@ -74,7 +74,7 @@ impl FromStr for BucketName {
 ///
 /// 1 to 64 of `A-Z`, `a-z`, `0-9` and `_+=,.@-`, as [IAM defines it][limits].
 /// Not `.` or `..`, which many clients can't keep apart from a path, and not
-/// starting with `-`, which every command would take for an option.
+/// starting with `-`, which every command would treat as an option.
 ///
 /// [limits]: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -55,7 +55,7 @@ pub(crate) struct Identity {
 }
 
 impl Aws {
-    /// Whose calls these are; none where the store can't tell. Asked once.
+    /// Whose calls these are; none if the store can't tell. Asked once.
     pub(crate) async fn identity(&self) -> Option<&Identity> {
         let ask = async || {
             let answer = self.sts.as_ref()?.get_caller_identity().send();
@@ -69,7 +69,7 @@ impl Aws {
     }
 
     /// Whether STS knows an access key and its secret, which needs no
-    /// permission; none where there is no STS to ask.
+    /// permission; none if there is no STS to ask.
     pub(crate) async fn knows(&self, key: &AccessKey) -> Option<Result<(), AwsError>> {
         let config = self.sts.as_ref()?.config().to_builder();
         let key = Credentials::new(key.id(), key.secret(), None, None, "new access key");

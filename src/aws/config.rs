@@ -58,13 +58,19 @@ pub enum LoadError {
     },
 }
 
-/// What helps where there are no credentials.
+/// What helps where a call can't be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remedy {
     /// Sign in again.
     SignIn,
     /// Name a profile, or set an access key.
     Configure,
+    /// Name the certificate authority that vouches for the server.
+    TrustAuthority,
+    /// Give the server another certificate than that of an authority.
+    OwnCertificate,
+    /// Write the server's address with http.
+    PlainHttp,
 }
 
 impl LoadError {
@@ -207,7 +213,7 @@ async fn settings(connection: &Connection) -> Result<SdkConfig, LoadError> {
         .or(variable("AWS_PROFILE"))
         .or(variable("AWS_DEFAULT_PROFILE"));
     let shared = shared_profile(profile.as_deref()).await?;
-    // As if an empty AWS_PROFILE weren't set, which the SDK takes for a name.
+    // As if an empty AWS_PROFILE weren't set, which the SDK treats as a name.
     let profile = profile.unwrap_or("default".to_owned());
     let http_client = http_client(trust_store(shared.as_ref())?);
     let providers = ProviderConfig::without_region().with_http_client(http_client.clone());

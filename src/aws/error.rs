@@ -7,13 +7,14 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ErrorMetadata, ProvideErrorMetadata, SdkError};
 use rustls::CertificateError;
+use rustls::Error::{InvalidCertificate, InvalidMessage};
 
 use super::config::Remedy;
 use super::connection::region;
 use super::credentials::why_none;
 use super::retry::{is_slow_down, is_transient};
 use super::store::{AWS, UNSUPPORTED};
-use super::unreachable::certificate_error;
+use super::unreachable::tls_error;
 use crate::errors::one_line;
 
 /// A failed call, in one line: the operation, AWS's own code, and its message.
@@ -29,8 +30,6 @@ pub struct AwsError {
     is_of_aws: bool,
     /// What helps where there were no credentials, if that is known.
     remedy: Option<Remedy>,
-    /// Whether the server's certificate is of no authority that is trusted.
-    is_untrusted: bool,
     /// Whether nothing at all was answered.
     has_no_answer: bool,
     /// Whether the request was sent at all; not where there were no credentials.
@@ -52,17 +51,12 @@ impl AwsError {
         let response = error.raw_response();
         let answer = error.as_service_error().map(ProvideErrorMetadata::meta);
         let credentials = chain(error).find_map(|cause| cause.downcast_ref::<CredentialsError>());
-        let is_untrusted = certificate_error(error) == Some(&CertificateError::UnknownIssuer);
         let (message, remedy) = match (answer, credentials) {
             (Some(answer), _) => (answer.message().unwrap_or_default().to_owned(), None),
             (None, Some(credentials)) => why_none(credentials),
             (None, None) => {
-                let cause = if is_untrusted {
-                    "the server's certificate is not trusted".to_owned()
-                } else {
-                    innermost(error)
-                };
-                (format!("can't reach {endpoint}: {cause}"), None)
+                let (cause, remedy) = why_unreached(error);
+                (format!("can't reach {endpoint}: {cause}"), remedy)
             }
         };
         Self {
@@ -71,7 +65,6 @@ impl AwsError {
             message: one_line(&message),
             is_of_aws: endpoint == AWS,
             remedy,
-            is_untrusted,
             has_no_answer: answer.is_none() && credentials.is_none() && response.is_none(),
             sent: credentials.is_none(),
             answered: answer.is_some(),
@@ -91,7 +84,6 @@ impl AwsError {
             status: None,
             is_of_aws: false,
             remedy: None,
-            is_untrusted: false,
             has_no_answer: false,
             sent: true,
             answered: false,
@@ -99,7 +91,7 @@ impl AwsError {
         }
     }
 
-    /// AWS's own code, such as `NoSuchEntity`; none where no answer came or
+    /// AWS's own code, such as `NoSuchEntity`; none if no answer came or
     /// the answer had none.
     pub fn code(&self) -> Option<&str> {
         self.code.as_deref()
@@ -141,11 +133,6 @@ impl AwsError {
             .code()
             .is_some_and(|code| code.starts_with("ExpiredToken"));
         self.remedy.or(is_expired.then_some(Remedy::SignIn))
-    }
-
-    /// Whether the server's certificate is of no authority that is trusted.
-    pub(crate) fn is_untrusted(&self) -> bool {
-        self.is_untrusted
     }
 
     /// Whether nothing at all was answered.
@@ -338,6 +325,30 @@ impl fmt::Display for AwsError {
 }
 
 impl Error for AwsError {}
+
+/// Why no answer came, and what helps if that is known.
+fn why_unreached<E>(error: &SdkError<E, HttpResponse>) -> (String, Option<Remedy>)
+where
+    E: Error + 'static,
+{
+    if let SdkError::TimeoutError(_) = error {
+        return ("no response in time (see --timeout)".to_owned(), None);
+    }
+    let (cause, remedy) = match tls_error(error) {
+        Some(InvalidCertificate(CertificateError::UnknownIssuer)) => (
+            "the server's certificate is not trusted",
+            Remedy::TrustAuthority,
+        ),
+        // What a plain self-signed one is.
+        Some(InvalidCertificate(wrong)) if format!("{wrong:?}").contains("CaUsedAsEndEntity") => (
+            "the server's certificate is one of a certificate authority, which can't be a server's",
+            Remedy::OwnCertificate,
+        ),
+        Some(InvalidMessage(_)) => ("the server does not speak TLS", Remedy::PlainHttp),
+        _ => return (innermost(error), None),
+    };
+    (cause.to_owned(), Some(remedy))
+}
 
 pub(super) fn chain<'a>(
     error: &'a (dyn Error + 'static),

@@ -8,12 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws_sdk_iam::config::interceptors::InterceptorContext;
 use aws_sdk_iam::config::retry::{ClassifyRetry, RetryAction};
-use rustls::CertificateError;
 
 /// Doesn't try again where the first answer of a run is still to come and the
 /// server can't be reached: more likely a wrong setting than one that comes back
 /// in a moment. Once a server has answered, the run is patient. A certificate
-/// that isn't trusted is so the next time too.
+/// that isn't trusted, or a server without TLS, is so the next time too.
 #[derive(Debug, Clone, Default)]
 pub(super) struct GiveUpUnreached {
     has_answered: Arc<AtomicBool>,
@@ -29,7 +28,7 @@ impl ClassifyRetry for GiveUpUnreached {
             return RetryAction::NoActionIndicated;
         };
         let is_patient = self.has_answered.load(Ordering::Relaxed);
-        if certificate_error(error).is_some() || !is_patient && is_unreached(error) {
+        if tls_error(error).is_some_and(stays) || !is_patient && is_unreached(error) {
             RetryAction::RetryForbidden
         } else {
             RetryAction::NoActionIndicated
@@ -51,15 +50,18 @@ fn is_unreached(error: &(dyn Error + 'static)) -> bool {
     })
 }
 
-/// What is wrong with the server's certificate, where that is why nothing was
-/// sent.
-pub(super) fn certificate_error<'a>(
-    error: &'a (dyn Error + 'static),
-) -> Option<&'a CertificateError> {
-    causes(error).find_map(|cause| match cause.downcast_ref() {
-        Some(rustls::Error::InvalidCertificate(wrong)) => Some(wrong),
-        _ => None,
-    })
+/// What is wrong with TLS or the server's certificate, where that is why nothing
+/// was sent.
+pub(super) fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    causes(error).find_map(|cause| cause.downcast_ref())
+}
+
+/// Whether it is so the next time too.
+fn stays(error: &rustls::Error) -> bool {
+    matches!(
+        error,
+        rustls::Error::InvalidCertificate(_) | rustls::Error::InvalidMessage(_)
+    )
 }
 
 /// The chain of causes with those within errors of I/O, which name as their source
@@ -80,6 +82,7 @@ mod tests {
     use aws_smithy_runtime_api::client::orchestrator::{HttpResponse, OrchestratorError};
     use aws_smithy_runtime_api::client::result::ConnectorError;
     use aws_smithy_types::body::SdkBody;
+    use rustls::CertificateError;
 
     use super::*;
 

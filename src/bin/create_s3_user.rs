@@ -240,11 +240,11 @@ impl Args {
             return ("stopping", "stopped".to_owned());
         }
         if self.change.update || self.change.suspend || self.change.resume {
-            let first = "stopping after the call under way; once more to stop at once";
+            let first = "stopping after the call under way; press Ctrl-C again to stop at once";
             let second = "stopped; running the same command again continues";
             return (first, second.to_owned());
         }
-        let first = "stopping, and undoing what was made; once more to stop at once";
+        let first = "stopping, and undoing what was made; press Ctrl-C again to stop at once";
         let second = if self.change.rotate_key {
             let list = self.target.list_keys(&self.connection);
             format!("stopped; a new key without a file can be deleted; list the keys with: {list}")

@@ -42,8 +42,8 @@ struct Args {
     target: TargetArgs,
     /// Every user whose access has ended, instead of -u
     ///
-    /// That is every user of the bucket whose access has ended: the user's tag
-    /// s3-user:expires and its policy both say so, and have for more than a minute.
+    /// Access has ended if both the user's tag s3-user:expires and its policy say so, and have
+    /// for more than a minute.
     #[arg(verbatim_doc_comment, long, help_heading = "Users", group = "users")]
     #[arg(conflicts_with_all = ["user", "users_from", "force"])]
     expired: bool,
@@ -95,7 +95,7 @@ async fn main() -> ExitCode {
     let users = args.target.users(NAME).into_iter().map(|user| user.name);
     let users: Vec<_> = users.collect();
     let signals = Signals::listen(
-        "stopping after the calls under way; once more to stop at once",
+        "stopping after the calls under way; press Ctrl-C again to stop at once",
         "stopped; running the same command again continues".to_owned(),
     );
     let out = Output::new(NAME, "deleted", &args.output, &args.connection, users.len());

@@ -22,7 +22,7 @@ pub async fn create_all<'a>(
         return Default::default();
     };
     let (out, cancel) = (out.of_all(), signals.cancel.clone());
-    let line = out.count_users();
+    let line = out.wait_for_aws();
     let planned = async |(job, options): (Job<'a>, create::Options)| {
         let plan = job.planned(create::plan(&job.run, &options)).await;
         (job, plan)
@@ -118,7 +118,7 @@ fn doubt(plan: &Plan<Create>) -> Option<String> {
 
 async fn confirm(job: &Job<'_>, doubt: &str) -> bool {
     let lines = [job.out.labelled("note", doubt)];
-    let question = format!("Create user {} all the same?", job.user());
+    let question = format!("Create user {} anyway?", job.user());
     let answer = job.out.confirm(&lines, &question);
     let answer = job.signals.cancel.run_until_cancelled(answer);
     answer.await.unwrap_or(false)

@@ -42,7 +42,7 @@ async fn of_one(job: &Job<'_>, plan: &Plan<Delete>) -> Vec<String> {
     lines
 }
 
-/// What a step deletes; none where it only prepares that, or where another row
+/// What a step deletes; none if it only prepares that, or where another row
 /// says it.
 fn row(step: &Step, steps: &[Step]) -> Option<(&'static str, String)> {
     let is_deleted = |policy: &ManagedPolicy| steps.contains(&Step::DeletePolicy(policy.clone()));

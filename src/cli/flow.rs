@@ -12,7 +12,7 @@ use crate::access::{GrantChange, Target, UserName};
 use crate::aws::{Aws, LoadError, Run};
 use crate::errors::Interrupted;
 use crate::handover::HandedOver;
-use crate::step::Step;
+use crate::step::{Step, thousands};
 use crate::workflows::delete::{self, Delete};
 use crate::workflows::deleted::Deleted;
 use crate::workflows::outcome::{Failed, Outcome};
@@ -72,7 +72,10 @@ impl<'a> Job<'a> {
         plan: impl Future<Output = Result<Plan<W>>>,
         apply: impl AsyncFn(&Plan<W>) -> Result<D, Failed>,
     ) -> ExitStatus {
-        let plan = match self.planned(plan).await {
+        let line = self.out.is_alone().then(|| self.out.wait_for_aws());
+        let plan = self.planned(plan).await;
+        drop(line);
+        let plan = match plan {
             Err(error) => return self.failed(error.into()).await,
             Ok(plan) => plan,
         };
@@ -125,28 +128,11 @@ impl<'a> Job<'a> {
         let _line = self.out.is_alone().then(|| self.count_objects(plan));
         match delete::apply(plan).await {
             Ok(deleted) => {
-                self.out.done(&self.with_note(deleted));
+                self.out.done(&deleted);
                 ExitStatus::Done
             }
-            Err(failed) => {
-                let deleted = failed.deleted.map(|deleted| self.with_note(deleted));
-                self.failed(Failed { deleted, ..failed }).await
-            }
+            Err(failed) => self.failed(failed).await,
         }
-    }
-
-    /// With what to do about earlier versions, where the bucket keeps them.
-    fn with_note(&self, mut deleted: Deleted) -> Deleted {
-        if deleted.versions_remain {
-            let delete = self
-                .out
-                .commands
-                .delete(&deleted.target.bucket, self.user().as_str());
-            deleted.notes.push(format!(
-                "earlier versions of the objects remain; to delete them too, run: {delete} --force --all-versions"
-            ));
-        }
-        deleted
     }
 
     fn count_objects(&self, plan: &Plan<Delete>) -> ProgressLine {
@@ -154,7 +140,7 @@ impl<'a> Job<'a> {
         self.out.progress(move |elapsed| {
             let counts = progress.counts();
             let rate = counts.entries() as f64 / elapsed.as_secs_f64().max(0.001);
-            format!("{counts} deleted, {rate:.0}/s")
+            format!("{counts} deleted, {}/s", thousands(rate as u64))
         })
     }
 
@@ -196,20 +182,22 @@ async fn fail(out: &Output, target: &Target, run: Option<&Run>, failed: Failed) 
             out.error_detail(&line);
         }
     }
-    out.explained(&explained);
     let is_user = |step: &Step| matches!(step, Step::DeleteUser(_));
     let user_is_left = failed.left.iter().any(is_user);
     let leftover = |step: &Step| step.leftover(target.user.as_str());
     let left: Vec<_> = failed.left.iter().map(leftover).collect();
-    for (step, left) in failed.left.iter().zip(&left) {
-        let command = out.commands.undo(step, target, user_is_left);
-        let verb = match step {
-            Step::SuspendKey(_) => "suspend",
-            _ => "remove",
-        };
-        let words = format!("left: {left}; {verb} it with");
-        out.left(&Advice::with(words, command));
-    }
+    let is_left = failed.left.iter().zip(&left);
+    explained.left = is_left
+        .map(|(step, left)| {
+            let command = out.commands.undo(step, target, user_is_left);
+            let verb = match step {
+                Step::SuspendKey(_) => "suspend",
+                _ => "remove",
+            };
+            Advice::with(format!("left: {left}; {verb} it with"), command)
+        })
+        .collect();
+    out.explained(&explained);
     let Some(deleted) = &failed.deleted else {
         let handed_over = failed.handed_over.as_ref();
         let failure = Failure {
@@ -266,7 +254,10 @@ pub async fn delete_all(
     };
     let (out, signals, dry_run) = (out.of_all(), (*signals).clone(), *dry_run);
     let planned = async |job| plan_delete(job, options).await;
+    let line = out.wait_for_aws();
     let (planned, not_started) = each(jobs, at_a_time, &signals.cancel, planned).await;
+    // Nothing moves at the terminal while somebody is asked.
+    drop(line);
     let mut not_started: Vec<_> = not_started.iter().map(|job| job.user().clone()).collect();
     let mut finished = Vec::new();
     let mut plans = Vec::new();
@@ -330,5 +321,5 @@ fn not_confirmed(signals: &Signals) -> anyhow::Error {
     if signals.cancel.is_cancelled() {
         return Interrupted.into();
     }
-    anyhow!("not confirmed, so nothing is deleted")
+    anyhow!("not confirmed, so nothing was deleted")
 }

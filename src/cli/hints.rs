@@ -19,6 +19,8 @@ pub(super) struct Explained {
     pub error: String,
     /// What state things are in, a line each.
     pub state: Vec<String>,
+    /// What is left, and the commands that remove it.
+    pub left: Vec<Advice>,
     /// What can be done, a line each.
     pub hints: Vec<Advice>,
 }
@@ -66,6 +68,7 @@ impl Explained {
         Self {
             error: line,
             state: Vec::new(),
+            left: Vec::new(),
             hints,
         }
     }
@@ -84,6 +87,7 @@ impl Explained {
         Self {
             error: line,
             state: Vec::new(),
+            left: Vec::new(),
             hints: general_hint(error, commands).into_iter().collect(),
         }
     }
@@ -94,16 +98,29 @@ fn general_hint(error: &anyhow::Error, commands: &ShellCommands) -> Option<Advic
     if let Some(LoadError::Credentials { remedy, .. }) = error.downcast_ref() {
         return remedy.map(|remedy| Advice::new(remedy_in_words(remedy)));
     }
-    if let Some(BucketError::Refused(_)) = error.downcast_ref() {
-        let words = "see whose credentials these are";
-        return Some(Advice::with(words, commands.identity()));
+    match error.downcast_ref() {
+        Some(BucketError::Refused(_)) => {
+            let words = "see whose credentials these are";
+            Some(Advice::with(words, commands.identity()))
+        }
+        Some(BucketError::Other(error)) => call_hint(error).map(Advice::new),
+        _ => call_hint(error.downcast_ref()?).map(Advice::new),
     }
-    call_hint(error.downcast_ref()?).map(Advice::new)
 }
 
 fn remedy_in_words(remedy: Remedy) -> &'static str {
     match remedy {
         Remedy::SignIn => "sign in again, for example with aws login or aws sso login",
+        Remedy::TrustAuthority => {
+            "set AWS_CA_BUNDLE to a file with the certificate authority of your proxy or store"
+        }
+        Remedy::OwnCertificate => {
+            "give the server a certificate of its own, signed by that authority, and set AWS_CA_BUNDLE to a file \
+             with the authority"
+        }
+        Remedy::PlainHttp => {
+            "if the server is to be used without TLS, write its address as http://..."
+        }
         Remedy::Configure => {
             "name a profile with --profile or AWS_PROFILE, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         }
@@ -120,10 +137,8 @@ fn call_hint(error: &AwsError) -> Option<String> {
         "get this permission (docs/permissions.md), then run the same command again"
     } else if error.is_about_credentials() {
         "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the keys in your AWS profile"
-    } else if error.is_untrusted() {
-        "set AWS_CA_BUNDLE to a file with the certificate authority of your proxy or store"
     } else if error.has_no_answer() && error.is_of_aws() {
-        "check the network and, behind a proxy, HTTPS_PROXY"
+        "check the network, the region and, behind a proxy, HTTPS_PROXY"
     } else if error.has_no_answer() {
         "check the address given by --endpoint-url or AWS_ENDPOINT_URL, and the network"
     } else if error.is_throttling() {

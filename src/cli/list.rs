@@ -53,7 +53,7 @@ pub async fn list(
     ExitCode::SUCCESS
 }
 
-/// None where something is wrong with a user that is named, which is told.
+/// None if something is wrong with a user that is named, which is told.
 async fn listed(
     out: &Output,
     aws: &Aws,

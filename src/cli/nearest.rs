@@ -2,7 +2,7 @@
 
 use strsim::osa_distance;
 
-/// How alike two names are at least, of 0 to 1, to be taken for one another.
+/// How alike two names are at least, of 0 to 1, to be suggested for one another.
 const ALIKE: f64 = 0.8;
 
 /// The candidate that a name most likely stands for, if any is like it.

@@ -72,7 +72,7 @@ pub struct Output {
     notes: Arc<Mutex<Vec<Note>>>,
     pub(super) has_lost_results: Arc<AtomicBool>,
     pub(super) line: ProgressBar,
-    /// None where nothing is to be asked, or nobody is there.
+    /// None if nothing is to be asked, or nobody is there.
     terminal: Option<Terminal>,
 }
 
@@ -248,8 +248,8 @@ impl Output {
         } else {
             self.of_all().say_done(outcome.summary());
         }
-        if key.is_some() {
-            self.tally.count_key();
+        if let Some(key) = key {
+            self.tally.count_key(key.kit.is_some());
         }
         let key_file = key.and_then(|key| key.key_file.as_ref());
         self.result(outcome, key_file.map(|path| path.display().to_string()));
@@ -301,11 +301,15 @@ impl Output {
         ));
     }
 
-    /// Prints an error in one line, then each line of state, then each hint.
+    /// Prints an error in one line, then what state things are in, what is left,
+    /// and each hint.
     pub(super) fn explained(&self, explained: &Explained) {
         self.error(&explained.error);
         for line in &explained.state {
             self.error_detail(line);
+        }
+        for left in &explained.left {
+            self.print(&(self.prefix() + &shown(left)));
         }
         for hint in &explained.hints {
             let hint = format!("{} {}", paint::label("hint"), shown(hint));
@@ -317,11 +321,6 @@ impl Output {
     /// Prints a line that belongs to an error, even when quiet.
     pub fn error_detail(&self, line: &str) {
         self.print(&self.line(one_line(line)));
-    }
-
-    /// Prints what a run that failed left, and the command that removes it.
-    pub(super) fn left(&self, left: &Advice) {
-        self.print(&(self.prefix() + &shown(left)));
     }
 
     /// Says what is to be noted of several users, how many of them are done, and
@@ -344,7 +343,12 @@ impl Output {
             format!("{of_all} {}{exist}", self.did)
         };
         self.say(summary);
-        if self.tally.has_keys() {
+        if self.tally.has_kits() {
+            self.say(
+                "Next: send each person their USER_kit.zip over a secure channel, then delete it and USER_kit/.",
+            );
+            self.say("The key files are your own copies: keep them safe, or delete them too.");
+        } else if self.tally.has_keys() {
             self.say(
                 "Next: send each person their file over a secure channel, then delete your copies.",
             );

@@ -1,4 +1,4 @@
-//! Marks and colours for a person at a terminal: none where stderr is something
+//! Marks and colours for a person at a terminal: none if stderr is something
 //! else, with `NO_COLOR`, or with `TERM=dumb`.
 
 use std::io;

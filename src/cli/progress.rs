@@ -26,7 +26,7 @@ impl Output {
 
     /// Shows at the terminal, until the result is dropped, a line that tells
     /// how far the work has got; nothing with `--quiet` or `--verbose`, and
-    /// where stderr is not a terminal.
+    /// where stderr is not a terminal, or one that can't go back in a line.
     pub fn progress(
         &self,
         words: impl Fn(Duration) -> String + Clone + Send + Sync + 'static,
@@ -38,7 +38,7 @@ impl Output {
                 let _ = line.write_str(&words(state.elapsed()));
             },
         );
-        if !self.quiet && !self.verbose {
+        if !self.quiet && !self.verbose && !is_dumb() {
             self.line.set_style(style);
             self.line.reset();
             self.line.set_draw_target(ProgressDrawTarget::stderr());
@@ -48,6 +48,10 @@ impl Output {
     }
 }
 
+fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb")
+}
+
 /// How the work on several users has gone so far.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
@@ -55,6 +59,8 @@ pub(super) struct Tally {
     failed: AtomicUsize,
     /// The users with a new key.
     keys: AtomicUsize,
+    /// The users with a kit.
+    kits: AtomicUsize,
 }
 
 impl Tally {
@@ -62,8 +68,13 @@ impl Tally {
         self.done.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub fn count_key(&self) {
+    pub fn count_key(&self, has_kit: bool) {
         self.keys.fetch_add(1, Ordering::Relaxed);
+        self.kits.fetch_add(has_kit.into(), Ordering::Relaxed);
+    }
+
+    pub fn has_kits(&self) -> bool {
+        self.kits.load(Ordering::Relaxed) > 0
     }
 
     pub fn has_keys(&self) -> bool {
@@ -92,5 +103,7 @@ pub struct ProgressLine(ProgressBar);
 impl Drop for ProgressLine {
     fn drop(&mut self) {
         self.0.finish_and_clear();
+        // What is set up for the next one would be drawn at once, and stay.
+        self.0.set_draw_target(ProgressDrawTarget::hidden());
     }
 }

@@ -15,11 +15,11 @@ pub(super) struct Terminal(Arc<File>);
 
 impl Terminal {
     /// The controlling terminal; without one, as in the session that `su -c`
-    /// starts, the terminal that stdin is. None where nobody can be asked, as in
+    /// starts, the terminal that stdin is. None if nobody can be asked, as in
     /// a cron job.
     ///
     /// To be opened before the work begins, so that a terminal that closes while
-    /// it goes on isn't taken for none.
+    /// it goes on doesn't count as none.
     pub fn open() -> Option<Self> {
         let controlling = File::options().read(true).write(true).open("/dev/tty");
         let terminal = controlling.ok().or_else(stdin_if_terminal)?;

@@ -63,7 +63,14 @@ pub(super) fn first_line_of(error: &clap::Error) -> String {
     let paragraphs = text.trim_start_matches("error: ").split("\n\n");
     let wanted = |text: &&str| !text.starts_with("Usage:") && !text.starts_with("For more");
     let lines: Vec<_> = paragraphs.filter(wanted).map(one_line).collect();
-    lines.join("; ")
+    let line = lines.join("; ");
+    match line.split_once(" is not in ") {
+        Some((value, range)) => {
+            let range = range.replacen("..=", " to ", 1);
+            format!("{value} is not a number from {range}")
+        }
+        None => line,
+    }
 }
 
 /// The error of arguments that can't go together, which names of a group of

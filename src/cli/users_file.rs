@@ -13,7 +13,7 @@ use crate::access::{GrantChange, UserName};
 /// How many problems with names are told.
 const MOST_PROBLEMS: usize = 20;
 
-/// A user that is named, with what is said of this one alone.
+/// A user that is named, with the options of its own row.
 #[derive(Debug, Clone)]
 pub struct NamedUser {
     /// The user's name.
@@ -25,7 +25,7 @@ pub struct NamedUser {
 }
 
 impl From<UserName> for NamedUser {
-    /// A user of whom nothing else is said.
+    /// A user without options of its own.
     fn from(name: UserName) -> Self {
         Self {
             name,
@@ -61,7 +61,13 @@ pub(super) fn read(
             Err(problem) => list.problems.push(problem),
         }
         if list.users.is_empty() && list.problems.is_empty() {
-            list.problems.push(format!("{name} contains no user names"));
+            let after = if list.has_header {
+                " below its header"
+            } else {
+                ""
+            };
+            list.problems
+                .push(format!("{name} contains no user names{after}"));
         }
     }
     if list.problems.is_empty() {
@@ -185,8 +191,10 @@ struct List {
     users: Vec<NamedUser>,
     /// Where each was given, by its name in lower case: IAM has no two names
     /// that differ only in case.
-    places: HashMap<String, String>,
+    places: HashMap<String, Option<String>>,
     problems: Vec<String>,
+    /// Whether the file is a table.
+    has_header: bool,
 }
 
 impl List {
@@ -205,6 +213,7 @@ impl List {
         if !users_table::has_header(text) {
             return self.add_lines(file, text);
         }
+        self.has_header = true;
         for Row { line, user } in users_table::rows(text) {
             match user {
                 Ok(user) => self.add(Some(format!("{file}:{line}")), user),
@@ -236,26 +245,24 @@ impl List {
     /// Adds a user that the file names at a place, or -u.
     fn add(&mut self, place: Option<String>, user: NamedUser) {
         let user = NamedUser { place, ..user };
-        let place = user.place.as_deref().unwrap_or("-u").to_owned();
         let lower = user.name.as_str().to_ascii_lowercase();
-        match self.places.get(&lower) {
-            Some(first) => {
-                let name = &user.name;
-                let is_same = self.users.iter().any(|it| it.name == *name);
-                let why = if is_same {
-                    ""
-                } else {
-                    "; IAM has no two names that differ only in case"
-                };
-                self.problems.push(format!(
-                    "{place}: {name} is given twice, first by {first}{why}"
-                ));
-            }
-            None => {
-                self.places.insert(lower, place);
-                self.users.push(user);
-            }
-        }
+        let Some(first) = self.places.get(&lower) else {
+            self.places.insert(lower, user.place.clone());
+            self.users.push(user);
+            return;
+        };
+        let place = user
+            .place
+            .map_or(String::new(), |place| format!("{place}: "));
+        let first = first.as_deref().unwrap_or("-u");
+        let name = &user.name;
+        let why = if self.users.iter().any(|it| it.name == *name) {
+            ""
+        } else {
+            "; IAM has no two names that differ only in case"
+        };
+        let problem = format!("{place}{name} is given twice, first by {first}{why}");
+        self.problems.push(problem);
     }
 }
 

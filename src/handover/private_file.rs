@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use tempfile::{Builder, NamedTempFile};
 
@@ -109,18 +109,27 @@ pub(super) fn check_free(path: &Path) -> Result<()> {
     match fs::symlink_metadata(path) {
         Err(error) if is_not_there(&error) => check_directory(directory_of(path)),
         Err(error) => Err(error).with_context(|| format!("can't check {}", path.display())),
-        Ok(_) => Err(Hinted {
-            message: format!("{} already exists; not overwriting it", path.display()),
-            hint: Hint::KeyFileExists,
-        }
-        .into()),
+        Ok(_) => Err(already_exists(path)),
     }
+}
+
+/// That something with a key in it is in the way.
+pub(super) fn already_exists(path: &Path) -> anyhow::Error {
+    Hinted {
+        message: format!("{} already exists; not overwriting it", path.display()),
+        hint: Hint::KeyFileExists,
+    }
+    .into()
 }
 
 fn check_directory(dir: &Path) -> Result<()> {
     match fs::metadata(dir) {
         Ok(found) if found.is_dir() => Ok(()),
-        Ok(_) => bail!("{} is not a directory", dir.display()),
+        Ok(_) => Err(Hinted {
+            message: format!("{} is not a directory", dir.display()),
+            hint: Hint::OtherDirectory,
+        }
+        .into()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Hinted {
             message: format!("there is no directory {}", dir.display()),
             hint: Hint::MakeDirectory(dir.to_owned()),

@@ -19,7 +19,7 @@ pub(crate) struct PolicyInfo {
 
 /// The ARN a managed policy of the user's account has or would have.
 ///
-/// None where a store's ARNs have a form of their own.
+/// None if a store's ARNs have a form of their own.
 pub(crate) fn policy_arn(user: &User, policy_name: &str) -> Option<String> {
     let (account, _) = user.arn.split_once(":user/")?;
     Some(format!("{account}:policy/{policy_name}"))

@@ -107,7 +107,7 @@ pub(crate) async fn delete_unused_user(run: &Run) -> Result<bool, AwsError> {
 }
 
 /// The ARN that IAM's resources of the caller's account begin with, as
-/// `arn:aws:iam::123456789012`; none where the store can't tell.
+/// `arn:aws:iam::123456789012`; none if the store can't tell.
 pub(crate) async fn account(run: &Run) -> Option<String> {
     let identity = run.aws.identity().await?;
     let partition = identity.arn.split(':').nth(1)?;

@@ -50,7 +50,7 @@ async fn head(aws: &Aws, bucket: &BucketName) -> Result<(), AwsError> {
     aws.call("HeadBucket", head.send()).await.map(drop)
 }
 
-/// The names of the admin's buckets; none where they may not be listed.
+/// The names of the admin's buckets; none if they may not be listed.
 pub(crate) async fn all_names(aws: &Aws) -> Vec<String> {
     let answer = aws.call("ListBuckets", aws.s3.list_buckets().send()).await;
     let buckets = answer.ok().and_then(|answer| answer.buckets);

@@ -32,9 +32,6 @@ pub struct Deleted {
     /// Whether the folder was to be emptied.
     #[serde(skip)]
     pub empties_folder: bool,
-    /// Whether the bucket keeps earlier versions of what was deleted.
-    #[serde(skip)]
-    pub versions_remain: bool,
     /// The steps that a run which failed has not taken, or not to their end.
     #[serde(skip)]
     pub remaining: Vec<Step>,
@@ -56,7 +53,6 @@ impl Deleted {
             user_deleted: false,
             failed: Vec::new(),
             empties_folder: false,
-            versions_remain: false,
             remaining: Vec::new(),
             notes: Vec::new(),
         }

@@ -16,7 +16,7 @@ use crate::step::Step;
 pub(super) struct NewKey<'a> {
     run: &'a Run,
     undo: &'a Undo,
-    /// The keys that an existing user had before; none where the run makes the
+    /// The keys that an existing user had before; none if the run makes the
     /// user, and so every key is its own.
     before: Option<&'a [String]>,
     /// What the user may do, where that must be known.

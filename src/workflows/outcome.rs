@@ -32,9 +32,9 @@ pub struct Failed {
     /// The steps that would remove what could not be undone; empty if nothing is
     /// left of the run.
     pub left: Vec<Step>,
-    /// Whether the run had made something, and all of it is undone.
+    /// Whether the run had made something, and everything is undone.
     pub undone: bool,
-    /// The new key, if it is handed over all the same.
+    /// The new key, if it is handed over anyway.
     pub handed_over: Option<HandedOver>,
     /// What a delete run deleted until then.
     pub deleted: Option<Deleted>,

@@ -3,7 +3,8 @@
 use anyhow::{Result, bail, ensure};
 
 use crate::access::{
-    BucketName, INLINE_POLICY_NAME, SharedPrefix, managed_policy_name, names_bucket, names_made_for,
+    BucketName, Expiry, INLINE_POLICY_NAME, SharedPrefix, managed_policy_name, names_bucket,
+    names_made_for,
 };
 use crate::aws::{Aws, AwsError, Run};
 use crate::errors::{Candidates, Hint, Hinted};
@@ -136,6 +137,13 @@ pub(crate) async fn is_ours(run: &Run) -> bool {
         Ok(Some(user)) => check_ours(run, &user).await.is_ok(),
         _ => false,
     }
+}
+
+/// That the user's access has ended, by its tag.
+pub(super) fn ended_note(user: &User) -> Option<String> {
+    let expires = user.tags.expires.as_deref().and_then(Expiry::at);
+    let ended = expires.filter(Expiry::has_passed)?;
+    Some(format!("access ended at {ended}; --update extends it"))
 }
 
 /// What the admin should know of folders that the run's user is to read: which

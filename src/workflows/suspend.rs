@@ -5,8 +5,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::outcome::{Failed, Suspended};
 use super::plan::{Plan, Preview};
-use super::provenance::find_ours;
-use crate::access::Expiry;
+use super::provenance::{ended_note, find_ours};
 use crate::aws::Run;
 use crate::errors::{Hint, Hinted};
 use crate::iam::{self, KeyInfo, User};
@@ -101,10 +100,7 @@ fn notes_on_resuming(user: &User, keys: &[KeyInfo]) -> Vec<String> {
             one.id, another.id
         ));
     }
-    let expires = user.tags.expires.as_deref().and_then(Expiry::at);
-    if let Some(ended) = expires.filter(Expiry::has_passed) {
-        notes.push(format!("access ended at {ended}; --update extends it"));
-    }
+    notes.extend(ended_note(user));
     notes
 }
 

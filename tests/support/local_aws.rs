@@ -539,7 +539,7 @@ impl AwsService for Iam {
 struct S3 {
     inner: S3Service,
     state: SharedS3State,
-    /// None where nothing is enforced.
+    /// None if nothing is enforced.
     policies: Option<Arc<dyn IamPolicyEvaluator>>,
     undeletable: Arc<Mutex<HashSet<String>>>,
 }

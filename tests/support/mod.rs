@@ -42,4 +42,4 @@ pub use requests::{allowed, deletes, gets, lists, opens_folder, puts};
 pub use scripted_s3::{Script, ScriptedS3};
 pub use session::{COLUMNS, QUESTION, ROWS, Session};
 pub use signed::{Answer, Signed};
-pub use tls::{AUTHORITY, start_tls};
+pub use tls::{AUTHORITY, SELF_SIGNED, start_tls, start_tls_with};

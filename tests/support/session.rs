@@ -39,7 +39,7 @@ impl Session {
     }
 
     /// Starts a program of a session without a controlling terminal, whose stdout
-    /// and stderr are a terminal all the same, and stdin if it `reads`.
+    /// and stderr are a terminal anyway, and stdin if it `reads`.
     pub fn without_control(mut program: tokio::process::Command, reads: bool) -> Self {
         let (terminal, programs_end) = pty_process::open().unwrap();
         let end = || programs_end.as_fd().try_clone_to_owned().unwrap();

@@ -14,9 +14,19 @@ use super::LocalAws;
 /// The certificate of the authority that vouches for the server.
 pub const AUTHORITY: &str = include_str!("tls/ca.pem");
 
+const SIGNED: &[u8] = include_bytes!("tls/server.pem");
+
+/// What `openssl req -x509` makes: a certificate authority's own.
+pub const SELF_SIGNED: &[u8] = include_bytes!("tls/self_signed.pem");
+
 /// Starts the server, and returns its URL.
 pub async fn start_tls(aws: &LocalAws) -> String {
-    let certificate = CertificateDer::from_pem_slice(include_bytes!("tls/server.pem"));
+    start_tls_with(aws, SIGNED).await
+}
+
+/// The same with another certificate of its key.
+pub async fn start_tls_with(aws: &LocalAws, certificate: &[u8]) -> String {
+    let certificate = CertificateDer::from_pem_slice(certificate);
     let key = PrivateKeyDer::from_pem_slice(include_bytes!("tls/server_key.pem"));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider)

@@ -11,7 +11,7 @@ use super::settings::NamedFile;
 
 /// A zip archive that holds the files in a directory of this name.
 pub(super) fn of(directory: &str, files: &[NamedFile]) -> Result<Zeroizing<Vec<u8>>> {
-    // Room for all of it, so that no copy of the secret stays behind where it grew.
+    // Room for everything, so that no copy of the secret stays behind where it grew.
     let size: usize = files.iter().map(|(_, content)| content.len() + 1024).sum();
     let mut archive = Zeroizing::new(Vec::with_capacity(size + 1024));
     let options = SimpleFileOptions::default()

@@ -71,12 +71,11 @@ fn is_free(path: &Path) -> bool {
 
 /// Fails if something but an empty directory is at `path`.
 fn check_free(path: &Path) -> Result<()> {
-    ensure!(
-        is_free(path),
-        "{} already exists; not overwriting it",
-        path.display()
-    );
-    Ok(())
+    if is_free(path) {
+        Ok(())
+    } else {
+        Err(private_file::already_exists(path))
+    }
 }
 
 /// A kit that is written, and gone when dropped unless kept.

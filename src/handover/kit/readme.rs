@@ -21,20 +21,11 @@ const NOBODY_NAMED: &str = "______________________________________________";
 
 impl Settings<'_> {
     pub(super) fn readme(&self) -> String {
-        let title = self.title();
         let grant = self.grant;
-        let mut ways = match grant.access {
-            Access::Read => BROWSE.to_owned(),
-            Access::ReadWrite => BROWSE.to_owned() + SEND,
-            Access::Write => UPLOAD.to_owned(),
+        let title = match self.endpoint {
+            None => "Your files on Amazon S3",
+            Some(_) => "Your files on an S3 server",
         };
-        let shared = grant.also_read.iter().map(|it| self.target.url_of(it));
-        let shared: Vec<_> = shared.collect();
-        let mut also = String::new();
-        if let Some(first) = shared.first() {
-            also = ALSO.replace("{shared}", &shared.join("\n    "));
-            ways += &self.how_to_get(first);
-        }
         let start = if grant.browse_root {
             START_AT_BUCKET
         } else {
@@ -45,51 +36,93 @@ impl Settings<'_> {
         } else {
             "They all do the same."
         };
-        let contact = self.contact.unwrap_or(NOBODY_NAMED);
         let values = [
-            ("{ways}", ways.as_str()),
-            ("{start}", start.trim_end()),
-            ("{underline}", &"=".repeat(title.chars().count())),
-            ("{title}", &title),
-            ("{can}", can(grant.access)),
-            ("{until}", &until(grant)),
-            ("{from}", &from(&grant.source_ips)),
-            ("{same}", same),
-            ("{bookmark}", &self.bookmark_name()),
-            ("{folder}", &self.folder()),
-            ("{profile}", &self.profile()),
-            // Last, since they can be any text.
-            ("{also}", &also),
-            (
-                "{contact}",
-                &format!("Questions, or files lost? Ask:\n  {contact}"),
-            ),
+            ("title", title.to_owned()),
+            ("underline", "=".repeat(title.len())),
+            ("can", can(grant.access).to_owned()),
+            ("folder", self.folder()),
+            ("server", self.endpoint.map_or(String::new(), server)),
+            ("also", self.also()),
+            ("until", until(grant)),
+            ("from", from(&grant.source_ips)),
+            ("same", same.to_owned()),
+            ("ways", self.ways()),
+            ("start", start.trim_end().to_owned()),
+            ("contact", wrapped(self.contact.unwrap_or(NOBODY_NAMED))),
         ];
-        let fill = |text: String, (name, value): (&str, &str)| text.replace(name, value);
-        let text = values.into_iter().fold(MAIN.to_owned(), fill);
-        text.replace('\n', "\r\n")
+        filled(MAIN, &values).replace('\n', "\r\n")
     }
 
-    /// How to download from another folder, by its URL.
-    fn how_to_get(&self, url: &str) -> String {
-        let path = url.trim_start_matches("s3://");
-        let get = GET_SHARED
-            .replace("{url}", url)
-            .replace("{remote}", &format!("{}:{path}", self.profile()));
-        if self.grant.access.reads() {
-            get + &BROWSE_SHARED.replace("{path}", path)
-        } else {
-            get
+    /// How to get at the files, by each kind of client.
+    fn ways(&self) -> String {
+        let mut ways = match self.grant.access {
+            Access::Read => BROWSE.to_owned(),
+            Access::ReadWrite => BROWSE.to_owned() + SEND,
+            Access::Write => UPLOAD.to_owned(),
+        };
+        let mut values = vec![
+            ("bookmark", self.bookmark_name()),
+            ("folder", self.folder()),
+            ("profile", self.profile()),
+        ];
+        if let Some(shared) = self.grant.also_read.first() {
+            ways += GET_SHARED;
+            if self.grant.access.reads() {
+                ways += BROWSE_SHARED;
+            }
+            values.push(("shared", format!("{}/{shared}", self.target.bucket)));
         }
+        filled(&ways, &values)
     }
 
-    fn title(&self) -> String {
-        let bucket = &self.target.bucket;
-        match self.endpoint {
-            None => format!("Your folder in the Amazon S3 bucket {bucket}"),
-            Some(url) => format!("Your folder in the bucket {bucket} at {url}"),
+    /// Which other folders the person can read, if any.
+    fn also(&self) -> String {
+        let shared = self.grant.also_read.iter().map(|it| self.target.url_of(it));
+        let shared = shared.collect::<Vec<_>>().join("\n    ");
+        if shared.is_empty() {
+            return shared;
         }
+        filled(ALSO, &[("shared", shared)])
     }
+}
+
+/// A template with its `{names}` replaced by values, which may hold braces of
+/// their own.
+fn filled(template: &str, values: &[(&str, String)]) -> String {
+    let mut text = String::new();
+    let mut rest = template;
+    while let Some((before, name, after)) = next_name(rest) {
+        let value = values.iter().find(|(known, _)| *known == name);
+        text += before;
+        text += value.map_or("", |(_, value)| value);
+        rest = after;
+    }
+    text + rest
+}
+
+/// What comes before the next `{name}`, the name, and what comes after.
+fn next_name(text: &str) -> Option<(&str, &str, &str)> {
+    let (before, rest) = text.split_once('{')?;
+    let (name, after) = rest.split_once('}')?;
+    Some((before, name, after))
+}
+
+/// Whom to ask, in lines of at most 76 columns with their indent.
+fn wrapped(contact: &str) -> String {
+    let mut lines = vec!["Questions, or files lost? Ask:".to_owned()];
+    let mut line = String::from(" ");
+    for word in contact.split_whitespace() {
+        if line.len() > 1 && line.chars().count() + 1 + word.chars().count() > 76 {
+            lines.push(std::mem::replace(&mut line, String::from(" ")));
+        }
+        line = line + " " + word;
+    }
+    lines.push(line);
+    lines.join("\n")
+}
+
+fn server(url: &str) -> String {
+    format!("\nThe server:\n\n    {url}\n")
 }
 
 fn can(access: Access) -> &'static str {
@@ -140,7 +173,7 @@ mod tests {
                     access,
                     browse_root: full,
                     also_read: full
-                        .then(|| "prices/".parse().unwrap())
+                        .then(|| "{contact}/".parse().unwrap())
                         .into_iter()
                         .collect(),
                     expires: full.then(|| "2099-12-31".parse().unwrap()),
@@ -156,7 +189,9 @@ mod tests {
                     grant: &grant,
                     region: "eu-central-1",
                     endpoint: None,
-                    contact: full.then_some("Kim, kim@example.com"),
+                    contact: full.then_some(
+                        "Support desk of the Example Corporation, support@example.com, +49 30 123456",
+                    ),
                 };
                 readmes.push(settings.readme());
             }
@@ -167,9 +202,10 @@ mod tests {
     #[test]
     fn readme_is_filled_in_whatever_the_grant() {
         for readme in readmes() {
-            let title = "Your folder in the Amazon S3 bucket shared-files\r\n=====";
+            let title = "Your files on Amazon S3\r\n=======================\r\n\r\n";
             assert!(readme.starts_with(title), "{readme}");
-            assert!(!readme.contains(['{', '}']), "{readme}");
+            let own = readme.replace("{contact}", "");
+            assert!(!own.contains(['{', '}']), "{readme}");
             assert!(!readme.contains("secret\r\n"), "{readme}");
         }
     }

@@ -38,7 +38,7 @@ pub(super) enum Extra {
     Acl,
 }
 
-/// The keys of objects that are there to be tried.
+/// The keys of existing objects to try.
 pub(super) struct Objects {
     /// In the user's folder.
     pub own: Option<String>,

@@ -1,5 +1,5 @@
 //! The create workflow: user, policy, access key, key file, in that order;
-//! whatever fails, all of it is undone.
+//! whatever fails, everything is undone.
 
 use std::path::Path;
 
@@ -144,7 +144,7 @@ fn rounds(
 
 /// Makes user, policy and access key, and writes the key file.
 ///
-/// Either all of it is done, or what this run made is undone again, including
+/// Either everything is done, or what this run made is undone again, including
 /// what was carried out although its answer got lost. Cancelling the run counts
 /// as a failure, [`Interrupted`](crate::Interrupted), until the last step; calls under way are
 /// waited for, so that nothing is made behind our back.

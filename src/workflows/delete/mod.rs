@@ -185,7 +185,7 @@ pub async fn plan(run: &Run, options: Options) -> Result<Plan<Delete>> {
 /// Fails if the user is no longer the one that was planned for, or its access no
 /// longer ended where that matters. What else is gone already counts as deleted. Where this fails or is cancelled,
 /// running again continues. An object that can't be deleted is in `failed` of
-/// what was deleted: everything else is deleted all the same, and the user
+/// what was deleted: everything else is deleted anyway, and the user
 /// stays.
 pub async fn apply(plan: &Plan<Delete>) -> Result<Deleted, Failed> {
     let mut deleted = Deleted::nothing(&plan.run.target);
@@ -300,7 +300,11 @@ impl Deleting<'_> {
         deleted.folder = work.progress.counts();
         deleted.failed = emptied?;
         let has_deleted = deleted.folder.objects > 0;
-        deleted.versions_remain = folder.versions_remain(run, has_deleted).await;
+        if folder.versions_remain(run, has_deleted).await {
+            let note = "earlier versions of the objects remain; to delete them too, run the same \
+                        command with --force --all-versions";
+            deleted.notes.push(note.to_owned());
+        }
         let step = Step::EmptyFolder {
             folder: run.target.folder_url(),
             what: deleted.folder.to_string(),

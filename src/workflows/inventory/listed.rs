@@ -35,7 +35,7 @@ pub struct Listed {
     /// When the user was made.
     #[serde(serialize_with = "as_text")]
     pub created: Option<Timestamp>,
-    /// What it may do; none where its policy can't be read back.
+    /// What it may do; none if its policy can't be read back.
     pub access: Option<Access>,
     /// When its access ends by its policy.
     #[serde(serialize_with = "as_text")]

@@ -11,7 +11,7 @@ use crate::step::Step;
 use crate::workflows::new_key::NewKey;
 use crate::workflows::outcome::{Failed, Rotated};
 use crate::workflows::plan::{Plan, Preview};
-use crate::workflows::provenance::{access_policy, find_ours, held_policies};
+use crate::workflows::provenance::{access_policy, ended_note, find_ours, held_policies};
 use crate::workflows::undo::Undo;
 
 pub use old_keys::OldKeys;
@@ -45,7 +45,7 @@ pub struct Rotate {
 /// `update` make it.
 pub async fn plan(run: &Run, options: &Options) -> Result<Plan<Rotate>> {
     let handover = Handover::another(&options.handover, &run.target.user)?;
-    let (run, _) = find_ours(run).await?;
+    let (run, user) = find_ours(run).await?;
     let keys = iam::access_keys(&run).await?;
     let surplus = surplus(&run, &keys, options.old_keys).await?;
     if held_policies(&run).await?.is_empty() {
@@ -65,6 +65,7 @@ pub async fn plan(run: &Run, options: &Options) -> Result<Plan<Rotate>> {
     steps.extend(keys.iter().filter(is_old).filter_map(retire));
     let mut preview = Preview::new(&run.target, steps);
     preview.notes.extend(note_on_suspended(&run, &keys));
+    preview.notes.extend(ended_note(&user));
     Ok(Plan {
         preview,
         run,
