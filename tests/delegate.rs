@@ -228,10 +228,12 @@ async fn wait_for_tags_ends_with_an_interruption() {
     let started = delegate.start_create("alex", &WITHIN);
     aws.faults.paused().await;
     aws.faults.always("PutUserPolicy", Fault::DENIED);
+    aws.faults.at("DeleteUser", 0, 2, Fault::DENIED);
     started.signal("INT").await;
     aws.faults.resume();
     let run = started.ended().await;
     assert_eq!(run.code, Some(130), "{run:?}");
+    assert!(!run.stderr.contains("left:"), "{run:?}");
     assert!(is_gone(&aws, "alex"));
 }
 

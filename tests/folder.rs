@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use serde_json::json;
 
 use crate::support::{
-    FILES_OF_OTHERS, Fault, LocalAws, Run, Sandbox, Script, ScriptedS3, aws_with_alex,
+    ALLOW_ALL, FILES_OF_OTHERS, Fault, LocalAws, Run, Sandbox, Script, ScriptedS3, aws_with_alex,
     aws_with_files, begin_upload, is_gone,
 };
 
@@ -420,8 +420,8 @@ async fn earlier_versions_that_remain_are_pointed_out() {
         let sandbox = Sandbox::new(&aws);
         sandbox.create("alex", &[]).await.succeeded();
         let run = sandbox.delete("alex", &[]).await.succeeded();
-        let note = "note: earlier versions of the objects remain; to delete them too, run the \
-                    same command with --force --all-versions\n";
+        let note = "note: earlier versions of the objects remain; to delete them too, run \
+                    delete_s3_user again with only -u USER --force --all-versions\n";
         assert!(run.stderr.contains(note), "{run:?}");
         let list = aws
             .s3_client()
@@ -434,6 +434,27 @@ async fn earlier_versions_that_remain_are_pointed_out() {
         sandbox.delete("alex", &advised).await.succeeded();
         assert!(aws.versions("shared", "alex/").await.is_empty());
     }
+}
+
+#[tokio::test]
+async fn advice_on_earlier_versions_is_for_the_users_that_are_gone_alone() {
+    let aws = aws_with_versions(BucketVersioningStatus::Enabled).await;
+    let sandbox = Sandbox::new(&aws);
+    sandbox.create("alex", &[]).await.succeeded();
+    aws.add_user("jaime", ALLOW_ALL).await;
+    let run = sandbox.delete("alex", &["-u", "jaime"]).await;
+    assert_eq!(run.code, Some(1), "{run:?}");
+    assert!(
+        run.stderr.contains("again with only -u USER --force"),
+        "{run:?}"
+    );
+    assert!(!run.stderr.contains("same command"), "{run:?}");
+    let before = aws.versions("shared", "jaime/").await;
+    let advised = ["--force", "--all-versions"];
+    sandbox.delete("alex", &advised).await.succeeded();
+    assert!(aws.versions("shared", "alex/").await.is_empty());
+    assert_eq!(aws.versions("shared", "jaime/").await.len(), before.len());
+    assert!(!is_gone(&aws, "jaime"));
 }
 
 #[tokio::test]

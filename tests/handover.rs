@@ -162,8 +162,8 @@ async fn archive_holds_the_same_files_as_the_kit() {
 async fn closing_words_for_many_name_their_kits() {
     let aws = aws_with_files().await;
     let sandbox = Sandbox::new(&aws);
-    let closing = "\nNext: send each person their USER_kit.zip over a secure channel, then delete it \
-                   and USER_kit/.\nThe key files are your own copies: keep them safe, or delete them too.\n";
+    let closing = "\nNext: send each person their new kit (the zip file) over a secure channel, then \
+                   delete it and its directory.\nThe key files are your own copies: keep them safe, or delete them too.\n";
     for options in [["--kit"].as_slice(), &["--kit", "--rotate-key"]] {
         let users = [&["-u", "jaime"], options].concat();
         let run = sandbox.create("alex", &users).await.succeeded();

@@ -95,7 +95,7 @@ async fn folder_with_a_similar_name_is_noted_where_the_users_own_is_empty() {
         assert!(is_gone(&aws, user));
         let run = sandbox.create(user, &["--json"]).await.succeeded();
         let undo = format!("delete_s3_user -b shared -u {user} --keep-objects");
-        let note = format!("{note} If so, undo this with: {undo}");
+        let note = format!("{note} If so, delete the user with: {undo}");
         assert!(run.stderr.lines().any(|line| line == note), "{run:?}");
         let json = run.json();
         let notes = json["notes"].as_array().unwrap();

@@ -51,7 +51,7 @@ impl Run {
 
     /// Whether a refusal may be one of somebody who is only not known to be allowed
     /// yet.
-    pub(super) fn may_allow_later(&self, error: &AwsError) -> bool {
+    pub(crate) fn may_allow_later(&self, error: &AwsError) -> bool {
         self.is_allowed_by_tags && error.is_access_denied()
     }
 

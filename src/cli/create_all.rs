@@ -79,7 +79,7 @@ async fn checked(
     if !job.out.asks() {
         let (bucket, user) = (&job.run.target.bucket, job.user().as_str());
         let undo = job.out.commands.delete_user(bucket, user);
-        let note = format!("{doubt} If so, undo this with: {undo}");
+        let note = format!("{doubt} If so, delete the user with: {undo}");
         plan.preview.notes.push(note);
     } else if !confirm(job, &doubt).await {
         let refused = match job.run.go_on() {

@@ -345,7 +345,7 @@ impl Output {
         self.say(summary);
         if self.tally.has_kits() {
             self.say(
-                "Next: send each person their USER_kit.zip over a secure channel, then delete it and USER_kit/.",
+                "Next: send each person their new kit (the zip file) over a secure channel, then delete it and its directory.",
             );
             self.say("The key files are your own copies: keep them safe, or delete them too.");
         } else if self.tally.has_keys() {

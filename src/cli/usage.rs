@@ -64,12 +64,12 @@ pub(super) fn first_line_of(error: &clap::Error) -> String {
     let wanted = |text: &&str| !text.starts_with("Usage:") && !text.starts_with("For more");
     let lines: Vec<_> = paragraphs.filter(wanted).map(one_line).collect();
     let line = lines.join("; ");
-    match line.split_once(" is not in ") {
-        Some((value, range)) => {
+    match line.rsplit_once(" is not in ") {
+        Some((value, range)) if range.contains("..=") => {
             let range = range.replacen("..=", " to ", 1);
             format!("{value} is not a number from {range}")
         }
-        None => line,
+        _ => line,
     }
 }
 

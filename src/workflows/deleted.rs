@@ -82,6 +82,12 @@ impl Outcome for Deleted {
             }
             (true, true) => format!("Deleted user {user}"),
             (true, false) => format!("Deleted user {user} and {}", self.folder),
+            (false, true) if !self.policies_deleted.is_empty() => {
+                format!(
+                    "Deleted policy {} of user {user}",
+                    self.policies_deleted.join(", ")
+                )
+            }
             (false, true) => format!("Nothing to delete for user {user}"),
             (false, false) => format!("Deleted {} from {folder}", self.folder),
         }

@@ -96,7 +96,7 @@ fn notes_on_resuming(user: &User, keys: &[KeyInfo]) -> Vec<String> {
     let mut notes = Vec::new();
     if let [one, another] = keys {
         notes.push(format!(
-            "the user has two active access keys now: {} and {}",
+            "--resume leaves two active access keys: {} and {}",
             one.id, another.id
         ));
     }

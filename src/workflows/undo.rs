@@ -76,13 +76,17 @@ impl Undo {
 }
 
 /// Whether there was something to unmake. What was surely made is there, though
-/// IAM may not know of it yet.
+/// IAM may not know of it yet, or not its tags.
 async fn unmake(run: &Run, made: Made, step: &Step) -> Result<bool, AwsError> {
     let mut patience = Patience::LOOKUP;
     loop {
-        let was_there = remove(run, step).await?;
-        if was_there || made != Made::Yes || !patience.wait(&run.cancel).await {
-            return Ok(was_there);
+        let removed = remove(run, step).await;
+        let may_change = match &removed {
+            Ok(was_there) => !was_there && made == Made::Yes,
+            Err(error) => run.may_allow_later(error),
+        };
+        if !may_change || !patience.wait(&run.cancel).await {
+            return removed;
         }
     }
 }

@@ -93,8 +93,9 @@ fn filled(template: &str, values: &[(&str, String)]) -> String {
     let mut rest = template;
     while let Some((before, name, after)) = next_name(rest) {
         let value = values.iter().find(|(known, _)| *known == name);
+        let kept = format!("{{{name}}}");
         text += before;
-        text += value.map_or("", |(_, value)| value);
+        text += value.map_or(&kept, |(_, value)| value);
         rest = after;
     }
     text + rest

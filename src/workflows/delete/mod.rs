@@ -301,8 +301,10 @@ impl Deleting<'_> {
         deleted.failed = emptied?;
         let has_deleted = deleted.folder.objects > 0;
         if folder.versions_remain(run, has_deleted).await {
-            let note = "earlier versions of the objects remain; to delete them too, run the same \
-                        command with --force --all-versions";
+            // Not "the same command": --force is for users that are gone, and for no
+            // other that a list names.
+            let note = "earlier versions of the objects remain; to delete them too, run \
+                        delete_s3_user again with only -u USER --force --all-versions";
             deleted.notes.push(note.to_owned());
         }
         let step = Step::EmptyFolder {

@@ -80,18 +80,15 @@ async fn no_room(run: &Run, keys: &[KeyInfo], suspended: Option<&KeyInfo>) -> Hi
         let suspended = if key.is_active { "" } else { "suspended, " };
         described.push(format!("{} ({suspended}{used})", key.id));
     }
-    let hint = match (suspended, &unused[..]) {
-        (Some(key), _) | (None, &[key]) => Hint::DeleteAccessKey(Some(key.id.clone())),
+    let unused_and_older = oldest(unused.iter().copied());
+    let hint = match (suspended, &unused[..], unused_and_older) {
+        (Some(key), ..) | (None, &[key], _) => Hint::DeleteAccessKey(Some(key.id.clone())),
         // An interrupted rotation leaves one that nobody has the secret of.
-        (None, &[one, other, ..]) => {
-            let newer = if created(one) > created(other) {
-                one
-            } else {
-                other
-            };
+        (None, &[one, other], Some(older)) => {
+            let newer = if older.id == one.id { other } else { one };
             Hint::DeleteNewerKey(newer.id.clone())
         }
-        (None, []) => Hint::DeleteAccessKey(None),
+        _ => Hint::DeleteAccessKey(None),
     };
     Hinted {
         message: format!(
