@@ -192,6 +192,12 @@ impl World {
             add_every_blocker(&aws, "alex").await;
             begin_upload(&aws, "alex/unfinished").await;
         }
+        // A key is older than the one that replaces it.
+        aws.change_iam(|iam| {
+            for key in iam.access_keys.get_mut("alex").into_iter().flatten() {
+                key.created_at = "2026-01-01T00:00:00Z".parse().unwrap();
+            }
+        });
         if scenario.is_of_expired() {
             set_end(&aws, "alex", "2020-01-01T00:00:00Z");
         }
