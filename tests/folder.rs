@@ -441,20 +441,24 @@ async fn advice_on_earlier_versions_is_for_the_users_that_are_gone_alone() {
     let aws = aws_with_versions(BucketVersioningStatus::Enabled).await;
     let sandbox = Sandbox::new(&aws);
     sandbox.create("alex", &[]).await.succeeded();
-    aws.add_user("jaime", ALLOW_ALL).await;
-    let run = sandbox.delete("alex", &["-u", "jaime"]).await;
+    aws.add_user("alexander", ALLOW_ALL).await;
+    let run = sandbox.delete("alex", &["-u", "alexander"]).await;
     assert_eq!(run.code, Some(1), "{run:?}");
     assert!(
         run.stderr.contains("again with only -u USER --force"),
         "{run:?}"
     );
     assert!(!run.stderr.contains("same command"), "{run:?}");
-    let before = aws.versions("shared", "jaime/").await;
+    let before = aws.versions("shared", "alexander/").await;
+    assert!(!before.is_empty());
     let advised = ["--force", "--all-versions"];
     sandbox.delete("alex", &advised).await.succeeded();
     assert!(aws.versions("shared", "alex/").await.is_empty());
-    assert_eq!(aws.versions("shared", "jaime/").await.len(), before.len());
-    assert!(!is_gone(&aws, "jaime"));
+    assert_eq!(
+        aws.versions("shared", "alexander/").await.len(),
+        before.len()
+    );
+    assert!(!is_gone(&aws, "alexander"));
 }
 
 #[tokio::test]

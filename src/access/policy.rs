@@ -33,6 +33,16 @@ pub(crate) fn names_made_for(user: &UserName) -> [String; 3] {
     ]
 }
 
+/// Whether a policy of the user has one of the names of those made for it: its
+/// managed ones, or the inline one.
+pub(crate) fn is_named_as_ours(user: &UserName, name: &str, is_managed: bool) -> bool {
+    if is_managed {
+        names_made_for(user).iter().any(|ours| ours == name)
+    } else {
+        name == INLINE_POLICY_NAME
+    }
+}
+
 /// An [IAM policy document][grammar].
 ///
 /// [grammar]: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html

@@ -28,7 +28,7 @@ pub struct AwsError {
     status: Option<u16>,
     /// Whether AWS itself was asked: it has a code for everything.
     is_of_aws: bool,
-    /// What helps where there were no credentials, if that is known.
+    /// What helps where there were no credentials or no answer, if that is known.
     remedy: Option<Remedy>,
     /// Whether nothing at all was answered.
     has_no_answer: bool,
@@ -127,7 +127,7 @@ impl AwsError {
         self.sent && !(self.answered && is_refusal)
     }
 
-    /// What helps where the credentials are none or have ended.
+    /// What helps where the call could not be made, or the credentials have ended.
     pub(crate) fn remedy(&self) -> Option<Remedy> {
         let is_expired = self
             .code()

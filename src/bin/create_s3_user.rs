@@ -197,8 +197,7 @@ impl Args {
         }
         self.grant.check()?;
         self.new_user.check()?;
-        self.handover.check(self.output.json, users.len())?;
-        Ok(())
+        Ok(self.handover.check(self.output.json, users.len())?)
     }
 
     /// What is wrong with the access that users are to have, a line each.

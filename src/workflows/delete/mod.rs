@@ -16,7 +16,7 @@ use super::outcome::Failed;
 use super::plan::{Plan, Preview};
 use super::provenance::{look_up, reachable};
 use super::remove::remove;
-use crate::access::{INLINE_POLICY_NAME, UserName, names_made_for};
+use crate::access::{UserName, is_named_as_ours};
 use crate::aws::{AwsError, Patience, Run, end_of_deleted_key, wait_until};
 use crate::errors::{Hint, Hinted};
 use crate::iam::{self, Tags, User};
@@ -183,10 +183,10 @@ pub async fn plan(run: &Run, options: Options) -> Result<Plan<Delete>> {
 /// leaves the user, which makes a second run possible, until last.
 ///
 /// Fails if the user is no longer the one that was planned for, or its access no
-/// longer ended where that matters. What else is gone already counts as deleted. Where this fails or is cancelled,
-/// running again continues. An object that can't be deleted is in `failed` of
-/// what was deleted: everything else is deleted anyway, and the user
-/// stays.
+/// longer ended where that matters. What else is gone already counts as deleted.
+/// Where this fails or is cancelled, running again continues. An object that can't
+/// be deleted is in `failed` of what was deleted: everything else is deleted
+/// anyway, and the user stays.
 pub async fn apply(plan: &Plan<Delete>) -> Result<Deleted, Failed> {
     let mut deleted = Deleted::nothing(&plan.run.target);
     deleted.notes.clone_from(&plan.work.notes);
@@ -376,12 +376,10 @@ impl Deleting<'_> {
 /// Moves what deletes our own policies to just before the deletion of the user,
 /// where they are what a second run knows by that the user is to go.
 fn own_policies_last(steps: &mut [Step], user: &UserName) {
-    let names = names_made_for(user);
+    let is_ours = |name: &str, is_managed| is_named_as_ours(user, name, is_managed);
     steps.sort_by_key(|step| match step {
-        Step::DetachPolicy(policy) | Step::DeletePolicy(policy) if names.contains(&policy.name) => {
-            1
-        }
-        Step::DeleteInlinePolicy(name) if name == INLINE_POLICY_NAME => 1,
+        Step::DetachPolicy(policy) | Step::DeletePolicy(policy) if is_ours(&policy.name, true) => 1,
+        Step::DeleteInlinePolicy(name) if is_ours(name, false) => 1,
         Step::DeleteUser(_) => 2,
         _ => 0,
     });

@@ -1,8 +1,7 @@
 //! A user of ours, and which of its policies are. No calls.
 
 use crate::access::{
-    Grant, INLINE_POLICY_NAME, PolicyDocument, Target, managed_policy_name, names_bucket,
-    names_made_for,
+    Grant, PolicyDocument, Target, is_named_as_ours, managed_policy_name, names_bucket,
 };
 use crate::iam::{UserDetails, UserPolicy};
 
@@ -44,10 +43,8 @@ impl Found {
 
     /// The policies that carry one of our names, also of the Python scripts'.
     pub(crate) fn policies_of_ours(&self) -> impl Iterator<Item = &UserPolicy> {
-        let names = names_made_for(&self.target.user);
-        let is_ours = move |policy: &&UserPolicy| match policy.arn {
-            Some(_) => names.contains(&policy.name),
-            None => policy.name == INLINE_POLICY_NAME,
+        let is_ours = |policy: &&UserPolicy| {
+            is_named_as_ours(&self.target.user, &policy.name, policy.arn.is_some())
         };
         self.details.policies.iter().filter(is_ours)
     }

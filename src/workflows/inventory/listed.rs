@@ -237,16 +237,17 @@ fn odd_keys(keys: &[ListedKey], now: Timestamp) -> Vec<Oddity> {
 
 /// What is odd about when access ends, by policy and by tag.
 fn odd_end(grant: Option<&Grant>, tag: Option<&str>) -> Vec<Oddity> {
-    let mut odd = Vec::new();
+    let tagged = tag.and_then(Expiry::at);
     let Some(grant) = grant else {
-        let end = tag.and_then(Expiry::at).filter(Expiry::has_passed);
-        odd.extend(end.map(|_| Oddity::new("access-ended", "access ended by its tag")));
-        return odd;
+        let ended = tagged.filter(Expiry::has_passed);
+        let odd = ended.map(|_| Oddity::new("access-ended", "access ended by its tag"));
+        return odd.into_iter().collect();
     };
+    let mut odd = Vec::new();
     if grant.ended().is_some() {
         odd.push(Oddity::new("access-ended", "access ended"));
     }
-    if grant.expires != tag.and_then(Expiry::at) {
+    if grant.expires != tagged {
         let text = match tag {
             Some(tag) => format!("tag says that access ends {tag}"),
             None => "no tag says that access ends".to_owned(),

@@ -7,9 +7,7 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::provenance::{find_ours, reachable};
-use crate::access::{
-    BucketName, INLINE_POLICY_NAME, Target, UserName, names_bucket, names_made_for,
-};
+use crate::access::{BucketName, Target, UserName, is_named_as_ours, names_bucket};
 use crate::aws::{Aws, AwsError, Run};
 use crate::iam::{self, User, UserDetails, UserPolicy};
 use crate::s3::bucket::{self, BucketError};
@@ -193,10 +191,10 @@ async fn details(run: &Run, user: User) -> Result<UserDetails, AwsError> {
         iam::inline_policies(run),
         iam::groups(run),
     )?;
-    let ours = names_made_for(&run.target.user);
+    let is_ours = |name: &str, is_managed| is_named_as_ours(&run.target.user, name, is_managed);
     let mut policies = Vec::new();
     for policy in attached {
-        let text = if ours.contains(&policy.name) {
+        let text = if is_ours(&policy.name, true) {
             iam::managed_policy_document(run, &policy.arn).await?
         } else {
             None
@@ -208,7 +206,7 @@ async fn details(run: &Run, user: User) -> Result<UserDetails, AwsError> {
         });
     }
     for name in inline {
-        let text = if name == INLINE_POLICY_NAME {
+        let text = if is_ours(&name, false) {
             iam::inline_policy_document(run, &name).await?
         } else {
             None
