@@ -21,7 +21,7 @@ pub use grant_change::{GrantChange, Setting};
 pub use kms_key::KmsKey;
 pub use names::{BucketName, Prefix, Target, UserName, ValueError};
 pub use new_user::{NewUser, UserTag};
-pub(crate) use partition::{partition_of_region, s3_host};
+pub(crate) use partition::{is_host_of_aws, partition_of_region, s3_host};
 pub use policy::PolicyDocument;
 pub(crate) use policy::{
     INLINE_POLICY_NAME, boundary_name, is_named_as_ours, managed_policy_name, names_made_for,

@@ -1,35 +1,97 @@
-//! The partition of AWS that a region belongs to, and its host names.
+//! The partitions of AWS: which one a region belongs to, and the host names in
+//! each.
 
-/// The [partition][partitions] a region belongs to, `aws` for the unknown.
+/// A [partition][partitions], and the domains that its services have host names
+/// in, as the SDKs have them in their `partitions.json`.
 ///
 /// [partitions]: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
+struct Partition {
+    /// What the codes of its regions begin with.
+    regions: &'static str,
+    name: &'static str,
+    domain: &'static str,
+    /// For hosts that have an IPv6 address too.
+    dual_stack_domain: &'static str,
+}
+
+const fn partition(
+    regions: &'static str,
+    name: &'static str,
+    domain: &'static str,
+    dual_stack_domain: &'static str,
+) -> Partition {
+    Partition {
+        regions,
+        name,
+        domain,
+        dual_stack_domain,
+    }
+}
+
+/// The one that regions belong to that no other partition has.
+const AWS: Partition = partition("", "aws", "amazonaws.com", "api.aws");
+
+const OTHERS: [Partition; 7] = [
+    partition(
+        "cn-",
+        "aws-cn",
+        "amazonaws.com.cn",
+        "api.amazonwebservices.com.cn",
+    ),
+    partition("us-gov-", "aws-us-gov", "amazonaws.com", "api.aws"),
+    partition("us-iso-", "aws-iso", "c2s.ic.gov", "api.aws.ic.gov"),
+    partition("us-isob-", "aws-iso-b", "sc2s.sgov.gov", "api.aws.scloud"),
+    partition(
+        "eu-isoe-",
+        "aws-iso-e",
+        "cloud.adc-e.uk",
+        "api.cloud-aws.adc-e.uk",
+    ),
+    partition(
+        "us-isof-",
+        "aws-iso-f",
+        "csp.hci.ic.gov",
+        "api.aws.hci.ic.gov",
+    ),
+    partition(
+        "eusc-",
+        "aws-eusc",
+        "amazonaws.eu",
+        "api.amazonwebservices.eu",
+    ),
+];
+
+fn of_region(region: &str) -> &'static Partition {
+    let other = OTHERS.iter().find(|it| region.starts_with(it.regions));
+    other.unwrap_or(&AWS)
+}
+
+/// The name of the partition a region belongs to, `aws` for the unknown.
 pub(crate) fn partition_of_region(region: &str) -> &'static str {
-    [
-        ("cn-", "aws-cn"),
-        ("us-gov-", "aws-us-gov"),
-        ("us-iso-", "aws-iso"),
-        ("us-isob-", "aws-iso-b"),
-        ("eu-isoe-", "aws-iso-e"),
-        ("us-isof-", "aws-iso-f"),
-        ("eusc-", "aws-eusc"),
-    ]
-    .iter()
-    .find(|(start, _)| region.starts_with(start))
-    .map_or("aws", |(_, partition)| partition)
+    of_region(region).name
 }
 
 /// The host name of S3 in a region.
 pub(crate) fn s3_host(region: &str) -> String {
-    let domain = match partition_of_region(region) {
-        "aws-cn" => "amazonaws.com.cn",
-        "aws-iso" => "c2s.ic.gov",
-        "aws-iso-b" => "sc2s.sgov.gov",
-        "aws-iso-e" => "cloud.adc-e.uk",
-        "aws-iso-f" => "csp.hci.ic.gov",
-        "aws-eusc" => "amazonaws.eu",
-        _ => "amazonaws.com",
+    format!("s3.{region}.{}", of_region(region).domain)
+}
+
+/// Whether a host, in lower case, is one of AWS's own services, VPC and FIPS
+/// endpoints included.
+///
+/// Not a customer's own machine or service, which AWS gives a name too.
+pub(crate) fn is_host_of_aws(host: &str) -> bool {
+    let host = host.trim_end_matches('.');
+    let is_in = |domain: &str| {
+        let before = host.strip_suffix(domain);
+        before.is_some_and(|before| before.is_empty() || before.ends_with('.'))
     };
-    format!("s3.{region}.{domain}")
+    let is_customers = host.split('.').any(|label| {
+        ["elb", "compute", "compute-1", "execute-api"].contains(&label)
+            || label.starts_with("vpce-svc-")
+    });
+    let mut partitions = OTHERS.iter().chain([&AWS]);
+    partitions.any(|it| is_in(it.domain) || is_in(it.dual_stack_domain)) && !is_customers
 }
 
 #[cfg(test)]
@@ -41,5 +103,44 @@ mod tests {
         assert_eq!(partition_of_region("eu-central-1"), "aws");
         assert_eq!(partition_of_region("cn-north-1"), "aws-cn");
         assert_eq!(partition_of_region("us-gov-west-1"), "aws-us-gov");
+        assert_eq!(partition_of_region("us-isob-east-1"), "aws-iso-b");
+        assert_eq!(s3_host("eusc-de-east-1"), "s3.eusc-de-east-1.amazonaws.eu");
+    }
+
+    #[test]
+    fn hosts_of_aws_are_told_from_others() {
+        for host in [
+            "iam.amazonaws.com",
+            "iam.amazonaws.com.",
+            "iam-fips.amazonaws.com",
+            "iam.us-gov.amazonaws.com",
+            "iam.cn-north-1.amazonaws.com.cn",
+            "iam.global.api.aws",
+            "s3.dualstack.eu-west-1.amazonaws.com",
+            "s3-fips.us-east-1.amazonaws.com",
+            "sts.eusc-de-east-1.amazonaws.eu",
+            "bucket.vpce-0a1b-2c3d.s3.us-east-1.vpce.amazonaws.com",
+            "vpce-0a1b-2c3d.iam.us-east-1.vpce.amazonaws.com",
+            "s3.us-iso-east-1.c2s.ic.gov",
+        ] {
+            assert!(is_host_of_aws(host), "{host}");
+        }
+        for host in [
+            "127.0.0.1",
+            "localhost",
+            "s3.example.com",
+            "amazonaws.com.example.com",
+            "notamazonaws.com",
+            "iam-amazonaws.com",
+            "amazonaws.org",
+            "s3.wasabisys.com",
+            "ec2-203-0-113-25.compute-1.amazonaws.com",
+            "ec2-203-0-113-25.eu-west-1.compute.amazonaws.com",
+            "ceph-123.eu-west-1.elb.amazonaws.com",
+            "a1b2.execute-api.eu-west-1.amazonaws.com",
+            "vpce-0a1b-2c3d.vpce-svc-0123.us-east-1.vpce.amazonaws.com",
+        ] {
+            assert!(!is_host_of_aws(host), "{host}");
+        }
     }
 }

@@ -14,7 +14,8 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use tokio::sync::OnceCell;
 
 use super::error::{AwsError, is_s3};
-use super::store::{GiveUpAfterCrash, Store};
+use super::iam_answers::GiveUpAfterCrash;
+use super::store::Store;
 use crate::access::AccessKey;
 
 /// One finished call.

@@ -30,8 +30,10 @@ use super::ca_bundle::trust_store;
 use super::client::Aws;
 use super::connection::{Connection, http_url, region};
 use super::credentials::{Preloaded, why_none};
+use super::endpoint::Endpoint;
+use super::iam_answers::{OnlyAnswersOfIam, ReadInFormOfAws};
 use super::retry::scaled;
-use super::store::{OnlyAnswersOfIam, Store};
+use super::store::Store;
 use super::unreachable::GiveUpUnreached;
 
 /// Why there are no clients.
@@ -96,8 +98,8 @@ impl Aws {
             None => configured_endpoint(&config, service),
         };
         let store = Store {
-            iam_endpoint: endpoint("iam")?,
-            s3_endpoint: endpoint("s3")?,
+            iam: Endpoint::new(endpoint("iam")?),
+            s3: Endpoint::new(endpoint("s3")?),
         };
         let has_sts = endpoint("sts")?.is_some() || store.is_aws();
         // Many users' calls draw on the bucket together; each call's attempts are limited.
@@ -107,11 +109,15 @@ impl Aws {
             .retry_partition(retries.build())
             .retry_classifier(unreached.clone())
             .interceptor(OnlyAnswersOfIam)
+            .interceptor(ReadInFormOfAws)
+            .build();
+        let sts = aws_sdk_sts::config::Builder::from(&config)
+            .interceptor(ReadInFormOfAws)
             .build();
         Ok(Self {
             iam: aws_sdk_iam::Client::from_conf(iam),
             s3: s3_client(&config, &store, unreached),
-            sts: has_sts.then(|| aws_sdk_sts::Client::new(&config)),
+            sts: has_sts.then(|| aws_sdk_sts::Client::from_conf(sts)),
             region: config.region().map(Region::to_string).unwrap_or_default(),
             store,
             own_key,

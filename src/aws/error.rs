@@ -12,8 +12,9 @@ use rustls::Error::{InvalidCertificate, InvalidMessage};
 use super::config::Remedy;
 use super::connection::region;
 use super::credentials::why_none;
+use super::endpoint::Endpoint;
 use super::retry::{is_slow_down, is_transient};
-use super::store::{AWS, UNSUPPORTED};
+use super::store::UNSUPPORTED;
 use super::unreachable::tls_error;
 use crate::errors::one_line;
 
@@ -26,8 +27,8 @@ pub struct AwsError {
     code: Option<String>,
     message: String,
     status: Option<u16>,
-    /// Whether AWS itself was asked: it has a code for everything.
-    is_of_aws: bool,
+    /// Who was asked: AWS itself has a code for everything.
+    endpoint: Endpoint,
     /// What helps where there were no credentials or no answer, if that is known.
     remedy: Option<Remedy>,
     /// Whether nothing at all was answered.
@@ -42,7 +43,7 @@ pub struct AwsError {
 impl AwsError {
     pub(crate) fn new<E>(
         operation: &'static str,
-        endpoint: &str,
+        endpoint: &Endpoint,
         error: &SdkError<E, HttpResponse>,
     ) -> Self
     where
@@ -63,7 +64,7 @@ impl AwsError {
             operation,
             code: answer.and_then(|answer| answer.code()).map(str::to_owned),
             message: one_line(&message),
-            is_of_aws: endpoint == AWS,
+            endpoint: endpoint.clone(),
             remedy,
             has_no_answer: answer.is_none() && credentials.is_none() && response.is_none(),
             sent: credentials.is_none(),
@@ -82,7 +83,7 @@ impl AwsError {
             code: None,
             message: "the answer is incomplete".to_owned(),
             status: None,
-            is_of_aws: false,
+            endpoint: Endpoint::default(),
             remedy: None,
             has_no_answer: false,
             sent: true,
@@ -142,7 +143,7 @@ impl AwsError {
 
     /// Whether AWS itself was asked, and not another store.
     pub(crate) fn is_of_aws(&self) -> bool {
-        self.is_of_aws
+        self.endpoint.is_aws()
     }
 
     /// Whether the same call may well succeed later.
@@ -158,9 +159,9 @@ impl AwsError {
 
     /// Whether the store doesn't offer the operation at all.
     pub(super) fn is_unsupported(&self) -> bool {
-        !self.is_of_aws && matches!(self.status, Some(405 | 501))
+        !self.is_of_aws() && matches!(self.status, Some(405 | 501))
             || UNSUPPORTED.iter().any(|code| self.is(code))
-            || !self.is_of_aws
+            || !self.is_of_aws()
                 && self.code().is_none_or(str::is_empty)
                 && matches!(self.status, Some(400 | 404))
     }

@@ -1,47 +1,47 @@
 //! What a store other than AWS does differently, asked by intent.
 
-use aws_sdk_iam::config::interceptors::{
-    AfterDeserializationInterceptorContextRef, InterceptorContext,
-};
-use aws_sdk_iam::config::retry::{ClassifyRetry, RetryAction};
-use aws_sdk_iam::config::{ConfigBag, Intercept, RuntimeComponents};
-use aws_sdk_iam::error::BoxError;
 use aws_sdk_s3::config::http::HttpRequest;
 use aws_smithy_types::base64;
 use md5::{Digest, Md5};
 
+use super::endpoint::Endpoint;
 use super::error::AwsError;
 
 /// AWS itself, or another store with AWS's IAM and S3 APIs.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Store {
-    /// The endpoint of IAM; none for AWS.
-    pub(super) iam_endpoint: Option<String>,
-    /// The endpoint of S3; none for AWS.
-    pub(super) s3_endpoint: Option<String>,
+    /// Where IAM is, and STS.
+    pub(super) iam: Endpoint,
+    pub(super) s3: Endpoint,
 }
 
 impl Store {
-    /// Whether it is AWS itself.
+    /// Whether its IAM is AWS's.
     pub fn is_aws(&self) -> bool {
-        self.iam_endpoint.is_none()
+        self.iam.is_aws()
     }
 
-    /// The S3 endpoint that a person's client has to name; none for AWS.
+    /// Whether its S3 is AWS's.
+    pub fn has_s3_of_aws(&self) -> bool {
+        self.s3.is_aws()
+    }
+
+    /// The S3 endpoint that a person's client has to name; none for AWS, whose
+    /// public one every client knows.
     pub fn s3_endpoint(&self) -> Option<&str> {
-        self.s3_endpoint.as_deref()
+        self.s3.url().filter(|_| !self.s3.is_aws())
     }
 
-    /// Whether buckets are a part of the path: a store that isn't AWS seldom
-    /// has a host name for each.
+    /// Whether buckets are a part of the path: behind an endpoint of its own there
+    /// is seldom a host name for each.
     pub fn wants_path_style(&self) -> bool {
-        self.s3_endpoint.is_some()
+        self.s3.url().is_some()
     }
 
     /// Whether it may refuse the checksums that SDKs have added to requests since
     /// 2025, and expect the older Content-MD5.
     pub fn may_lack_checksums(&self) -> bool {
-        self.s3_endpoint.is_some()
+        !self.s3.is_aws()
     }
 
     /// Replaces the checksum that the SDK gives a request by one that the store
@@ -92,19 +92,11 @@ impl Store {
         self.lacks(error) || REFUSED_BATCH.iter().any(|code| error.is(code))
     }
 
-    /// How an endpoint is called in messages.
-    pub(super) fn endpoint(&self, of_s3: bool) -> &str {
-        let endpoint = if of_s3 {
-            &self.s3_endpoint
-        } else {
-            &self.iam_endpoint
-        };
-        endpoint.as_deref().unwrap_or(AWS)
+    /// Where a service is reached.
+    pub(super) fn endpoint(&self, of_s3: bool) -> &Endpoint {
+        if of_s3 { &self.s3 } else { &self.iam }
     }
 }
-
-/// What AWS is called where an endpoint would be.
-pub(super) const AWS: &str = "AWS";
 
 const REFUSED_INPUT: [&str; 5] = [
     "InvalidInput",
@@ -124,59 +116,6 @@ pub(super) const UNSUPPORTED: [&str; 4] = [
     "MethodNotAllowed",
 ];
 
-/// Lets no answer of IAM pass for a success that isn't one of IAM's: the SDK
-/// reads none of it where nothing but success is to be told.
-#[derive(Debug)]
-pub(super) struct OnlyAnswersOfIam;
-
-impl Intercept for OnlyAnswersOfIam {
-    fn name(&self) -> &'static str {
-        "only answers of IAM"
-    }
-
-    fn read_after_deserialization(
-        &self,
-        context: &AfterDeserializationInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let response = context.response();
-        let body = response.body().bytes().unwrap_or_default();
-        let is_whole = String::from_utf8_lossy(body)
-            .trim_end()
-            .ends_with("Response>");
-        if response.status().is_success() && !is_whole {
-            return Err("the answer is not one of IAM's".into());
-        }
-        Ok(())
-    }
-}
-
-/// Tries no more after HTTP 500 without a code, as some stores answer calls
-/// that they don't know; AWS has a code even then.
-#[derive(Debug)]
-pub(super) struct GiveUpAfterCrash;
-
-impl ClassifyRetry for GiveUpAfterCrash {
-    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
-        let crashed = context.response().is_some_and(|response| {
-            let body = response.body().bytes().unwrap_or_default();
-            let code = String::from_utf8_lossy(body);
-            let code = code.split("<Code>").nth(1).unwrap_or("<");
-            response.status().as_u16() == 500 && code.starts_with('<')
-        });
-        if crashed {
-            RetryAction::RetryForbidden
-        } else {
-            RetryAction::NoActionIndicated
-        }
-    }
-
-    fn name(&self) -> &'static str {
-        "give up after a crash"
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use aws_sdk_s3::primitives::SdkBody;
@@ -186,7 +125,7 @@ mod tests {
     #[test]
     fn aws_keeps_the_checksum_that_another_store_may_not_know() {
         let elsewhere = Store {
-            s3_endpoint: Some("https://s3.example.com".to_owned()),
+            s3: Endpoint::new(Some("https://s3.example.com".to_owned())),
             ..Store::default()
         };
         let md5_of_abc = "kAFQmDzST7DWlj99KOF/cg==";
