@@ -58,6 +58,8 @@ pub enum Hint {
     VerifyFromAllowedAddress,
     /// Find what allows the key more than its policy does.
     FindWhatAllows,
+    /// Have the bucket refuse ACLs that make objects public.
+    BlockPublicAcls,
     /// Find what refuses the key what its policy allows.
     FindWhatRefuses,
     /// Make a key for a user that has none.

@@ -14,6 +14,8 @@ pub enum Step {
     CreatePolicy(String),
     /// Attach the managed policy to the user.
     AttachPolicy(String),
+    /// Give the user its policy, managed or inline, whichever the store has.
+    GivePolicy(String),
     /// Put the inline policy into the user.
     PutInlinePolicy(String),
     /// Create the access key.
@@ -125,6 +127,7 @@ impl Step {
             Self::CreateUser(user) => (CREATE, format!("user {user}")),
             Self::CreatePolicy(name) => (CREATE, format!("policy {name}")),
             Self::AttachPolicy(name) => (ATTACH, format!("policy {name}")),
+            Self::GivePolicy(folder) => (CREATE, format!("a policy for {folder}")),
             Self::PutInlinePolicy(name) => (PUT, format!("inline policy {name}")),
             Self::CreateAccessKey(user) => (CREATE, format!("an access key for {user}")),
             Self::MakeFolder(folder) => (MAKE, format!("folder {folder}")),

@@ -563,13 +563,17 @@ async fn call_that_fails_once_is_made_up_for() {
 #[tokio::test]
 async fn last_use_that_is_not_told_is_unknown_and_noted_once() {
     let (aws, sandbox) = aws_with_many_kinds().await;
-    for fault in [Fault::DENIED, Fault::Refuse(400, "InvalidAction")] {
+    let refused =
+        "note: last use of keys is unknown (needs the permission iam:GetAccessKeyLastUsed)";
+    let lacking = "note: this store does not tell when keys were last used";
+    for (fault, note) in [
+        (Fault::DENIED, refused),
+        (Fault::Refuse(400, "InvalidAction"), lacking),
+    ] {
         aws.faults.forget();
         aws.faults.always("GetAccessKeyLastUsed", fault);
         let run = list(&sandbox, &["--json"]).await.succeeded();
         let notes: Vec<_> = run.stderr.lines().collect();
-        let note = "note: last use of keys is unknown \
-                    (needs the permission iam:GetAccessKeyLastUsed)";
         assert_eq!(notes, [note]);
         for user in run.json_lines() {
             assert_eq!(user["keys"][0]["last_used_known"], false);

@@ -143,7 +143,7 @@ async fn bar_leaves_nothing_on_the_screen() {
         let mut terminal = vt100::Parser::new(ROWS, COLUMNS, 0);
         terminal.process(shown.as_bytes());
         let screen = terminal.screen().contents();
-        for moving in ["░", "waiting for AWS", " left,"] {
+        for moving in ["░", "waiting for a response", " left,"] {
             assert!(!screen.contains(moving), "{options:?}: {screen}");
         }
         assert!(screen.contains("2 users"), "{options:?}: {screen}");

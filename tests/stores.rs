@@ -1,6 +1,9 @@
 //! What stores other than AWS do differently, and what must not come of it.
 
-use crate::support::{ALLOW_ALL, Fault, Sandbox, aws_with_files, gets, is_gone, puts};
+use crate::support::{
+    ALLOW_ALL, FILES_OF_OTHERS, Fault, Sandbox, aws_with_alex, aws_with_files, gets, is_gone,
+    opens_folder, put_inline_policy, puts,
+};
 
 #[tokio::test]
 async fn policy_is_made_without_an_action_that_the_store_does_not_know() {
@@ -71,4 +74,223 @@ async fn user_whose_policy_the_store_makes_up_is_not_ours() {
     run.failed_with("user kim was not created by create_s3_user");
     assert!(!is_gone(&aws, "kim"));
     assert!(aws.keys("shared").contains(&"kim/precious".to_owned()));
+}
+
+/// Every workflow, on an IAM that has the calls of Ceph alone and answers like it.
+#[tokio::test]
+async fn users_come_and_go_where_iam_is_like_that_of_ceph() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    aws.faults.be_like_ceph();
+    let args = ["--verify", "--kit", "--expires", "2d"];
+    let run = sandbox.create("alex", &args).await.succeeded();
+    for note in [
+        "note: this store has no managed policies, so the policy is an inline one\n",
+        "note: this store keeps no tags, so the user is known by its policy alone\n",
+    ] {
+        assert_eq!(run.stderr.matches(note).count(), 1, "{run:?}");
+    }
+    assert!(opens_folder(&aws, &sandbox.key_of("alex")).await);
+
+    let run = sandbox
+        .run("create_s3_user", &["-b", "shared", "--list", "--json"])
+        .await;
+    let listed = run.succeeded();
+    assert_eq!(listed.json()["odd"], serde_json::json!([]), "{listed:?}");
+    let told = "note: this store does not tell when keys were last used\n";
+    assert_eq!(listed.stderr, told);
+
+    // What says when access ends is the policy alone.
+    let extend = ["--update", "--expires", "2030-12-31T00:00:00Z"];
+    for (args, steps) in [
+        (
+            [&extend[..], &["--dry-run"]].concat(),
+            "Would update policy s3-access\nDry run",
+        ),
+        (
+            extend.to_vec(),
+            "Updated policy s3-access\nChanged alex's access",
+        ),
+        (extend.to_vec(), "Nothing to change for user alex:\n"),
+    ] {
+        let run = sandbox.create("alex", &args).await.succeeded();
+        assert!(run.stderr.contains(steps), "{run:?}");
+        assert!(!run.stderr.contains("tag"), "{run:?}");
+    }
+    sandbox.create("alex", &["--rotate-key"]).await.succeeded();
+    for option in ["--suspend", "--resume"] {
+        let run = sandbox.create("alex", &[option]).await.succeeded();
+        assert!(!run.stderr.contains("AWS"), "{run:?}");
+    }
+    let steps = sandbox.delete("alex", &["--dry-run"]).await.succeeded();
+    assert!(!steps.stderr.contains("tag"), "{steps:?}");
+    let run = sandbox.delete("alex", &[]).await.succeeded();
+    assert!(!run.stderr.contains("agged"), "{run:?}");
+    assert!(is_gone(&aws, "alex"));
+    assert_eq!(aws.keys("shared"), FILES_OF_OTHERS);
+}
+
+#[tokio::test]
+async fn interrupted_deletion_is_finished_without_tags() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    aws.faults.be_like_ceph();
+    sandbox.create("alex", &[]).await.succeeded();
+    for call in ["DeleteObjects", "DeleteUserPolicy"] {
+        aws.faults.once(call, Fault::DENIED);
+        sandbox.delete("alex", &[]).await.failed_with(call);
+        assert!(!is_gone(&aws, "alex"));
+    }
+    sandbox.delete("alex", &[]).await.succeeded();
+    assert!(is_gone(&aws, "alex"));
+    assert_eq!(aws.keys("shared"), FILES_OF_OTHERS);
+}
+
+#[tokio::test]
+async fn policy_alone_says_whose_access_has_ended_without_tags() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    aws.faults.be_like_ceph();
+    for user in ["alex", "kim", "jaime"] {
+        let args = ["--expires", "2030-01-01T00:00:00Z"];
+        sandbox.create(user, &args).await.succeeded();
+    }
+    aws.change_iam(|iam| {
+        for user in ["alex", "jaime"] {
+            let policies = iam.user_inline_policies.get_mut(user).unwrap();
+            let document = policies.get_mut("s3-access").unwrap();
+            *document = document.replace("2030-01-01", "2020-01-01");
+        }
+    });
+    // Who has more than our policy stays.
+    put_inline_policy(&aws, "jaime", "more", ALLOW_ALL).await;
+    let run = sandbox
+        .run("delete_s3_user", &["-b", "shared", "--expired"])
+        .await;
+    run.succeeded();
+    let gone = ["alex", "kim", "jaime"].map(|user| is_gone(&aws, user));
+    assert_eq!(gone, [true, false, false]);
+    assert_eq!(aws.keys("shared"), FILES_OF_OTHERS);
+}
+
+#[tokio::test]
+async fn tags_of_the_admin_are_not_lost_without_a_word() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    aws.faults.be_like_ceph();
+    let run = sandbox.create("alex", &["--tag", "team=sales"]).await;
+    run.failed_with("this store keeps no tags; leave out --tag");
+    assert!(is_gone(&aws, "alex"));
+}
+
+#[tokio::test]
+async fn inline_policy_takes_the_place_of_a_managed_one_that_is_not_offered() {
+    for refusal in [
+        Fault::Refuse(405, "MethodNotAllowed"),
+        Fault::Refuse(501, "NotImplemented"),
+        Fault::Refuse(400, "InvalidAction"),
+        Fault::Refuse(404, ""),
+    ] {
+        let aws = aws_with_files().await;
+        let sandbox = Sandbox::new(&aws);
+        aws.faults.always("CreatePolicy", refusal);
+        let run = sandbox.create("alex", &["--json"]).await.succeeded();
+        assert_eq!(
+            run.json()["policy"],
+            serde_json::json!({"name": "s3-access", "arn": null})
+        );
+        assert!(
+            run.stderr
+                .contains("note: this store has no managed policies"),
+            "{run:?}"
+        );
+        assert!(opens_folder(&aws, &sandbox.key_of("alex")).await);
+        sandbox.delete("alex", &[]).await.succeeded();
+        assert!(is_gone(&aws, "alex"));
+
+        let run = Sandbox::with_host_of_aws(&aws).create("alex", &[]).await;
+        let run = run.failed_with("CreatePolicy: ");
+        assert!(!run.stderr.contains("inline"), "{run:?}");
+        assert!(is_gone(&aws, "alex"));
+    }
+}
+
+/// Reached by an endpoint of its own, AWS is still AWS.
+#[tokio::test]
+async fn aws_behind_an_endpoint_keeps_its_tags() {
+    let aws = aws_with_files().await;
+    let invalid = Fault::Refuse(400, "InvalidInput");
+    aws.faults.once("CreateUser", invalid);
+    let run = Sandbox::with_host_of_aws(&aws).create("alex", &[]).await;
+    run.failed_with("CreateUser: InvalidInput");
+    assert_eq!(aws.faults.counts()["CreateUser"], 1);
+    assert!(is_gone(&aws, "alex"));
+}
+
+#[tokio::test]
+async fn refused_input_alone_drops_no_tag_of_an_existing_user() {
+    let (aws, sandbox) = aws_with_alex(&[]).await;
+    aws.faults
+        .always("TagUser", Fault::Refuse(400, "InvalidInput"));
+    let run = sandbox
+        .create("alex", &["--update", "--expires", "9d"])
+        .await;
+    run.failed_with("lacks the tag that says when access ends");
+}
+
+#[tokio::test]
+async fn kit_for_aws_names_no_endpoint_of_the_admin() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::with_host_of_aws(&aws);
+    sandbox.create("alex", &["--kit"]).await.succeeded();
+    for file in [
+        "aws-config",
+        "rclone.conf",
+        "README.txt",
+        "alex.duck",
+        "winscp-url.txt",
+    ] {
+        let file = std::fs::read_to_string(sandbox.path().join("alex_kit").join(file)).unwrap();
+        let names_it = ["endpoint", "127.0.0.1", "s3.us-east-1"];
+        assert!(!names_it.iter().any(|it| file.contains(it)), "{file}");
+    }
+}
+
+#[tokio::test]
+async fn store_without_users_is_said_to_have_none() {
+    let page = "<!DOCTYPE html>\n<html><body>Console</body></html>";
+    for fault in [
+        Fault::Refuse(404, "NoSuchKey"),
+        Fault::Refuse(405, "MethodNotAllowed"),
+        Fault::Refuse(501, "NotImplemented"),
+        Fault::Answer(page),
+        Fault::OtherAnswer(403, page),
+    ] {
+        let aws = aws_with_files().await;
+        let sandbox = Sandbox::new(&aws);
+        for call in [
+            "GetUser",
+            "CreateUser",
+            "ListUsers",
+            "GetAccountAuthorizationDetails",
+        ] {
+            aws.faults.always(call, fault);
+        }
+        let says = format!("this store has no IAM users: {}", aws.url);
+        for (program, args) in [
+            ("create_s3_user", ["-u", "alex"].as_slice()),
+            ("create_s3_user", &["-u", "alex", "--suspend"]),
+            ("create_s3_user", &["--list"]),
+            ("delete_s3_user", &["-u", "alex"]),
+            ("delete_s3_user", &["--expired"]),
+        ] {
+            let args = [&["-b", "shared"], args].concat();
+            let run = sandbox.run(program, &args).await.failed_with(&says);
+            assert!(
+                run.stderr
+                    .contains("hint: docs/stores.md says which stores work"),
+                "{run:?}"
+            );
+        }
+    }
 }

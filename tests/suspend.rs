@@ -66,7 +66,7 @@ async fn suspended_key_is_refused_and_works_again_when_resumed() {
         let run = suspend(&sandbox, &[]).await.succeeded();
         let expected = format!(
             "Suspended access key {}\nalex can't use s3://shared/alex/ until --resume \
-             (AWS may take a few seconds to apply this)\n",
+             (it may take a few seconds to apply)\n",
             key.0
         );
         assert_eq!((run.stdout.as_str(), run.stderr), ("", expected));
@@ -79,7 +79,7 @@ async fn suspended_key_is_refused_and_works_again_when_resumed() {
         let run = resume(&sandbox, &[]).await.succeeded();
         let expected = format!(
             "Resumed access key {0}\nalex can use access key {0} again \
-             (AWS may take a few seconds to apply this)\n",
+             (it may take a few seconds to apply)\n",
             key.0
         );
         assert_eq!((run.stdout.as_str(), run.stderr), ("", expected));

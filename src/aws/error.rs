@@ -37,6 +37,8 @@ pub struct AwsError {
     sent: bool,
     /// Whether the service's answer came whole.
     answered: bool,
+    /// Whether a page for browsers was answered.
+    is_web_page: bool,
     bucket_region: Option<String>,
 }
 
@@ -69,6 +71,7 @@ impl AwsError {
             has_no_answer: answer.is_none() && credentials.is_none() && response.is_none(),
             sent: credentials.is_none(),
             answered: answer.is_some(),
+            is_web_page: response.is_some_and(|response| is_web_page(response)),
             status: response.map(|response| response.status().as_u16()),
             bucket_region: response
                 .and_then(|response| response.headers().get("x-amz-bucket-region"))
@@ -88,6 +91,7 @@ impl AwsError {
             has_no_answer: false,
             sent: true,
             answered: false,
+            is_web_page: false,
             bucket_region: None,
         }
     }
@@ -170,6 +174,21 @@ impl AwsError {
     /// they don't know; AWS has a code even for that.
     pub(crate) fn is_crash(&self) -> bool {
         self.answered && self.status == Some(500) && self.code().is_none_or(str::is_empty)
+    }
+
+    /// Whether a store other than AWS has no users at all, by its answer to creating
+    /// or looking for them.
+    pub(crate) fn has_no_users(&self) -> bool {
+        let about_users = [
+            "CreateUser",
+            "GetAccountAuthorizationDetails",
+            "GetUser",
+            "ListUsers",
+        ];
+        let is_unknown_page = self.status == Some(404) && !self.is_missing();
+        about_users.contains(&self.operation)
+            && !self.is_of_aws()
+            && (self.is_unsupported() || is_unknown_page || self.is_web_page)
     }
 
     /// Whether the thing asked for isn't there.
@@ -298,8 +317,14 @@ impl AwsError {
     /// The operation and what was answered, without advice.
     pub(crate) fn answer(&self) -> String {
         let Self {
-            operation, message, ..
+            operation,
+            message,
+            endpoint,
+            ..
         } = self;
+        if self.has_no_users() {
+            return format!("{operation}: this store has no IAM users: {endpoint}");
+        }
         let answer = match (self.code(), self.status) {
             (Some(code), _) => code.to_owned(),
             (None, Some(status)) if self.answered => format!("HTTP {status}"),
@@ -326,6 +351,15 @@ impl fmt::Display for AwsError {
 }
 
 impl Error for AwsError {}
+
+/// Whether it is a page for browsers, as a console or a proxy answers.
+fn is_web_page(response: &HttpResponse) -> bool {
+    let body = response.body().bytes().unwrap_or_default();
+    let start = String::from_utf8_lossy(&body[..body.len().min(100)]).to_lowercase();
+    ["<html", "<!doctype html"]
+        .iter()
+        .any(|tag| start.trim_start().starts_with(tag))
+}
 
 /// Why no answer came, and what helps if that is known.
 fn why_unreached<E>(error: &SdkError<E, HttpResponse>) -> (String, Option<Remedy>)

@@ -58,9 +58,21 @@ impl Store {
         headers.insert("content-md5", base64::encode(md5));
     }
 
-    /// Whether it refused the tags rather than the thing tagged; AWS has tags.
-    pub fn refuses_tags(&self, error: &AwsError) -> bool {
-        !self.is_aws() && (self.lacks(error) || REFUSED_INPUT.iter().any(|code| error.is(code)))
+    /// Whether it has no tags, by its answer to tagging something; AWS has.
+    pub fn lacks_tags(&self, error: &AwsError) -> bool {
+        !self.is_aws() && self.lacks(error)
+    }
+
+    /// Whether it may have refused the tags rather than the thing to be created with
+    /// them, which creating it without them tells.
+    pub fn may_refuse_tags(&self, error: &AwsError) -> bool {
+        let is_about_input = REFUSED_INPUT.iter().any(|code| error.is(code));
+        !self.is_aws() && (self.lacks(error) || is_about_input)
+    }
+
+    /// Whether it has no managed policies, by its answer to creating one; AWS has.
+    pub fn lacks_managed_policies(&self, error: &AwsError) -> bool {
+        !self.is_aws() && self.lacks(error)
     }
 
     /// Whether it refused a policy that AWS takes: some refuse one with an action

@@ -110,8 +110,8 @@ struct Change {
     suspend_old: bool,
     /// Make all access keys of an existing user inactive
     ///
-    /// Everything else stays. The person has no access until --resume. AWS may take a few
-    /// seconds to apply this.
+    /// Everything else stays. The person has no access until --resume. It may take a few
+    /// seconds to apply.
     #[arg(verbatim_doc_comment, long, group = "mode")]
     #[arg(conflicts_with_all = ["GrantChange", "HandoverArgs", "NewUser", "old_keys"])]
     suspend: bool,

@@ -22,7 +22,7 @@ pub async fn create_all<'a>(
         return Default::default();
     };
     let (out, cancel) = (out.of_all(), signals.cancel.clone());
-    let line = out.wait_for_aws();
+    let line = out.wait_for_response();
     let planned = async |(job, options): (Job<'a>, create::Options)| {
         let plan = job.planned(create::plan(&job.run, &options)).await;
         (job, plan)

@@ -115,7 +115,7 @@ async fn about(plan: &Plan<Delete>) -> Vec<String> {
     match delete::last_use(plan).await {
         Some(LastUse::At(at, _)) => about.push(format!("last used {} ago", span(at, now))),
         Some(LastUse::Never) => about.push("never used".to_owned()),
-        Some(LastUse::Unknown) | None => {}
+        Some(LastUse::Unknown | LastUse::NotOffered) | None => {}
     }
     about
 }

@@ -72,7 +72,7 @@ impl<'a> Job<'a> {
         plan: impl Future<Output = Result<Plan<W>>>,
         apply: impl AsyncFn(&Plan<W>) -> Result<D, Failed>,
     ) -> ExitStatus {
-        let line = self.out.is_alone().then(|| self.out.wait_for_aws());
+        let line = self.out.is_alone().then(|| self.out.wait_for_response());
         let plan = self.planned(plan).await;
         drop(line);
         let plan = match plan {
@@ -102,7 +102,7 @@ impl<'a> Job<'a> {
         apply: impl AsyncFn(&Plan<W>) -> Result<D, Failed>,
     ) -> ExitStatus {
         self.signals.begin();
-        let line = self.out.is_alone().then(|| self.out.wait_for_aws());
+        let line = self.out.is_alone().then(|| self.out.wait_for_response());
         let applied = apply(plan).await;
         drop(line);
         match applied {
@@ -254,7 +254,7 @@ pub async fn delete_all(
     };
     let (out, signals, dry_run) = (out.of_all(), (*signals).clone(), *dry_run);
     let planned = async |job| plan_delete(job, options).await;
-    let line = out.wait_for_aws();
+    let line = out.wait_for_response();
     let (planned, not_started) = each(jobs, at_a_time, &signals.cancel, planned).await;
     // Nothing moves at the terminal while somebody is asked.
     drop(line);

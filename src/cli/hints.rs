@@ -131,6 +131,8 @@ fn remedy_in_words(remedy: Remedy) -> &'static str {
 fn call_hint(error: &AwsError) -> Option<String> {
     let hint = if let Some(remedy) = error.remedy() {
         remedy_in_words(remedy)
+    } else if error.has_no_users() {
+        "docs/stores.md says which stores work, and what to use instead with others"
     } else if error.is_forbidden_by_organization() {
         return Some(ask_the_organization(error));
     } else if error.is_access_denied() {
@@ -142,7 +144,7 @@ fn call_hint(error: &AwsError) -> Option<String> {
     } else if error.has_no_answer() {
         "check the address given by --endpoint-url or AWS_ENDPOINT_URL, and the network"
     } else if error.is_throttling() {
-        "AWS limits how fast calls may come; wait a minute, then run the same command again"
+        "calls are coming too fast; wait a minute, then run the same command again"
     } else {
         return None;
     };
@@ -222,6 +224,10 @@ fn hints(hint: &Hint, target: &Target, commands: &ShellCommands) -> Vec<Advice> 
         Hint::FindWhatAllows => Advice::new(
             "a bucket policy or an ACL may allow it to everybody, \
              or this store doesn't enforce policies",
+        ),
+        Hint::BlockPublicAcls => Advice::new(
+            "this store asks no permission for ACLs of uploads, so the person could make them public; \
+             block public ACLs of the bucket first: aws s3api put-public-access-block",
         ),
         Hint::FindWhatRefuses => Advice::new(
             "a bucket policy, a permissions boundary or your organization may refuse it; \

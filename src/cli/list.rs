@@ -43,9 +43,15 @@ pub async fn list(
         return ExitCode::SUCCESS;
     }
     out.results(&users, &table(&users).text(width_of_terminal()));
-    let mut keys = users.iter().flat_map(|user| &user.keys);
-    if keys.any(|key| key.last_use == LastUse::Unknown) {
+    let has = |last_use| {
+        let mut keys = users.iter().flat_map(|user| &user.keys);
+        keys.any(|key| key.last_use == last_use)
+    };
+    if has(LastUse::Unknown) {
         out.note("last use of keys is unknown (needs the permission iam:GetAccessKeyLastUsed)");
+    }
+    if has(LastUse::NotOffered) {
+        out.note("this store does not tell when keys were last used");
     }
     if out.has_lost_results() {
         return ExitCode::FAILURE;
@@ -201,7 +207,7 @@ fn key_cells(key: &ListedKey, now: Timestamp) -> (String, String) {
         .created
         .map(|created| format!(", {} old", span(created, now)));
     let used = match &key.last_use {
-        LastUse::Unknown => "unknown".to_owned(),
+        LastUse::Unknown | LastUse::NotOffered => "unknown".to_owned(),
         LastUse::Never => "never".to_owned(),
         LastUse::At(at, _) => format!("{} ago", span(*at, now)),
     };

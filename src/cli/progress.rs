@@ -20,8 +20,8 @@ impl Output {
     }
 
     /// Shows at the terminal how long the work takes, until the result is dropped.
-    pub fn wait_for_aws(&self) -> ProgressLine {
-        self.progress(|_| "waiting for AWS".to_owned())
+    pub fn wait_for_response(&self) -> ProgressLine {
+        self.progress(|_| "waiting for a response".to_owned())
     }
 
     /// Shows at the terminal, until the result is dropped, a line that tells

@@ -37,6 +37,8 @@ pub(crate) async fn get_user(run: &Run) -> Result<Option<User>, AwsError> {
     Ok(found.as_ref().map(User::from))
 }
 
+/// Creates the user. The tags of what is returned are those that AWS was sent, and
+/// of another store those in its answer.
 pub(crate) async fn create_user(
     run: &Run,
     properties: &NewUser,
@@ -54,10 +56,13 @@ pub(crate) async fn create_user(
         .as_ref()
         .map(User::from);
     let made = made.ok_or(AwsError::incomplete("CreateUser"))?;
-    Ok(User {
-        tags: tags.clone(),
-        ..made
-    })
+    if run.aws.store.is_aws() {
+        return Ok(User {
+            tags: tags.clone(),
+            ..made
+        });
+    }
+    Ok(made)
 }
 
 /// The names of the groups that the user is in.
@@ -68,6 +73,18 @@ pub(crate) async fn groups(run: &Run) -> Result<Vec<String>, AwsError> {
     let all: Result<Vec<_>, _> = run.aws.call("ListGroupsForUser", all).await;
     let groups = optional(run, all)?.into_iter();
     Ok(groups.map(|group| group.group_name).collect())
+}
+
+/// Whether the store keeps tags of users, which is asked only where nothing else
+/// tells.
+pub(crate) async fn keeps_tags(run: &Run, user: &User) -> bool {
+    if run.aws.store.is_aws() || user.tags != Tags::default() {
+        return true;
+    }
+    let iam = run.aws.iam_for_optional_calls();
+    let list = iam.list_user_tags().user_name(run.user());
+    let answer = run.aws.call("ListUserTags", list.send()).await;
+    !answer.is_err_and(|error| run.aws.store.may_lack(&error))
 }
 
 /// Gives a user the tags that are set, and leaves all others.

@@ -21,6 +21,8 @@ pub(super) struct NewKey<'a> {
     before: Option<&'a [String]>,
     /// What the user may do, where that must be known.
     grant: Option<&'a Grant>,
+    /// The steps of the handover.
+    steps: Vec<Step>,
     /// How long to wait until AWS knows the key.
     patience: Patience,
     delivery: RefCell<Delivery>,
@@ -41,6 +43,7 @@ impl<'a> NewKey<'a> {
             undo,
             before,
             grant,
+            steps: handover.steps(&run.target, grant),
             patience: handover.patience.clone(),
             delivery: RefCell::new(handover.reserve()?),
             key: OnceCell::new(),
@@ -60,6 +63,8 @@ impl<'a> NewKey<'a> {
         }
         // It is created once.
         let _ = self.key.set(created?);
+        let user = self.run.target.user.to_string();
+        self.run.done(&Step::CreateAccessKey(user));
         Ok(())
     }
 
@@ -109,8 +114,20 @@ impl<'a> NewKey<'a> {
         }
     }
 
-    /// Takes one of the steps of the handover, and returns it as it was done.
-    pub async fn take(&self, step: &Step) -> Result<Step> {
+    /// Hands the key over: writes its file, tests it and writes the kit, as far as that was
+    /// asked for. Returns what the admin should know besides, a line each.
+    pub async fn deliver(&self) -> Result<Vec<String>> {
+        let mut notes = Vec::new();
+        for step in &self.steps {
+            self.run.go_on()?;
+            let taken = self.take(step, &mut notes).await;
+            self.run.done(&self.run.unless_interrupted(taken)?);
+        }
+        Ok(notes)
+    }
+
+    /// Takes one of the steps, and returns it as it was done.
+    async fn take(&self, step: &Step, notes: &mut Vec<String>) -> Result<Step> {
         let (run, key) = (self.run, self.key()?);
         match (step, self.grant) {
             (Step::WriteKeyFile(_), _) => self
@@ -130,11 +147,13 @@ impl<'a> NewKey<'a> {
             (Step::Verify { opens, .. }, Some(grant)) => {
                 let mut left = Vec::new();
                 let patience = self.patience.clone();
-                let untested = handover::verify(run, grant, key, patience, &mut left).await;
+                let verified = handover::verify(run, grant, key, patience, &mut left).await;
                 self.undo.leave(left);
+                let verified = verified?;
+                notes.extend(verified.notes);
                 return Ok(Step::Verify {
                     opens: opens.clone(),
-                    untested: untested?,
+                    untested: verified.untested,
                 });
             }
             _ => bail!("{step} is no step of handing over a key"),

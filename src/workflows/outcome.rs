@@ -268,10 +268,10 @@ impl Outcome for Suspended {
             (true, true) => format!("{user} is already suspended"),
             (true, false) => format!("{user} is not suspended"),
             (false, true) => format!(
-                "{user} can't use {folder} until --resume (AWS may take a few seconds to apply this)"
+                "{user} can't use {folder} until --resume (it may take a few seconds to apply)"
             ),
             (false, false) => format!(
-                "{user} can use {} again (AWS may take a few seconds to apply this)",
+                "{user} can use {} again (it may take a few seconds to apply)",
                 named_keys(&self.changed_keys)
             ),
         }

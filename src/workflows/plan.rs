@@ -41,9 +41,9 @@ pub struct Preview {
 /// The policy that a user will have.
 #[derive(Debug, Clone, Serialize)]
 pub struct PlannedPolicy {
-    /// Its name.
-    #[serde(rename = "policy_name")]
-    pub name: String,
+    /// Its name, where it is known before.
+    #[serde(rename = "policy_name", skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// Its document.
     #[serde(rename = "policy_document")]
     pub document: PolicyDocument,

@@ -25,6 +25,7 @@ pub(super) async fn remove(run: &Run, step: &Step) -> Result<bool, AwsError> {
         Step::CreateUser(_)
         | Step::CreatePolicy(_)
         | Step::AttachPolicy(_)
+        | Step::GivePolicy(_)
         | Step::PutInlinePolicy(_)
         | Step::CreateAccessKey(_)
         | Step::MakeFolder(_)

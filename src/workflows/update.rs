@@ -43,11 +43,12 @@ pub async fn plan(run: &Run, change: &GrantChange) -> Result<Plan<Update>> {
     let document = PolicyDocument::for_bucket(&grant, target, region, held.managed.is_none())?;
     let notes = notes(&run, &held, old.as_ref(), &grant).await;
     let tagged = user.tags.expires.as_deref();
+    let is_tagged = tagged == grant.expires.map(|at| at.to_string()).as_deref();
     let mut steps = Vec::new();
     if !document.is(&held.text) {
         steps.push(Step::UpdatePolicy(held.name.clone()));
     }
-    if tagged != grant.expires.map(|at| at.to_string()).as_deref() {
+    if !is_tagged && iam::keeps_tags(&run, &user).await {
         // What deletes ended users goes by the tag: it must never end first.
         let first = if is_later(grant.expires, tagged) {
             0
@@ -66,7 +67,7 @@ pub async fn plan(run: &Run, change: &GrantChange) -> Result<Plan<Update>> {
     }
     preview.notes = notes;
     preview.policy = Some(PlannedPolicy {
-        name: held.name.clone(),
+        name: Some(held.name.clone()),
         document: document.clone(),
     });
     Ok(Plan {
@@ -189,11 +190,13 @@ pub async fn apply(plan: &Plan<Update>) -> Result<Updated, Failed> {
     for step in &plan.preview.steps {
         run.go_on().map_err(anyhow::Error::from)?;
         let taken = match step {
-            Step::TagUser(_) => tag(plan, &mut notes).await,
-            _ => replace_policy(plan).await,
+            Step::TagUser(_) => tag(plan).await,
+            _ => replace_policy(plan).await.map(|()| None),
         };
-        run.unless_interrupted(taken)?;
-        run.done(step);
+        match run.unless_interrupted(taken)? {
+            None => run.done(step),
+            Some(note) => notes.push(note),
+        }
     }
     Ok(Updated {
         target: run.target.clone(),
@@ -206,8 +209,8 @@ pub async fn apply(plan: &Plan<Update>) -> Result<Updated, Failed> {
     })
 }
 
-/// Sets the tag, or notes that the store has none.
-async fn tag(plan: &Plan<Update>, notes: &mut Vec<String>) -> Result<()> {
+/// Sets the tag. Returns what there is to note where the store has none.
+async fn tag(plan: &Plan<Update>) -> Result<Option<String>> {
     let run = &plan.run;
     let tagged = match plan.work.grant.expires {
         None => iam::untag_expiry(run).await,
@@ -220,10 +223,10 @@ async fn tag(plan: &Plan<Update>, notes: &mut Vec<String>) -> Result<()> {
         }
     };
     if let Err(error) = &tagged
-        && run.aws.store.refuses_tags(error)
+        && run.aws.store.lacks_tags(error)
     {
-        notes.push("the store refused the tag that says when access ends".to_owned());
-        return Ok(());
+        let note = "this store keeps no tags, so none says when access ends";
+        return Ok(Some(note.to_owned()));
     }
     tagged.with_context(|| {
         format!(
@@ -231,7 +234,8 @@ async fn tag(plan: &Plan<Update>, notes: &mut Vec<String>) -> Result<()> {
              running the same command again sets it",
             run.target.user
         )
-    })
+    })?;
+    Ok(None)
 }
 
 async fn replace_policy(plan: &Plan<Update>) -> Result<()> {

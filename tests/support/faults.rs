@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::lag::Lag;
+use super::like_ceph;
 
 /// A thing that goes wrong with a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -219,6 +220,7 @@ pub struct Faults {
     throttled: Mutex<HashMap<String, usize>>,
     lag: Mutex<Option<Lag>>,
     refuse_checksums: AtomicBool,
+    is_like_ceph: AtomicBool,
     /// How long each call takes at least.
     latency: Mutex<Duration>,
     /// How many calls are under way, and the most there were at a time.
@@ -287,6 +289,11 @@ impl Faults {
                 ..Rule::new(operation, Fault::Refuse(400, "InvalidAction"))
             });
         }
+    }
+
+    /// From now on, IAM has the calls that Ceph has, and answers in Ceph's form.
+    pub fn be_like_ceph(&self) {
+        self.is_like_ceph.store(true, Ordering::Relaxed);
     }
 
     /// From now on, S3 knows no checksum but Content-MD5.
@@ -412,9 +419,15 @@ impl Faults {
             too_early.or_else(|| self.fault_for(&call))
         };
         let is_s3 = call.fields.is_empty();
+        let is_like_ceph = !is_s3 && self.is_like_ceph.load(Ordering::Relaxed);
+        let operation = call.operation.clone();
         self.calls.lock().push(call);
         self.arrived.notify_waiters();
         match fault {
+            None if is_like_ceph => match like_ceph::refusal(&operation) {
+                Some(refusal) => refusal,
+                None => like_ceph::answer(&operation, carry_out.await).await,
+            },
             None => carry_out.await,
             Some(Fault::Refuse(status, code)) => refusal(status, code, AS_WANTED, is_s3),
             Some(Fault::Say(status, code, message)) => refusal(status, code, message, is_s3),
@@ -458,7 +471,7 @@ impl Faults {
     }
 }
 
-async fn body_of(answer: Response) -> Bytes {
+pub async fn body_of(answer: Response) -> Bytes {
     let body = axum::body::to_bytes(answer.into_body(), usize::MAX);
     body.await.unwrap()
 }

@@ -11,6 +11,7 @@ mod by_hand;
 mod faults;
 mod fixtures;
 mod lag;
+mod like_ceph;
 mod local_aws;
 mod picture;
 mod policies;

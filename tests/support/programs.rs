@@ -171,6 +171,19 @@ impl Sandbox {
         }
     }
 
+    /// One whose programs are the admin of this AWS and take it for AWS itself, by
+    /// the name of its host.
+    pub fn with_host_of_aws(aws: &LocalAws) -> Self {
+        Self::with_key("http://s3.us-east-1.amazonaws.com", &aws.admin)
+            .set("HTTP_PROXY", Some(&aws.url))
+    }
+
+    /// Whether its programs take the local AWS for AWS itself.
+    pub fn is_host_of_aws(&self) -> bool {
+        let mut urls = self.environment.iter();
+        urls.any(|(name, url)| name == "AWS_ENDPOINT_URL" && url.ends_with("amazonaws.com"))
+    }
+
     /// Sets a variable, or takes it away.
     pub fn set(mut self, name: &str, value: Option<&str>) -> Self {
         self.environment.retain(|(given, _)| given != name);

@@ -15,9 +15,17 @@ use checks::{Check, Extra, Objects, Request, checks};
 
 mod checks;
 
+/// What came of testing a key that is as it should be.
+pub(crate) struct Verified {
+    /// What could not be tried, and why.
+    pub untested: Vec<String>,
+    /// What a store other than AWS allows besides, a line each.
+    pub notes: Vec<String>,
+}
+
 /// Tries what the grant allows and what it must not, each by a request with the
 /// key itself, waiting in all as long as the patience lasts until AWS knows the
-/// key and its policy. Returns what could not be tried, and why.
+/// key and its policy.
 ///
 /// Fails on the first thing that is not as it should be: something allowed
 /// that the policy refuses is a store that doesn't enforce policies. Objects
@@ -29,7 +37,7 @@ pub(crate) async fn verify(
     key: &AccessKey,
     patience: Patience,
     left: &mut Vec<Step>,
-) -> Result<Vec<String>> {
+) -> Result<Verified> {
     let versioning = bucket::versioning(run).await;
     let is_locked = bucket::locks_objects(run).await;
     let mut untested = Vec::new();
@@ -40,6 +48,7 @@ pub(crate) async fn verify(
         grant,
         patience,
         suspended: versioning.is_suspended,
+        notes: Vec::new(),
         left,
     };
     for check in checks(&run.target, grant, objects) {
@@ -48,15 +57,15 @@ pub(crate) async fn verify(
             untested.push(format!("{} ({why})", check.what));
             continue;
         }
-        verifying.settle(&check).await?;
-        let can = if check.should_be_allowed {
+        let can = if verifying.is_allowed(&check).await? {
             "can"
         } else {
             "can't"
         };
         run.done(&Step::Check(format!("{can} {}", check.what)));
     }
-    Ok(untested)
+    let notes = verifying.notes;
+    Ok(Verified { untested, notes })
 }
 
 /// Looks for an object of each kind to try, and adds to `untested` what can't be
@@ -101,25 +110,49 @@ struct Verifying<'a> {
     patience: Patience,
     /// Versioning is suspended: a deletion leaves a marker of version `null`.
     suspended: bool,
+    /// What a store other than AWS allows besides.
+    notes: Vec<String>,
     left: &'a mut Vec<Step>,
 }
 
 impl Verifying<'_> {
-    /// Repeats a request until its outcome is as it should be, or stays wrong.
-    async fn settle(&mut self, check: &Check) -> Result<()> {
+    /// Repeats a request until its outcome is as it should be, and tells whether it
+    /// was allowed. Fails where the outcome stays wrong.
+    async fn is_allowed(&mut self, check: &Check) -> Result<bool> {
         self.patience.restart();
         loop {
             self.run.go_on()?;
             let refusal = match self.refusal(&check.request).await? {
-                None if check.should_be_allowed => return Ok(()),
-                None => return Err(too_much(&check.what)),
-                Some(error) if error.is_refusal() && !check.should_be_allowed => return Ok(()),
+                None if check.should_be_allowed => return Ok(true),
+                None => {
+                    self.note_what_stores_allow(check)?;
+                    return Ok(true);
+                }
+                Some(error) if error.is_refusal() && !check.should_be_allowed => return Ok(false),
                 Some(error) => error,
             };
             if !self.patience.wait(&self.run.cancel).await {
                 self.run.go_on()?;
                 return Err(self.too_little(check, &refusal));
             }
+        }
+    }
+
+    /// Notes that the store asks for no permission of its own where AWS does. Fails
+    /// where it allows what no store should.
+    fn note_what_stores_allow(&mut self, check: &Check) -> Result<()> {
+        match check.request {
+            _ if self.run.aws.store.has_s3_of_aws() => Err(too_much(&check.what)),
+            Request::PutWith(Extra::Tags, _) => {
+                self.notes.push(TAGS_COME_ALONG.to_owned());
+                Ok(())
+            }
+            Request::PutWith(Extra::Acl, _) => Err(Hinted {
+                message: allows_too_much(&check.what),
+                hint: Hint::BlockPublicAcls,
+            }
+            .into()),
+            _ => Err(too_much(&check.what)),
         }
     }
 
@@ -178,8 +211,11 @@ impl Verifying<'_> {
         if put.made != Made::No {
             self.delete_again(key, put.version).await?;
         }
-        if is_read {
+        if is_read && self.run.aws.store.has_s3_of_aws() {
             return Err(too_much("download what it uploaded"));
+        }
+        if is_read {
+            self.notes.push(UPLOADS_ARE_READ.to_owned());
         }
         Ok(put.answer)
     }
@@ -224,7 +260,11 @@ impl Verifying<'_> {
         };
         let copy = aws.s3.upload_part_copy().bucket(bucket).key(to);
         let copy = copy.upload_id(&id).part_number(1).copy_source(source);
-        let answer = aws.call("UploadPartCopy", copy.send()).await;
+        // Ceph wants a length also where there is no body, which the SDK leaves out.
+        let with_length = copy.customize().mutate_request(|request| {
+            request.headers_mut().insert("content-length", "0");
+        });
+        let answer = aws.call("UploadPartCopy", with_length.send()).await;
         let abort = aws.s3.abort_multipart_upload().bucket(bucket).key(to);
         let aborted = aws.call("AbortMultipartUpload", abort.upload_id(&id).send());
         match aborted.await {
@@ -287,9 +327,18 @@ impl Verifying<'_> {
     }
 }
 
+const TAGS_COME_ALONG: &str =
+    "this store lets uploads carry tags, which on AWS takes a permission of its own";
+
+const UPLOADS_ARE_READ: &str = "this store lets the key download what it uploaded itself";
+
+fn allows_too_much(what: &str) -> String {
+    format!("verify: the new key can {what}, which its policy does not allow")
+}
+
 fn too_much(what: &str) -> anyhow::Error {
     Hinted {
-        message: format!("verify: the new key can {what}, which its policy does not allow"),
+        message: allows_too_much(what),
         hint: Hint::FindWhatAllows,
     }
     .into()

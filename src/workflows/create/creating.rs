@@ -1,83 +1,61 @@
-//! A create run under way: each step, and what its answer leaves open.
+//! A create run under way: what it makes, and what each answer leaves open.
 
-use std::cell::OnceCell;
-
-use anyhow::{Context, Result};
-use tokio::sync::SetOnce;
+use anyhow::{Result, bail};
 
 use super::refusal::{at_quota, create_refused, policy_exists, user_exists};
 use super::{Create, Options};
+use crate::access::{INLINE_POLICY_NAME, managed_policy_name};
 use crate::aws::{AwsError, Made, Run, until_known};
 use crate::iam::{self, Tags, User};
-use crate::s3::bucket;
 use crate::s3::object::put_empty;
 use crate::step::{ManagedPolicy, Step};
-use crate::workflows::new_key::NewKey;
-use crate::workflows::outcome::{Created, PolicyRef};
-use crate::workflows::plan::{Plan, PlannedPolicy};
+use crate::workflows::outcome::PolicyRef;
+use crate::workflows::plan::Plan;
 use crate::workflows::undo::Undo;
 
-/// A create run under way, and what it has made so far.
+/// A create run under way. What it makes, it notes for undoing.
 pub(super) struct Creating<'a> {
     work: &'a Create,
     run: &'a Run,
     undo: &'a Undo,
     tags: Tags,
-    /// None once it is known that there won't be one.
-    user: SetOnce<Option<User>>,
-    policy_arn: OnceCell<String>,
-    key: NewKey<'a>,
-    grant_notes: OnceCell<Vec<String>>,
+}
+
+/// The policy that the user gets.
+pub(super) enum UserPolicy {
+    Managed(ManagedPolicy),
+    Inline,
 }
 
 impl<'a> Creating<'a> {
-    /// A run that has made nothing yet, but room for the key's files.
-    pub fn new(plan: &'a Plan<Create>, undo: &'a Undo) -> Result<Self> {
-        let Plan { run, work, .. } = plan;
-        let grant = Some(&work.options.grant);
-        Ok(Self {
-            work,
-            run,
+    /// A run that has made nothing yet.
+    pub fn new(plan: &'a Plan<Create>, undo: &'a Undo) -> Self {
+        Self {
+            work: &plan.work,
+            run: &plan.run,
             undo,
-            tags: Tags::of_run(&run.target.bucket),
-            user: SetOnce::new(),
-            policy_arn: OnceCell::new(),
-            key: NewKey::reserve(run, undo, &work.handover, None, grant)?,
-            grant_notes: OnceCell::new(),
-        })
+            tags: Tags::of_run(&plan.run.target.bucket),
+        }
     }
 
-    /// Takes one of the steps.
-    pub async fn take(&self, step: &Step) -> Result<()> {
-        match step {
-            Step::CreateUser(_) => {
-                let user = self.create_user().await;
-                // It is created once.
-                let _ = self.user.set(user.as_ref().ok().cloned());
-                user?;
-            }
-            Step::CreatePolicy(_) => self.create_policy().await?,
-            Step::AttachPolicy(_) => self.attach_policy().await?,
-            Step::PutInlinePolicy(_) => self.put_inline_policy().await?,
-            Step::CreateAccessKey(_) => {
-                let grant = &self.work.options.grant;
-                let notes = bucket::grant_notes(self.run, grant);
-                let (created, notes) = tokio::join!(self.key.create(), notes);
-                // They are looked up once.
-                let _ = self.grant_notes.set(notes);
-                created?;
-            }
-            Step::MakeFolder(_) => self.make_folder().await?,
-            step => {
-                self.run.done(&self.key.take(step).await?);
-                return Ok(());
-            }
-        }
-        self.run.done(step);
-        Ok(())
+    /// Creates the user, and at once the policy where it is a managed one.
+    pub async fn user_and_policy(&self) -> Result<(User, UserPolicy)> {
+        let (user, policy) = tokio::join!(self.create_user(), self.send_policy());
+        // Looked at also where there is no user, or a policy would go unnoticed.
+        let policy = match policy {
+            None => Ok(UserPolicy::Inline),
+            Some((answer, made)) => self.policy(answer, made, user.as_ref().ok()).await,
+        };
+        Ok((user?, policy?))
     }
 
     async fn create_user(&self) -> Result<User> {
+        let user = self.user().await?;
+        self.run.done(&Step::CreateUser(user.name.clone()));
+        Ok(user)
+    }
+
+    async fn user(&self) -> Result<User> {
         let Options {
             grant, new_user, ..
         } = &self.work.options;
@@ -114,21 +92,37 @@ impl<'a> Creating<'a> {
         }
     }
 
-    async fn create_policy(&self) -> Result<()> {
-        let PlannedPolicy { name, document } = &self.work.policy;
+    /// Sends the managed policy; none where it is to be an inline one.
+    async fn send_policy(&self) -> Option<(Result<String, AwsError>, Made)> {
+        let Create {
+            options, document, ..
+        } = self.work;
+        if options.new_user.inline_policy {
+            return None;
+        }
+        let name = &self.policy_name();
         let create = async |tags: &Tags| iam::create_policy(self.run, name, document, tags).await;
-        let (answer, made) = create_tagged(self.run, &self.tags, create).await;
+        Some(create_tagged(self.run, &self.tags, create).await)
+    }
+
+    /// The policy, by the answer to sending it.
+    async fn policy(
+        &self,
+        answer: Result<String, AwsError>,
+        made: Made,
+        user: Option<&User>,
+    ) -> Result<UserPolicy> {
         let error = match answer {
-            Ok(arn) => {
-                self.have_policy(arn);
-                return Ok(());
+            Ok(arn) => return Ok(self.made_policy(arn)),
+            Err(error) if self.run.aws.store.lacks_managed_policies(&error) => {
+                return Ok(UserPolicy::Inline);
             }
             Err(error) if made == Made::No && !error.is_existing() => {
                 return Err(at_quota(error));
             }
             Err(error) => error,
         };
-        let Some(arn) = self.likely_policy_arn().await else {
+        let Some(arn) = self.likely_policy_arn(user).await else {
             if error.is_unclear() {
                 self.undo.leave([self.delete_unclear_policy()]);
             }
@@ -137,29 +131,31 @@ impl<'a> Creating<'a> {
         let look = async || iam::get_policy(self.undo.run(), &arn).await;
         match until_known(&self.undo.run().cancel, look).await {
             Ok(Some(found)) if made == Made::Yes || found.tags.run == self.tags.run => {
-                self.have_policy(arn);
-                Ok(())
+                Ok(self.made_policy(arn))
             }
             Ok(Some(found)) => Err(policy_exists(self.run, &found, error).await),
             Ok(None) => Err(error.into()),
             Err(_) => {
-                self.undo.leave([self.delete_policy(arn)]);
+                let delete = Step::DeletePolicy(self.managed_policy(arn));
+                self.undo.leave([delete]);
                 Err(error.into())
             }
         }
     }
 
-    /// Takes note of a policy that this run made.
-    fn have_policy(&self, arn: String) {
-        self.undo.push(Made::Yes, self.delete_policy(arn.clone()));
-        // It is made once.
-        let _ = self.policy_arn.set(arn);
+    /// A policy that this run made.
+    fn made_policy(&self, arn: String) -> UserPolicy {
+        let policy = self.managed_policy(arn);
+        let delete = Step::DeletePolicy(policy.clone());
+        self.undo.push(Made::Yes, delete);
+        self.run.done(&Step::CreatePolicy(policy.name.clone()));
+        UserPolicy::Managed(policy)
     }
 
     /// Names a policy by what tells that this run made it, where nothing tells
     /// its ARN.
     fn delete_unclear_policy(&self) -> Step {
-        let name = &self.work.policy.name;
+        let name = self.policy_name();
         let tag = self.tags.run.as_deref().unwrap_or_default();
         Step::DeletePolicy(ManagedPolicy {
             name: format!("{name}, if it is there and tagged s3-user:run={tag}"),
@@ -167,87 +163,100 @@ impl<'a> Creating<'a> {
         })
     }
 
-    fn delete_policy(&self, arn: String) -> Step {
-        Step::DeletePolicy(self.policy(arn))
-    }
-
-    fn policy(&self, arn: String) -> ManagedPolicy {
-        let name = self.work.policy.name.clone();
+    fn managed_policy(&self, arn: String) -> ManagedPolicy {
+        let name = self.policy_name();
         ManagedPolicy { name, arn }
     }
 
+    fn policy_name(&self) -> String {
+        managed_policy_name(&self.run.target.user)
+    }
+
     /// The policy's ARN, as far as user or account tell it.
-    async fn likely_policy_arn(&self) -> Option<String> {
-        let name = &self.work.policy.name;
-        match self.user.wait().await {
-            Some(user) => iam::policy_arn(user, name),
+    async fn likely_policy_arn(&self, user: Option<&User>) -> Option<String> {
+        let name = self.policy_name();
+        match user {
+            Some(user) => iam::policy_arn(user, &name),
             None => Some(format!("{}:policy/{name}", iam::account(self.run).await?)),
         }
     }
 
-    async fn attach_policy(&self) -> Result<()> {
-        let arn = self.policy_arn.get().context("there is no policy")?;
-        let attached = iam::attach_policy(self.run, arn).await;
-        let detach = Step::DetachPolicy(self.policy(arn.clone()));
-        self.undo.push(Made::by(&attached), detach);
-        Ok(attached?)
+    /// Gives the user its policy.
+    pub async fn give_policy(&self, policy: &UserPolicy) -> Result<()> {
+        let (given, step, undo) = match policy {
+            UserPolicy::Managed(policy) => (
+                iam::attach_policy(self.run, &policy.arn).await,
+                Step::AttachPolicy(policy.name.clone()),
+                Step::DetachPolicy(policy.clone()),
+            ),
+            UserPolicy::Inline => (
+                iam::put_inline_policy(self.run, &self.work.document).await,
+                Step::PutInlinePolicy(INLINE_POLICY_NAME.to_owned()),
+                Step::DeleteInlinePolicy(INLINE_POLICY_NAME.to_owned()),
+            ),
+        };
+        self.undo.push(Made::by(&given), undo);
+        given?;
+        self.run.done(&step);
+        Ok(())
     }
 
-    async fn put_inline_policy(&self) -> Result<()> {
-        let put = iam::put_inline_policy(self.run, &self.work.policy.document).await;
-        let delete = Step::DeleteInlinePolicy(self.work.policy.name.clone());
-        self.undo.push(Made::by(&put), delete);
-        Ok(put?)
+    /// What the admin should know of tags that the store didn't keep. Fails where the
+    /// admin's own tags are among them.
+    pub async fn tags_note(&self, user: &User) -> Result<Option<String>> {
+        if user.tags.bucket.is_some() {
+            return Ok(None);
+        }
+        // Some stores take tags and keep none, and not all that keep them say so at once.
+        let read_back = iam::get_user(self.run).await;
+        let is_lost = |user: User| user.tags.bucket.is_none();
+        if !read_back.is_ok_and(|found| found.is_some_and(is_lost)) {
+            return Ok(None);
+        }
+        if !self.work.options.new_user.tags.is_empty() {
+            bail!("this store keeps no tags; leave out --tag");
+        }
+        let note = "this store keeps no tags, so the user is known by its policy alone";
+        Ok(Some(note.to_owned()))
     }
 
     /// Puts the folder object.
-    async fn make_folder(&self) -> Result<()> {
+    pub async fn make_folder(&self) -> Result<()> {
         let key = self.run.target.prefix().to_string();
         let put = put_empty(self.run, &key).await;
-        let (url, version) = (self.run.target.folder_url(), put.version);
-        self.undo
-            .push(put.made, Step::DeleteObject { url, version });
-        Ok(put.answer?)
-    }
-
-    /// Keeps the key, and tells what was made.
-    pub fn created(self) -> Result<Created> {
-        let user = self
-            .user
-            .into_inner()
-            .flatten()
-            .context("there is no user")?;
-        let grant_notes = self.grant_notes.into_inner().unwrap_or_default();
-        let Create { options, .. } = self.work;
-        Ok(Created {
-            target: self.run.target.clone(),
-            access: options.grant.access,
-            expires: options.grant.expires.map(|at| at.to_string()),
-            also_read: options.grant.also_read.clone(),
-            policy: PolicyRef {
-                name: self.work.policy.name.clone(),
-                arn: self.policy_arn.into_inner(),
-            },
-            key: self.key.finish()?,
-            notes: notes(self.work, &user, grant_notes),
-            arn: user.arn,
-        })
+        let folder = self.run.target.folder_url();
+        let delete = Step::DeleteObject {
+            url: folder.clone(),
+            version: put.version,
+        };
+        self.undo.push(put.made, delete);
+        put.answer?;
+        self.run.done(&Step::MakeFolder(folder));
+        Ok(())
     }
 }
 
-fn notes(work: &Create, user: &User, grant_notes: Vec<String>) -> Vec<String> {
-    let options = &work.options;
-    let mut notes = Vec::new();
-    if work.folder.is_empty && !options.make_folder && options.grant.access.reads() {
-        let note = "there are no files yet, and some clients report an empty folder as missing: \
-                    upload one before you send the key (--make-folder avoids this)";
-        notes.push(note.to_owned());
+impl UserPolicy {
+    /// That it is an inline policy although none was asked for.
+    pub fn note(&self, asked_for_inline: bool) -> Option<String> {
+        let is_instead = matches!(self, Self::Inline) && !asked_for_inline;
+        let note = "this store has no managed policies, so the policy is an inline one";
+        is_instead.then(|| note.to_owned())
     }
-    notes.extend(grant_notes);
-    if user.tags.bucket.is_none() {
-        notes.push("the store refused tags, so user and policy have none".to_owned());
+
+    /// How the policy is called.
+    pub fn reference(&self) -> PolicyRef {
+        match self {
+            Self::Managed(policy) => PolicyRef {
+                name: policy.name.clone(),
+                arn: Some(policy.arn.clone()),
+            },
+            Self::Inline => PolicyRef {
+                name: INLINE_POLICY_NAME.to_owned(),
+                arn: None,
+            },
+        }
     }
-    notes
 }
 
 /// Creates something with tags, or without them on a store that refuses them;
@@ -258,7 +267,7 @@ async fn create_tagged<T>(
     create: impl AsyncFn(&Tags) -> Result<T, AwsError>,
 ) -> (Result<T, AwsError>, Made) {
     let result = create(tags).await;
-    let refused = |error: &AwsError| run.aws.store.refuses_tags(error);
+    let refused = |error: &AwsError| run.aws.store.may_refuse_tags(error);
     if !tags.others.is_empty() || !result.as_ref().is_err_and(refused) {
         let made = Made::by(&result);
         return (result, made);

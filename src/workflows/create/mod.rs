@@ -4,8 +4,8 @@
 use std::path::Path;
 
 use anyhow::Result;
-use futures_util::future::join_all;
 
+use super::new_key::NewKey;
 use super::outcome::{Created, Failed};
 use super::plan::{Plan, PlannedPolicy, Preview};
 use super::provenance::{folder_notes, reachable};
@@ -56,9 +56,9 @@ pub struct Create {
     pub(crate) folder: Folder,
     options: Options,
     handover: Handover,
-    policy: PlannedPolicy,
-    /// The steps, those that are taken at once together.
-    rounds: Vec<Vec<Step>>,
+    document: PolicyDocument,
+    /// Whether to put the folder object.
+    make_folder: bool,
 }
 
 /// Checks that the bucket is there and that user and key file are not, and
@@ -86,18 +86,19 @@ pub async fn plan(run: &Run, options: &Options) -> Result<Plan<Create>> {
     let inline = options.new_user.inline_policy;
     let region = &run.aws.region;
     let document = PolicyDocument::for_bucket(&options.grant, &run.target, region, inline)?;
-    let name = if inline {
-        INLINE_POLICY_NAME.to_owned()
-    } else {
-        managed_policy_name(&run.target.user)
-    };
     let make_folder = options.make_folder && !folder.has_folder_object;
-    let rounds = rounds(&run, options, make_folder, &handover, &name);
-    let policy = PlannedPolicy { name, document };
     // A delegate creates users within a boundary, and has access to them by tag.
     let run = run.allowed_by_tags(options.new_user.permissions_boundary.is_some());
-    let mut preview = Preview::new(&run.target, rounds.concat());
-    preview.policy = Some(policy.clone());
+    let policy = planned_policy(&run, inline, &document);
+    let mut steps = vec![Step::CreateUser(run.target.user.to_string())];
+    steps.extend(policy_steps(&run, policy.name.as_deref(), inline));
+    steps.push(Step::CreateAccessKey(run.target.user.to_string()));
+    if make_folder {
+        steps.push(Step::MakeFolder(run.target.folder_url()));
+    }
+    steps.extend(handover.steps(&run.target, Some(&options.grant)));
+    let mut preview = Preview::new(&run.target, steps);
+    preview.policy = Some(policy);
     preview.notes = notes;
     Ok(Plan {
         preview,
@@ -106,40 +107,37 @@ pub async fn plan(run: &Run, options: &Options) -> Result<Plan<Create>> {
             folder,
             options: options.clone(),
             handover,
-            policy,
-            rounds,
+            document,
+            make_folder,
         },
     })
 }
 
-/// Two round trips, and then what is asked for besides.
-fn rounds(
-    run: &Run,
-    options: &Options,
-    make_folder: bool,
-    handover: &Handover,
-    policy: &str,
-) -> Vec<Vec<Step>> {
-    let (user, policy) = (run.target.user.to_string(), policy.to_owned());
-    let create_user = Step::CreateUser(user.clone());
-    let create_key = Step::CreateAccessKey(user);
-    let mut rounds = if options.new_user.inline_policy {
-        vec![
-            vec![create_user],
-            vec![Step::PutInlinePolicy(policy), create_key],
-        ]
+/// The policy that the user will have. Its name isn't known of a store that may
+/// have no managed policies: only creating one tells.
+fn planned_policy(run: &Run, inline: bool, document: &PolicyDocument) -> PlannedPolicy {
+    let name = if inline {
+        Some(INLINE_POLICY_NAME.to_owned())
+    } else if run.aws.store.is_aws() {
+        Some(managed_policy_name(&run.target.user))
     } else {
-        vec![
-            vec![create_user, Step::CreatePolicy(policy.clone())],
-            vec![Step::AttachPolicy(policy), create_key],
-        ]
+        None
     };
-    if make_folder {
-        rounds.push(vec![Step::MakeFolder(run.target.folder_url())]);
+    PlannedPolicy {
+        name,
+        document: document.clone(),
     }
-    let steps = handover.steps(&run.target, Some(&options.grant));
-    rounds.extend(steps.into_iter().map(|step| vec![step]));
-    rounds
+}
+
+fn policy_steps(run: &Run, name: Option<&str>, inline: bool) -> Vec<Step> {
+    match name {
+        None => vec![Step::GivePolicy(run.target.folder_url())],
+        Some(name) if inline => vec![Step::PutInlinePolicy(name.to_owned())],
+        Some(name) => vec![
+            Step::CreatePolicy(name.to_owned()),
+            Step::AttachPolicy(name.to_owned()),
+        ],
+    }
 }
 
 /// Makes user, policy and access key, and writes the key file.
@@ -156,16 +154,51 @@ pub async fn apply(plan: &Plan<Create>) -> Result<Created, Failed> {
     }
 }
 
+/// Three round trips, and then what is asked for besides.
 async fn make(plan: &Plan<Create>, undo: &Undo) -> Result<Created> {
-    let creating = Creating::new(plan, undo)?;
-    for round in &plan.work.rounds {
-        plan.run.go_on()?;
-        let taken = join_all(round.iter().map(|step| creating.take(step))).await;
-        plan.run
-            .unless_interrupted(taken.into_iter().collect::<Result<()>>())?;
+    let Plan { run, work, preview } = plan;
+    let grant = &work.options.grant;
+    let creating = Creating::new(plan, undo);
+    let key = NewKey::reserve(run, undo, &work.handover, None, Some(grant))?;
+    run.go_on()?;
+    let (user, policy) = run.unless_interrupted(creating.user_and_policy().await)?;
+    run.go_on()?;
+    let (given, created, tags_note, grant_notes) = tokio::join!(
+        creating.give_policy(&policy),
+        key.create(),
+        creating.tags_note(&user),
+        bucket::grant_notes(run, grant),
+    );
+    run.unless_interrupted(given.and(created))?;
+    let tags_note = tags_note?;
+    if work.make_folder {
+        run.go_on()?;
+        run.unless_interrupted(creating.make_folder().await)?;
     }
-    plan.run.go_on()?;
-    let mut created = creating.created()?;
-    created.notes.extend(plan.preview.notes.iter().cloned());
-    Ok(created)
+    let key_notes = key.deliver().await?;
+    run.go_on()?;
+    let mut notes = Vec::from_iter(empty_folder_note(work));
+    notes.extend(grant_notes);
+    notes.extend(policy.note(work.options.new_user.inline_policy));
+    notes.extend(tags_note);
+    notes.extend(key_notes);
+    notes.extend(preview.notes.iter().cloned());
+    Ok(Created {
+        target: run.target.clone(),
+        arn: user.arn,
+        access: grant.access,
+        expires: grant.expires.map(|at| at.to_string()),
+        also_read: grant.also_read.clone(),
+        policy: policy.reference(),
+        key: key.finish()?,
+        notes,
+    })
+}
+
+fn empty_folder_note(work: &Create) -> Option<String> {
+    let options = &work.options;
+    let matters = work.folder.is_empty && !options.make_folder && options.grant.access.reads();
+    let note = "there are no files yet, and some clients report an empty folder as missing: \
+                upload one before you send the key (--make-folder avoids this)";
+    matters.then(|| note.to_owned())
 }

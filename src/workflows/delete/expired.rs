@@ -62,36 +62,41 @@ enum End {
 
 fn end_of(found: &Found) -> End {
     let tagged = found.details.user.tags.expires.as_deref();
-    let Some(tagged) = tagged
-        .and_then(Expiry::at)
-        .filter(Expiry::has_surely_passed)
-    else {
-        return End::Ahead;
-    };
-    let disputed = |policies: &str| {
-        End::Disputed(format!(
-            "its tag says that access ended at {tagged}, but {policies}"
-        ))
-    };
-    let mut last = tagged;
+    let tagged = tagged.and_then(Expiry::at);
+    let by_policies = end_by_policies(found);
+    match (tagged.filter(Expiry::has_surely_passed), by_policies) {
+        // Where no tags are kept, the policies are all there is.
+        (None, Ok(Some(end))) if found.is_tagless && !found.has_others() => End::Passed(end),
+        (None, _) => End::Ahead,
+        (Some(tagged), Ok(end)) => End::Passed(end.map_or(tagged, |end| end.max(tagged))),
+        (Some(tagged), Err(but)) => End::Disputed(format!(
+            "its tag says that access ended at {tagged}, but {but}"
+        )),
+    }
+}
+
+/// The latest end by the user's policies, which have all ended; none if it has none
+/// at all. Fails with what speaks against that.
+fn end_by_policies(found: &Found) -> Result<Option<Expiry>, String> {
+    let mut last = None;
     for policy in found.policies_of_ours() {
         let name = &policy.name;
         let Some(grant) = found.grant(policy) else {
-            return disputed(&format!(
+            return Err(format!(
                 "its policy {name} is not as create_s3_user writes it"
             ));
         };
         match grant.expires {
-            None => return disputed(&format!("its policy {name} has no end")),
+            None => return Err(format!("its policy {name} has no end")),
             Some(end) if !end.has_surely_passed() => {
-                return disputed(&format!("by its policy {name} it ends at {end}"));
+                return Err(format!("by its policy {name} it ends at {end}"));
             }
-            Some(end) => last = last.max(end),
+            end => last = last.max(end),
         }
     }
     // A delete run that was interrupted leaves a user without any.
-    if found.policies_of_ours().next().is_none() && found.has_others() {
-        return disputed("it has policies or groups that are not ours");
+    if last.is_none() && found.has_others() {
+        return Err("it has policies or groups that are not ours".to_owned());
     }
-    End::Passed(last)
+    Ok(last)
 }

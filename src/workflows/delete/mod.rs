@@ -146,18 +146,23 @@ pub async fn plan(run: &Run, options: Options) -> Result<Plan<Delete>> {
     };
     let untagged = user.as_ref().filter(|user| user.tags.bucket.is_none());
     // So that it stays recognizable as ours when its policies are gone.
-    let tag = untagged.filter(|_| !options.force);
+    let to_tag = untagged.filter(|_| !options.force);
+    let can_tag = match to_tag {
+        Some(user) => iam::keeps_tags(&run, user).await,
+        None => true,
+    };
+    let to_tag = to_tag.filter(|_| can_tag);
     let mut steps = Vec::new();
-    steps.extend(tag.map(|user| Step::TagUser(user.name.clone())));
+    steps.extend(to_tag.map(|user| Step::TagUser(user.name.clone())));
     steps.extend(belongings);
     steps.extend(folder.as_ref().map(|folder| folder.step(&run)));
     steps.extend(
         user.as_ref()
             .map(|user| Step::DeleteUser(user.name.clone())),
     );
-    if options.only_expired {
-        // By them a second run tells that access has ended, also where the user
-        // has other policies or groups. They give no access any more.
+    if options.only_expired || !can_tag {
+        // By them a second run tells whose the user is and that access has ended, also
+        // where it has other policies or groups. They give no access any more.
         own_policies_last(&mut steps, &run.target.user);
     }
     let mut preview = Preview::new(&run.target, steps);

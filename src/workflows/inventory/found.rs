@@ -3,7 +3,8 @@
 use crate::access::{
     Grant, PolicyDocument, Target, is_named_as_ours, managed_policy_name, names_bucket,
 };
-use crate::iam::{UserDetails, UserPolicy};
+use crate::aws::Aws;
+use crate::iam::{Tags, UserDetails, UserPolicy};
 
 /// A user of ours for the bucket, with what gives it access.
 #[derive(Debug, Clone)]
@@ -11,18 +12,21 @@ pub struct Found {
     pub(crate) target: Target,
     /// The bucket's, which policies are written for.
     pub(super) region: String,
+    /// Whether it has no tags, on a store that may keep none: then they tell nothing.
+    pub(crate) is_tagless: bool,
     pub(crate) details: UserDetails,
 }
 
 impl Found {
     /// With policies and groups by name, whatever order a store lists them in.
-    pub(super) fn new(target: Target, region: &str, mut details: UserDetails) -> Self {
+    pub(super) fn new(target: Target, aws: &Aws, mut details: UserDetails) -> Self {
         let by_name = |one: &UserPolicy, other: &UserPolicy| one.name.cmp(&other.name);
         details.policies.sort_by(by_name);
         details.groups.sort();
         Self {
             target,
-            region: region.to_owned(),
+            region: aws.region.clone(),
+            is_tagless: !aws.store.is_aws() && details.user.tags == Tags::default(),
             details,
         }
     }

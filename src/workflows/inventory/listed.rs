@@ -89,8 +89,10 @@ pub struct ListedKey {
 /// `last_used_service`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LastUse {
-    /// IAM doesn't tell.
+    /// IAM doesn't tell, as where the permission to ask is missing.
     Unknown,
+    /// The store has no call that tells.
+    NotOffered,
     /// Never.
     Never,
     /// At this time, for this service.
@@ -112,10 +114,14 @@ impl LastUse {
     /// What is greater the later it was; greatest where that is unknown.
     pub(crate) fn recency(&self) -> (bool, Option<Timestamp>) {
         match self {
-            Self::Unknown => (true, None),
+            Self::Unknown | Self::NotOffered => (true, None),
             Self::Never => (false, None),
             Self::At(at, _) => (false, Some(*at)),
         }
+    }
+
+    fn is_known(&self) -> bool {
+        !matches!(self, Self::Unknown | Self::NotOffered)
     }
 }
 
@@ -142,7 +148,7 @@ impl Listed {
         let (user, policy) = (&found.details.user, found.access_policy());
         let grant = policy.and_then(|policy| found.grant(policy));
         let mut odd = odd_keys(&keys, now);
-        odd.extend(odd_end(grant.as_ref(), user.tags.expires.as_deref()));
+        odd.extend(odd_end(found, grant.as_ref()));
         odd.extend(odd_policies(found, grant.as_ref()));
         let known = grant.as_ref();
         let blocks = known.map_or(&[][..], |grant| &grant.source_ips);
@@ -198,12 +204,12 @@ impl Serialize for LastUse {
         use serde::ser::SerializeStruct;
         let (at, service) = match self {
             Self::At(at, service) => (Some(at.to_string()), Some(service)),
-            Self::Never | Self::Unknown => (None, None),
+            Self::Never | Self::Unknown | Self::NotOffered => (None, None),
         };
         let mut fields = serializer.serialize_struct("LastUse", 3)?;
         fields.serialize_field("last_used", &at)?;
         fields.serialize_field("last_used_service", &service)?;
-        fields.serialize_field("last_used_known", &(*self != Self::Unknown))?;
+        fields.serialize_field("last_used_known", &self.is_known())?;
         fields.end()
     }
 }
@@ -229,14 +235,15 @@ fn odd_keys(keys: &[ListedKey], now: Timestamp) -> Vec<Oddity> {
                 let text = format!("key unused for {unused}");
                 odd.push(Oddity::of_key("unused-key", key, text));
             }
-            LastUse::At(..) | LastUse::Unknown => {}
+            LastUse::At(..) | LastUse::Unknown | LastUse::NotOffered => {}
         }
     }
     odd
 }
 
 /// What is odd about when access ends, by policy and by tag.
-fn odd_end(grant: Option<&Grant>, tag: Option<&str>) -> Vec<Oddity> {
+fn odd_end(found: &Found, grant: Option<&Grant>) -> Vec<Oddity> {
+    let tag = found.details.user.tags.expires.as_deref();
     let tagged = tag.and_then(Expiry::at);
     let Some(grant) = grant else {
         let ended = tagged.filter(Expiry::has_passed);
@@ -247,7 +254,7 @@ fn odd_end(grant: Option<&Grant>, tag: Option<&str>) -> Vec<Oddity> {
     if grant.ended().is_some() {
         odd.push(Oddity::new("access-ended", "access ended"));
     }
-    if grant.expires != tagged {
+    if grant.expires != tagged && !found.is_tagless {
         let text = match tag {
             Some(tag) => format!("tag says that access ends {tag}"),
             None => "no tag says that access ends".to_owned(),

@@ -60,7 +60,7 @@ impl Inventory {
         let found = users.into_iter().filter_map(|details| {
             let user = details.user.name.parse().ok()?;
             let bucket = self.bucket.clone();
-            let found = Found::new(Target { bucket, user }, &aws.region, details);
+            let found = Found::new(Target { bucket, user }, &aws, details);
             found.is_ours().then_some(found)
         });
         Ok(found.collect())
@@ -169,7 +169,7 @@ async fn find_named(run: &Run) -> Result<Found> {
 /// region.
 pub(super) async fn find(run: &Run, user: User) -> Result<Found> {
     let details = details(run, user).await?;
-    Ok(Found::new(run.target.clone(), &run.aws.region, details))
+    Ok(Found::new(run.target.clone(), &run.aws, details))
 }
 
 /// Nothing, where something could not be found since the user has gone meanwhile.
@@ -233,13 +233,13 @@ async fn keys(run: &Run) -> Result<Vec<ListedKey>, AwsError> {
     Ok(keys)
 }
 
-/// When the key was last used; unknown where that is refused, where a store
-/// doesn't tell, and for a key that has gone meanwhile.
+/// When the key was last used; unknown where that is refused, and for a key that
+/// has gone meanwhile.
 pub(crate) async fn last_use_of_key(run: &Run, id: &str) -> Result<LastUse, AwsError> {
     match iam::last_used(run, id).await {
         Ok(used) => Ok(used.into()),
         Err(error) if error.is_refusal() || error.is_missing() => Ok(LastUse::Unknown),
-        Err(error) if run.aws.store.may_lack(&error) => Ok(LastUse::Unknown),
+        Err(error) if run.aws.store.may_lack(&error) => Ok(LastUse::NotOffered),
         Err(error) => Err(error),
     }
 }

@@ -136,31 +136,30 @@ pub async fn apply(plan: &Plan<Rotate>) -> Result<Rotated, Failed> {
     let (before, grant) = (ids(&work.before), work.grant.as_ref());
     let key = NewKey::reserve(run, &undo, &work.handover, Some(&before), grant)?;
     make_room(plan).await?;
-    let handed_over = match hand_over(plan, key).await {
+    let (handed_over, notes) = match hand_over(plan, key).await {
         Ok(handed_over) => handed_over,
         Err(error) => return Err(undo.unwind(after_making_room(plan, error)).await),
     };
     retire_old_keys(plan, &handed_over).await?;
-    Ok(rotated(plan, handed_over))
+    Ok(rotated(plan, handed_over, notes))
 }
 
 fn ids(keys: &[KeyInfo]) -> Vec<String> {
     keys.iter().map(|key| key.id.clone()).collect()
 }
 
-/// When a step of the plan is taken.
+/// When a step of the plan is taken that changes old keys.
 #[derive(PartialEq, Eq)]
 enum Phase {
     MakeRoom,
-    HandOver,
     Retire,
 }
 
-fn phase(step: &Step) -> Phase {
+fn phase(step: &Step) -> Option<Phase> {
     match step {
-        Step::DeleteSuspendedKey(_) => Phase::MakeRoom,
-        Step::DeleteAccessKey(_) | Step::SuspendKey(_) => Phase::Retire,
-        _ => Phase::HandOver,
+        Step::DeleteSuspendedKey(_) => Some(Phase::MakeRoom),
+        Step::DeleteAccessKey(_) | Step::SuspendKey(_) => Some(Phase::Retire),
+        _ => None,
     }
 }
 
@@ -168,7 +167,7 @@ impl Plan<Rotate> {
     /// The plan's steps of one phase.
     fn steps(&self, wanted: Phase) -> impl Iterator<Item = &Step> {
         let steps = self.preview.steps.iter();
-        steps.filter(move |step| phase(step) == wanted)
+        steps.filter(move |step| phase(step).as_ref() == Some(&wanted))
     }
 }
 
@@ -213,23 +212,19 @@ fn after_making_room(plan: &Plan<Rotate>, error: anyhow::Error) -> anyhow::Error
     }
 }
 
-/// The plan's steps from creating the key to giving it to the person.
-async fn hand_over(plan: &Plan<Rotate>, key: NewKey<'_>) -> Result<HandedOver> {
+/// Creates the key and gives it to the person. Returns what the admin should know
+/// besides, too.
+async fn hand_over(plan: &Plan<Rotate>, key: NewKey<'_>) -> Result<(HandedOver, Vec<String>)> {
     let run = &plan.run;
-    for step in plan.steps(Phase::HandOver) {
-        run.go_on()?;
-        let taken = match step {
-            Step::CreateAccessKey(_) => key.create().await.map(|()| step.clone()),
-            step => key.take(step).await,
-        };
-        run.done(&run.unless_interrupted(taken)?);
-    }
+    run.go_on()?;
+    run.unless_interrupted(key.create().await)?;
+    let notes = key.deliver().await?;
     if plan.steps(Phase::Retire).next().is_some() {
         // Nothing but the new key will work.
         key.check_known().await?;
     }
     run.go_on()?;
-    key.finish()
+    Ok((key.finish()?, notes))
 }
 
 /// The rest of the plan's steps, whatever signal comes: the person has the new key.
@@ -285,7 +280,7 @@ async fn check_alone(plan: &Plan<Rotate>, handed_over: &HandedOver) -> Result<()
 }
 
 /// What came of a plan all of whose steps are taken.
-fn rotated(plan: &Plan<Rotate>, handed_over: HandedOver) -> Rotated {
+fn rotated(plan: &Plan<Rotate>, handed_over: HandedOver, notes: Vec<String>) -> Rotated {
     let Plan { run, work, preview } = plan;
     let mut rotated = Rotated {
         target: run.target.clone(),
@@ -293,7 +288,7 @@ fn rotated(plan: &Plan<Rotate>, handed_over: HandedOver) -> Rotated {
         deleted_keys: Vec::new(),
         suspended_keys: Vec::new(),
         kept_keys: Vec::new(),
-        notes: preview.notes.clone(),
+        notes: [preview.notes.clone(), notes].concat(),
     };
     for key in &work.before {
         let id = key.id.clone();
