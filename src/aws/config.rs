@@ -98,8 +98,8 @@ impl Aws {
             None => configured_endpoint(&config, service),
         };
         let store = Store {
-            iam: Endpoint::new(endpoint("iam")?),
-            s3: Endpoint::new(endpoint("s3")?),
+            iam: Endpoint::new(endpoint("iam")?).into(),
+            s3: Endpoint::new(endpoint("s3")?).into(),
         };
         let has_sts = endpoint("sts")?.is_some() || store.is_aws();
         // Many users' calls draw on the bucket together; each call's attempts are limited.

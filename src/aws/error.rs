@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::config::http::HttpResponse;
@@ -28,7 +29,7 @@ pub struct AwsError {
     message: String,
     status: Option<u16>,
     /// Who was asked: AWS itself has a code for everything.
-    endpoint: Endpoint,
+    endpoint: Arc<Endpoint>,
     /// What helps where there were no credentials or no answer, if that is known.
     remedy: Option<Remedy>,
     /// Whether nothing at all was answered.
@@ -45,7 +46,7 @@ pub struct AwsError {
 impl AwsError {
     pub(crate) fn new<E>(
         operation: &'static str,
-        endpoint: &Endpoint,
+        endpoint: &Arc<Endpoint>,
         error: &SdkError<E, HttpResponse>,
     ) -> Self
     where
@@ -71,7 +72,7 @@ impl AwsError {
             has_no_answer: answer.is_none() && credentials.is_none() && response.is_none(),
             sent: credentials.is_none(),
             answered: answer.is_some(),
-            is_web_page: response.is_some_and(|response| is_web_page(response)),
+            is_web_page: response.is_some_and(is_web_page),
             status: response.map(|response| response.status().as_u16()),
             bucket_region: response
                 .and_then(|response| response.headers().get("x-amz-bucket-region"))
@@ -86,7 +87,7 @@ impl AwsError {
             code: None,
             message: "the answer is incomplete".to_owned(),
             status: None,
-            endpoint: Endpoint::default(),
+            endpoint: Arc::default(),
             remedy: None,
             has_no_answer: false,
             sent: true,

@@ -1,5 +1,7 @@
 //! What a store other than AWS does differently, asked by intent.
 
+use std::sync::Arc;
+
 use aws_sdk_s3::config::http::HttpRequest;
 use aws_smithy_types::base64;
 use md5::{Digest, Md5};
@@ -11,8 +13,8 @@ use super::error::AwsError;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Store {
     /// Where IAM is, and STS.
-    pub(super) iam: Endpoint,
-    pub(super) s3: Endpoint,
+    pub(super) iam: Arc<Endpoint>,
+    pub(super) s3: Arc<Endpoint>,
 }
 
 impl Store {
@@ -105,7 +107,7 @@ impl Store {
     }
 
     /// Where a service is reached.
-    pub(super) fn endpoint(&self, of_s3: bool) -> &Endpoint {
+    pub(super) fn endpoint(&self, of_s3: bool) -> &Arc<Endpoint> {
         if of_s3 { &self.s3 } else { &self.iam }
     }
 }
@@ -137,7 +139,7 @@ mod tests {
     #[test]
     fn aws_keeps_the_checksum_that_another_store_may_not_know() {
         let elsewhere = Store {
-            s3: Endpoint::new(Some("https://s3.example.com".to_owned())),
+            s3: Endpoint::new(Some("https://s3.example.com".to_owned())).into(),
             ..Store::default()
         };
         let md5_of_abc = "kAFQmDzST7DWlj99KOF/cg==";
