@@ -34,6 +34,34 @@ async fn profile_on_the_command_line_goes_before_keys_in_the_environment() {
 }
 
 #[tokio::test]
+async fn wrong_clock_is_named_and_no_key_doubted() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    for (call, status, code, is_clock) in [
+        ("HeadBucket", 400, "", true),
+        ("HeadBucket", 403, "", true),
+        ("GetUser", 403, "SignatureDoesNotMatch", true),
+        ("GetUser", 403, "RequestTimeTooSkewed", true),
+        ("ListObjectsV2", 403, "RequestTimeTooSkewed", true),
+        ("GetUser", 403, "AccessDenied", false),
+        ("GetUser", 400, "ValidationError", false),
+    ] {
+        aws.faults.forget();
+        aws.faults.always(call, Fault::Early(status, code));
+        // What is in the folder matters only where its object is to be made.
+        let run = sandbox.create("alex", &["--make-folder"]).await;
+        let clock = "this machine's clock is 20 minutes behind the server's\n\
+                     hint: set the clock, then run the same command again\n";
+        assert_eq!(
+            run.stderr.ends_with(clock),
+            is_clock,
+            "{call} {code}: {run:?}"
+        );
+        assert!(is_gone(&aws, "alex"));
+    }
+}
+
+#[tokio::test]
 async fn unknown_profile_is_bad_usage_and_the_nearest_one_is_named() {
     let aws = aws_with_files().await;
     let sandbox = Sandbox::new(&aws);

@@ -20,7 +20,7 @@ const LIST_DENIED: &str = "User: arn:aws:iam::123456789012:user/kim is not autho
      policy";
 
 /// In how many states [`run`] knows to run a command.
-const STATES: usize = 22;
+const STATES: usize = 24;
 
 /// A section of the page: its title, its command, and what it says is printed.
 struct Section {
@@ -73,6 +73,8 @@ async fn run(title: &str, command: &[&str]) -> Option<(LocalAws, Sandbox, Run)> 
             always("GetUser", Fault::Say(403, "ExpiredToken", message));
         }
         "Missing permission" => always("CreateUser", Fault::Deny(CREATE_DENIED)),
+        "Wrong clock" => always("HeadBucket", Fault::Early(403, "")),
+        "A store without IAM" => always("GetUser", Fault::Refuse(405, "MethodNotAllowed")),
         "Wrong account" => always("HeadBucket", Fault::Refuse(403, "")),
         "Missing bucket"
         | "Wrong region"

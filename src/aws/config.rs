@@ -73,6 +73,8 @@ pub enum Remedy {
     OwnCertificate,
     /// Write the server's address with http.
     PlainHttp,
+    /// Set the machine's clock.
+    SetClock,
 }
 
 impl LoadError {

@@ -3,10 +3,12 @@
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ErrorMetadata, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::primitives::{DateTime, DateTimeFormat};
 use rustls::CertificateError;
 use rustls::Error::{InvalidCertificate, InvalidMessage};
 
@@ -55,17 +57,20 @@ impl AwsError {
         let response = error.raw_response();
         let answer = error.as_service_error().map(ProvideErrorMetadata::meta);
         let credentials = chain(error).find_map(|cause| cause.downcast_ref::<CredentialsError>());
-        let (message, remedy) = match (answer, credentials) {
-            (Some(answer), _) => (answer.message().unwrap_or_default().to_owned(), None),
-            (None, Some(credentials)) => why_none(credentials),
-            (None, None) => {
+        let code = answer.and_then(|answer| answer.code());
+        let wrong_clock = response.and_then(|response| wrong_clock(response, code));
+        let (message, remedy) = match (answer, credentials, wrong_clock) {
+            (_, _, Some(wrong)) => (wrong, Some(Remedy::SetClock)),
+            (Some(answer), ..) => (answer.message().unwrap_or_default().to_owned(), None),
+            (None, Some(credentials), _) => why_none(credentials),
+            (None, None, _) => {
                 let (cause, remedy) = why_unreached(error);
                 (format!("can't reach {endpoint}: {cause}"), remedy)
             }
         };
         Self {
             operation,
-            code: answer.and_then(|answer| answer.code()).map(str::to_owned),
+            code: code.map(str::to_owned),
             message: one_line(&message),
             endpoint: endpoint.clone(),
             remedy,
@@ -352,6 +357,32 @@ impl fmt::Display for AwsError {
 }
 
 impl Error for AwsError {}
+
+/// How wrong this machine's clock is, where a request was refused for that: its
+/// signature holds the time. The answer to a HEAD request has no code.
+fn wrong_clock(response: &HttpResponse, code: Option<&str>) -> Option<String> {
+    let date = response.headers().get("date")?;
+    let theirs = DateTime::from_str(date, DateTimeFormat::HttpDate).ok()?;
+    let minutes = (DateTime::from(SystemTime::now()).secs() - theirs.secs()) / 60;
+    let is_refused = matches!(response.status().as_u16(), 400 | 401 | 403)
+        && code.is_none_or(|code| OFTEN_THE_CLOCK.contains(&code));
+    let way = if minutes < 0 { "behind" } else { "ahead of" };
+    let off = minutes.abs();
+    let wrong = format!("this machine's clock is {off} minutes {way} the server's");
+    (is_refused && off >= LEAST_SKEW).then_some(wrong)
+}
+
+/// The codes for a signature whose time is too far off, and for other wrong ones.
+const OFTEN_THE_CLOCK: [&str; 5] = [
+    "InvalidSignatureException",
+    "RequestExpired",
+    "RequestInTheFuture",
+    "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
+];
+
+/// How many minutes a clock must be off for services to refuse a request.
+const LEAST_SKEW: i64 = 5;
 
 /// Whether it is a page for browsers, as a console or a proxy answers.
 fn is_web_page(response: &HttpResponse) -> bool {

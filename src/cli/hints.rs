@@ -121,6 +121,7 @@ fn remedy_in_words(remedy: Remedy) -> &'static str {
         Remedy::PlainHttp => {
             "if the server is to be used without TLS, write its address as http://..."
         }
+        Remedy::SetClock => "set the clock, then run the same command again",
         Remedy::Configure => {
             "name a profile with --profile or AWS_PROFILE, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         }

@@ -38,7 +38,7 @@ pub(crate) async fn find(aws: &Aws, bucket: &BucketName) -> Result<Aws, BucketEr
     };
     match found {
         Err(error) if error.status() == Some(404) => Err(BucketError::Missing(bucket.clone())),
-        Err(error) if error.status() == Some(403) && !error.is_about_credentials() => {
+        Err(error) if error.is_refusal() && error.remedy().is_none() => {
             Err(BucketError::Refused(bucket.clone()))
         }
         found => Ok(found?),

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use aws_sdk_s3::primitives::{DateTime, DateTimeFormat};
 use axum::body::Body;
-use axum::http::header::AUTHORIZATION;
+use axum::http::header::{AUTHORIZATION, DATE};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -40,6 +41,8 @@ pub enum Fault {
     Proxy,
     /// Refused, as the service does where calls come too fast.
     Throttle,
+    /// Refused with this status and code by a server whose clock is 20 minutes ahead.
+    Early(u16, &'static str),
     /// Carried out, and never answered.
     Hang,
     /// Carried out, with the answer kept back until [`Faults::resume`].
@@ -432,6 +435,11 @@ impl Faults {
             Some(Fault::Refuse(status, code)) => refusal(status, code, AS_WANTED, is_s3),
             Some(Fault::Say(status, code, message)) => refusal(status, code, message, is_s3),
             Some(Fault::Deny(message)) => refusal(403, "AccessDenied", message, is_s3),
+            Some(Fault::Early(status, code)) => {
+                let later = DateTime::from(SystemTime::now() + Duration::from_secs(20 * 60 + 30));
+                let date = later.fmt(DateTimeFormat::HttpDate).unwrap();
+                ([(DATE, date)], refusal(status, code, AS_WANTED, is_s3)).into_response()
+            }
             Some(Fault::Throttle) if is_s3 => refusal(503, "SlowDown", AS_WANTED, is_s3),
             Some(Fault::Throttle) => refusal(400, "Throttling", AS_WANTED, is_s3),
             Some(Fault::Answer(body)) => body.into_response(),
