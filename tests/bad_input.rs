@@ -520,3 +520,38 @@ async fn option_that_needs_another_one_is_refused_whatever_else_is_given() {
     }
     assert_eq!(aws.faults.operations(), [""; 0]);
 }
+
+#[tokio::test]
+async fn too_few_open_files_are_one_line() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    for program in ["create_s3_user", "delete_s3_user"] {
+        for files in [4, 6, 8, 10, 12] {
+            let script = format!("ulimit -n {files}; exec \"$0\" -b shared -u alex");
+            let run = sandbox.run_script(&script, program).await;
+            assert_eq!(run.code, Some(1), "{files}: {run:?}");
+            assert!(
+                run.stderr.starts_with(&format!("{program}: error: ")),
+                "{run:?}"
+            );
+            let lines = run
+                .stderr
+                .lines()
+                .filter(|line| !line.starts_with("hint: "));
+            assert_eq!(lines.count(), 1, "{files}: {run:?}");
+        }
+    }
+    assert!(is_gone(&aws, "alex"));
+}
+
+#[tokio::test]
+async fn attempts_are_bounded_whatever_the_environment_says() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws).set("AWS_MAX_ATTEMPTS", Some("2000000000"));
+    let sandbox = sandbox.set("S3_USER_TEST_PAUSES", Some("0.0001"));
+    aws.faults
+        .always("GetUser", Fault::Refuse(503, "ServiceUnavailable"));
+    let run = sandbox.create("alex", &[]).await;
+    run.failed_with("GetUser: ServiceUnavailable");
+    assert_eq!(aws.faults.counts()["GetUser"], 20);
+}

@@ -475,3 +475,35 @@ async fn kit_of_a_user_called_default_takes_nobodys_own_profile() {
         assert!(credentials.starts_with(&format!("[{user}_]\n")), "{user}");
     }
 }
+
+#[tokio::test]
+async fn kit_is_the_admins_whatever_the_umask_takes_away() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    let script = "umask 0777; exec \"$0\" -b shared -u alex --kit";
+    sandbox
+        .run_script(script, "create_s3_user")
+        .await
+        .succeeded();
+    let mode = |file: &str| {
+        let found = std::fs::metadata(sandbox.path().join(file)).unwrap();
+        found.permissions().mode() & 0o777
+    };
+    assert_eq!(mode("alex_kit"), 0o700);
+    for file in ["alex_kit/README.txt", "alex_kit.zip", "alex_accessKeys.csv"] {
+        assert_eq!(mode(file), 0o600, "{file}");
+    }
+}
+
+#[tokio::test]
+async fn suggested_command_keeps_the_spaces_of_a_path() {
+    let (aws, sandbox) = aws_with_alex(&[]).await;
+    let dir = sandbox.path().join("two  spaces");
+    std::fs::create_dir(&dir).unwrap();
+    std::fs::write(dir.join("alex_accessKeys.csv"), "").unwrap();
+    let run = sandbox.create("alex", &["-o", "two  spaces"]).await;
+    let run = run.failed_with("user alex already exists");
+    let moves = "mv -n -- 'two  spaces/alex_accessKeys.csv' 'two  spaces/alex_accessKeys.csv.old'";
+    assert!(run.stderr.contains(moves), "{run:?}");
+    assert_complete(&aws, &sandbox, "alex");
+}

@@ -201,7 +201,7 @@ type Odd = (
     &'static [&'static str],
 );
 
-const ODD: [Odd; 18] = [
+const ODD: [Odd; 19] = [
     ("nothing", &[], &[]),
     ("no key", &["no-key"], &["no access key"]),
     ("never used", &["never-used"], &["key never used"]),
@@ -216,6 +216,7 @@ const ODD: [Odd; 18] = [
     ("365 days old", &[], &[]),
     ("366 days old", &["old-key"], &["key older than 365 days"]),
     ("two keys", &["two-keys"], &["two access keys"]),
+    ("eight keys", &["two-keys"], &["8 access keys"]),
     ("ended", &["access-ended"], &["access ended"]),
     (
         "ends later by the tag",
@@ -253,6 +254,18 @@ async fn make_odd(aws: &LocalAws, what: &str) {
         "unused for 90 days" => age_keys(aws, "alex", 100 * DAY, Some(90 * DAY)),
         "365 days old" => age_keys(aws, "alex", 366 * DAY - 3600, Some(DAY)),
         "366 days old" => age_keys(aws, "alex", 366 * DAY, Some(DAY)),
+        // Several calls at once have left more than IAM allows.
+        "eight keys" => {
+            aws.change_iam(|iam| {
+                let keys = iam.access_keys.get_mut("alex").unwrap();
+                for number in 1..8 {
+                    let mut another = keys[0].clone();
+                    another.access_key_id = format!("AKIAIOSFODNN7EXAMPL{number}");
+                    keys.push(another);
+                }
+            });
+            age_keys(aws, "alex", 12 * DAY, Some(DAY));
+        }
         "two keys" => {
             let create = iam.create_access_key().user_name("alex");
             create.send().await.unwrap();
@@ -716,4 +729,22 @@ async fn names_of_others_do_nothing_to_a_terminal() {
         assert!(run.stdout.contains("9b"), "{run:?}");
         assert!(!run.stdout.contains('\u{9b}'), "{run:?}");
     }
+}
+
+/// A page that comes while users change may have one again.
+#[tokio::test]
+async fn user_twice_in_the_details_counts_once() {
+    let (aws, sandbox) = aws_with_alex(&[]).await;
+    let twice = "<GetAccountAuthorizationDetailsResponse><GetAccountAuthorizationDetailsResult>\
+        <IsTruncated>false</IsTruncated><UserDetailList><member><UserName>alex</UserName>\
+        <UserId>AIDA1</UserId><Arn>arn:aws:iam::123456789012:user/alex</Arn><Tags><member>\
+        <Key>s3-user:bucket</Key><Value>shared</Value></member></Tags></member><member>\
+        <UserName>alex</UserName><UserId>AIDA1</UserId>\
+        <Arn>arn:aws:iam::123456789012:user/alex</Arn><Tags><member><Key>s3-user:bucket</Key>\
+        <Value>shared</Value></member></Tags></member></UserDetailList>\
+        </GetAccountAuthorizationDetailsResult></GetAccountAuthorizationDetailsResponse>";
+    aws.faults
+        .always("GetAccountAuthorizationDetails", Fault::Answer(twice));
+    let run = list(&sandbox, &["--json"]).await.succeeded();
+    assert_eq!(run.json()["user"], "alex");
 }

@@ -319,7 +319,7 @@ async fn notes_need_what_the_file_says() {
         let run = helper
             .create(user, &rotate)
             .await
-            .failed_with("two access keys");
+            .failed_with("2 access keys");
         assert_eq!(!run.stderr.contains("last use unknown"), noted, "{run:?}");
     }
     for action in ["iam:ListUserPolicies", "iam:ListGroupsForUser"] {

@@ -8,6 +8,22 @@ use crate::support::{
 };
 
 #[tokio::test]
+async fn more_keys_than_iam_allows_are_counted() {
+    let (aws, sandbox) = aws_with_alex(&[]).await;
+    aws.change_iam(|iam| {
+        let keys = iam.access_keys.get_mut("alex").unwrap();
+        for number in 1..8 {
+            let mut another = keys[0].clone();
+            another.access_key_id = format!("AKIAIOSFODNN7EXAMPL{number}");
+            keys.push(another);
+        }
+    });
+    let run = sandbox.create("alex", &["--rotate-key"]).await;
+    run.failed_with("user alex already has 8 access keys, and AWS allows two: ");
+    assert_eq!(keys_of(&aws, "alex").len(), 8);
+}
+
+#[tokio::test]
 async fn new_key_works_and_the_old_one_no_more() {
     let (aws, sandbox) = aws_with_alex(&[]).await;
     let old = sandbox.key_of("alex");
@@ -49,7 +65,7 @@ async fn old_key_can_be_kept_and_a_third_is_refused_naming_both() {
     let _ = iam.list_users().send().await;
     aws.faults.forget();
     let run = sandbox.create("alex", &options).await;
-    let run = run.failed_with("already has two access keys");
+    let run = run.failed_with("already has 2 access keys");
     for part in [&old.0, &new.0, "used", "hint: "] {
         assert!(run.stderr.contains(part), "{part}: {run:?}");
     }
@@ -539,7 +555,7 @@ async fn no_key_is_deleted_to_make_room_where_both_work_or_none_is_known_to_be_o
             &["--rotate-key", "--suspend-old"],
         ] {
             let run = sandbox.create("alex", options).await;
-            let run = run.failed_with("already has two access keys");
+            let run = run.failed_with("already has 2 access keys");
             let names_one = |key| run.stderr.contains(&format!("--access-key-id {key}"));
             assert!(!names_one(&suspended) && !names_one(&active), "{run:?}");
             assert_eq!(keys_of(&aws, "alex"), both);
@@ -568,7 +584,7 @@ async fn older_one_of_two_suspended_keys_makes_room() {
         sandbox.create("alex", &["--suspend"]).await.succeeded();
         let keep = ["--rotate-key", "--keep-old-keys"];
         let run = sandbox.create("alex", &keep).await;
-        run.failed_with("already has two access keys");
+        run.failed_with("already has 2 access keys");
         let run = sandbox.create("alex", options).await.succeeded();
         let step = format!("Deleted suspended access key {older}, to make room for a new one\n");
         assert!(run.stderr.contains(&step), "{run:?}");

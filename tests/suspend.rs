@@ -56,6 +56,15 @@ async fn refusals(aws: &LocalAws, key: &(String, String)) -> [Option<String>; 2]
     ]
 }
 
+/// A status that is to come, such as one of keys that end by themselves.
+#[tokio::test]
+async fn key_of_another_status_is_not_active() {
+    let (aws, sandbox) = aws_with_alex(&[]).await;
+    aws.change_iam(|iam| iam.access_keys.get_mut("alex").unwrap()[0].status = "Expired".to_owned());
+    let run = sandbox.create("alex", &["--suspend"]).await.succeeded();
+    assert!(run.stderr.contains("alex is already suspended"), "{run:?}");
+}
+
 #[tokio::test]
 async fn suspended_key_is_refused_and_works_again_when_resumed() {
     for options in [[].as_slice(), &["--inline-policy"]] {

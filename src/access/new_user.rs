@@ -47,7 +47,7 @@ impl NewUser {
 /// A tag as [IAM takes it][rules].
 ///
 /// [rules]: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html#id_tags_rules
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct UserTag {
     pub(crate) key: String,
     pub(crate) value: String,

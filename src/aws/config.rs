@@ -296,11 +296,13 @@ async fn starting_region(
 }
 
 /// More attempts than the SDK's 3, since IAM throttles a burst of calls for
-/// seconds; another number can be set in `AWS_MAX_ATTEMPTS`.
+/// seconds; another number, up to 20, can be set in `AWS_MAX_ATTEMPTS`: a call under way
+/// is waited for even after Ctrl-C.
 fn retry_config() -> RetryConfig {
-    let chosen = variable("AWS_MAX_ATTEMPTS").and_then(|number| number.parse().ok());
+    let chosen: Option<u32> = variable("AWS_MAX_ATTEMPTS").and_then(|number| number.parse().ok());
+    let chosen = chosen.filter(|number| *number > 0);
     RetryConfig::standard()
-        .with_max_attempts(chosen.filter(|number| *number > 0).unwrap_or(7))
+        .with_max_attempts(chosen.map_or(7, |number| number.min(20)))
         .with_initial_backoff(scaled(Duration::from_millis(250)))
 }
 

@@ -279,8 +279,11 @@ impl Args {
     }
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
+    cli::run(NAME, work())
+}
+
+async fn work() -> ExitCode {
     let args: Args = cli::parse();
     let users = args.target.users(NAME);
     if let Err(error) = args.check(&users) {

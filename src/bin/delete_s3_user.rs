@@ -89,8 +89,11 @@ impl From<&Args> for delete::Options {
     }
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
+    cli::run(NAME, work())
+}
+
+async fn work() -> ExitCode {
     let args: Args = cli::parse();
     let users = args.target.users(NAME).into_iter().map(|user| user.name);
     let users: Vec<_> = users.collect();

@@ -3,9 +3,11 @@
 
 use std::fmt::Display;
 use std::panic;
+use std::process::ExitCode;
 
 use clap::Parser;
 use rustix::process::{Resource, Rlimit, setrlimit};
+use tokio::runtime::Runtime;
 
 use crate::errors::one_line;
 
@@ -50,22 +52,7 @@ use paint::label;
 use usage::first_line_of;
 
 /// Parses the arguments; on bad ones prints one line and exits with code 2.
-///
-/// From here on a panic, as the SDK has for settings it can't read, is one
-/// line too, and exit code 1.
 pub fn parse<A: Parser>() -> A {
-    // A core dump would hold the secret. Where there is no such limit, so be it.
-    let none = Rlimit {
-        current: Some(0),
-        maximum: Some(0),
-    };
-    let _ = setrlimit(Resource::Core, none);
-    let name = A::command().get_name().to_owned();
-    panic::set_hook(Box::new(move |info| {
-        let text = info.payload_as_str().unwrap_or("internal error");
-        to_stderr(&format!("{name}: {} {}", label("error"), one_line(text)));
-        exit_now(1);
-    }));
     let args: Vec<_> = std::env::args_os().collect();
     let asked = generate::asked_for(A::command(), &args);
     asked.and_then(|()| A::try_parse()).unwrap_or_else(|error| {
@@ -77,6 +64,31 @@ pub fn parse<A: Parser>() -> A {
             usage::wrong(error, A::command(), &args),
         )
     })
+}
+
+/// Carries out a program's work, and returns its exit code.
+///
+/// A panic, as the SDK has for settings it can't read, is one line and exit code 1, and so
+/// is a limit of the system's, as on open files.
+pub fn run(name: &'static str, work: impl Future<Output = ExitCode>) -> ExitCode {
+    // A core dump would hold the secret. Where there is no such limit, so be it.
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    let _ = setrlimit(Resource::Core, none);
+    panic::set_hook(Box::new(move |info| {
+        let text = info.payload_as_str().unwrap_or("internal error");
+        to_stderr(&format!("{name}: {} {}", label("error"), one_line(text)));
+        exit_now(1);
+    }));
+    match Runtime::new() {
+        Ok(runtime) => runtime.block_on(work),
+        Err(error) => {
+            to_stderr(&format!("{name}: {} can't start: {error}", label("error")));
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Prints what is wrong with the command's arguments in one line, and exits

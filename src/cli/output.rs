@@ -374,7 +374,8 @@ impl Output {
 fn shown(Advice { words, command }: &Advice) -> String {
     let words = one_line(words);
     match command {
-        Some(command) => format!("{words}: {}", paint::to_copy(&one_line(command))),
+        // Quoted spaces are a part of it.
+        Some(command) => format!("{words}: {}", paint::to_copy(&harmless(command))),
         None => words,
     }
 }

@@ -72,7 +72,7 @@ pub(crate) async fn access_keys(run: &Run) -> Result<Vec<KeyInfo>, AwsError> {
     let info = |key: AccessKeyMetadata| KeyInfo {
         id: key.access_key_id.unwrap_or_default(),
         created: key.create_date,
-        is_active: key.status != Some(StatusType::Inactive),
+        is_active: key.status.is_none_or(|status| status == StatusType::Active),
     };
     let keys: Vec<_> = keys.into_iter().map(info).collect();
     // An answer that was cut ends in half an ID.

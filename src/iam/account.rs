@@ -1,7 +1,7 @@
 //! All users of the account, by the page. Takes the clients alone: these calls
 //! are about no one user.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use aws_sdk_iam::operation::get_account_authorization_details::GetAccountAuthorizationDetailsOutput;
 use aws_sdk_iam::types::{EntityType, ManagedPolicyDetail, UserDetail};
@@ -70,6 +70,9 @@ pub(crate) async fn all_details(
             break;
         }
     }
+    // One that changes while the pages are read may be on two of them.
+    let mut seen = HashSet::new();
+    users.retain(|details: &UserDetails| seen.insert(details.user.id.clone()));
     for policy in users.iter_mut().flat_map(|user| &mut user.policies) {
         if let Some(arn) = &policy.arn {
             policy.text = texts.get(arn).cloned();

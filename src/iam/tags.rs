@@ -46,6 +46,7 @@ impl Tags {
                 }),
             }
         }
+        found.others.sort();
         found
     }
 

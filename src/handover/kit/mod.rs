@@ -138,6 +138,10 @@ impl Directory {
             .prefix(&private_file::temporary_prefix(path))
             .permissions(Permissions::from_mode(0o700))
             .tempdir_in(private_file::directory_of(path))?;
+        // A umask may take even the owner's rights away.
+        if fs::metadata(dir.path())?.mode() & 0o700 != 0o700 {
+            fs::set_permissions(dir.path(), Permissions::from_mode(0o700))?;
+        }
         let directory = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let handle = File::from(openat(CWD, dir.path(), directory, Mode::empty())?);
         check_own(&handle)?;

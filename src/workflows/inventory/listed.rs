@@ -219,7 +219,11 @@ fn odd_keys(keys: &[ListedKey], now: Timestamp) -> Vec<Oddity> {
     match keys {
         [] => odd.push(Oddity::new("no-key", "no access key")),
         [_] => {}
-        _ => odd.push(Oddity::new("two-keys", "two access keys")),
+        [_, _] => odd.push(Oddity::new("two-keys", "two access keys")),
+        more => {
+            let text = format!("{} access keys", more.len());
+            odd.push(Oddity::new("two-keys", text));
+        }
     }
     for key in keys {
         let age = key.created.map(|created| days(created, now));

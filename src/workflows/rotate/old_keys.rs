@@ -92,8 +92,9 @@ async fn no_room(run: &Run, keys: &[KeyInfo], suspended: Option<&KeyInfo>) -> Hi
     };
     Hinted {
         message: format!(
-            "user {} already has two access keys, as many as IAM allows: {}",
+            "user {} already has {} access keys, and AWS allows two: {}",
             run.target.user,
+            keys.len(),
             described.join(" and ")
         ),
         hint,
