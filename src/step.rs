@@ -32,6 +32,8 @@ pub enum Step {
         opens: String,
         /// What it could not be tested with, and why.
         untested: Vec<String>,
+        /// Whether it gives access to nothing else.
+        is_all: bool,
     },
     /// One of the requests that a key is tested with.
     Check(String),
@@ -139,7 +141,11 @@ impl Step {
                     format!("{}/ and {}", dir.display(), archive.display()),
                 )
             }
-            Self::Verify { opens, untested } => (VERIFY, verified(opens, untested)),
+            Self::Verify {
+                opens,
+                untested,
+                is_all,
+            } => (VERIFY, verified(opens, untested, *is_all)),
             Self::Check(what) => (VERIFY, what.clone()),
             Self::UpdatePolicy(name) => (UPDATE, format!("policy {name}")),
             Self::TagUser(user) => (TAG, format!("user {user}")),
@@ -172,12 +178,12 @@ impl Step {
     }
 }
 
-fn verified(opens: &str, untested: &[String]) -> String {
-    let verified = format!("{opens} and nothing else");
+fn verified(opens: &str, untested: &[String], is_all: bool) -> String {
+    let nothing_else = if is_all { " and nothing else" } else { "" };
     if untested.is_empty() {
-        return verified;
+        return format!("{opens}{nothing_else}");
     }
-    format!("{verified}; not tested: {}", untested.join(", "))
+    format!("{opens}{nothing_else}; not tested: {}", untested.join(", "))
 }
 
 /// What a step does, as it is to be done and as it was.
@@ -287,6 +293,7 @@ mod tests {
         let verify = |untested: &[&str]| Step::Verify {
             opens: "read-only access to s3://shared/alex/".to_owned(),
             untested: untested.iter().map(|it| it.to_string()).collect(),
+            is_all: true,
         };
         for (step, to_do, done) in [
             (create.clone(), "create user alex", "Created user alex"),

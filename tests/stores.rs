@@ -189,7 +189,6 @@ async fn inline_policy_takes_the_place_of_a_managed_one_that_is_not_offered() {
         Fault::Refuse(405, "MethodNotAllowed"),
         Fault::Refuse(501, "NotImplemented"),
         Fault::Refuse(400, "InvalidAction"),
-        Fault::Refuse(404, ""),
     ] {
         let aws = aws_with_files().await;
         let sandbox = Sandbox::new(&aws);
@@ -264,7 +263,7 @@ async fn store_without_users_is_said_to_have_none() {
         Fault::Refuse(405, "MethodNotAllowed"),
         Fault::Refuse(501, "NotImplemented"),
         Fault::Answer(page),
-        Fault::OtherAnswer(403, page),
+        Fault::OtherAnswer(404, page),
     ] {
         let aws = aws_with_files().await;
         let sandbox = Sandbox::new(&aws);
@@ -293,4 +292,69 @@ async fn store_without_users_is_said_to_have_none() {
             );
         }
     }
+}
+
+#[tokio::test]
+async fn store_in_trouble_is_not_said_to_have_no_users() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    let page = "<html><body>502 Bad Gateway</body></html>";
+    for fault in [
+        Fault::OtherAnswer(502, page),
+        Fault::OtherAnswer(403, page),
+        Fault::Refuse(503, "ServiceUnavailable"),
+        Fault::Refuse(404, "NoSuchUser"),
+    ] {
+        aws.faults.forget();
+        aws.faults.always("GetUser", fault);
+        let run = sandbox.create("alex", &[]).await.failed_with("GetUser: ");
+        assert!(!run.stderr.contains("no IAM users"), "{fault:?}: {run:?}");
+    }
+}
+
+/// An error, or half of an answer, with status 200.
+#[tokio::test]
+async fn refusal_that_looks_like_a_success_is_none() {
+    let error = "<Error><Code>ServiceUnavailable</Code><Message>Later</Message></Error>";
+    let (aws, sandbox) = aws_with_alex(&[]).await;
+    let on_aws = Sandbox::with_host_of_aws(&aws);
+    let update = ["--update", "--access", "write"].as_slice();
+    for (call, fault, args) in [
+        (
+            "UpdateAccessKey",
+            Fault::Answer(error),
+            ["--suspend"].as_slice(),
+        ),
+        ("CreatePolicyVersion", Fault::Answer(error), update),
+        ("ListAttachedUserPolicies", Fault::Answer(error), update),
+        ("ListAttachedUserPolicies", Fault::HalfAnswer, update),
+    ] {
+        for sandbox in [&sandbox, &on_aws] {
+            aws.faults.always(call, fault);
+            sandbox.create("alex", args).await.failed_with(call);
+            aws.faults.forget();
+        }
+    }
+    for call in ["DeleteAccessKey", "DetachUserPolicy", "DeleteUser"] {
+        aws.faults.always(call, Fault::Answer(error));
+        sandbox.delete("alex", &[]).await.failed_with(call);
+        aws.faults.forget();
+        assert!(!is_gone(&aws, "alex"));
+    }
+    sandbox.delete("alex", &[]).await.succeeded();
+}
+
+/// Managed policies may be longer, and Ceph takes 4,000 characters of an inline one.
+#[tokio::test]
+async fn policy_of_another_store_may_be_longer_than_an_inline_one_of_aws() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    aws.faults.be_like_ceph();
+    let folders = (0..20).map(|n| format!("--also-read=a-folder-with-quite-a-long-name-{n}/"));
+    let folders: Vec<_> = folders.collect();
+    let args: Vec<_> = folders.iter().map(String::as_str).collect();
+    sandbox.create("alex", &args).await.succeeded();
+    let update = ["--update", "--expires", "9d"];
+    sandbox.create("alex", &update).await.succeeded();
+    sandbox.delete("alex", &[]).await.succeeded();
 }

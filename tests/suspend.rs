@@ -75,7 +75,7 @@ async fn suspended_key_is_refused_and_works_again_when_resumed() {
         let run = suspend(&sandbox, &[]).await.succeeded();
         let expected = format!(
             "Suspended access key {}\nalex can't use s3://shared/alex/ until --resume \
-             (it may take a few seconds to apply)\n",
+             (this may take a few seconds)\n",
             key.0
         );
         assert_eq!((run.stdout.as_str(), run.stderr), ("", expected));
@@ -88,7 +88,7 @@ async fn suspended_key_is_refused_and_works_again_when_resumed() {
         let run = resume(&sandbox, &[]).await.succeeded();
         let expected = format!(
             "Resumed access key {0}\nalex can use access key {0} again \
-             (it may take a few seconds to apply)\n",
+             (this may take a few seconds)\n",
             key.0
         );
         assert_eq!((run.stdout.as_str(), run.stderr), ("", expected));

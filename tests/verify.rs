@@ -326,7 +326,7 @@ async fn store_that_enforces_half_of_it_is_found_out() {
             assert_eq!(aws.keys("shared").len(), 4);
             // Ceph asks for no permission of its own for tags.
             if !sandbox.is_host_of_aws() && what == "upload with tags" {
-                let note = "note: this store lets uploads carry tags";
+                let note = "note: the person can also set tags on uploads";
                 assert!(run.succeeded().stderr.contains(note));
                 continue;
             }
@@ -343,12 +343,30 @@ async fn reading_back_an_upload_is_noted_on_other_stores() {
     let aws = aws_with_files().await;
     allow_everybody(&aws, "s3:GetObject", "shared/alex/s3-user-verify-*").await;
     let args = ["--verify", "--access", "write"];
+    // It isn't the uploader alone who can read there.
+    for sandbox in [Sandbox::with_host_of_aws(&aws), Sandbox::new(&aws)] {
+        let run = sandbox.create("alex", &args).await;
+        run.failed_with("the new key can download what it uploaded");
+        assert!(is_gone(&aws, "alex"));
+        assert_eq!(aws.keys("shared").len(), 4);
+    }
+    aws.faults.let_uploaders_read();
+    aws.s3_client()
+        .delete_bucket_policy()
+        .bucket("shared")
+        .send()
+        .await
+        .unwrap();
     let run = Sandbox::with_host_of_aws(&aws).create("alex", &args).await;
     run.failed_with("the new key can download what it uploaded");
-    assert!(is_gone(&aws, "alex"));
     let run = Sandbox::new(&aws).create("alex", &args).await.succeeded();
-    let note = "note: this store lets the key download what it uploaded itself\n";
+    let note = "note: the person can also download their own uploads, which this store counts as \
+                theirs\n";
     assert_eq!(run.stderr.matches(note).count(), 1, "{run:?}");
+    assert!(
+        run.stderr
+            .contains("Verified: upload-only access to s3://shared/alex/\n")
+    );
     assert_eq!(aws.keys("shared").len(), 4);
 }
 

@@ -76,22 +76,37 @@ pub(crate) fn s3_host(region: &str) -> String {
     format!("s3.{region}.{}", of_region(region).domain)
 }
 
-/// Whether a host, in lower case, is one of AWS's own services, VPC and FIPS
+/// Whether a host, in lower case, is that of AWS's own IAM, STS or S3, VPC and FIPS
 /// endpoints included.
 ///
 /// Not a customer's own machine or service, which AWS gives a name too.
 pub(crate) fn is_host_of_aws(host: &str) -> bool {
     let host = host.trim_end_matches('.');
-    let is_in = |domain: &str| {
-        let before = host.strip_suffix(domain);
-        before.is_some_and(|before| before.is_empty() || before.ends_with('.'))
-    };
-    let is_customers = host.split('.').any(|label| {
-        ["elb", "compute", "compute-1", "execute-api"].contains(&label)
-            || label.starts_with("vpce-svc-")
-    });
-    let mut partitions = OTHERS.iter().chain([&AWS]);
-    partitions.any(|it| is_in(it.domain) || is_in(it.dual_stack_domain)) && !is_customers
+    let mut domains = OTHERS
+        .iter()
+        .chain([&AWS])
+        .flat_map(|it| [it.domain, it.dual_stack_domain]);
+    domains.any(|domain| {
+        let service = host.strip_suffix(domain);
+        service.is_some_and(|service| service.ends_with('.') && names_service(service))
+    })
+}
+
+/// Whether one of the labels is a service's, as in `BUCKET.s3.REGION.`; the region may
+/// also be in the label, as in `s3-eu-west-1.`
+fn names_service(labels: &str) -> bool {
+    let services = [
+        "iam",
+        "iam-fips",
+        "sts",
+        "sts-fips",
+        "s3",
+        "s3-fips",
+        "s3-accelerate",
+    ];
+    let labels: Vec<_> = labels.trim_end_matches('.').split('.').collect();
+    let has_region = labels.last().is_some_and(|last| last.starts_with("s3-"));
+    has_region || labels.iter().any(|label| services.contains(label))
 }
 
 #[cfg(test)]
@@ -122,6 +137,9 @@ mod tests {
             "bucket.vpce-0a1b-2c3d.s3.us-east-1.vpce.amazonaws.com",
             "vpce-0a1b-2c3d.iam.us-east-1.vpce.amazonaws.com",
             "s3.us-iso-east-1.c2s.ic.gov",
+            "s3-eu-west-1.amazonaws.com",
+            "bucket.s3-eu-west-1.amazonaws.com",
+            "bucket.s3-accelerate.dualstack.amazonaws.com",
         ] {
             assert!(is_host_of_aws(host), "{host}");
         }
@@ -137,7 +155,11 @@ mod tests {
             "ec2-203-0-113-25.compute-1.amazonaws.com",
             "ec2-203-0-113-25.eu-west-1.compute.amazonaws.com",
             "ceph-123.eu-west-1.elb.amazonaws.com",
+            "s3-1234567890.eu-west-1.elb.amazonaws.com",
             "a1b2.execute-api.eu-west-1.amazonaws.com",
+            "A1B2.gr7.eu-west-1.eks.amazonaws.com",
+            "search-files.eu-west-1.es.amazonaws.com",
+            "amazonaws.com",
             "vpce-0a1b-2c3d.vpce-svc-0123.us-east-1.vpce.amazonaws.com",
         ] {
             assert!(!is_host_of_aws(host), "{host}");

@@ -110,16 +110,20 @@ impl Aws {
         let iam = aws_sdk_iam::config::Builder::from(&config)
             .retry_partition(retries.build())
             .retry_classifier(unreached.clone())
-            .interceptor(OnlyAnswersOfIam)
-            .interceptor(ReadInFormOfAws)
-            .build();
-        let sts = aws_sdk_sts::config::Builder::from(&config)
-            .interceptor(ReadInFormOfAws)
-            .build();
+            .interceptor(OnlyAnswersOfIam);
+        let sts = aws_sdk_sts::config::Builder::from(&config);
+        let (iam, sts) = if store.is_aws() {
+            (iam, sts)
+        } else {
+            (
+                iam.interceptor(ReadInFormOfAws),
+                sts.interceptor(ReadInFormOfAws),
+            )
+        };
         Ok(Self {
-            iam: aws_sdk_iam::Client::from_conf(iam),
+            iam: aws_sdk_iam::Client::from_conf(iam.build()),
             s3: s3_client(&config, &store, unreached),
-            sts: has_sts.then(|| aws_sdk_sts::Client::from_conf(sts)),
+            sts: has_sts.then(|| aws_sdk_sts::Client::from_conf(sts.build())),
             region: config.region().map(Region::to_string).unwrap_or_default(),
             store,
             own_key,

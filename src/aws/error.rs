@@ -167,10 +167,15 @@ impl AwsError {
         !self.is_unclear() && self.code().is_some_and(is_slow_down)
     }
 
-    /// Whether the store doesn't offer the operation at all.
-    pub(super) fn is_unsupported(&self) -> bool {
+    /// Whether the store says that it doesn't offer the operation.
+    pub(super) fn says_unsupported(&self) -> bool {
         !self.is_of_aws() && matches!(self.status, Some(405 | 501))
             || UNSUPPORTED.iter().any(|code| self.is(code))
+    }
+
+    /// The same, or it answers as if there were no such operation.
+    pub(super) fn is_unsupported(&self) -> bool {
+        self.says_unsupported()
             || !self.is_of_aws()
                 && self.code().is_none_or(str::is_empty)
                 && matches!(self.status, Some(400 | 404))
@@ -183,7 +188,7 @@ impl AwsError {
     }
 
     /// Whether a store other than AWS has no users at all, by its answer to creating
-    /// or looking for them.
+    /// or looking for them. A server in trouble, or a proxy that refuses, doesn't say so.
     pub(crate) fn has_no_users(&self) -> bool {
         let about_users = [
             "CreateUser",
@@ -191,10 +196,16 @@ impl AwsError {
             "GetUser",
             "ListUsers",
         ];
-        let is_unknown_page = self.status == Some(404) && !self.is_missing();
+        // What S3 says of a bucket or object by the name of the call.
+        let of_s3 = ["NoSuchBucket", "NoSuchKey"];
+        let has_no_page = match self.status {
+            Some(404) => self.code().is_none_or(|code| of_s3.contains(&code)),
+            Some(200) => self.is_web_page,
+            _ => false,
+        };
         about_users.contains(&self.operation)
             && !self.is_of_aws()
-            && (self.is_unsupported() || is_unknown_page || self.is_web_page)
+            && (self.is_unsupported() || has_no_page)
     }
 
     /// Whether the thing asked for isn't there.

@@ -74,7 +74,7 @@ impl Store {
 
     /// Whether it has no managed policies, by its answer to creating one; AWS has.
     pub fn lacks_managed_policies(&self, error: &AwsError) -> bool {
-        !self.is_aws() && self.lacks(error)
+        !self.is_aws() && error.says_unsupported()
     }
 
     /// Whether it refused a policy that AWS takes: some refuse one with an action

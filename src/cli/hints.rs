@@ -226,9 +226,9 @@ fn hints(hint: &Hint, target: &Target, commands: &ShellCommands) -> Vec<Advice> 
             "a bucket policy or an ACL may allow it to everybody, \
              or this store doesn't enforce policies",
         ),
-        Hint::BlockPublicAcls => Advice::new(
-            "this store asks no permission for ACLs of uploads, so the person could make them public; \
-             block public ACLs of the bucket first: aws s3api put-public-access-block",
+        Hint::BlockPublicAcls => Advice::with(
+            "this store lets whoever can upload make the uploads public; first block public ACLs",
+            commands.block_public_acls(&target.bucket),
         ),
         Hint::FindWhatRefuses => Advice::new(
             "a bucket policy, a permissions boundary or your organization may refuse it; \

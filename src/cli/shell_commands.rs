@@ -88,6 +88,21 @@ impl ShellCommands {
         self.command(&[&aws[..], &inactive].concat())
     }
 
+    /// The command that has a bucket refuse ACLs and policies that make objects public, as
+    /// new buckets of AWS do.
+    pub fn block_public_acls(&self, bucket: &BucketName) -> String {
+        let settings = "BlockPublicAcls=true,IgnorePublicAcls=true,BlockPublicPolicy=true,RestrictPublicBuckets=true";
+        let put = [
+            "aws",
+            "s3api",
+            "put-public-access-block",
+            "--bucket",
+            bucket.as_str(),
+        ];
+        let settings = ["--public-access-block-configuration", settings];
+        self.command(&[&put[..], &settings].concat())
+    }
+
     /// The command that deletes a managed policy.
     pub fn delete_policy(&self, arn: &str) -> String {
         self.command(&["aws", "iam", "delete-policy", "--policy-arn", arn])

@@ -23,7 +23,7 @@ mod private_file;
 mod verify;
 
 pub(crate) use kit::Settings;
-pub(crate) use verify::verify;
+pub(crate) use verify::{Verified, verify};
 
 /// How long AWS gets by default to know a new key.
 pub(crate) const VERIFY_TIMEOUT: Duration = Duration::from_secs(60);
@@ -179,6 +179,7 @@ impl Handover {
         let verify = Step::Verify {
             opens: grant.map_or(target.folder_url(), |grant| opens(target, grant)),
             untested: Vec::new(),
+            is_all: true,
         };
         let file = self.file.clone().map(Step::WriteKeyFile);
         let kit = self.kit.as_ref();

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use super::undo::Undo;
 use crate::access::{AccessKey, Grant};
 use crate::aws::{Made, Patience, Run, until_known};
-use crate::handover::{self, Delivery, HandedOver, Handover, Settings};
+use crate::handover::{self, Delivery, HandedOver, Handover, Settings, Verified};
 use crate::iam;
 use crate::step::Step;
 
@@ -149,11 +149,16 @@ impl<'a> NewKey<'a> {
                 let patience = self.patience.clone();
                 let verified = handover::verify(run, grant, key, patience, &mut left).await;
                 self.undo.leave(left);
-                let verified = verified?;
-                notes.extend(verified.notes);
+                let Verified {
+                    untested,
+                    notes: more,
+                } = verified?;
+                let is_all = more.is_empty();
+                notes.extend(more);
                 return Ok(Step::Verify {
                     opens: opens.clone(),
-                    untested: verified.untested,
+                    untested,
+                    is_all,
                 });
             }
             _ => bail!("{step} is no step of handing over a key"),

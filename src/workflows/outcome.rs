@@ -267,11 +267,11 @@ impl Outcome for Suspended {
         match (self.changed_keys.is_empty(), self.suspended) {
             (true, true) => format!("{user} is already suspended"),
             (true, false) => format!("{user} is not suspended"),
-            (false, true) => format!(
-                "{user} can't use {folder} until --resume (it may take a few seconds to apply)"
-            ),
+            (false, true) => {
+                format!("{user} can't use {folder} until --resume (this may take a few seconds)")
+            }
             (false, false) => format!(
-                "{user} can use {} again (it may take a few seconds to apply)",
+                "{user} can use {} again (this may take a few seconds)",
                 named_keys(&self.changed_keys)
             ),
         }

@@ -40,7 +40,9 @@ pub async fn plan(run: &Run, change: &GrantChange) -> Result<Plan<Update>> {
     let before = old.clone().unwrap_or_default();
     change.check_on(&before)?;
     let grant = change.apply_to(&before);
-    let document = PolicyDocument::for_bucket(&grant, target, region, held.managed.is_none())?;
+    // Another store has a limit of its own.
+    let has_limit_of_inline = held.managed.is_none() && run.aws.store.is_aws();
+    let document = PolicyDocument::for_bucket(&grant, target, region, has_limit_of_inline)?;
     let notes = notes(&run, &held, old.as_ref(), &grant).await;
     let tagged = user.tags.expires.as_deref();
     let is_tagged = tagged == grant.expires.map(|at| at.to_string()).as_deref();

@@ -77,6 +77,8 @@ pub struct Call {
     /// The operation as AWS names it.
     pub operation: String,
     pub bucket: Option<String>,
+    /// The key of the object; empty if it is about none.
+    pub key: String,
     /// The form fields of an IAM call; empty for S3.
     pub fields: String,
     /// The ID of the access key that signed it.
@@ -113,6 +115,7 @@ impl Call {
             return Self {
                 operation: action.to_owned(),
                 bucket: None,
+                key: String::new(),
                 fields: body.clone().into_owned(),
                 access_key,
                 refused_for_checksum: None,
@@ -146,6 +149,7 @@ impl Call {
         Self {
             operation: operation.to_owned(),
             bucket: Some(bucket.to_owned()).filter(|bucket| !bucket.is_empty()),
+            key: key.to_owned(),
             fields: String::new(),
             access_key,
             refused_for_checksum,
@@ -224,6 +228,8 @@ pub struct Faults {
     lag: Mutex<Option<Lag>>,
     refuse_checksums: AtomicBool,
     is_like_ceph: AtomicBool,
+    /// Who put each object, where that lets them read it.
+    uploaders: Mutex<Option<HashMap<String, String>>>,
     /// How long each call takes at least.
     latency: Mutex<Duration>,
     /// How many calls are under way, and the most there were at a time.
@@ -297,6 +303,23 @@ impl Faults {
     /// From now on, IAM has the calls that Ceph has, and answers in Ceph's form.
     pub fn be_like_ceph(&self) {
         self.is_like_ceph.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on, objects belong to whoever put them, and can be read by them.
+    pub fn let_uploaders_read(&self) {
+        *self.uploaders.lock() = Some(HashMap::new());
+    }
+
+    /// Notes who puts an object, and tells whether who gets one had put it.
+    fn is_of_uploader(&self, call: &Call) -> bool {
+        let mut uploaders = self.uploaders.lock();
+        let Some(uploaders) = uploaders.as_mut() else {
+            return false;
+        };
+        if call.operation == "PutObject" {
+            uploaders.insert(call.key.clone(), call.access_key.clone());
+        }
+        call.operation == "GetObject" && uploaders.get(&call.key) == Some(&call.access_key)
     }
 
     /// From now on, S3 knows no checksum but Content-MD5.
@@ -414,7 +437,9 @@ impl Faults {
             .and_then(|lag| lag.fault_for(&call));
         let refuses_checksums = self.refuse_checksums.load(Ordering::Relaxed);
         let refused = call.refused_for_checksum.filter(|_| refuses_checksums);
-        let fault = if self.throttles(&call) {
+        let fault = if self.is_of_uploader(&call) {
+            Some(Fault::Answer(""))
+        } else if self.throttles(&call) {
             Some(Fault::Throttle)
         } else if refused.is_some() {
             refused

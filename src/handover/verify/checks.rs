@@ -114,7 +114,7 @@ impl Check {
 }
 
 /// A key of an object that isn't there.
-fn probe(folder: &str) -> String {
+pub(super) fn probe(folder: &str) -> String {
     format!("{folder}s3-user-verify-{:016x}", fastrand::u64(..))
 }
 

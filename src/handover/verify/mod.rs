@@ -11,7 +11,7 @@ use crate::s3::object::{delete_object, put_empty};
 use crate::s3::{bucket, listing};
 use crate::step::Step;
 
-use checks::{Check, Extra, Objects, Request, checks};
+use checks::{Check, Extra, Objects, Request, checks, probe};
 
 mod checks;
 
@@ -211,13 +211,27 @@ impl Verifying<'_> {
         if put.made != Made::No {
             self.delete_again(key, put.version).await?;
         }
-        if is_read && self.run.aws.store.has_s3_of_aws() {
-            return Err(too_much("download what it uploaded"));
-        }
         if is_read {
-            self.notes.push(UPLOADS_ARE_READ.to_owned());
+            self.note_that_uploads_are_read().await?;
         }
         Ok(put.answer)
+    }
+
+    /// Notes that the key can read what it uploaded, as its owner on some stores. Fails
+    /// where that is no matter of who uploaded it.
+    async fn note_that_uploads_are_read(&mut self) -> Result<()> {
+        let key = probe(self.run.target.prefix().as_str());
+        let put = put_empty(self.run, &key).await;
+        let reads_all = put.answer.is_ok() && self.reads(&key).await;
+        if put.made != Made::No {
+            self.delete_again(&key, put.version).await?;
+        }
+        put.answer.context("verify")?;
+        if reads_all || self.run.aws.store.has_s3_of_aws() {
+            return Err(too_much("download what it uploaded"));
+        }
+        self.notes.push(UPLOADS_ARE_READ.to_owned());
+        Ok(())
     }
 
     /// Puts an object with tags or an ACL, and deletes it again.
@@ -328,9 +342,10 @@ impl Verifying<'_> {
 }
 
 const TAGS_COME_ALONG: &str =
-    "this store lets uploads carry tags, which on AWS takes a permission of its own";
+    "the person can also set tags on uploads: this store asks no extra permission for that";
 
-const UPLOADS_ARE_READ: &str = "this store lets the key download what it uploaded itself";
+const UPLOADS_ARE_READ: &str =
+    "the person can also download their own uploads, which this store counts as theirs";
 
 fn allows_too_much(what: &str) -> String {
     format!("verify: the new key can {what}, which its policy does not allow")

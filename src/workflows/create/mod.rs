@@ -85,7 +85,10 @@ pub async fn plan(run: &Run, options: &Options) -> Result<Plan<Create>> {
     handover.check()?;
     let inline = options.new_user.inline_policy;
     let region = &run.aws.region;
-    let document = PolicyDocument::for_bucket(&options.grant, &run.target, region, inline)?;
+    // Another store has a limit of its own.
+    let has_limit_of_inline = inline && run.aws.store.is_aws();
+    let document =
+        PolicyDocument::for_bucket(&options.grant, &run.target, region, has_limit_of_inline)?;
     let make_folder = options.make_folder && !folder.has_folder_object;
     // A delegate creates users within a boundary, and has access to them by tag.
     let run = run.allowed_by_tags(options.new_user.permissions_boundary.is_some());
