@@ -5,6 +5,7 @@ mod access;
 mod bad_input;
 mod checksums;
 mod clients;
+mod config_files;
 mod connection;
 mod create;
 mod delegate;

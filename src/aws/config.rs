@@ -1,16 +1,13 @@
 //! What clients are made from: options, the environment and the shared config
 //! files.
 
-use std::error::Error;
 use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::imds::region::ImdsRegionProvider;
 use aws_config::meta::region::RegionProviderChain;
-use aws_config::profile::{
-    self, Profile, ProfileFileCredentialsProvider, ProfileFileRegionProvider,
-};
+use aws_config::profile::{Profile, ProfileFileCredentialsProvider, ProfileFileRegionProvider};
 use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
@@ -23,11 +20,11 @@ use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
 use aws_smithy_http_client::{Builder as HttpClientBuilder, ConnectorBuilder};
 use aws_smithy_runtime::client::retries::{RetryPartition, TokenBucket};
-use aws_types::os_shim_internal::{Env, Fs};
 use aws_types::service_config::ServiceConfigKey;
 
 use super::ca_bundle::trust_store;
 use super::client::Aws;
+use super::config_files::ConfigFiles;
 use super::connection::{Connection, http_url, region};
 use super::credentials::{Preloaded, why_none};
 use super::endpoint::Endpoint;
@@ -191,41 +188,34 @@ pub(super) fn variable(name: &str) -> Option<String> {
 
 /// The profile of that name in the shared config files; the one called `default`,
 /// if it is there, where none is named.
-async fn shared_profile(named: Option<&str>) -> Result<Option<Profile>, LoadError> {
-    let loaded = profile::load(&Fs::real(), &Env::real(), &Default::default(), None).await;
-    let Some(name) = named else {
-        // The SDK does without files that can't be read.
-        return Ok(loaded
-            .ok()
-            .and_then(|it| it.get_profile("default").cloned()));
-    };
-    let profiles = loaded.map_err(|error| {
-        let cause = error
-            .source()
-            .map_or(error.to_string(), |it| it.to_string());
-        LoadError::setting("can't read the shared config files", cause)
-    })?;
-    match profiles.get_profile(name) {
-        Some(profile) => Ok(Some(profile.clone())),
-        None => Err(LoadError::NoProfile {
+fn shared_profile(files: &ConfigFiles, named: Option<&str>) -> Result<Option<Profile>, LoadError> {
+    files.check_name(named.unwrap_or("default"))?;
+    let profiles = files.profiles();
+    let profile = profiles.get_profile(named.unwrap_or("default"));
+    match named {
+        Some(name) if profile.is_none() => Err(LoadError::NoProfile {
             name: name.to_owned(),
             profiles: profiles.profiles().map(str::to_owned).collect(),
         }),
+        _ => Ok(profile.cloned()),
     }
 }
 
 /// All settings but those of a single service, the region included.
 async fn settings(connection: &Connection) -> Result<SdkConfig, LoadError> {
-    let profile = connection.profile.clone();
-    let profile = profile
+    let given = connection.profile.clone();
+    let named = given
         .or(variable("AWS_PROFILE"))
         .or(variable("AWS_DEFAULT_PROFILE"));
-    let shared = shared_profile(profile.as_deref()).await?;
+    let keys = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
+    let has_keys = keys.iter().all(|name| variable(name).is_some());
+    let files = ConfigFiles::read(has_keys && named.is_none()).await?;
+    let shared = shared_profile(&files, named.as_deref())?;
     // As if an empty AWS_PROFILE weren't set, which the SDK treats as a name.
-    let profile = profile.unwrap_or("default".to_owned());
+    let profile = named.unwrap_or("default".to_owned());
     let http_client = http_client(trust_store(shared.as_ref())?);
     let providers = ProviderConfig::without_region().with_http_client(http_client.clone());
-    let region = starting_region(connection, &profile, &providers).await?;
+    let region = starting_region(connection, &files, &profile, &providers).await?;
     let timeout = Duration::from_secs(connection.timeout.unwrap_or(60).into());
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(5))
@@ -237,6 +227,7 @@ async fn settings(connection: &Connection) -> Result<SdkConfig, LoadError> {
         .retry_config(retry_config())
         .timeout_config(timeouts.clone())
         .region(region.clone())
+        .profile_files(files.for_sdk())
         .profile_name(&profile);
     if connection.profile.is_some() {
         // Named on the command line, a profile goes before keys in the environment.
@@ -246,6 +237,7 @@ async fn settings(connection: &Connection) -> Result<SdkConfig, LoadError> {
             .with_timeout_config(timeouts);
         let provider = ProfileFileCredentialsProvider::builder()
             .configure(&providers)
+            .profile_files(files.for_sdk())
             .profile_name(profile);
         loader = loader.credentials_provider(provider.build());
     }
@@ -275,6 +267,7 @@ fn http_client(trusted: TrustStore) -> SharedHttpClient {
 /// from any.
 async fn starting_region(
     connection: &Connection,
+    files: &ConfigFiles,
     profile: &str,
     providers: &ProviderConfig,
 ) -> Result<Region, LoadError> {
@@ -283,6 +276,7 @@ async fn starting_region(
         .or(variable("AWS_REGION"))
         .or(variable("AWS_DEFAULT_REGION"));
     let of_profile = ProfileFileRegionProvider::builder().configure(providers);
+    let of_profile = of_profile.profile_files(files.for_sdk());
     let of_machine = ImdsRegionProvider::builder().configure(providers).build();
     let configured = RegionProviderChain::first_try(given.map(Region::new))
         .or_else(of_profile.profile_name(profile).build())

@@ -4,6 +4,7 @@
 mod ca_bundle;
 mod client;
 mod config;
+mod config_files;
 mod connection;
 mod credentials;
 mod endpoint;
