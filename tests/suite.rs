@@ -8,6 +8,7 @@ mod clients;
 mod config_files;
 mod connection;
 mod create;
+mod credentials;
 mod delegate;
 mod delete;
 mod engine;

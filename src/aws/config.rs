@@ -12,6 +12,7 @@ use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_iam::config::{RuntimeComponents, SharedHttpClient};
@@ -26,7 +27,7 @@ use super::ca_bundle::trust_store;
 use super::client::Aws;
 use super::config_files::ConfigFiles;
 use super::connection::{Connection, http_url, region};
-use super::credentials::{Preloaded, why_none};
+use super::credentials::{Preloaded, unreadable_token_file, why_none};
 use super::endpoint::Endpoint;
 use super::iam_answers::{OnlyAnswersOfIam, ReadInFormOfAws};
 use super::retry::scaled;
@@ -72,6 +73,10 @@ pub enum Remedy {
     PlainHttp,
     /// Set the machine's clock.
     SetClock,
+    /// Give an MFA code for the credentials of a user's session.
+    StartSessionWithMfa,
+    /// Have the AWS CLI ask for the MFA code that the profile wants.
+    ExportCredentials,
 }
 
 impl LoadError {
@@ -90,8 +95,11 @@ impl Aws {
     /// can't be one, and where there are no credentials.
     pub async fn load(connection: &Connection) -> Result<Self, LoadError> {
         check_environment()?;
-        let config = settings(connection).await?;
-        let (own_key, config) = with_credentials(config).await?;
+        let settings = settings(connection).await?;
+        let first = first_credentials(&settings).await?;
+        let own_key = first.access_key_id().to_owned();
+        let is_session = first.session_token().is_some();
+        let config = with_credentials(settings.config, first);
         let endpoint = |service| match &connection.endpoint_url {
             Some(given) => Ok(Some(given.clone())),
             None => configured_endpoint(&config, service),
@@ -120,6 +128,7 @@ impl Aws {
             region: config.region().map(Region::to_string).unwrap_or_default(),
             store,
             own_key,
+            is_session,
             identity: Arc::default(),
             log: None,
         })
@@ -144,22 +153,41 @@ fn s3_client(config: &SdkConfig, store: &Store, unreached: GiveUpUnreached) -> a
     aws_sdk_s3::Client::from_conf(s3.build())
 }
 
-/// Asks for credentials once, and hands these to the first call. Returns the ID
-/// of the access key too.
-async fn with_credentials(config: SdkConfig) -> Result<(String, SdkConfig), LoadError> {
-    let failed = |error: &CredentialsError| {
-        let (reason, remedy) = why_none(error);
-        LoadError::Credentials { reason, remedy }
-    };
+/// What the clients have in common, and what tells why they have no credentials.
+struct Settings {
+    config: SdkConfig,
+    profile: Option<Profile>,
+    /// Whether the profile asks for an MFA code.
+    asks_for_mfa: bool,
+}
+
+/// Asks for credentials once.
+async fn first_credentials(settings: &Settings) -> Result<Credentials, LoadError> {
     let none = CredentialsError::not_loaded("no provider is configured");
-    let provider = config.credentials_provider().ok_or_else(|| failed(&none))?;
-    let first = provider.provide_credentials().await;
-    let first = first.map_err(|error| failed(&error))?;
-    let own_key = first.access_key_id().to_owned();
+    let given = match settings.config.credentials_provider() {
+        Some(provider) => provider.provide_credentials().await,
+        None => Err(none),
+    };
+    given.map_err(|error| {
+        let told = why_none(&error);
+        let reason = unreadable_token_file(&error, settings.profile.as_ref()).unwrap_or(told.0);
+        let mfa = settings.asks_for_mfa.then_some(Remedy::ExportCredentials);
+        LoadError::Credentials {
+            reason,
+            remedy: told.1.or(mfa),
+        }
+    })
+}
+
+/// The settings with the credentials that were asked for, for the first call.
+fn with_credentials(config: SdkConfig, first: Credentials) -> SdkConfig {
+    let Some(provider) = config.credentials_provider() else {
+        return config;
+    };
     let preloaded = SharedCredentialsProvider::new(Preloaded::new(first, provider));
-    let mut config = config.into_builder();
-    config.set_credentials_provider(Some(preloaded));
-    Ok((own_key, config.build()))
+    let mut with = config.into_builder();
+    with.set_credentials_provider(Some(preloaded));
+    with.build()
 }
 
 /// Fails on what the SDK would pass over, or choke on.
@@ -202,7 +230,7 @@ fn shared_profile(files: &ConfigFiles, named: Option<&str>) -> Result<Option<Pro
 }
 
 /// All settings but those of a single service, the region included.
-async fn settings(connection: &Connection) -> Result<SdkConfig, LoadError> {
+async fn settings(connection: &Connection) -> Result<Settings, LoadError> {
     let given = connection.profile.clone();
     let named = given
         .or(variable("AWS_PROFILE"))
@@ -213,6 +241,7 @@ async fn settings(connection: &Connection) -> Result<SdkConfig, LoadError> {
     let shared = shared_profile(&files, named.as_deref())?;
     // As if an empty AWS_PROFILE weren't set, which the SDK treats as a name.
     let profile = named.unwrap_or("default".to_owned());
+    let asks_for_mfa = files.asks_for_mfa(&profile);
     let http_client = http_client(trust_store(shared.as_ref())?);
     let providers = ProviderConfig::without_region().with_http_client(http_client.clone());
     let region = starting_region(connection, &files, &profile, &providers).await?;
@@ -244,7 +273,11 @@ async fn settings(connection: &Connection) -> Result<SdkConfig, LoadError> {
     if let Some(url) = &connection.endpoint_url {
         loader = loader.endpoint_url(url);
     }
-    Ok(loader.load().await)
+    Ok(Settings {
+        config: loader.load().await,
+        profile: shared,
+        asks_for_mfa,
+    })
 }
 
 /// An HTTP client as the SDK makes it by default, proxies of the environment

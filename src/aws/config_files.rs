@@ -52,15 +52,28 @@ impl ConfigFiles {
     /// Fails if a file has a profile of this name, or one that it takes its keys
     /// from, in a form that the AWS CLI reads and the SDK passes over.
     pub fn check_name(&self, name: &str) -> Result<(), LoadError> {
-        let source = |name: &&str| self.profiles.get_profile(name)?.get("source_profile");
-        // Whether the names go round in circles is for the SDK to say.
-        let names = std::iter::successors(Some(name), source).take(10);
         let in_files = |name| {
             let files = self.files.iter();
             files.filter_map(move |file| file.passed_over(name))
         };
-        let mut passed_over = names.flat_map(in_files);
+        let mut passed_over = self.sources(name).flat_map(in_files);
         passed_over.next().map_or(Ok(()), Err)
+    }
+
+    /// Whether the profile of this name, or one that it takes its keys from, asks
+    /// for an MFA code, which the SDK doesn't.
+    pub fn asks_for_mfa(&self, name: &str) -> bool {
+        let mut profiles = self
+            .sources(name)
+            .filter_map(|name| self.profiles.get_profile(name));
+        profiles.any(|profile| profile.get("mfa_serial").is_some())
+    }
+
+    /// The name of a profile, and of those that it takes its keys from.
+    fn sources<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let source = |name: &&str| self.profiles.get_profile(name)?.get("source_profile");
+        // Whether they go round in circles is for the SDK to say.
+        std::iter::successors(Some(name), source).take(10)
     }
 }
 
