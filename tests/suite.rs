@@ -26,6 +26,7 @@ mod picture;
 mod prompt;
 mod propagation;
 mod properties;
+mod proxy;
 mod readme;
 mod rooms;
 mod rotate;

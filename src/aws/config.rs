@@ -30,6 +30,7 @@ use super::connection::{Connection, http_url, region};
 use super::credentials::{Preloaded, unreadable_token_file, why_none};
 use super::endpoint::Endpoint;
 use super::iam_answers::{OnlyAnswersOfIam, ReadInFormOfAws};
+use super::proxy;
 use super::retry::scaled;
 use super::store::Store;
 use super::unreachable::GiveUpUnreached;
@@ -71,6 +72,8 @@ pub enum Remedy {
     OwnCertificate,
     /// Write the server's address with http.
     PlainHttp,
+    /// Look after the proxy.
+    CheckProxy,
     /// Set the machine's clock.
     SetClock,
     /// Give an MFA code for the credentials of a user's session.
@@ -242,7 +245,8 @@ async fn settings(connection: &Connection) -> Result<Settings, LoadError> {
     // As if an empty AWS_PROFILE weren't set, which the SDK treats as a name.
     let profile = named.unwrap_or("default".to_owned());
     let asks_for_mfa = files.asks_for_mfa(&profile);
-    let http_client = http_client(trust_store(shared.as_ref())?);
+    let trusted = trust_store(shared.as_ref())?;
+    let http_client = proxy::client(|proxy| http_client(&trusted, proxy))?;
     let providers = ProviderConfig::without_region().with_http_client(http_client.clone());
     let region = starting_region(connection, &files, &profile, &providers).await?;
     let timeout = Duration::from_secs(connection.timeout.unwrap_or(60).into());
@@ -280,16 +284,16 @@ async fn settings(connection: &Connection) -> Result<Settings, LoadError> {
     })
 }
 
-/// An HTTP client as the SDK makes it by default, proxies of the environment
-/// included, but with a TLS library that compiles in a fraction of the time.
-fn http_client(trusted: TrustStore) -> SharedHttpClient {
-    let tls = TlsContext::builder().with_trust_store(trusted);
+/// An HTTP client as the SDK makes it by default, but with a TLS library that
+/// compiles in a fraction of the time.
+fn http_client(trusted: &TrustStore, proxy: ProxyConfig) -> SharedHttpClient {
+    let tls = TlsContext::builder().with_trust_store(trusted.clone());
     let tls = tls.build().expect("a trust store is all it needs");
     HttpClientBuilder::new().build_with_connector_fn(move |settings, components| {
         let mut connector = ConnectorBuilder::default()
             .tls_provider(Provider::Rustls(CryptoMode::Ring))
             .tls_context(tls.clone())
-            .proxy_config(ProxyConfig::from_env());
+            .proxy_config(proxy.clone());
         connector.set_connector_settings(settings.cloned());
         connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
         connector.build()

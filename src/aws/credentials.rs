@@ -10,6 +10,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 
 use super::config::{Remedy, variable};
+use super::proxy::proxy_of;
 
 /// A provider whose first credentials were asked for already: the first call
 /// gets these, since asking again may take on a role or bother a person once
@@ -63,7 +64,13 @@ pub(super) fn why_none(error: &CredentialsError) -> (String, Option<Remedy>) {
                 Some(Remedy::Configure),
             );
         }
-        _ => (cause, None),
+        _ => match proxy_of(error) {
+            Some(proxy) => (
+                format!("can't connect through proxy {proxy}: {cause}"),
+                Some(Remedy::CheckProxy),
+            ),
+            None => (cause, None),
+        },
     };
     (format!("can't load the AWS credentials: {cause}"), remedy)
 }

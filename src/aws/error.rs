@@ -16,6 +16,7 @@ use super::config::Remedy;
 use super::connection::region;
 use super::credentials::why_none;
 use super::endpoint::Endpoint;
+use super::proxy::proxy_of;
 use super::refuser::{Refuser, permission_in};
 use super::retry::{is_slow_down, is_transient};
 use super::store::UNSUPPORTED;
@@ -70,7 +71,13 @@ impl AwsError {
             (None, Some(credentials), _) => why_none(credentials),
             (None, None, _) => {
                 let (cause, remedy) = why_unreached(error);
-                (format!("can't reach {endpoint}: {cause}"), remedy)
+                let proxy = proxy_of(error);
+                let through = proxy.map_or(String::new(), |it| format!(" through proxy {it}"));
+                let of_proxy = proxy.map(|_| Remedy::CheckProxy);
+                (
+                    format!("can't reach {endpoint}{through}: {cause}"),
+                    remedy.or(of_proxy),
+                )
             }
         };
         Self {

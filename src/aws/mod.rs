@@ -10,6 +10,7 @@ mod credentials;
 mod endpoint;
 mod error;
 mod iam_answers;
+mod proxy;
 mod refuser;
 mod retry;
 mod run;

@@ -74,21 +74,33 @@ impl Explained {
     }
 
     /// The error of work on all users of a bucket, whoever they are.
-    pub fn of_bucket(error: &anyhow::Error, bucket: &BucketName, commands: &ShellCommands) -> Self {
+    /// Some of them are to be deleted where it `deletes`.
+    pub fn of_bucket(
+        error: &anyhow::Error,
+        bucket: &BucketName,
+        commands: &ShellCommands,
+        deletes: bool,
+    ) -> Self {
         let mut line = one_line(&format!("{error:#}"));
+        let mut hints: Vec<_> = general_hint(error, commands).into_iter().collect();
         if let Some(Hinted {
             hint: Hint::Nearest(Candidates::Buckets(names)),
             ..
         }) = error.downcast_ref()
-            && let Some(meant) = nearest(bucket.as_str(), names)
         {
-            line += &did_you_mean(&meant);
+            match nearest(bucket.as_str(), names) {
+                Some(meant) => line += &did_you_mean(&meant),
+                None if deletes => {
+                    hints.push(Advice::new("if it was deleted, add --keep-objects"));
+                }
+                None => {}
+            }
         }
         Self {
             error: line,
             state: Vec::new(),
             left: Vec::new(),
-            hints: general_hint(error, commands).into_iter().collect(),
+            hints,
         }
     }
 }
@@ -132,6 +144,9 @@ fn remedy_in_words(remedy: Remedy) -> &'static str {
         }
         Remedy::PlainHttp => {
             "if the server is to be used without TLS, write its address as http://..."
+        }
+        Remedy::CheckProxy => {
+            "check the proxy in HTTPS_PROXY or HTTP_PROXY; hosts in NO_PROXY are reached without it"
         }
         Remedy::SetClock => "set the clock, then run the same command again",
         Remedy::StartSessionWithMfa => {
@@ -301,6 +316,10 @@ fn hints(hint: &Hint, target: &Target, commands: &ShellCommands) -> Vec<Advice> 
         Hint::DeleteForBucket(made_for) => Advice::with(
             "to delete it with its folder there, run",
             commands.delete(made_for, user),
+        ),
+        Hint::KeepObjects => Advice::with(
+            "if it was deleted, delete the user alone",
+            commands.delete_user(&target.bucket, user),
         ),
         Hint::Force => Advice::new(format!(
             "check the name; to delete user {user} and all objects in {} anyway, add --force",
