@@ -21,6 +21,7 @@ mod list;
 mod many;
 mod output;
 mod pairs;
+mod partitions;
 mod permissions;
 mod picture;
 mod prompt;
