@@ -76,6 +76,8 @@ pub enum Hint {
     ExtendAccess,
     /// Delete the user for the bucket that it was made for.
     DeleteForBucket(BucketName),
+    /// Delete the user alone, since its bucket is gone.
+    KeepObjects,
     /// Delete the user although it isn't ours.
     Force,
     /// Delete what is in the folder, although it has no user.

@@ -86,16 +86,6 @@ async fn unknown_profile_is_bad_usage_and_the_nearest_one_is_named() {
 }
 
 #[tokio::test]
-async fn unreadable_config_file_is_said_where_a_profile_is_named() {
-    let aws = aws_with_files().await;
-    let sandbox = Sandbox::new(&aws);
-    write_shared(&sandbox, "config", "[profile work\nregion = us-east-1\n");
-    let run = sandbox.create("alex", &["--profile", "work"]).await;
-    assert_usage(&run, "can't read the shared config files: ");
-    sandbox.create("alex", &[]).await.succeeded();
-}
-
-#[tokio::test]
 async fn role_of_a_profile_is_taken_on_without_a_region() {
     let aws = aws_with_files().await;
     add_role(&aws).await;

@@ -198,8 +198,27 @@ async fn user_whose_bucket_is_gone_can_be_deleted_without_its_objects() {
         .send()
         .await
         .unwrap();
-    let run = sandbox.run("delete_s3_user", &args[..4]).await;
-    run.failed_with("there is no bucket short-lived");
+    // A bucket with a similar name isn't meant: the user is of this one.
+    aws.add_bucket("short-livid", &[]).await;
+    let alone = "hint: if it was deleted, delete the user alone: \
+                 delete_s3_user -b short-lived -u alex --keep-objects\n";
+    for options in [[].as_slice(), &["--force"], &["--dry-run"]] {
+        let run = sandbox
+            .run("delete_s3_user", &[&args[..4], options].concat())
+            .await;
+        let run = run.failed_with("there is no bucket short-lived");
+        assert!(run.stderr.contains(alone), "{run:?}");
+        assert!(!run.stderr.contains("did you mean"), "{run:?}");
+    }
+    // One who isn't of the bucket, or isn't there, is no reason for that.
+    for user in ["admin", "nobody"] {
+        for options in [[].as_slice(), &["--force"]] {
+            let args = [&["-b", "short-lived", "-u", user], options].concat();
+            let run = sandbox.run("delete_s3_user", &args).await;
+            let run = run.failed_with("there is no bucket short-lived; did you mean");
+            assert!(!run.stderr.contains("hint: if it was"), "{run:?}");
+        }
+    }
     assert!(!is_gone(&aws, "alex"));
     sandbox.run("delete_s3_user", &args).await.succeeded();
     assert!(is_gone(&aws, "alex"));

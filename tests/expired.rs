@@ -282,8 +282,13 @@ async fn bucket_may_be_gone_if_objects_are_kept() {
     set_end(&aws, "alex", LONG_AGO);
     aws.faults.always("HeadBucket", Fault::Refuse(404, ""));
     let run = expired(&sandbox, &[]).await;
-    run.failed_with("there is no bucket shared");
+    let run = run.failed_with("there is no bucket shared");
+    let hint = "\nhint: if it was deleted, add --keep-objects";
+    assert!(run.stderr.contains(hint), "{run:?}");
     assert!(!is_gone(&aws, "alex"));
+    let list = sandbox.run("create_s3_user", &["-b", "shared", "--list"]);
+    let run = list.await.failed_with("there is no bucket shared");
+    assert!(!run.stderr.contains("hint: "), "{run:?}");
     expired(&sandbox, &["--keep-objects"]).await.succeeded();
     assert!(is_gone(&aws, "alex"));
 }

@@ -140,6 +140,133 @@ async fn organization_that_forbids_users_or_keys_is_named() {
     }
 }
 
+#[tokio::test]
+async fn permission_named_is_the_one_that_aws_says_is_missing() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    let missing = |action: &str, resource: &str| {
+        let message = format!(
+            "User: arn:aws:iam::123456789012:user/admin is not authorized to perform: {action} on \
+             resource: {resource} because no identity-based policy allows the {action} action"
+        );
+        Fault::Deny(message.leak())
+    };
+    let user = "arn:aws:iam::123456789012:user/alex";
+    let policy = "arn:aws:iam::123456789012:policy/s3-access-for-alex";
+    let key = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+    for (call, action, resource) in [
+        ("CreateUser", "iam:TagUser", user),
+        ("CreatePolicy", "iam:TagPolicy", policy),
+        ("PutObject", "kms:GenerateDataKey", key),
+        (
+            "PutObject",
+            "s3:PutObjectTagging",
+            "\"arn:aws:s3:::shared/alex/\"",
+        ),
+        ("GetUser", "sts:TagSession", user),
+    ] {
+        aws.faults.always(call, missing(action, resource));
+        let run = sandbox.create("alex", &["--make-folder"]).await;
+        let run = run.failed_with(&format!("{call}: AccessDenied: "));
+        let needs = format!("(needs the permission {action})");
+        assert!(run.stderr.contains(&needs), "{run:?}");
+        assert_nothing_left(&aws, &sandbox, call);
+        aws.faults.forget();
+    }
+}
+
+/// How AWS words that something else than a missing permission refuses a call, and
+/// what the hint says to that.
+const REFUSERS: [(&str, &str); 15] = [
+    (
+        "with an explicit deny in a service control policy",
+        "your organization forbids this",
+    ),
+    (
+        "with an explicit deny in a service control policy: \
+         arn:aws:organizations::123456789012:policy/o-1/service_control_policy/p-1",
+        "your organization forbids this",
+    ),
+    (
+        "because no service control policy allows the iam:X action",
+        "your organization forbids this",
+    ),
+    (
+        "with an explicit deny in a resource control policy",
+        "a resource control policy",
+    ),
+    (
+        "because no resource control policy allows the iam:X action",
+        "a resource control policy",
+    ),
+    (
+        "with an explicit deny in a permissions boundary",
+        "your permissions boundary",
+    ),
+    (
+        "because no permissions boundary allows the iam:X action",
+        "your permissions boundary",
+    ),
+    (
+        "with an explicit deny in a session policy",
+        "the session policy",
+    ),
+    (
+        "because no session policy allows the iam:X action",
+        "the session policy",
+    ),
+    (
+        "with an explicit deny in a VPC endpoint policy",
+        "the VPC endpoint",
+    ),
+    (
+        "because no VPC endpoint policy allows the iam:X action",
+        "the VPC endpoint",
+    ),
+    (
+        "with an explicit deny in a resource-based policy",
+        "the bucket policy",
+    ),
+    (
+        "because no resource-based policy allows the iam:X action",
+        "another account",
+    ),
+    (
+        "with an explicit deny in an identity-based policy",
+        "one of your own policies",
+    ),
+    (
+        "because no identity-based policy allows the iam:X action",
+        "get this permission",
+    ),
+];
+
+#[tokio::test]
+async fn whatever_else_refuses_a_call_is_told_from_a_missing_permission() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    for (reason, hint) in REFUSERS {
+        // What a resource is called is no reason.
+        let message = format!(
+            "User: arn:aws:iam::123456789012:user/admin is not authorized to perform: iam:X on resource: \
+             \"a session policy\" {reason}"
+        );
+        let message: &str = message.leak();
+        aws.faults.always("CreateUser", Fault::Deny(message));
+        let run = sandbox.create("alex", &[]).await;
+        let run = run.failed_with(&format!("CreateUser: AccessDenied: {message}"));
+        let hints = run.stderr.lines();
+        let hints: Vec<_> = hints.filter(|line| line.starts_with("hint: ")).collect();
+        assert_eq!(hints.len(), 1, "{run:?}");
+        assert!(hints[0].contains(hint), "{reason}: {run:?}");
+        let is_missing = reason.contains("no identity-based policy");
+        let needs = run.stderr.contains("needs the permission iam:X");
+        assert_eq!(needs, is_missing, "{run:?}");
+        aws.faults.forget();
+    }
+    assert_nothing_left(&aws, &sandbox, "at the end");
+}
+
 /// Every call of a create run that it can't do without, with the option it
 /// belongs to and the permission it needs.
 const NEEDED: [(&str, &[&str], &str); 7] = [

@@ -75,7 +75,10 @@ async fn run(title: &str, command: &[&str]) -> Option<(LocalAws, Sandbox, Run)> 
         "Missing permission" => always("CreateUser", Fault::Deny(CREATE_DENIED)),
         "Wrong clock" => always("HeadBucket", Fault::Early(403, "")),
         "A store without IAM" => always("GetUser", Fault::Refuse(405, "MethodNotAllowed")),
-        "Wrong account" => always("HeadBucket", Fault::Refuse(403, "")),
+        "Wrong account" => {
+            always("HeadBucket", Fault::Refuse(403, ""));
+            always("ListObjectsV2", Fault::Deny("Access Denied"));
+        }
         "Missing bucket"
         | "Wrong region"
         | "Unreachable endpoint"

@@ -123,6 +123,22 @@ mod tests {
     }
 
     #[test]
+    fn boundary_of_a_delegates_users_knows_every_host_of_s3() {
+        let boundary = include_str!("../../permissions/boundary.json");
+        let boundary: serde_json::Value = serde_json::from_str(boundary).unwrap();
+        let kms = &boundary["Statement"][2]["Condition"]["StringLike"]["kms:ViaService"];
+        let known = kms.as_array().unwrap().iter();
+        let mut known: Vec<_> = known.map(|host| host.as_str().unwrap()).collect();
+        let partitions = OTHERS.iter().chain([&AWS]);
+        let mut hosts: Vec<_> = partitions.map(|it| format!("s3.*.{}", it.domain)).collect();
+        known.sort();
+        hosts.sort();
+        hosts.dedup();
+        assert_eq!(known, hosts);
+        assert!(s3_host("cn-north-1").ends_with(".amazonaws.com.cn"));
+    }
+
+    #[test]
     fn hosts_of_aws_are_told_from_others() {
         for host in [
             "iam.amazonaws.com",

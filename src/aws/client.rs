@@ -43,6 +43,8 @@ pub struct Aws {
     pub(crate) store: Store,
     /// The ID of the access key that the first calls are made with.
     pub(crate) own_key: String,
+    /// Whether that is one of a session, which ends.
+    pub(super) is_session: bool,
     /// Whose calls these are, once that was asked.
     pub(super) identity: Arc<OnceCell<Option<Identity>>>,
     pub(super) log: Option<CallLog>,
@@ -139,7 +141,14 @@ impl Aws {
         let start = Instant::now();
         let result = answer.await.map_err(|error| {
             let endpoint = self.store.endpoint(is_s3(operation));
-            AwsError::new(operation, endpoint, &error)
+            let error = AwsError::new(operation, endpoint, &error);
+            // STS knows every session, and S3 has a code of its own.
+            let is_of_iam = !is_s3(operation) && operation != "GetCallerIdentity";
+            if self.is_session && is_of_iam {
+                error.of_session()
+            } else {
+                error
+            }
         });
         if let Some(log) = &self.log {
             log(Call {
@@ -170,6 +179,7 @@ impl Aws {
             region: "us-east-1".to_owned(),
             store: Store::default(),
             own_key: String::new(),
+            is_session: false,
             identity: Arc::default(),
             log: None,
         }

@@ -1,20 +1,18 @@
 //! What clients are made from: options, the environment and the shared config
 //! files.
 
-use std::error::Error;
 use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::imds::region::ImdsRegionProvider;
 use aws_config::meta::region::RegionProviderChain;
-use aws_config::profile::{
-    self, Profile, ProfileFileCredentialsProvider, ProfileFileRegionProvider,
-};
+use aws_config::profile::{Profile, ProfileFileCredentialsProvider, ProfileFileRegionProvider};
 use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_iam::config::{RuntimeComponents, SharedHttpClient};
@@ -23,15 +21,16 @@ use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
 use aws_smithy_http_client::{Builder as HttpClientBuilder, ConnectorBuilder};
 use aws_smithy_runtime::client::retries::{RetryPartition, TokenBucket};
-use aws_types::os_shim_internal::{Env, Fs};
 use aws_types::service_config::ServiceConfigKey;
 
 use super::ca_bundle::trust_store;
 use super::client::Aws;
+use super::config_files::ConfigFiles;
 use super::connection::{Connection, http_url, region};
-use super::credentials::{Preloaded, why_none};
+use super::credentials::{Preloaded, unreadable_token_file, why_none};
 use super::endpoint::Endpoint;
 use super::iam_answers::{OnlyAnswersOfIam, ReadInFormOfAws};
+use super::proxy;
 use super::retry::scaled;
 use super::store::Store;
 use super::unreachable::GiveUpUnreached;
@@ -73,8 +72,14 @@ pub enum Remedy {
     OwnCertificate,
     /// Write the server's address with http.
     PlainHttp,
+    /// Look after the proxy.
+    CheckProxy,
     /// Set the machine's clock.
     SetClock,
+    /// Give an MFA code for the credentials of a user's session.
+    StartSessionWithMfa,
+    /// Have the AWS CLI ask for the MFA code that the profile wants.
+    ExportCredentials,
 }
 
 impl LoadError {
@@ -93,8 +98,11 @@ impl Aws {
     /// can't be one, and where there are no credentials.
     pub async fn load(connection: &Connection) -> Result<Self, LoadError> {
         check_environment()?;
-        let config = settings(connection).await?;
-        let (own_key, config) = with_credentials(config).await?;
+        let settings = settings(connection).await?;
+        let first = first_credentials(&settings).await?;
+        let own_key = first.access_key_id().to_owned();
+        let is_session = first.session_token().is_some();
+        let config = with_credentials(settings.config, first);
         let endpoint = |service| match &connection.endpoint_url {
             Some(given) => Ok(Some(given.clone())),
             None => configured_endpoint(&config, service),
@@ -127,6 +135,7 @@ impl Aws {
             region: config.region().map(Region::to_string).unwrap_or_default(),
             store,
             own_key,
+            is_session,
             identity: Arc::default(),
             log: None,
         })
@@ -151,22 +160,41 @@ fn s3_client(config: &SdkConfig, store: &Store, unreached: GiveUpUnreached) -> a
     aws_sdk_s3::Client::from_conf(s3.build())
 }
 
-/// Asks for credentials once, and hands these to the first call. Returns the ID
-/// of the access key too.
-async fn with_credentials(config: SdkConfig) -> Result<(String, SdkConfig), LoadError> {
-    let failed = |error: &CredentialsError| {
-        let (reason, remedy) = why_none(error);
-        LoadError::Credentials { reason, remedy }
-    };
+/// What the clients have in common, and what tells why they have no credentials.
+struct Settings {
+    config: SdkConfig,
+    profile: Option<Profile>,
+    /// Whether the profile asks for an MFA code.
+    asks_for_mfa: bool,
+}
+
+/// Asks for credentials once.
+async fn first_credentials(settings: &Settings) -> Result<Credentials, LoadError> {
     let none = CredentialsError::not_loaded("no provider is configured");
-    let provider = config.credentials_provider().ok_or_else(|| failed(&none))?;
-    let first = provider.provide_credentials().await;
-    let first = first.map_err(|error| failed(&error))?;
-    let own_key = first.access_key_id().to_owned();
+    let given = match settings.config.credentials_provider() {
+        Some(provider) => provider.provide_credentials().await,
+        None => Err(none),
+    };
+    given.map_err(|error| {
+        let told = why_none(&error);
+        let reason = unreadable_token_file(&error, settings.profile.as_ref()).unwrap_or(told.0);
+        let mfa = settings.asks_for_mfa.then_some(Remedy::ExportCredentials);
+        LoadError::Credentials {
+            reason,
+            remedy: told.1.or(mfa),
+        }
+    })
+}
+
+/// The settings with the credentials that were asked for, for the first call.
+fn with_credentials(config: SdkConfig, first: Credentials) -> SdkConfig {
+    let Some(provider) = config.credentials_provider() else {
+        return config;
+    };
     let preloaded = SharedCredentialsProvider::new(Preloaded::new(first, provider));
-    let mut config = config.into_builder();
-    config.set_credentials_provider(Some(preloaded));
-    Ok((own_key, config.build()))
+    let mut with = config.into_builder();
+    with.set_credentials_provider(Some(preloaded));
+    with.build()
 }
 
 /// Fails on what the SDK would pass over, or choke on.
@@ -195,41 +223,36 @@ pub(super) fn variable(name: &str) -> Option<String> {
 
 /// The profile of that name in the shared config files; the one called `default`,
 /// if it is there, where none is named.
-async fn shared_profile(named: Option<&str>) -> Result<Option<Profile>, LoadError> {
-    let loaded = profile::load(&Fs::real(), &Env::real(), &Default::default(), None).await;
-    let Some(name) = named else {
-        // The SDK does without files that can't be read.
-        return Ok(loaded
-            .ok()
-            .and_then(|it| it.get_profile("default").cloned()));
-    };
-    let profiles = loaded.map_err(|error| {
-        let cause = error
-            .source()
-            .map_or(error.to_string(), |it| it.to_string());
-        LoadError::setting("can't read the shared config files", cause)
-    })?;
-    match profiles.get_profile(name) {
-        Some(profile) => Ok(Some(profile.clone())),
-        None => Err(LoadError::NoProfile {
+fn shared_profile(files: &ConfigFiles, named: Option<&str>) -> Result<Option<Profile>, LoadError> {
+    files.check_name(named.unwrap_or("default"))?;
+    let profiles = files.profiles();
+    let profile = profiles.get_profile(named.unwrap_or("default"));
+    match named {
+        Some(name) if profile.is_none() => Err(LoadError::NoProfile {
             name: name.to_owned(),
             profiles: profiles.profiles().map(str::to_owned).collect(),
         }),
+        _ => Ok(profile.cloned()),
     }
 }
 
 /// All settings but those of a single service, the region included.
-async fn settings(connection: &Connection) -> Result<SdkConfig, LoadError> {
-    let profile = connection.profile.clone();
-    let profile = profile
+async fn settings(connection: &Connection) -> Result<Settings, LoadError> {
+    let given = connection.profile.clone();
+    let named = given
         .or(variable("AWS_PROFILE"))
         .or(variable("AWS_DEFAULT_PROFILE"));
-    let shared = shared_profile(profile.as_deref()).await?;
+    let keys = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
+    let has_keys = keys.iter().all(|name| variable(name).is_some());
+    let files = ConfigFiles::read(has_keys && named.is_none()).await?;
+    let shared = shared_profile(&files, named.as_deref())?;
     // As if an empty AWS_PROFILE weren't set, which the SDK treats as a name.
-    let profile = profile.unwrap_or("default".to_owned());
-    let http_client = http_client(trust_store(shared.as_ref())?);
+    let profile = named.unwrap_or("default".to_owned());
+    let asks_for_mfa = files.asks_for_mfa(&profile);
+    let trusted = trust_store(shared.as_ref())?;
+    let http_client = proxy::client(|proxy| http_client(&trusted, proxy))?;
     let providers = ProviderConfig::without_region().with_http_client(http_client.clone());
-    let region = starting_region(connection, &profile, &providers).await?;
+    let region = starting_region(connection, &files, &profile, &providers).await?;
     let timeout = Duration::from_secs(connection.timeout.unwrap_or(60).into());
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(5))
@@ -241,6 +264,7 @@ async fn settings(connection: &Connection) -> Result<SdkConfig, LoadError> {
         .retry_config(retry_config())
         .timeout_config(timeouts.clone())
         .region(region.clone())
+        .profile_files(files.for_sdk())
         .profile_name(&profile);
     if connection.profile.is_some() {
         // Named on the command line, a profile goes before keys in the environment.
@@ -250,25 +274,30 @@ async fn settings(connection: &Connection) -> Result<SdkConfig, LoadError> {
             .with_timeout_config(timeouts);
         let provider = ProfileFileCredentialsProvider::builder()
             .configure(&providers)
+            .profile_files(files.for_sdk())
             .profile_name(profile);
         loader = loader.credentials_provider(provider.build());
     }
     if let Some(url) = &connection.endpoint_url {
         loader = loader.endpoint_url(url);
     }
-    Ok(loader.load().await)
+    Ok(Settings {
+        config: loader.load().await,
+        profile: shared,
+        asks_for_mfa,
+    })
 }
 
-/// An HTTP client as the SDK makes it by default, proxies of the environment
-/// included, but with a TLS library that compiles in a fraction of the time.
-fn http_client(trusted: TrustStore) -> SharedHttpClient {
-    let tls = TlsContext::builder().with_trust_store(trusted);
+/// An HTTP client as the SDK makes it by default, but with a TLS library that
+/// compiles in a fraction of the time.
+fn http_client(trusted: &TrustStore, proxy: ProxyConfig) -> SharedHttpClient {
+    let tls = TlsContext::builder().with_trust_store(trusted.clone());
     let tls = tls.build().expect("a trust store is all it needs");
     HttpClientBuilder::new().build_with_connector_fn(move |settings, components| {
         let mut connector = ConnectorBuilder::default()
             .tls_provider(Provider::Rustls(CryptoMode::Ring))
             .tls_context(tls.clone())
-            .proxy_config(ProxyConfig::from_env());
+            .proxy_config(proxy.clone());
         connector.set_connector_settings(settings.cloned());
         connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
         connector.build()
@@ -279,6 +308,7 @@ fn http_client(trusted: TrustStore) -> SharedHttpClient {
 /// from any.
 async fn starting_region(
     connection: &Connection,
+    files: &ConfigFiles,
     profile: &str,
     providers: &ProviderConfig,
 ) -> Result<Region, LoadError> {
@@ -287,6 +317,7 @@ async fn starting_region(
         .or(variable("AWS_REGION"))
         .or(variable("AWS_DEFAULT_REGION"));
     let of_profile = ProfileFileRegionProvider::builder().configure(providers);
+    let of_profile = of_profile.profile_files(files.for_sdk());
     let of_machine = ImdsRegionProvider::builder().configure(providers).build();
     let configured = RegionProviderChain::first_try(given.map(Region::new))
         .or_else(of_profile.profile_name(profile).build())

@@ -1,12 +1,16 @@
 //! The credentials that calls are made with.
 
+use std::fs;
+use std::io;
 use std::sync::{Mutex, PoisonError};
 
+use aws_config::profile::Profile;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 
-use super::config::Remedy;
+use super::config::{Remedy, variable};
+use super::proxy::proxy_of;
 
 /// A provider whose first credentials were asked for already: the first call
 /// gets these, since asking again may take on a role or bother a person once
@@ -60,7 +64,35 @@ pub(super) fn why_none(error: &CredentialsError) -> (String, Option<Remedy>) {
                 Some(Remedy::Configure),
             );
         }
-        _ => (cause, None),
+        _ => match proxy_of(error) {
+            Some(proxy) => (
+                format!("can't connect through proxy {proxy}: {cause}"),
+                Some(Remedy::CheckProxy),
+            ),
+            None => (cause, None),
+        },
     };
     (format!("can't load the AWS credentials: {cause}"), remedy)
+}
+
+/// The file with a token that credentials are given for, and why it can't be read,
+/// if that is why there are none: the SDK doesn't say which file it is.
+pub(super) fn unreadable_token_file(
+    error: &CredentialsError,
+    profile: Option<&Profile>,
+) -> Option<String> {
+    let cause = super::error::chain(error).last()?;
+    cause.downcast_ref::<io::Error>()?;
+    let of_profile = profile.and_then(|profile| profile.get("web_identity_token_file"));
+    let files = [
+        of_profile.map(str::to_owned),
+        variable("AWS_WEB_IDENTITY_TOKEN_FILE"),
+        variable("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"),
+    ];
+    files.into_iter().flatten().find_map(|file| {
+        let error = fs::read(&file).err()?;
+        Some(format!(
+            "can't load the AWS credentials: can't read token file {file}: {error}"
+        ))
+    })
 }

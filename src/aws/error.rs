@@ -16,6 +16,8 @@ use super::config::Remedy;
 use super::connection::region;
 use super::credentials::why_none;
 use super::endpoint::Endpoint;
+use super::proxy::proxy_of;
+use super::refuser::{Refuser, permission_in};
 use super::retry::{is_slow_down, is_transient};
 use super::store::UNSUPPORTED;
 use super::unreachable::tls_error;
@@ -61,11 +63,21 @@ impl AwsError {
         let wrong_clock = response.and_then(|response| wrong_clock(response, code));
         let (message, remedy) = match (answer, credentials, wrong_clock) {
             (_, _, Some(wrong)) => (wrong, Some(Remedy::SetClock)),
-            (Some(answer), ..) => (answer.message().unwrap_or_default().to_owned(), None),
+            (Some(answer), ..) => {
+                let message = answer.message().unwrap_or_default();
+                let is_clock = is_about_clock(code, message);
+                (message.to_owned(), is_clock.then_some(Remedy::SetClock))
+            }
             (None, Some(credentials), _) => why_none(credentials),
             (None, None, _) => {
                 let (cause, remedy) = why_unreached(error);
-                (format!("can't reach {endpoint}: {cause}"), remedy)
+                let proxy = proxy_of(error);
+                let through = proxy.map_or(String::new(), |it| format!(" through proxy {it}"));
+                let of_proxy = proxy.map(|_| Remedy::CheckProxy);
+                (
+                    format!("can't reach {endpoint}{through}: {cause}"),
+                    remedy.or(of_proxy),
+                )
             }
         };
         Self {
@@ -241,12 +253,10 @@ impl AwsError {
             || self.status == Some(403) && !self.is_about_credentials() && !self.is_archived()
     }
 
-    /// Whether the organization that the account belongs to forbids the call,
-    /// as [AWS words it][denied]; then no permission of the admin's helps.
-    ///
-    /// [denied]: https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
-    pub(crate) fn is_forbidden_by_organization(&self) -> bool {
-        self.is_access_denied() && self.message.contains("service control policy")
+    /// What forbids the call although the admin may have the permission for it.
+    pub(crate) fn refuser(&self) -> Option<Refuser> {
+        let is_denied = self.is_access_denied();
+        is_denied.then(|| Refuser::named_in(&self.message))?
     }
 
     /// Whether the admin's permissions don't allow the call.
@@ -289,8 +299,23 @@ impl AwsError {
         })
     }
 
-    /// The permission the operation needs.
+    /// The same error of a call with credentials of a session: IAM knows those that
+    /// were given to a user without an MFA code only by not knowing them.
+    pub(super) fn of_session(self) -> Self {
+        let is_unknown = self.is("InvalidClientTokenId");
+        let remedy = is_unknown.then_some(Remedy::StartSessionWithMfa);
+        Self {
+            remedy: remedy.or(self.remedy),
+            ..self
+        }
+    }
+
+    /// The permission that is missing: what the answer says, or else the one that
+    /// the operation needs.
     pub(crate) fn permission(&self) -> String {
+        if let Some(named) = permission_in(&self.message) {
+            return named.to_owned();
+        }
         let listed = S3_PERMISSIONS
             .iter()
             .find(|(operation, _)| *operation == self.operation);
@@ -358,8 +383,7 @@ impl fmt::Display for AwsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.answer())?;
         match self.code() {
-            Some(_) if self.is_forbidden_by_organization() => Ok(()),
-            Some(_) if self.is_access_denied() => {
+            Some(_) if self.is_access_denied() && self.refuser().is_none() => {
                 write!(f, " (needs the permission {})", self.permission())
             }
             _ => Ok(()),
@@ -381,6 +405,18 @@ fn wrong_clock(response: &HttpResponse, code: Option<&str>) -> Option<String> {
     let off = minutes.abs();
     let wrong = format!("this machine's clock is {off} minutes {way} the server's");
     (is_refused && off >= LEAST_SKEW).then_some(wrong)
+}
+
+/// Whether the words of a refusal name the clock, as those of IAM do in the code for
+/// any wrong signature.
+fn is_about_clock(code: Option<&str>, message: &str) -> bool {
+    let codes = [
+        "RequestExpired",
+        "RequestInTheFuture",
+        "RequestTimeTooSkewed",
+    ];
+    let words = ["Signature expired", "Signature not yet current"];
+    code.is_some_and(|code| codes.contains(&code)) || words.iter().any(|it| message.starts_with(it))
 }
 
 /// The codes for a signature whose time is too far off, and for other wrong ones.

@@ -4,11 +4,14 @@
 mod ca_bundle;
 mod client;
 mod config;
+mod config_files;
 mod connection;
 mod credentials;
 mod endpoint;
 mod error;
 mod iam_answers;
+mod proxy;
+mod refuser;
 mod retry;
 mod run;
 mod store;
@@ -20,6 +23,7 @@ pub use config::{LoadError, Remedy};
 pub use connection::Connection;
 pub use error::AwsError;
 pub(crate) use error::Made;
+pub(crate) use refuser::Refuser;
 pub(crate) use retry::{
     Patience, end_of_deleted_key, is_slow_down, is_transient, settle, settle_new, until_known,
     wait_until,

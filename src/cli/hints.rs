@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::nearest::nearest;
 use super::shell_commands::{ShellCommands, make_directory, move_away, within_boundary};
 use crate::access::{BucketName, Target};
-use crate::aws::{AwsError, LoadError, Remedy, Run};
+use crate::aws::{AwsError, LoadError, Refuser, Remedy, Run};
 use crate::errors::{Candidates, Hint, Hinted, one_line};
 use crate::s3::bucket::BucketError;
 use crate::step::{Step, named_keys};
@@ -74,21 +74,33 @@ impl Explained {
     }
 
     /// The error of work on all users of a bucket, whoever they are.
-    pub fn of_bucket(error: &anyhow::Error, bucket: &BucketName, commands: &ShellCommands) -> Self {
+    /// Some of them are to be deleted where it `deletes`.
+    pub fn of_bucket(
+        error: &anyhow::Error,
+        bucket: &BucketName,
+        commands: &ShellCommands,
+        deletes: bool,
+    ) -> Self {
         let mut line = one_line(&format!("{error:#}"));
+        let mut hints: Vec<_> = general_hint(error, commands).into_iter().collect();
         if let Some(Hinted {
             hint: Hint::Nearest(Candidates::Buckets(names)),
             ..
         }) = error.downcast_ref()
-            && let Some(meant) = nearest(bucket.as_str(), names)
         {
-            line += &did_you_mean(&meant);
+            match nearest(bucket.as_str(), names) {
+                Some(meant) => line += &did_you_mean(&meant),
+                None if deletes => {
+                    hints.push(Advice::new("if it was deleted, add --keep-objects"));
+                }
+                None => {}
+            }
         }
         Self {
             error: line,
             state: Vec::new(),
             left: Vec::new(),
-            hints: general_hint(error, commands).into_iter().collect(),
+            hints,
         }
     }
 }
@@ -96,15 +108,27 @@ impl Explained {
 /// What can be done about an error, whatever it is the work on.
 fn general_hint(error: &anyhow::Error, commands: &ShellCommands) -> Option<Advice> {
     if let Some(LoadError::Credentials { remedy, .. }) = error.downcast_ref() {
-        return remedy.map(|remedy| Advice::new(remedy_in_words(remedy)));
+        return remedy.map(|remedy| match remedy {
+            Remedy::ExportCredentials => {
+                Advice::with(remedy_in_words(remedy), commands.export_credentials())
+            }
+            _ => Advice::new(remedy_in_words(remedy)),
+        });
     }
-    match error.downcast_ref() {
-        Some(BucketError::Refused(_)) => {
-            let words = "see whose credentials these are";
-            Some(Advice::with(words, commands.identity()))
-        }
-        Some(BucketError::Other(error)) => call_hint(error).map(Advice::new),
-        _ => call_hint(error.downcast_ref()?).map(Advice::new),
+    let of_bucket = error.downcast_ref();
+    let is_own = |error: &AwsError| error.refuser().is_none();
+    let call = match of_bucket {
+        Some(BucketError::Refused(_)) => None,
+        Some(BucketError::Denied(_, error)) if is_own(error) => None,
+        Some(BucketError::Denied(_, error) | BucketError::Other(error)) => Some(error),
+        _ => Some(error.downcast_ref()?),
+    };
+    match call {
+        None => Some(Advice::with(
+            "see whose credentials these are",
+            commands.identity(),
+        )),
+        Some(error) => call_hint(error).map(Advice::new),
     }
 }
 
@@ -121,7 +145,18 @@ fn remedy_in_words(remedy: Remedy) -> &'static str {
         Remedy::PlainHttp => {
             "if the server is to be used without TLS, write its address as http://..."
         }
+        Remedy::CheckProxy => {
+            "check the proxy in HTTPS_PROXY or HTTP_PROXY; hosts in NO_PROXY are reached without it"
+        }
         Remedy::SetClock => "set the clock, then run the same command again",
+        Remedy::StartSessionWithMfa => {
+            "IAM accepts the session of a user only if it was started with an MFA code: sign in with one; if \
+             AWS_SESSION_TOKEN is of another access key, unset it"
+        }
+        Remedy::ExportCredentials => {
+            "the profile asks for an MFA code, for which the AWS CLI can ask you; then run the same command \
+             without --profile"
+        }
         Remedy::Configure => {
             "name a profile with --profile or AWS_PROFILE, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         }
@@ -134,8 +169,8 @@ fn call_hint(error: &AwsError) -> Option<String> {
         remedy_in_words(remedy)
     } else if error.has_no_users() {
         "docs/stores.md says which stores work, and what to use instead with others"
-    } else if error.is_forbidden_by_organization() {
-        return Some(ask_the_organization(error));
+    } else if let Some(refuser) = error.refuser() {
+        return Some(ask_the_refuser(refuser, &error.permission()));
     } else if error.is_access_denied() {
         "get this permission (docs/permissions.md), then run the same command again"
     } else if error.is_about_credentials() {
@@ -152,12 +187,41 @@ fn call_hint(error: &AwsError) -> Option<String> {
     Some(hint.to_owned())
 }
 
-fn ask_the_organization(error: &AwsError) -> String {
-    format!(
-        "your organization forbids this, whatever permissions you have; ask those who manage it to allow {} in \
-         this account, or give a partner's own AWS account a role instead (docs/security.md)",
-        error.permission()
-    )
+/// What to do about a call that something else than a missing permission refuses.
+fn ask_the_refuser(refuser: Refuser, permission: &str) -> String {
+    match refuser {
+        Refuser::Organization => format!(
+            "your organization forbids this, whatever permissions you have; ask those who manage it to allow \
+             {permission} in this account, or give a partner's own AWS account a role instead (docs/security.md)"
+        ),
+        Refuser::ResourceControl => format!(
+            "a resource control policy of the organization that owns the bucket or key forbids this, whatever \
+             permissions you have; ask those who manage it to allow {permission}"
+        ),
+        Refuser::Boundary => format!(
+            "your permissions boundary limits you, whatever permissions you have; ask whoever set it to allow \
+             {permission} in it"
+        ),
+        Refuser::SessionPolicy => format!(
+            "the session policy that your temporary credentials were made with limits you; sign in without it, \
+             or with one that allows {permission}"
+        ),
+        Refuser::EndpointPolicy => format!(
+            "the policy of the VPC endpoint that the request went through forbids this, whatever permissions you \
+             have; have it allow {permission}, or run this from another network"
+        ),
+        Refuser::ResourceDeny => format!(
+            "the bucket policy, or the policy of the KMS key, forbids this, whatever permissions you have; have \
+             it allow {permission}"
+        ),
+        Refuser::OtherAccount => format!(
+            "the bucket or key belongs to another account: its own policy must allow you {permission} too"
+        ),
+        Refuser::OwnDeny => format!(
+            "one of your own policies forbids this, whatever the others allow; have it allow {permission}. Some \
+             forbid it only without MFA: then sign in with an MFA code"
+        ),
+    }
 }
 
 /// What to add to the word that a name isn't there.
@@ -252,6 +316,10 @@ fn hints(hint: &Hint, target: &Target, commands: &ShellCommands) -> Vec<Advice> 
         Hint::DeleteForBucket(made_for) => Advice::with(
             "to delete it with its folder there, run",
             commands.delete(made_for, user),
+        ),
+        Hint::KeepObjects => Advice::with(
+            "if it was deleted, delete the user alone",
+            commands.delete_user(&target.bucket, user),
         ),
         Hint::Force => Advice::new(format!(
             "check the name; to delete user {user} and all objects in {} anyway, add --force",

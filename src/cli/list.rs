@@ -36,7 +36,7 @@ pub async fn list(
     let users = match signals.or_interrupted(work).await {
         Ok(Some(users)) => users,
         Ok(None) => return ExitCode::FAILURE,
-        Err(error) => return failed(out, signals, &target.bucket, &error),
+        Err(error) => return failed(out, signals, &target.bucket, &error, false),
     };
     if users.is_empty() {
         out.say(format!("No users for bucket {}", target.bucket));
@@ -111,7 +111,7 @@ pub async fn find_expired(
     };
     let (aws, Expired { users, notes }) = match signals.or_interrupted(work).await {
         Ok(found) => found,
-        Err(error) => return Err(failed(out, signals, &target.bucket, &error)),
+        Err(error) => return Err(failed(out, signals, &target.bucket, &error, true)),
     };
     notes.iter().for_each(|note| out.note(note));
     if users.is_empty() {
@@ -123,8 +123,14 @@ pub async fn find_expired(
 }
 
 /// Prints why nothing came of it, and returns the exit code.
-fn failed(out: &Output, signals: &Signals, bucket: &BucketName, error: &anyhow::Error) -> ExitCode {
-    out.explained(&Explained::of_bucket(error, bucket, &out.commands));
+fn failed(
+    out: &Output,
+    signals: &Signals,
+    bucket: &BucketName,
+    error: &anyhow::Error,
+    deletes: bool,
+) -> ExitCode {
+    out.explained(&Explained::of_bucket(error, bucket, &out.commands, deletes));
     match ExitStatus::of(error) {
         ExitStatus::Interrupted => signals.exit_code(),
         _ => ExitCode::FAILURE,

@@ -70,6 +70,13 @@ impl ShellCommands {
         self.command(&["aws", "sts", "get-caller-identity"])
     }
 
+    /// The command that asks for an MFA code and puts the credentials it is good for
+    /// into the environment.
+    pub fn export_credentials(&self) -> String {
+        let export = ["aws", "configure", "export-credentials", "--format", "env"];
+        format!("eval \"$({})\"", self.command(&export))
+    }
+
     /// The command that lists a user's access keys.
     pub fn list_keys(&self, user: &str) -> String {
         self.command(&["aws", "iam", "list-access-keys", "--user-name", user])

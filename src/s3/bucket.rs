@@ -19,6 +19,9 @@ pub(crate) enum BucketError {
          (needs the permission s3:ListBucket, and the right account)"
     )]
     Refused(BucketName),
+    /// The same, where AWS says why.
+    #[error("bucket {0} exists, but you can't access it: {1}")]
+    Denied(BucketName, AwsError),
     #[error(transparent)]
     Other(#[from] AwsError),
 }
@@ -26,22 +29,36 @@ pub(crate) enum BucketError {
 /// Clients that speak to the bucket's region, once the bucket is found to be
 /// there and ours to see.
 pub(crate) async fn find(aws: &Aws, bucket: &BucketName) -> Result<Aws, BucketError> {
-    let found = match head(aws, bucket).await {
-        Ok(()) => return Ok(aws.clone()),
-        Err(error) => match error.bucket_region() {
-            Some(region) if *region != aws.region => {
-                let aws = aws.in_region(region);
-                head(&aws, bucket).await.map(|()| aws)
-            }
-            _ => Err(error),
-        },
+    let Err(error) = head(aws, bucket).await else {
+        return Ok(aws.clone());
     };
-    match found {
-        Err(error) if error.status() == Some(404) => Err(BucketError::Missing(bucket.clone())),
-        Err(error) if error.is_refusal() && error.remedy().is_none() => {
-            Err(BucketError::Refused(bucket.clone()))
-        }
-        found => Ok(found?),
+    let there = match error.bucket_region() {
+        Some(region) if *region != aws.region => aws.in_region(region),
+        _ => return Err(why_not(aws, bucket, error).await),
+    };
+    match head(&there, bucket).await {
+        Ok(()) => Ok(there),
+        Err(error) => Err(why_not(&there, bucket, error).await),
+    }
+}
+
+/// Why HeadBucket failed. Its answer has neither a code nor a message, so a listing
+/// of one key is asked for them where it was refused.
+async fn why_not(aws: &Aws, bucket: &BucketName, error: AwsError) -> BucketError {
+    if error.status() == Some(404) {
+        return BucketError::Missing(bucket.clone());
+    }
+    let is_untold = matches!(error.status(), Some(400 | 403)) && error.remedy().is_none();
+    if !is_untold {
+        return error.into();
+    }
+    let list = aws.s3.list_objects_v2().bucket(bucket.as_str());
+    let listed = aws.call("ListObjectsV2", list.max_keys(1).send()).await;
+    match listed.err().filter(|refused| !refused.is_unclear()) {
+        Some(refused) if refused.is_access_denied() => BucketError::Denied(bucket.clone(), refused),
+        Some(refused) => refused.into(),
+        None if error.is_refusal() => BucketError::Refused(bucket.clone()),
+        None => error.into(),
     }
 }
 

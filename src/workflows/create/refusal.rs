@@ -4,7 +4,7 @@
 use anyhow::{Result, bail};
 
 use crate::access::{NewUser, boundary_name};
-use crate::aws::{AwsError, Run};
+use crate::aws::{AwsError, Refuser, Run};
 use crate::errors::{Hint, Hinted};
 use crate::handover::Handover;
 use crate::iam::{self, KeyInfo, PolicyInfo, User};
@@ -109,7 +109,7 @@ pub(super) async fn create_refused(
     error: AwsError,
 ) -> anyhow::Error {
     let is_candidate = error.is_refusal()
-        && !error.is_forbidden_by_organization()
+        && error.refuser() != Some(Refuser::Organization)
         && new_user.permissions_boundary.is_none();
     if is_candidate
         && let Some(account) = iam::account(run).await

@@ -19,6 +19,14 @@ pub(super) async fn check_target(run: &Run, user: &User, forced: bool) -> Result
     check_ours(run, user).await.map_err(refused)
 }
 
+/// Whether there is a user of ours for the bucket, which is itself not there.
+pub(super) async fn is_left(run: &Run, user: Option<&User>) -> bool {
+    match user {
+        Some(user) => check_ours(run, user).await.is_ok(),
+        None => false,
+    }
+}
+
 /// What can be done about a user that isn't ours.
 fn refused(error: anyhow::Error) -> anyhow::Error {
     match error.downcast::<NotOurs>() {

@@ -113,6 +113,13 @@ pub async fn plan(run: &Run, options: Options) -> Result<Plan<Delete>> {
     let (bucket, user) = look_up(run).await?;
     let run = match bucket {
         Err(BucketError::Missing(_)) if options.keep_objects => run.clone(),
+        Err(missing @ BucketError::Missing(_)) if guard::is_left(run, user.as_ref()).await => {
+            return Err(Hinted {
+                message: missing.to_string(),
+                hint: Hint::KeepObjects,
+            }
+            .into());
+        }
         found => reachable(&run.aws, found).await?,
     };
     let mut ended = None;

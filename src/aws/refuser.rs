@@ -1,0 +1,97 @@
+//! What refused a call, and what it was about, [as AWS words it][denied].
+//!
+//! [denied]: https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
+
+/// What refuses a call that the admin's own permissions may well allow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refuser {
+    /// A service control policy of the organization that the account belongs to.
+    Organization,
+    /// A resource control policy of the organization that owns the resource.
+    ResourceControl,
+    Boundary,
+    SessionPolicy,
+    EndpointPolicy,
+    /// The policy of a bucket or key denies it to everybody, or to some.
+    ResourceDeny,
+    /// The policy of a bucket or key in another account doesn't allow it.
+    OtherAccount,
+    /// A policy of the admin's own denies it.
+    OwnDeny,
+}
+
+const DENY: &str = " with an explicit deny in ";
+
+impl Refuser {
+    /// The one that the message of an AccessDenied names; none where a permission
+    /// is missing, or where it doesn't say.
+    pub fn named_in(message: &str) -> Option<Self> {
+        // What comes last is AWS's; before it are names that somebody else chose.
+        let reasons = [DENY, " because no "];
+        let start = reasons.iter().filter_map(|it| message.rfind(it)).max();
+        let reason = start.map_or("", |start| &message[start..]);
+        let is_denied = reason.starts_with(DENY);
+        let names = |what: &str| reason.contains(what);
+        if names("service control policy") {
+            Some(Self::Organization)
+        } else if names("resource control policy") {
+            Some(Self::ResourceControl)
+        } else if names("permissions boundary") {
+            Some(Self::Boundary)
+        } else if names("session policy") {
+            Some(Self::SessionPolicy)
+        } else if names("VPC endpoint policy") {
+            Some(Self::EndpointPolicy)
+        } else if names("resource-based policy") && is_denied {
+            Some(Self::ResourceDeny)
+        } else if names("resource-based policy") {
+            Some(Self::OtherAccount)
+        } else if is_denied {
+            Some(Self::OwnDeny)
+        } else {
+            None
+        }
+    }
+}
+
+/// The permission that the message of an AccessDenied names, which is not always
+/// that of the operation: creating a user with tags takes `iam:TagUser` too.
+pub(super) fn permission_in(message: &str) -> Option<&str> {
+    let behind = message.split("is not authorized to perform: ").nth(1)?;
+    let permission = behind.split_whitespace().next()?;
+    let mut parts = permission.split(':');
+    let is_word = |it: &str| !it.is_empty() && it.chars().all(|c| c.is_ascii_alphanumeric());
+    let is_one = parts.clone().count() == 2 && parts.all(is_word);
+    is_one.then_some(permission)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn permission_is_read_only_where_there_is_one() {
+        let named = |rest| {
+            let message = format!("User: x is not authorized to perform: {rest}");
+            permission_in(&message).map(str::to_owned)
+        };
+        assert_eq!(
+            named("iam:TagUser on resource: y").as_deref(),
+            Some("iam:TagUser")
+        );
+        assert_eq!(named("iam:TagUser").as_deref(), Some("iam:TagUser"));
+        for other in ["", "something on y", "iam: on y", "a:b:c", "\u{1b}[2J:x"] {
+            assert_eq!(named(other), None, "{other}");
+        }
+        assert_eq!(permission_in("Access Denied"), None);
+    }
+
+    #[test]
+    fn names_of_things_are_no_reason() {
+        let about = "\"arn:aws:s3:::b/with an explicit deny in a session policy\"";
+        let missing =
+            format!("{about} because no identity-based policy allows the s3:PutObject action");
+        assert_eq!(Refuser::named_in(&missing), None);
+        assert_eq!(Refuser::named_in("Access Denied"), None);
+    }
+}
