@@ -96,6 +96,57 @@ async fn signal_while_waiting_for_iam_to_settle_undoes_everything() {
     assert_nothing_left(&aws, &sandbox, "settling");
 }
 
+/// Sends the signals to a run that has a key nobody has yet, the first of which
+/// it answers, and asserts that it ends with this code and nothing is left.
+async fn assert_undone_after(signals: &[&str], code: i32) {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    aws.faults.once("CreateAccessKey", Fault::Pause);
+    let mut started = sandbox.start_create("alex", &[]);
+    aws.faults.paused().await;
+    for signal in signals {
+        started.signal(signal).await;
+        started.says("stopping").await;
+    }
+    aws.faults.resume();
+    let run = started.ended().await;
+    assert_eq!(run.code, Some(code), "{signals:?}: {run:?}");
+    assert_nothing_left(&aws, &sandbox, &format!("{signals:?}"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn second_signal_of_a_closing_session_or_a_wrapper_stops_no_undoing() {
+    for (signals, code) in [
+        (["HUP", "TERM"].as_slice(), 129),
+        (&["TERM", "TERM"], 143),
+        (&["TERM", "HUP", "TERM", "USR1"], 143),
+        (&["INT", "TERM"], 130),
+        (&["QUIT", "HUP"], 131),
+    ] {
+        assert_undone_after(signals, code).await;
+    }
+}
+
+/// Those that a number stands for have no name in every shell.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn every_signal_that_would_end_the_process_is_undone_like_a_sigterm() {
+    for (signal, code) in [
+        ("USR1", 138),
+        ("USR2", 140),
+        ("ALRM", 142),
+        ("16", 144),
+        ("XCPU", 152),
+        ("VTALRM", 154),
+        ("PROF", 155),
+        ("29", 157),
+        ("PWR", 158),
+        ("40", 168),
+    ] {
+        assert_undone_after(&[signal], code).await;
+    }
+}
+
 #[tokio::test]
 async fn disk_that_is_full_costs_no_key() {
     let aws = aws_with_files().await;
