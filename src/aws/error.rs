@@ -176,6 +176,11 @@ impl AwsError {
                 && matches!(self.status, Some(400 | 404))
     }
 
+    /// Whether a page for browsers was answered.
+    pub(super) fn is_web_page(&self) -> bool {
+        self.is_web_page
+    }
+
     /// Whether the server broke down over the call, as some stores do over one
     /// they don't know; AWS has a code even for that.
     pub(crate) fn is_crash(&self) -> bool {
@@ -285,6 +290,7 @@ impl AwsError {
             .find(|(operation, _)| *operation == self.operation);
         match listed {
             Some((_, permission)) => format!("s3:{permission}"),
+            None if self.operation == "GetCallerIdentity" => format!("sts:{}", self.operation),
             None => format!("iam:{}", self.operation),
         }
     }
