@@ -351,6 +351,9 @@ async fn new_key_that_nobody_could_test_takes_no_old_key_away() {
         Fault::OtherAnswer(302, ""),
         Fault::OtherAnswer(404, WELCOME),
         Fault::OtherAnswer(500, ""),
+        Fault::Answer(
+            "<GetCallerIdentityResponse><GetCallerIdentityResult/></GetCallerIdentityResponse>",
+        ),
     ] {
         for old_keys in [None, Some("--suspend-old")] {
             let (aws, sandbox) = aws_with_alex(&[]).await;

@@ -27,7 +27,7 @@ use aws_types::os_shim_internal::{Env, Fs};
 use aws_types::service_config::ServiceConfigKey;
 
 use super::ca_bundle::trust_store;
-use super::client::Aws;
+use super::client::{Aws, CountRequests};
 use super::connection::{Connection, http_url, region};
 use super::credentials::{Preloaded, why_none};
 use super::endpoint::Endpoint;
@@ -110,6 +110,7 @@ impl Aws {
         let iam = aws_sdk_iam::config::Builder::from(&config)
             .retry_partition(retries.build())
             .retry_classifier(unreached.clone())
+            .interceptor(CountRequests)
             .interceptor(OnlyAnswersOfIam)
             .interceptor(ReadInFormOfAws)
             .build();
