@@ -64,6 +64,8 @@ pub enum Hint {
     FindWhatRefuses,
     /// Make a key for a user that has none.
     NewKey,
+    /// Make the new key again and test it with real requests.
+    VerifyNewKey,
     /// Delete a managed policy, by its ARN.
     DeletePolicy(String),
     /// Delete the access key that is not in use, if it is known which that is.

@@ -89,6 +89,15 @@ pub enum Step {
     },
     /// Delete the IAM user.
     DeleteUser(String),
+    /// Delete a user that this run may have made, or may still appear.
+    DeleteUnclearUser(String),
+    /// Delete a managed policy that this run may have made, or may still appear.
+    DeleteUnclearPolicy {
+        /// The policy, by a placeholder for its ARN where that is not known.
+        policy: ManagedPolicy,
+        /// What tells that this run made it.
+        if_ours: String,
+    },
     /// Undo a step of a run that failed, by this one.
     Undo(Box<Step>),
 }
@@ -173,6 +182,14 @@ impl Step {
                 (DELETE, object)
             }
             Self::DeleteUser(user) => (DELETE, format!("user {user}")),
+            Self::DeleteUnclearUser(user) => {
+                let object = format!("user {user}, if it is there and no other run made it");
+                (DELETE, object)
+            }
+            Self::DeleteUnclearPolicy { policy, if_ours } => {
+                let object = format!("policy {}, if it is there and {if_ours}", policy.name);
+                (DELETE, object)
+            }
             Self::Undo(step) => (UNDO, step.to_string()),
         }
     }

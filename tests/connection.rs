@@ -431,6 +431,27 @@ fn write_session_profile(sandbox: &Sandbox, (id, secret): &(String, String)) {
 }
 
 #[tokio::test]
+async fn what_was_sent_before_the_session_ended_is_named_as_left() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    write_session_profile(&sandbox, &aws.admin);
+    aws.faults.always("CreateUser", Fault::Hang);
+    aws.faults.always("CreatePolicy", Fault::Hang);
+    let options = ["--profile", "work", "--timeout", "2"];
+    let run = sandbox.start_create("alex", &options);
+    aws.faults.called("CreateUser").await;
+    aws.faults.called("CreatePolicy").await;
+    std::fs::write(sandbox.path().join("ended"), "").unwrap();
+    let run = run.ended().await;
+    let run = run.failed_with("CreateUser: can't load the AWS credentials: ");
+    assert!(!is_gone(&aws, "alex"));
+    for left in ["user alex, if ", "policy s3-access-for-alex, if "] {
+        let left = format!("left: {left}it is there and no other run made it; remove it with: ");
+        assert!(run.stderr.contains(&left), "{run:?}");
+    }
+}
+
+#[tokio::test]
 async fn session_that_ends_in_the_middle_of_a_folder_stops_the_run_at_once() {
     let aws = aws_with_files().await;
     let sandbox = Sandbox::new(&aws).with_full_pauses();

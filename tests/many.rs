@@ -6,8 +6,8 @@ use serde_json::json;
 use tokio::io::AsyncWriteExt;
 
 use crate::support::{
-    ALLOW_ALL, Fault, LocalAws, Run, Sandbox, active_keys_of, assert_complete, assert_usage,
-    aws_with_alex, aws_with_files, binary, delete_key, is_gone,
+    ALLOW_ALL, Fault, LocalAws, Run, Sandbox, Started, active_keys_of, assert_complete,
+    assert_usage, aws_with_alex, aws_with_files, binary, delete_key, is_gone, keys_of,
 };
 
 async fn create(sandbox: &Sandbox, args: &[&str]) -> Run {
@@ -248,6 +248,53 @@ async fn interruption_undoes_those_under_way_and_names_the_rest() {
             .iter()
             .all(|user| is_gone(&aws, user))
     );
+    assert_eq!(sandbox.files(), [""; 0]);
+}
+
+/// Starts a run that creates three users, two at a time, and waits until both
+/// have a key that nobody has.
+async fn start_with_two_keys_that_nobody_has(aws: &LocalAws, sandbox: &Sandbox) -> Started {
+    aws.faults.at("CreateAccessKey", 0, 2, Fault::Pause);
+    let started = sandbox.start_create("alex", &["-u", "kim", "-u", "lee", "--jobs", "2"]);
+    aws.faults.paused().await;
+    aws.faults.paused().await;
+    started
+}
+
+#[tokio::test]
+async fn second_ctrl_c_names_every_user_under_way() {
+    for (first, second, code) in [("INT", "INT", 130), ("TERM", "QUIT", 131)] {
+        let aws = aws_with_files().await;
+        let sandbox = Sandbox::new(&aws);
+        let mut started = start_with_two_keys_that_nobody_has(&aws, &sandbox).await;
+        started.signal(first).await;
+        started.says("stopping").await;
+        started.signal(second).await;
+        let run = started.ended().await;
+        assert_eq!(run.code, Some(code), "{run:?}");
+        let all = ["alex", "kim", "lee"].into_iter();
+        let with_key: Vec<_> = all.filter(|user| !keys_of(&aws, user).is_empty()).collect();
+        assert_eq!(with_key.len(), 2, "{run:?}");
+        let told = format!("\nunder way: {}\n", with_key.join(", "));
+        assert!(run.stderr.ends_with(&told), "{run:?}");
+    }
+}
+
+#[tokio::test]
+async fn second_sigterm_lets_every_user_be_undone() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    let mut started = start_with_two_keys_that_nobody_has(&aws, &sandbox).await;
+    started.signal("TERM").await;
+    started.says("stopping").await;
+    started.signal("TERM").await;
+    aws.faults.resume();
+    aws.faults.resume();
+    let run = started.ended().await;
+    assert_eq!(run.code, Some(143), "{run:?}");
+    for user in ["alex", "kim", "lee"] {
+        assert!(is_gone(&aws, user), "{user}: {run:?}");
+    }
     assert_eq!(sandbox.files(), [""; 0]);
 }
 

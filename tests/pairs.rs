@@ -313,6 +313,15 @@ async fn meet(
         assert!(!old_key_works, "{what}: {told}");
     }
     let both = runs.iter().all(|(_, _, run)| run.code == Some(0));
+    let both_of = |one, other| [(one, other), (other, one)].contains(&(first, second));
+    if both && both_of(Command::Rotate, Command::Suspend) {
+        // Who suspends a user gets to know of each key that works, or who rotates does.
+        let known = told.contains("is suspended; the new key gives access again");
+        assert!(
+            known || active_keys_of(aws, "alex").is_empty(),
+            "{what}: {told}"
+        );
+    }
     let creates = (first, second) == (Command::Create, Command::Create);
     assert!(!(both && creates), "{what}: both have won");
     let keys = aws.keys("shared");

@@ -266,7 +266,8 @@ async fn second_ctrl_c_does_not_tell_to_delete_a_user_that_works() {
 async fn key_of_another_run_is_named_and_not_deleted() {
     let (aws, sandbox) = aws_with_alex(&[]).await;
     aws.faults.forget();
-    aws.faults.once("ListAccessKeys", Fault::Pause);
+    // The last look before the key is made.
+    aws.faults.at("ListAccessKeys", 1, 1, Fault::Pause);
     aws.faults.at("CreateAccessKey", 1, 2, Fault::BROKEN);
     let started = sandbox.start_create("alex", &["--rotate-key"]);
     aws.faults.paused().await;
@@ -308,7 +309,7 @@ async fn second_of_two_rotations_at_once_deletes_no_key() {
     for options in [[].as_slice(), &["--verify"], &["--suspend-old"]] {
         let (aws, sandbox) = aws_with_alex(&[]).await;
         aws.faults.forget();
-        aws.faults.once("ListAccessKeys", Fault::Pause);
+        aws.faults.once("CreateAccessKey", Fault::PauseBefore);
         let first = Sandbox::new(&aws);
         let started = first.start_create("alex", &[&["--rotate-key"], options].concat());
         aws.faults.paused().await;
@@ -353,6 +354,150 @@ async fn key_that_aws_does_not_know_takes_no_old_key_away() {
     aws.faults
         .unless_signed_by(&aws.admin.0, "GetCallerIdentity", 3, known_late);
     sandbox.create("alex", &["--rotate-key"]).await.succeeded();
+}
+
+#[tokio::test]
+async fn new_key_that_nobody_could_test_takes_no_old_key_away() {
+    for fault in [
+        Fault::BROKEN,
+        Fault::DENIED,
+        Fault::Throttle,
+        Fault::CutAnswer,
+        Fault::HTML,
+        Fault::OtherAnswer(302, ""),
+        Fault::OtherAnswer(404, WELCOME),
+        Fault::OtherAnswer(500, ""),
+        Fault::Answer(
+            "<GetCallerIdentityResponse><GetCallerIdentityResult/></GetCallerIdentityResponse>",
+        ),
+    ] {
+        for old_keys in [None, Some("--suspend-old")] {
+            let (aws, sandbox) = aws_with_alex(&[]).await;
+            let old = sandbox.key_of("alex").0;
+            aws.faults.always("GetCallerIdentity", fault);
+            let options = Vec::from_iter(["--rotate-key"].into_iter().chain(old_keys));
+            let run = sandbox.create("alex", &options).await;
+            let error =
+                "the new key could not be tested, so the old one stays: GetCallerIdentity: ";
+            let run = run.failed_with(error);
+            let hint = "create_s3_user -b shared -u alex --rotate-key --verify\n";
+            assert!(run.stderr.ends_with(hint), "{fault:?}: {run:?}");
+            assert!(!run.stderr.contains("left:"), "{fault:?}: {run:?}");
+            assert_eq!(active_keys_of(&aws, "alex"), [old.as_str()], "{fault:?}");
+            assert_eq!(keys_of(&aws, "alex"), [old], "{fault:?}: {run:?}");
+            assert_eq!(sandbox.files(), ["alex_accessKeys.csv"]);
+
+            let verified = [&options[..], &["--verify"]].concat();
+            sandbox.create("alex", &verified).await.succeeded();
+            let new = sandbox.key_in("alex_accessKeys.2.csv");
+            assert_eq!(active_keys_of(&aws, "alex"), [new.0.as_str()]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn sts_that_can_not_be_reached_takes_no_old_key_away() {
+    let (aws, sandbox) = aws_with_alex(&[]).await;
+    let old = sandbox.key_of("alex").0;
+    let sandbox = sandbox.set("AWS_ENDPOINT_URL_STS", Some("http://127.0.0.1:9"));
+    let run = sandbox.create("alex", &["--rotate-key"]).await;
+    run.failed_with("the new key could not be tested, so the old one stays: GetCallerIdentity: ");
+    assert_eq!(keys_of(&aws, "alex"), [old]);
+    // Where no old key goes, the new one may as well be as it is.
+    let keep = ["--rotate-key", "--keep-old-keys"];
+    sandbox.create("alex", &keep).await.succeeded();
+}
+
+#[tokio::test]
+async fn store_that_says_it_has_no_sts_lets_keys_be_replaced() {
+    for fault in [
+        Fault::Refuse(400, "InvalidAction"),
+        Fault::Refuse(405, "MethodNotAllowed"),
+        Fault::Refuse(501, "NotImplemented"),
+    ] {
+        let (aws, sandbox) = aws_with_alex(&[]).await;
+        aws.faults.always("GetCallerIdentity", fault);
+        sandbox.create("alex", &["--rotate-key"]).await.succeeded();
+        let new = sandbox.key_in("alex_accessKeys.2.csv");
+        assert_eq!(keys_of(&aws, "alex"), [new.0.as_str()]);
+        // AWS has an STS, so it is somebody else who says so.
+        let of_aws = Sandbox::with_host_of_aws(&aws);
+        let run = of_aws.create("alex", &["--rotate-key"]).await;
+        run.failed_with("the new key could not be tested");
+        assert_eq!(keys_of(&aws, "alex"), [new.0]);
+    }
+}
+
+/// Every moment of a rotation at which the user may be suspended.
+const MOMENTS: [(&str, usize, Fault); 4] = [
+    ("ListAccessKeys", 0, Fault::Pause),
+    ("CreateAccessKey", 0, Fault::PauseBefore),
+    ("CreateAccessKey", 0, Fault::Pause),
+    ("ListAccessKeys", 1, Fault::Pause),
+];
+
+#[tokio::test]
+async fn suspension_during_a_rotation_stops_it() {
+    for (operation, skip, fault) in MOMENTS {
+        for options in [
+            ["--rotate-key"].as_slice(),
+            &["--rotate-key", "--suspend-old"],
+            &["--rotate-key", "--keep-old-keys"],
+        ] {
+            let what = format!("{operation} {skip} {fault:?} {options:?}");
+            let (aws, sandbox) = aws_with_alex(&[]).await;
+            let old = sandbox.key_of("alex").0;
+            aws.faults.at(operation, skip, 1, fault);
+            let started = sandbox.start_create("alex", options);
+            aws.faults.paused().await;
+            let other = Sandbox::new(&aws);
+            other.create("alex", &["--suspend"]).await.succeeded();
+            aws.faults.resume();
+            let run = started.ended().await.failed_with("was suspended meanwhile");
+            assert!(!run.stderr.contains("left:"), "{what}: {run:?}");
+            assert_eq!(active_keys_of(&aws, "alex"), [""; 0], "{what}: {run:?}");
+            assert_eq!(keys_of(&aws, "alex"), [old], "{what}: {run:?}");
+            assert_eq!(sandbox.files(), ["alex_accessKeys.csv"], "{what}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn suspension_of_the_new_key_alone_stops_the_rotation() {
+    let (aws, sandbox) = aws_with_alex(&[]).await;
+    delete_key(&aws, "alex", &sandbox.key_of("alex").0).await;
+    aws.faults.once("CreateAccessKey", Fault::Pause);
+    let started = sandbox.start_create("alex", &["--rotate-key"]);
+    aws.faults.paused().await;
+    let other = Sandbox::new(&aws);
+    other.create("alex", &["--suspend"]).await.succeeded();
+    aws.faults.resume();
+    let run = started.ended().await;
+    run.failed_with("was suspended meanwhile");
+    assert_eq!(keys_of(&aws, "alex"), [""; 0]);
+}
+
+#[tokio::test]
+async fn suspension_after_the_new_key_was_delivered_is_named_with_it() {
+    let (aws, sandbox) = aws_with_alex(&[]).await;
+    let old = sandbox.key_of("alex").0;
+    // The last look before the new key counts as delivered.
+    aws.faults.at("ListAccessKeys", 2, 1, Fault::Pause);
+    let started = sandbox.start_create("alex", &["--rotate-key"]);
+    aws.faults.paused().await;
+    set_status(&aws, &old, "Inactive").await;
+    aws.faults.resume();
+    let run = started.ended().await;
+    let run = run.failed_with("the new key was delivered, and no old one was deleted: access key ");
+    let new = sandbox.key_in("alex_accessKeys.2.csv").0;
+    let left = format!(
+        "left: access key {new} of user alex, which may still work; suspend it with: \
+         aws iam update-access-key --user-name alex --access-key-id {new} --status Inactive\n"
+    );
+    assert!(run.stderr.contains(&left), "{run:?}");
+    assert_eq!(run.stdout, "alex_accessKeys.2.csv\n");
+    assert_eq!(active_keys_of(&aws, "alex"), [new.as_str()]);
+    assert_eq!(keys_of(&aws, "alex").len(), 2);
 }
 
 #[tokio::test]
@@ -613,17 +758,24 @@ async fn hint_names_the_newer_one_of_two_unused_keys_with_a_doubt() {
 async fn key_that_another_run_makes_in_the_room_is_not_touched() {
     for (paused, error) in [
         (
-            "ListAccessKeys",
+            ("ListAccessKeys", Fault::Pause),
             "the access keys of user alex have changed since",
         ),
-        ("DeleteAccessKey", "CreateAccessKey: LimitExceeded"),
+        (
+            ("DeleteAccessKey", Fault::Pause),
+            "the access keys of user alex have changed since",
+        ),
+        (
+            ("CreateAccessKey", Fault::PauseBefore),
+            "CreateAccessKey: LimitExceeded",
+        ),
     ] {
         let (aws, _, suspended, active) = aws_with_suspended_key().await;
-        aws.faults.once(paused, Fault::Pause);
+        aws.faults.once(paused.0, paused.1);
         let other = Sandbox::new(&aws);
         let started = other.start_create("alex", &["--rotate-key", "--suspend-old"]);
         aws.faults.paused().await;
-        if paused == "ListAccessKeys" {
+        if paused.0 == "ListAccessKeys" {
             delete_key(&aws, "alex", &suspended).await;
         }
         let iam = aws.iam_client();

@@ -1,7 +1,11 @@
 //! What a create run that fails undoes, and what it names as left: the cases
 //! beside the single calls that `faults` makes go wrong.
 
-use crate::support::{ALLOW_ALL, Fault, Sandbox, assert_nothing_left, aws_with_files, is_gone};
+use serde_json::json;
+
+use crate::support::{
+    ALLOW_ALL, Fault, LocalAws, Run, Sandbox, assert_nothing_left, aws_with_files, is_gone, keys_of,
+};
 
 #[tokio::test]
 async fn answer_without_the_secret_is_no_success() {
@@ -94,6 +98,57 @@ async fn signal_while_waiting_for_iam_to_settle_undoes_everything() {
     let run = run.ended().await;
     assert_eq!(run.code, Some(130), "{run:?}");
     assert_nothing_left(&aws, &sandbox, "settling");
+}
+
+/// Sends the signals to a run that has a key nobody has yet, the first of which
+/// it answers, and asserts that it ends with this code and nothing is left.
+async fn assert_undone_after(signals: &[&str], code: i32) {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    aws.faults.once("CreateAccessKey", Fault::Pause);
+    let mut started = sandbox.start_create("alex", &[]);
+    aws.faults.paused().await;
+    for signal in signals {
+        started.signal(signal).await;
+        started.says("stopping").await;
+    }
+    aws.faults.resume();
+    let run = started.ended().await;
+    assert_eq!(run.code, Some(code), "{signals:?}: {run:?}");
+    assert_nothing_left(&aws, &sandbox, &format!("{signals:?}"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn second_signal_of_a_closing_session_or_a_wrapper_stops_no_undoing() {
+    for (signals, code) in [
+        (["HUP", "TERM"].as_slice(), 129),
+        (&["TERM", "TERM"], 143),
+        (&["TERM", "HUP", "TERM", "USR1"], 143),
+        (&["INT", "TERM"], 130),
+        (&["QUIT", "HUP"], 131),
+    ] {
+        assert_undone_after(signals, code).await;
+    }
+}
+
+/// Those that a number stands for have no name in every shell.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn every_signal_that_would_end_the_process_is_undone_like_a_sigterm() {
+    for (signal, code) in [
+        ("USR1", 138),
+        ("USR2", 140),
+        ("ALRM", 142),
+        ("16", 144),
+        ("XCPU", 152),
+        ("VTALRM", 154),
+        ("PROF", 155),
+        ("29", 157),
+        ("PWR", 158),
+        ("40", 168),
+    ] {
+        assert_undone_after(&[signal], code).await;
+    }
 }
 
 #[tokio::test]
@@ -233,4 +288,110 @@ async fn policy_of_somebody_else_is_not_named_as_left() {
     let run = run.failed_with("CreateUser: ");
     assert!(!run.stderr.contains("left:"), "{run:?}");
     assert_eq!(aws.iam(|iam| iam.policies.len()), 1);
+}
+
+/// Asserts that nothing but a bare user alex is left, that it is named with a doubt
+/// and the command for it, and that nothing else is said of what became of the run.
+#[track_caller]
+fn assert_user_is_left_in_doubt(aws: &LocalAws, run: &Run, what: &str) {
+    let left = "user alex, if it is there and no other run made it";
+    assert_eq!(run.json()["left"], json!([left]), "{what}: {run:?}");
+    let command = "remove it with: aws iam delete-user --user-name alex\n";
+    let line = format!("left: {left}; {command}");
+    assert!(run.stderr.contains(&line), "{what}: {run:?}");
+    assert!(!run.stderr.contains("undone"), "{what}: {run:?}");
+    assert_eq!(keys_of(aws, "alex"), [""; 0], "{what}");
+    assert!(aws.iam(|iam| iam.policies.is_empty()), "{what}");
+}
+
+#[tokio::test]
+async fn user_whose_creation_got_no_answer_is_named_where_no_tag_tells_whose_it_is() {
+    for refuses_tags in [false, true] {
+        for (times, fault) in [
+            (1, Fault::LoseAnswer),
+            (2, Fault::LoseAnswer),
+            (1, Fault::CutAnswer),
+            (2, Fault::EMPTY),
+            (1, Fault::OtherAnswer(500, "")),
+        ] {
+            let what = format!("{refuses_tags} {times} {fault:?}");
+            let aws = aws_with_files().await;
+            let sandbox = Sandbox::new(&aws);
+            if refuses_tags {
+                aws.faults.refuse_tags();
+            } else {
+                aws.faults.be_like_ceph();
+            }
+            aws.faults.at("CreateUser", 0, times, fault);
+            let run = sandbox.create("alex", &["--json"]).await;
+            let run = run.failed_with("CreateUser: ");
+            assert!(aws.iam(|iam| iam.users.contains_key("alex")), "{what}");
+            assert_user_is_left_in_doubt(&aws, &run, &what);
+            let delete = aws.iam_client().delete_user().user_name("alex");
+            delete.send().await.unwrap();
+            aws.faults.forget();
+            sandbox.create("alex", &[]).await.succeeded();
+        }
+    }
+}
+
+#[tokio::test]
+async fn user_that_another_run_made_first_is_not_named_as_left() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    aws.faults.be_like_ceph();
+    aws.faults.once("CreateUser", Fault::PauseBefore);
+    let started = sandbox.start_create("alex", &[]);
+    aws.faults.paused().await;
+    let other = aws.iam_client().create_user().user_name("alex");
+    other.send().await.unwrap();
+    aws.faults.resume();
+    let run = started.ended().await;
+    let run = run.failed_with("user alex already exists, and was not created by create_s3_user");
+    assert!(!run.stderr.contains("left:"), "{run:?}");
+}
+
+#[tokio::test]
+async fn policy_whose_creation_got_no_answer_is_named_where_no_tag_tells_whose_it_is() {
+    for times in [1, 2] {
+        let aws = aws_with_files().await;
+        let sandbox = Sandbox::new(&aws);
+        aws.faults.refuse_tags();
+        aws.faults.at("CreatePolicy", 0, times, Fault::LoseAnswer);
+        let run = sandbox.create("alex", &["--json"]).await;
+        let run = run.failed_with("CreatePolicy: ");
+        let left = "policy s3-access-for-alex, if it is there and no other run made it";
+        assert_eq!(run.json()["left"], json!([left]), "{run:?}");
+        assert!(!run.stderr.contains("undone"), "{run:?}");
+        assert!(!aws.iam(|iam| iam.users.contains_key("alex")), "{run:?}");
+        let arn = aws.iam(|iam| iam.policies.keys().next().cloned()).unwrap();
+        let command = format!("remove it with: aws iam delete-policy --policy-arn {arn}\n");
+        assert!(run.stderr.contains(&command), "{run:?}");
+    }
+}
+
+/// Nothing is carried out of these calls while the run looks for it; what is
+/// carried out later must not be news to the admin.
+#[tokio::test]
+async fn what_may_be_made_after_the_last_look_is_named() {
+    let aws = aws_with_files().await;
+    aws.faults.always("CreateUser", Fault::BROKEN);
+    for sandbox in [Sandbox::new(&aws), Sandbox::with_host_of_aws(&aws)] {
+        let run = sandbox.create("alex", &["--json"]).await;
+        let run = run.failed_with("CreateUser: InternalFailure");
+        assert_user_is_left_in_doubt(&aws, &run, "");
+    }
+    aws.faults.forget();
+    aws.faults.always("CreatePolicy", Fault::BROKEN);
+    for (sandbox, if_ours) in [
+        (Sandbox::new(&aws), "no other run made it"),
+        (Sandbox::with_host_of_aws(&aws), "tagged s3-user:run="),
+    ] {
+        let run = sandbox.create("alex", &[]).await;
+        let run = run.failed_with("CreatePolicy: InternalFailure");
+        let left = format!("left: policy s3-access-for-alex, if it is there and {if_ours}");
+        assert!(run.stderr.contains(&left), "{run:?}");
+        assert_eq!(run.stderr.matches("left: ").count(), 1, "{run:?}");
+        assert!(is_gone(&aws, "alex"), "{run:?}");
+    }
 }

@@ -1,5 +1,6 @@
 //! The IAM, S3 and STS clients, and the one way in which they are called.
 
+use std::cell::Cell;
 use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,7 +11,9 @@ use aws_credential_types::Credentials;
 #[cfg(test)]
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_s3::config::http::HttpResponse;
-use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::config::interceptors::BeforeTransmitInterceptorContextRef;
+use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_s3::error::{BoxError, ProvideErrorMetadata, SdkError};
 use tokio::sync::OnceCell;
 
 use super::error::{AwsError, is_s3};
@@ -78,7 +81,11 @@ impl Aws {
         let key = Credentials::new(key.id(), key.secret(), None, None, "new access key");
         let sts = aws_sdk_sts::Client::from_conf(config.credentials_provider(key).build());
         let answer = self.call("GetCallerIdentity", sts.get_caller_identity().send());
-        Some(answer.await.map(drop))
+        let known = answer.await.and_then(|answer| {
+            let incomplete = AwsError::incomplete("GetCallerIdentity");
+            answer.arn.map(drop).ok_or(incomplete)
+        });
+        Some(known)
     }
 
     /// The same clients, with every call told to the log.
@@ -129,7 +136,8 @@ impl Aws {
         aws_sdk_iam::Client::from_conf(config.retry_classifier(GiveUpAfterCrash).build())
     }
 
-    /// Waits for an answer, tells the log, and words the error.
+    /// Waits for an answer, tells the log, and words the error, which knows how many
+    /// requests were sent.
     pub(crate) async fn call<T, E>(
         &self,
         operation: &'static str,
@@ -139,9 +147,11 @@ impl Aws {
         E: ProvideErrorMetadata + Error + 'static,
     {
         let start = Instant::now();
-        let result = answer.await.map_err(|error| {
+        let counted = async { (answer.await, SENT.with(Cell::get)) };
+        let (answer, sent) = SENT.scope(Cell::new(0), counted).await;
+        let result = answer.map_err(|error| {
             let endpoint = self.store.endpoint(is_s3(operation));
-            let error = AwsError::new(operation, endpoint, &error);
+            let error = AwsError::new(operation, endpoint, &error, sent);
             // STS knows every session, and S3 has a code of its own.
             let is_of_iam = !is_s3(operation) && operation != "GetCallerIdentity";
             if self.is_session && is_of_iam {
@@ -158,6 +168,32 @@ impl Aws {
             });
         }
         result
+    }
+}
+
+tokio::task_local! {
+    /// How many requests the call under way has sent, those of retries included.
+    static SENT: Cell<usize>;
+}
+
+/// Counts the requests of a call: the SDK doesn't tell of those before the last.
+#[derive(Debug)]
+pub(super) struct CountRequests;
+
+impl Intercept for CountRequests {
+    fn name(&self) -> &'static str {
+        "count requests"
+    }
+
+    fn read_before_transmit(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        // Nobody asks of calls that load credentials.
+        let _ = SENT.try_with(|sent| sent.set(sent.get() + 1));
+        Ok(())
     }
 }
 

@@ -24,7 +24,7 @@ use aws_smithy_runtime::client::retries::{RetryPartition, TokenBucket};
 use aws_types::service_config::ServiceConfigKey;
 
 use super::ca_bundle::trust_store;
-use super::client::Aws;
+use super::client::{Aws, CountRequests};
 use super::config_files::ConfigFiles;
 use super::connection::{Connection, http_url, region};
 use super::credentials::{Preloaded, unreadable_token_file, why_none};
@@ -118,6 +118,7 @@ impl Aws {
         let iam = aws_sdk_iam::config::Builder::from(&config)
             .retry_partition(retries.build())
             .retry_classifier(unreached.clone())
+            .interceptor(CountRequests)
             .interceptor(OnlyAnswersOfIam);
         let sts = aws_sdk_sts::config::Builder::from(&config);
         let (iam, sts) = if store.is_aws() {

@@ -38,8 +38,10 @@ pub struct AwsError {
     remedy: Option<Remedy>,
     /// Whether nothing at all was answered.
     has_no_answer: bool,
-    /// Whether the request was sent at all; not where there were no credentials.
-    sent: bool,
+    /// How many requests were sent, as far as they are counted.
+    sent: usize,
+    /// Whether there were no credentials for the last one.
+    lacks_credentials: bool,
     /// Whether the service's answer came whole.
     answered: bool,
     /// Whether a page for browsers was answered.
@@ -52,6 +54,7 @@ impl AwsError {
         operation: &'static str,
         endpoint: &Arc<Endpoint>,
         error: &SdkError<E, HttpResponse>,
+        sent: usize,
     ) -> Self
     where
         E: ProvideErrorMetadata + Error + 'static,
@@ -87,7 +90,8 @@ impl AwsError {
             endpoint: endpoint.clone(),
             remedy,
             has_no_answer: answer.is_none() && credentials.is_none() && response.is_none(),
-            sent: credentials.is_none(),
+            sent,
+            lacks_credentials: credentials.is_some(),
             answered: answer.is_some(),
             is_web_page: response.is_some_and(is_web_page),
             status: response.map(|response| response.status().as_u16()),
@@ -107,7 +111,8 @@ impl AwsError {
             endpoint: Arc::default(),
             remedy: None,
             has_no_answer: false,
-            sent: true,
+            sent: 1,
+            lacks_credentials: false,
             answered: false,
             is_web_page: false,
             bucket_region: None,
@@ -138,16 +143,23 @@ impl AwsError {
         self.code() == Some(code)
     }
 
-    /// Whether the call may still have been carried out: it was sent, and the
-    /// answer is not the service's own refusal, but lost, cut, a proxy's, or that
-    /// of a server in trouble.
+    /// Whether the call may still have been carried out: it was sent, be it before
+    /// the credentials ended, and the answer is not the service's own refusal, but
+    /// lost, cut, a proxy's, or that of a server in trouble.
     pub(crate) fn is_unclear(&self) -> bool {
         let has_code = self.code().is_some_and(|code| !code.is_empty());
         let refuses = self
             .status
             .is_some_and(|status| (300..500).contains(&status));
         let is_refusal = has_code && refuses || self.is_unsupported();
-        self.sent && !(self.answered && is_refusal)
+        let was_sent = self.sent > 0 || !self.lacks_credentials;
+        was_sent && !(self.answered && is_refusal)
+    }
+
+    /// Whether the call may have made what it was to make: nothing says that it
+    /// didn't, or a request that was not the first was told that the thing exists.
+    fn may_have_made(&self) -> bool {
+        self.is_unclear() || self.is_existing() && self.sent > 1
     }
 
     /// What helps where the call could not be made, or the credentials have ended.
@@ -191,6 +203,11 @@ impl AwsError {
             || !self.is_of_aws()
                 && self.code().is_none_or(str::is_empty)
                 && matches!(self.status, Some(400 | 404))
+    }
+
+    /// Whether a page for browsers was answered.
+    pub(super) fn is_web_page(&self) -> bool {
+        self.is_web_page
     }
 
     /// Whether the server broke down over the call, as some stores do over one
@@ -321,6 +338,7 @@ impl AwsError {
             .find(|(operation, _)| *operation == self.operation);
         match listed {
             Some((_, permission)) => format!("s3:{permission}"),
+            None if self.operation == "GetCallerIdentity" => format!("sts:{}", self.operation),
             None => format!("iam:{}", self.operation),
         }
     }
@@ -497,7 +515,7 @@ impl Made {
     pub fn by<T>(result: &Result<T, AwsError>) -> Self {
         match result {
             Ok(_) => Self::Yes,
-            Err(error) if error.is_unclear() || error.is_existing() => Self::Maybe,
+            Err(error) if error.may_have_made() => Self::Maybe,
             Err(_) => Self::No,
         }
     }

@@ -77,6 +77,12 @@ impl Store {
         !self.is_aws() && error.says_unsupported()
     }
 
+    /// Whether it has no STS, by its answer to asking whose key a key is; AWS has. What
+    /// a proxy answers in its place says nothing.
+    pub fn lacks_sts(&self, error: &AwsError) -> bool {
+        !self.is_aws() && self.lacks(error) && !error.is_web_page()
+    }
+
     /// Whether it refused a policy that AWS takes: some refuse one with an action
     /// that they don't know.
     pub fn refuses_policy(&self, error: &AwsError) -> bool {

@@ -101,7 +101,7 @@ impl<'a> Job<'a> {
         plan: &Plan<W>,
         apply: impl AsyncFn(&Plan<W>) -> Result<D, Failed>,
     ) -> ExitStatus {
-        self.signals.begin();
+        let _under_way = self.signals.begin(self.user());
         let line = self.out.is_alone().then(|| self.out.wait_for_response());
         let applied = apply(plan).await;
         drop(line);
@@ -124,7 +124,7 @@ impl<'a> Job<'a> {
 
     /// Deletes what was planned.
     async fn delete(&self, plan: &Plan<Delete>) -> ExitStatus {
-        self.signals.begin();
+        let _under_way = self.signals.begin(self.user());
         let _line = self.out.is_alone().then(|| self.count_objects(plan));
         match delete::apply(plan).await {
             Ok(deleted) => {

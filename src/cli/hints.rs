@@ -263,6 +263,11 @@ fn hints(hint: &Hint, target: &Target, commands: &ShellCommands) -> Vec<Advice> 
             return is_suspended.then(resume).into_iter().chain(other).collect();
         }
         Hint::NewKey => new_key(),
+        Hint::VerifyNewKey => {
+            let rotate = commands.create("--rotate-key", target);
+            let words = "to test the new key with requests to S3 instead, run";
+            Advice::with(words, format!("{rotate} --verify"))
+        }
         Hint::StartOver { in_the_way } => {
             Advice::with(if_alone, start_over(target, in_the_way, commands))
         }

@@ -141,7 +141,13 @@ impl ShellCommands {
             }
             Step::SuspendKey(id) => self.suspend_key(id, user),
             Step::DeleteLateKey => self.list_keys(user),
-            Step::DeletePolicy(policy) => self.delete_policy(&policy.arn),
+            Step::DeletePolicy(policy) | Step::DeleteUnclearPolicy { policy, .. } => {
+                self.delete_policy(&policy.arn)
+            }
+            // It refuses a user that another run has given a policy or key.
+            Step::DeleteUnclearUser(user) => {
+                self.command(&["aws", "iam", "delete-user", "--user-name", user])
+            }
             _ => self.delete_user(bucket, user),
         }
     }

@@ -1,9 +1,10 @@
-//! The signals that stop a run: Ctrl-C, SIGTERM, and those of a terminal that
-//! closes.
+//! The signals that stop a run: Ctrl-C, SIGTERM, those of a terminal that
+//! closes, and all others that would end the process where it is.
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Result;
 use tokio::signal::unix::{SignalKind, signal};
@@ -12,10 +13,28 @@ use tokio_util::sync::CancellationToken;
 
 use super::exit_now;
 use super::output::to_stderr;
+use crate::access::UserName;
 use crate::errors::Interrupted;
 
-/// Ctrl-C, SIGTERM, a closed terminal or lost connection, Ctrl-\.
-const STOPPING: [i32; 4] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT];
+/// Ctrl-C, SIGTERM, a closed terminal or lost connection, Ctrl-\, and what timers,
+/// limits and other processes send.
+const STOPPING: [i32; 11] = [
+    libc::SIGINT,
+    libc::SIGTERM,
+    libc::SIGHUP,
+    libc::SIGQUIT,
+    libc::SIGALRM,
+    libc::SIGUSR1,
+    libc::SIGUSR2,
+    libc::SIGXCPU,
+    libc::SIGVTALRM,
+    libc::SIGPROF,
+    libc::SIGIO,
+];
+
+/// What only somebody at a terminal sends, who wants no more than to get out: a
+/// session that closes and a wrapper that forwards send the others twice.
+const AT_ONCE: [i32; 2] = [libc::SIGINT, libc::SIGQUIT];
 
 /// The signals that stop a run, as a cancellation.
 #[derive(Debug, Clone)]
@@ -24,17 +43,20 @@ pub struct Signals {
     pub cancel: CancellationToken,
     exit_code: Arc<AtomicU8>,
     has_begun: Arc<AtomicBool>,
+    under_way: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl Signals {
-    /// Starts to listen. The first signal prints `first` and cancels; a second
-    /// one prints `second` and ends the process at once. Until [`begin`](Self::begin)
-    /// is called there is nothing to say of what was done.
+    /// Starts to listen. The first signal prints `first` and cancels. Ctrl-C or
+    /// Ctrl-\ after that prints `second` with the users under way, and ends the
+    /// process at once; no other signal does. Until [`begin`](Self::begin) is
+    /// called there is nothing to say of what was done.
     pub fn listen(first: &'static str, second: String) -> Self {
         let signals = Self {
             cancel: CancellationToken::new(),
             exit_code: Arc::new(AtomicU8::new(exit_code(libc::SIGINT))),
             has_begun: Arc::default(),
+            under_way: Arc::default(),
         };
         let on = |number| {
             let kind = SignalKind::from_raw(number);
@@ -42,41 +64,60 @@ impl Signals {
         };
         // Held, a limit on file sizes fails the write and not the whole process.
         let _held = on(libc::SIGXFSZ);
-        let (sender, mut codes) = mpsc::unbounded_channel();
-        for number in STOPPING
-            .into_iter()
-            .filter(|number| !stays_ignored(*number))
-        {
+        let (sender, mut numbers) = mpsc::unbounded_channel();
+        for number in stopping().filter(|number| !stays_ignored(*number)) {
             let (mut stream, sender) = (on(number), sender.clone());
             tokio::spawn(async move {
-                while stream.recv().await.is_some() && sender.send(exit_code(number)).is_ok() {}
+                while stream.recv().await.is_some() && sender.send(number).is_ok() {}
             });
         }
         let listener = signals.clone();
         tokio::spawn(async move {
-            while let Some(code) = codes.recv().await {
-                // A terminal that closes may say so more than once.
-                let again = code == exit_code(libc::SIGHUP);
-                if listener.cancel.is_cancelled() && again {
-                    continue;
+            while let Some(number) = numbers.recv().await {
+                if !listener.cancel.is_cancelled() {
+                    listener.stop(number, first);
+                } else if AT_ONCE.contains(&number) {
+                    listener.stop_at_once(number, &second);
                 }
-                let has_begun = listener.has_begun.load(Ordering::Relaxed);
-                if listener.cancel.is_cancelled() {
-                    to_stderr(if has_begun { &second } else { "stopped" });
-                    exit_now(code);
-                }
-                listener.exit_code.store(code, Ordering::Relaxed);
-                // Before the work stops, since the process may end at once then.
-                to_stderr(if has_begun { first } else { "stopping" });
-                listener.cancel.cancel();
             }
         });
         signals
     }
 
-    /// From now on something may be changed, and not only looked at.
-    pub(super) fn begin(&self) {
+    fn stop(&self, number: i32, first: &str) {
+        self.exit_code.store(exit_code(number), Ordering::Relaxed);
+        // Before the work stops, since the process may end at once then.
+        to_stderr(if self.has_begun() { first } else { "stopping" });
+        self.cancel.cancel();
+    }
+
+    fn stop_at_once(&self, number: i32, second: &str) -> ! {
+        to_stderr(if self.has_begun() { second } else { "stopped" });
+        let users = Vec::from_iter(self.users_under_way().clone());
+        if !users.is_empty() {
+            to_stderr(&format!("under way: {}", users.join(", ")));
+        }
+        exit_now(exit_code(number))
+    }
+
+    fn has_begun(&self) -> bool {
+        self.has_begun.load(Ordering::Relaxed)
+    }
+
+    fn users_under_way(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        let users = self.under_way.lock();
+        users.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on something of this user may be changed, and not only looked at,
+    /// until the result is dropped.
+    pub(super) fn begin(&self, user: &UserName) -> UnderWay<'_> {
         self.has_begun.store(true, Ordering::Relaxed);
+        self.users_under_way().insert(user.to_string());
+        UnderWay {
+            signals: self,
+            user: user.to_string(),
+        }
     }
 
     /// Does something that may be dropped at any point, until it is done or a
@@ -94,14 +135,42 @@ impl Signals {
     }
 }
 
+/// A user who is worked on until this is dropped.
+pub(super) struct UnderWay<'a> {
+    signals: &'a Signals,
+    user: String,
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.signals.users_under_way().remove(&self.user);
+    }
+}
+
+/// Every signal that stops a run: on Linux also that of a failing power supply, and
+/// those that the system has no use for, which end a process too.
+#[cfg(target_os = "linux")]
+fn stopping() -> impl Iterator<Item = i32> {
+    let others = [libc::SIGPWR, libc::SIGSTKFLT];
+    let real_time = libc::SIGRTMIN()..=libc::SIGRTMAX();
+    STOPPING.into_iter().chain(others).chain(real_time)
+}
+
+/// Every signal that stops a run.
+#[cfg(not(target_os = "linux"))]
+fn stopping() -> impl Iterator<Item = i32> {
+    STOPPING.into_iter()
+}
+
 fn exit_code(signal: i32) -> u8 {
     128 + signal as u8
 }
 
 /// Whether the process was started with the signal ignored, as `nohup` does
-/// with SIGHUP, and is to go on ignoring it.
+/// with SIGHUP, and is to go on ignoring it. A shell starts what it runs in the
+/// background with Ctrl-C ignored, which stops it all the same.
 fn stays_ignored(signal: i32) -> bool {
-    [libc::SIGHUP, libc::SIGQUIT].contains(&signal) && is_ignored(signal)
+    ![libc::SIGINT, libc::SIGTERM].contains(&signal) && is_ignored(signal)
 }
 
 #[expect(unsafe_code, reason = "nothing safe tells how a signal is handled")]

@@ -7,7 +7,8 @@ use anyhow::{Context, Result, bail};
 
 use super::undo::Undo;
 use crate::access::{AccessKey, Grant};
-use crate::aws::{Made, Patience, Run, until_known};
+use crate::aws::{AwsError, Made, Patience, Run, until_known};
+use crate::errors::{Hint, Hinted};
 use crate::handover::{self, Delivery, HandedOver, Handover, Settings, Verified};
 use crate::iam;
 use crate::step::Step;
@@ -95,21 +96,28 @@ impl<'a> NewKey<'a> {
         }
     }
 
-    /// Waits until STS knows the key, where there is an STS. Fails where it
-    /// doesn't in time, as with a secret that came cut.
-    pub async fn check_known(&self) -> Result<()> {
+    /// Makes sure that the key works, before old ones go: `--verify` has tested it, or
+    /// STS knows it, which is waited for. Fails where STS doesn't know it in time, as
+    /// with a secret that came cut, and where STS doesn't say; a store may have no STS.
+    pub async fn check_works(&self) -> Result<()> {
+        let is_verify = |step: &Step| matches!(step, Step::Verify { .. });
+        if self.steps.iter().any(is_verify) {
+            return Ok(());
+        }
         let (run, key) = (self.run, self.key()?);
         let mut patience = self.patience.clone();
         loop {
             run.go_on()?;
-            match run.aws.knows(key).await {
-                Some(Err(error)) if error.is_about_credentials() => {
-                    if !patience.wait(&run.cancel).await {
-                        run.go_on()?;
-                        bail!("the new key does not work: {}", error.answer());
-                    }
-                }
+            let error = match run.aws.knows(key).await {
+                Some(Err(error)) if !run.aws.store.lacks_sts(&error) => error,
                 _ => return Ok(()),
+            };
+            if !error.is_about_credentials() {
+                return Err(untested(&error).into());
+            }
+            if !patience.wait(&run.cancel).await {
+                run.go_on()?;
+                bail!("the new key does not work: {}", error.answer());
             }
         }
     }
@@ -176,5 +184,13 @@ impl<'a> NewKey<'a> {
 
     fn key(&self) -> Result<&AccessKey> {
         self.key.get().context("there is no key")
+    }
+}
+
+/// That nobody knows whether the new key works.
+fn untested(error: &AwsError) -> Hinted {
+    Hinted {
+        message: format!("the new key could not be tested, so the old one stays: {error}"),
+        hint: Hint::VerifyNewKey,
     }
 }

@@ -42,6 +42,8 @@ pub(super) async fn remove(run: &Run, step: &Step) -> Result<bool, AwsError> {
         | Step::AbortUpload { .. }
         | Step::DeleteLateKey
         | Step::DeleteUnclearKey { .. }
+        | Step::DeleteUnclearUser(_)
+        | Step::DeleteUnclearPolicy { .. }
         | Step::Undo(_) => unreachable!("{step} is no step that removes one thing"),
     }
 }

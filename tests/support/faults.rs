@@ -451,12 +451,17 @@ impl Faults {
         let operation = call.operation.clone();
         self.calls.lock().push(call);
         self.arrived.notify_waiters();
-        match fault {
-            None if is_like_ceph => match like_ceph::refusal(&operation) {
+        let carried_out = async {
+            if !is_like_ceph {
+                return carry_out.await;
+            }
+            match like_ceph::refusal(&operation) {
                 Some(refusal) => refusal,
                 None => like_ceph::answer(&operation, carry_out.await).await,
-            },
-            None => carry_out.await,
+            }
+        };
+        match fault {
+            None => carried_out.await,
             Some(Fault::Refuse(status, code)) => refusal(status, code, AS_WANTED, is_s3),
             Some(Fault::Say(status, code, message)) => refusal(status, code, message, is_s3),
             Some(Fault::Deny(message)) => refusal(403, "AccessDenied", message, is_s3),
@@ -469,33 +474,33 @@ impl Faults {
             Some(Fault::Throttle) => refusal(400, "Throttling", AS_WANTED, is_s3),
             Some(Fault::Answer(body)) => body.into_response(),
             Some(Fault::LoseAnswer) => {
-                carry_out.await;
+                carried_out.await;
                 let cut = futures_util::stream::once(async {
                     Err::<Bytes, _>(io::Error::other("the answer is lost"))
                 });
                 Body::from_stream(cut).into_response()
             }
-            Some(Fault::CutAnswer) => cut_in_half(carry_out.await).await,
+            Some(Fault::CutAnswer) => cut_in_half(carried_out.await).await,
             Some(Fault::HalfAnswer) => {
-                let body = body_of(carry_out.await).await;
+                let body = body_of(carried_out.await).await;
                 body.slice(..body.len() / 2).into_response()
             }
             Some(Fault::OtherAnswer(status, body)) => {
-                carry_out.await;
+                carried_out.await;
                 (StatusCode::from_u16(status).unwrap(), body).into_response()
             }
             Some(Fault::Proxy) => WELCOME.into_response(),
             Some(Fault::Hang) => {
-                carry_out.await;
+                carried_out.await;
                 std::future::pending().await
             }
             Some(Fault::PauseBefore) => {
                 self.paused.notify_one();
                 self.resume.notified().await;
-                carry_out.await
+                carried_out.await
             }
             Some(Fault::Pause) => {
-                let answer = carry_out.await;
+                let answer = carried_out.await;
                 self.paused.notify_one();
                 self.resume.notified().await;
                 answer

@@ -40,7 +40,7 @@ pub use fixtures::{
 };
 pub use local_aws::{ACCOUNT, ALLOW_ALL, LocalAws};
 pub use picture::{PROMPT, Span, lines_at_terminal};
-pub use programs::{DRY_RUN, HANGING, Run, Sandbox, binary, build_binaries};
+pub use programs::{DRY_RUN, HANGING, Run, Sandbox, Started, binary, build_binaries};
 pub use requests::{allowed, deletes, gets, lists, opens_folder, puts};
 pub use scripted_s3::{Script, ScriptedS3};
 pub use session::{COLUMNS, QUESTION, ROWS, Session};

@@ -44,7 +44,7 @@ impl<'a> Creating<'a> {
         // Looked at also where there is no user, or a policy would go unnoticed.
         let policy = match policy {
             None => Ok(UserPolicy::Inline),
-            Some((answer, made)) => self.policy(answer, made, user.as_ref().ok()).await,
+            Some(answer) => self.policy(answer, user.as_ref().ok()).await,
         };
         Ok((user?, policy?))
     }
@@ -65,35 +65,50 @@ impl<'a> Creating<'a> {
             ..self.tags.clone()
         };
         let create = async |tags: &Tags| iam::create_user(self.run, new_user, tags).await;
-        let (answer, made) = create_tagged(self.run, &tags, create).await;
-        let delete = Step::DeleteUser(self.run.target.user.to_string());
-        let error = match answer {
-            Err(error) if made == Made::Maybe => error,
-            answer => {
-                self.undo.push(made, delete);
-                return match answer {
-                    Ok(user) => Ok(user),
-                    Err(error) => Err(create_refused(self.run, new_user, error).await),
-                };
+        let created = create_tagged(self.run, &tags, create).await;
+        let made = Made::by(&created);
+        let error = match created {
+            Ok(user) => return Ok(self.made_user(user)),
+            Err(error) if made == Made::No && !error.is_existing() => {
+                return Err(create_refused(self.run, new_user, error).await);
             }
+            Err(error) => error,
         };
         let look = async || iam::get_user(self.undo.run()).await;
-        match until_known(&self.undo.run().cancel, look).await {
-            Ok(Some(user)) if user.tags.run == self.tags.run => {
-                self.undo.push(Made::Yes, delete);
-                Ok(user)
+        let found = until_known(&self.undo.run().cancel, look).await;
+        match found {
+            Ok(Some(user)) if user.tags.run == self.tags.run => return Ok(self.made_user(user)),
+            Ok(Some(user))
+                if made == Made::No
+                    || user.name != self.run.user()
+                    || !self.may_be_ours(&user.tags) =>
+            {
+                return Err(user_exists(self.run, &user, &self.work.handover).await);
             }
-            Ok(Some(other)) => Err(user_exists(self.run, &other, &self.work.handover).await),
-            Ok(None) => Err(error.into()),
-            Err(_) => {
-                self.undo.leave([delete]);
-                Err(error.into())
+            _ if made == Made::No => {}
+            _ => {
+                let user = self.run.target.user.to_string();
+                self.undo.leave([Step::DeleteUnclearUser(user)]);
             }
         }
+        Err(error.into())
+    }
+
+    /// A user that this run made.
+    fn made_user(&self, user: User) -> User {
+        let delete = Step::DeleteUser(self.run.target.user.to_string());
+        self.undo.push(Made::Yes, delete);
+        user
+    }
+
+    /// Whether what was found may be what a call made whose answer is lost: a store
+    /// other than AWS may have kept none of its tags.
+    fn may_be_ours(&self, tags: &Tags) -> bool {
+        !self.run.aws.store.is_aws() && *tags == Tags::default()
     }
 
     /// Sends the managed policy; none where it is to be an inline one.
-    async fn send_policy(&self) -> Option<(Result<String, AwsError>, Made)> {
+    async fn send_policy(&self) -> Option<Result<String, AwsError>> {
         let Create {
             options, document, ..
         } = self.work;
@@ -109,9 +124,9 @@ impl<'a> Creating<'a> {
     async fn policy(
         &self,
         answer: Result<String, AwsError>,
-        made: Made,
         user: Option<&User>,
     ) -> Result<UserPolicy> {
+        let made = Made::by(&answer);
         let error = match answer {
             Ok(arn) => return Ok(self.made_policy(arn)),
             Err(error) if self.run.aws.store.lacks_managed_policies(&error) => {
@@ -122,25 +137,25 @@ impl<'a> Creating<'a> {
             }
             Err(error) => error,
         };
-        let Some(arn) = self.likely_policy_arn(user).await else {
-            if error.is_unclear() {
-                self.undo.leave([self.delete_unclear_policy()]);
+        let arn = self.likely_policy_arn(user).await;
+        let found = match &arn {
+            None => Ok(None),
+            Some(arn) => {
+                let look = async || iam::get_policy(self.undo.run(), arn).await;
+                until_known(&self.undo.run().cancel, look).await
             }
-            return Err(error.into());
         };
-        let look = async || iam::get_policy(self.undo.run(), &arn).await;
-        match until_known(&self.undo.run().cancel, look).await {
-            Ok(Some(found)) if made == Made::Yes || found.tags.run == self.tags.run => {
-                Ok(self.made_policy(arn))
+        match found {
+            Ok(Some(found)) if found.tags.run == self.tags.run => {
+                return Ok(self.made_policy(found.arn));
             }
-            Ok(Some(found)) => Err(policy_exists(self.run, &found, error).await),
-            Ok(None) => Err(error.into()),
-            Err(_) => {
-                let delete = Step::DeletePolicy(self.managed_policy(arn));
-                self.undo.leave([delete]);
-                Err(error.into())
+            Ok(Some(found)) if made == Made::No || !self.may_be_ours(&found.tags) => {
+                return Err(policy_exists(self.run, &found, error).await);
             }
+            _ if made == Made::No => {}
+            _ => self.undo.leave([self.delete_unclear_policy(arn)]),
         }
+        Err(error.into())
     }
 
     /// A policy that this run made.
@@ -152,15 +167,19 @@ impl<'a> Creating<'a> {
         UserPolicy::Managed(policy)
     }
 
-    /// Names a policy by what tells that this run made it, where nothing tells
-    /// its ARN.
-    fn delete_unclear_policy(&self) -> Step {
-        let name = self.policy_name();
+    /// The step that deletes a policy that this run may have made, with what tells
+    /// whether it did.
+    fn delete_unclear_policy(&self, arn: Option<String>) -> Step {
+        let placeholder = || format!("ARN_OF_{}", self.policy_name());
         let tag = self.tags.run.as_deref().unwrap_or_default();
-        Step::DeletePolicy(ManagedPolicy {
-            name: format!("{name}, if it is there and tagged s3-user:run={tag}"),
-            arn: format!("ARN_OF_{name}"),
-        })
+        Step::DeleteUnclearPolicy {
+            policy: self.managed_policy(arn.unwrap_or_else(placeholder)),
+            if_ours: if self.run.aws.store.is_aws() {
+                format!("tagged s3-user:run={tag}")
+            } else {
+                "no other run made it".to_owned()
+            },
+        }
     }
 
     fn managed_policy(&self, arn: String) -> ManagedPolicy {
@@ -265,18 +284,11 @@ async fn create_tagged<T>(
     run: &Run,
     tags: &Tags,
     create: impl AsyncFn(&Tags) -> Result<T, AwsError>,
-) -> (Result<T, AwsError>, Made) {
+) -> Result<T, AwsError> {
     let result = create(tags).await;
     let refused = |error: &AwsError| run.aws.store.may_refuse_tags(error);
     if !tags.others.is_empty() || !result.as_ref().is_err_and(refused) {
-        let made = Made::by(&result);
-        return (result, made);
+        return result;
     }
-    let result = create(&Tags::default()).await;
-    // Without tags nobody can tell later, so what may be ours counts as ours.
-    let made = match &result {
-        Err(error) if !error.is_unclear() => Made::No,
-        _ => Made::Yes,
-    };
-    (result, made)
+    create(&Tags::default()).await
 }

@@ -1,6 +1,8 @@
 //! The rotate workflow: a new access key in place of the old ones.
 
-use anyhow::{Result, anyhow, ensure};
+use std::collections::BTreeMap;
+
+use anyhow::{Result, anyhow, bail, ensure};
 
 use crate::access::{Grant, PolicyDocument};
 use crate::aws::Run;
@@ -148,67 +150,83 @@ fn ids(keys: &[KeyInfo]) -> Vec<String> {
     keys.iter().map(|key| key.id.clone()).collect()
 }
 
-/// When a step of the plan is taken that changes old keys.
-#[derive(PartialEq, Eq)]
-enum Phase {
-    MakeRoom,
-    Retire,
-}
-
-fn phase(step: &Step) -> Option<Phase> {
-    match step {
-        Step::DeleteSuspendedKey(_) => Some(Phase::MakeRoom),
-        Step::DeleteAccessKey(_) | Step::SuspendKey(_) => Some(Phase::Retire),
-        _ => None,
-    }
-}
-
 impl Plan<Rotate> {
-    /// The plan's steps of one phase.
-    fn steps(&self, wanted: Phase) -> impl Iterator<Item = &Step> {
-        let steps = self.preview.steps.iter();
-        steps.filter(move |step| phase(step).as_ref() == Some(&wanted))
+    /// The steps that take old keys out of use once the new one is handed over.
+    fn retiring(&self) -> impl Iterator<Item = &Step> {
+        let is_retiring =
+            |step: &&Step| matches!(step, Step::DeleteAccessKey(_) | Step::SuspendKey(_));
+        self.preview.steps.iter().filter(is_retiring)
+    }
+
+    /// The ID of the suspended key that the new one takes the place of.
+    fn surplus(&self) -> Option<&String> {
+        self.preview.steps.iter().find_map(|step| match step {
+            Step::DeleteSuspendedKey(id) => Some(id),
+            _ => None,
+        })
     }
 }
 
 /// Deletes the suspended key that the new one takes the place of.
 async fn make_room(plan: &Plan<Rotate>) -> Result<()> {
     let run = &plan.run;
-    let Some(step @ Step::DeleteSuspendedKey(id)) = plan.steps(Phase::MakeRoom).next() else {
+    let Some(id) = plan.surplus() else {
         return Ok(());
     };
+    check_unchanged(plan, None).await?;
     run.go_on()?;
-    check_unchanged(plan).await?;
     run.unless_interrupted(iam::delete_access_key(run, id).await)?;
-    run.done(step);
+    run.done(&Step::DeleteSuspendedKey(id.clone()));
     Ok(())
 }
 
 /// Fails if the user's keys are not as they were when the plan was made: the one
-/// that is to go may work again, or be the last one.
-async fn check_unchanged(plan: &Plan<Rotate>) -> Result<()> {
-    let before = &plan.work.before;
+/// that is to go may work again, or be the last one, or the user is to have no
+/// access any more. The key that is `gone` may still be in IAM's list.
+async fn check_unchanged(plan: &Plan<Rotate>, gone: Option<&String>) -> Result<()> {
     let now = iam::access_keys(&plan.run).await?;
-    let is_as_before = |key: &KeyInfo| {
-        let mut before = before.iter();
-        before.any(|old| (&old.id, old.is_active) == (&key.id, key.is_active))
+    check_none_suspended(plan, &now)?;
+    let states = |keys: &[KeyInfo]| {
+        let there = keys.iter().filter(|key| gone != Some(&key.id));
+        there
+            .map(|key| (key.id.clone(), key.is_active))
+            .collect::<BTreeMap<_, _>>()
     };
     ensure!(
-        now.len() == before.len() && now.iter().all(is_as_before),
-        "the access keys of user {} have changed since they were looked at, so none is deleted; \
-         run the same command again",
+        states(&now) == states(&plan.work.before),
+        "the access keys of user {} have changed since they were looked at; run the same command again",
         plan.run.target.user
     );
     Ok(())
 }
 
+/// Fails if a key of the user was suspended since the plan was made, even the new
+/// one: whoever did that wants none to work.
+fn check_none_suspended(plan: &Plan<Rotate>, now: &[KeyInfo]) -> Result<()> {
+    let Plan { run, work, .. } = plan;
+    let was_suspended = |key: &KeyInfo| {
+        work.before
+            .iter()
+            .any(|old| old.id == key.id && !old.is_active)
+    };
+    match now.iter().find(|key| !key.is_active && !was_suspended(key)) {
+        None => Ok(()),
+        Some(key) => bail!(
+            "access key {} of user {} was suspended meanwhile; \
+             if the user is to have access again, run the same command again",
+            key.id,
+            run.target.user
+        ),
+    }
+}
+
 /// An error that came after room was made, with what is gone.
 fn after_making_room(plan: &Plan<Rotate>, error: anyhow::Error) -> anyhow::Error {
-    match plan.steps(Phase::MakeRoom).next() {
-        Some(Step::DeleteSuspendedKey(id)) => error.context(format!(
+    match plan.surplus() {
+        Some(id) => error.context(format!(
             "suspended access key {id} was deleted to make room, all others stay"
         )),
-        _ => error,
+        None => error,
     }
 }
 
@@ -216,13 +234,19 @@ fn after_making_room(plan: &Plan<Rotate>, error: anyhow::Error) -> anyhow::Error
 /// besides, too.
 async fn hand_over(plan: &Plan<Rotate>, key: NewKey<'_>) -> Result<(HandedOver, Vec<String>)> {
     let run = &plan.run;
+    check_unchanged(plan, plan.surplus()).await?;
     run.go_on()?;
     run.unless_interrupted(key.create().await)?;
     let notes = key.deliver().await?;
-    if plan.steps(Phase::Retire).next().is_some() {
+    let tested = if plan.retiring().next().is_some() {
         // Nothing but the new key will work.
-        key.check_known().await?;
-    }
+        key.check_works().await
+    } else {
+        Ok(())
+    };
+    // What a suspended key doesn't open says nothing else of it.
+    check_none_suspended(plan, &iam::access_keys(run).await?)?;
+    tested?;
     run.go_on()?;
     Ok((key.finish()?, notes))
 }
@@ -233,7 +257,7 @@ async fn retire_old_keys(plan: &Plan<Rotate>, handed_over: &HandedOver) -> Resul
     if plan.work.old_keys != OldKeys::Keep {
         check_alone(plan, handed_over).await?;
     }
-    for step in plan.steps(Phase::Retire) {
+    for step in plan.retiring() {
         let retired = match step {
             Step::SuspendKey(id) => iam::update_access_key(run, id, false).await,
             Step::DeleteAccessKey(id) => iam::delete_access_key(run, id).await.map(drop),
@@ -256,14 +280,24 @@ fn not_retired(handed_over: &HandedOver, error: anyhow::Error, left: Vec<Step>) 
     }
 }
 
-/// Fails if another run gave the user a key meanwhile: the person has either
-/// the one or the other, so all of them stay.
+/// Fails if another run suspended a key meanwhile, or gave the user one: the person
+/// has either the one or the other, so all of them stay.
 async fn check_alone(plan: &Plan<Rotate>, handed_over: &HandedOver) -> Result<(), Failed> {
     let Plan { run, work, .. } = plan;
     let keys = iam::access_keys(run).await.map_err(|error| {
-        let left = plan.steps(Phase::Retire).cloned().collect();
+        let left = plan.retiring().cloned().collect();
         not_retired(handed_over, error.into(), left)
     })?;
+    if let Err(error) = check_none_suspended(plan, &keys) {
+        let active = keys.iter().filter(|key| key.is_active);
+        return Err(Failed {
+            left: active.map(|key| Step::SuspendKey(key.id.clone())).collect(),
+            handed_over: Some(handed_over.clone()),
+            ..error
+                .context("the new key was delivered, and no old one was deleted")
+                .into()
+        });
+    }
     let is_known = |key: &&KeyInfo| {
         key.id == handed_over.access_key_id || work.before.iter().any(|old| old.id == key.id)
     };
