@@ -3,6 +3,7 @@
 
 mod access;
 mod bad_input;
+mod ceph;
 mod checksums;
 mod clients;
 mod connection;

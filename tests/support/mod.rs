@@ -8,6 +8,7 @@
 
 mod asserts;
 mod by_hand;
+mod ceph;
 mod faults;
 mod fixtures;
 mod lag;
@@ -31,6 +32,7 @@ pub use by_hand::{
     delete_key, edit_policy_of_alex, enable_acls, encrypt_bucket, policy_for, put_inline_policy,
     seconds_ago, set_end, set_end_by_policy, set_end_by_tag, set_status,
 };
+pub use ceph::{Ceph, Person, answer, is_refused, until};
 pub use faults::{Fault, INVENTORY, WELCOME};
 pub use fixtures::{
     FILES_OF_OTHERS, KMS_KEY, aws_of_the_examples, aws_with_alex, aws_with_files, client_of_alex,
