@@ -42,10 +42,12 @@ async fn clock_that_is_20_minutes_off_is_said() {
 #[tokio::test]
 #[ignore = "needs Ceph, the AWS CLI and rclone"]
 async fn bucket_of_another_account_is_said() {
-    let ceph = Ceph::with_bucket_of_another_account().await;
+    let owner = Ceph::of_another_account().await;
+    let ceph = Ceph::with_bucket_of(&owner);
     let alex = ceph.user("alex");
     let part = format!("bucket {} exists, but you can't access it", ceph.bucket);
     says(ceph.create(&alex, &[]).await, &part);
     says(ceph.delete(&alex, &[]).await, &part);
     assert_eq!(ceph.users().await, [""; 0]);
+    owner.clear().await;
 }

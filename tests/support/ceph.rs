@@ -42,12 +42,17 @@ impl Ceph {
         ceph
     }
 
-    /// One whose bucket belongs to another account.
-    pub async fn with_bucket_of_another_account() -> Self {
-        let owner = Self::with_key(OTHER);
-        owner.s3api("create-bucket").await.succeeded();
+    /// One of another account.
+    pub async fn of_another_account() -> Self {
+        let ceph = Self::with_key(OTHER);
+        ceph.s3api("create-bucket").await.succeeded();
+        ceph
+    }
+
+    /// One of the first account, with a bucket that isn't its own.
+    pub fn with_bucket_of(owner: &Self) -> Self {
         Self {
-            bucket: owner.bucket,
+            bucket: owner.bucket.clone(),
             ..Self::with_key(ACME)
         }
     }
