@@ -513,6 +513,22 @@ async fn aborted_upload_that_is_listed_again_is_looked_at_again() {
     }
 }
 
+#[tokio::test]
+async fn answer_without_an_end_is_an_error_of_its_call() {
+    let script = Script {
+        endless: Some(Endless::Answer),
+        ..Script::default()
+    };
+    let store = ScriptedS3::start(script, with_others(numbered(10))).await;
+    let (aws, _, run) = delete_from(&store, &[]).await;
+    run.failed_with("ListObjectsV2: the answer is too large");
+    assert!(!is_gone(&aws, "alex"));
+
+    let sandbox = Sandbox::with_key(&store.url, &aws.admin);
+    let run = sandbox.create("kim", &[]).await;
+    run.failed_with("GetUser: the answer is too large");
+}
+
 /// Puts three versions of one object, a deleted object, and a plain one into
 /// alex's folder, and the same into that of alexander.
 async fn aws_with_versions(status: BucketVersioningStatus) -> LocalAws {

@@ -26,6 +26,7 @@ use aws_smithy_runtime::client::retries::{RetryPartition, TokenBucket};
 use aws_types::os_shim_internal::{Env, Fs};
 use aws_types::service_config::ServiceConfigKey;
 
+use super::answer_size::AnswerSize;
 use super::ca_bundle::trust_store;
 use super::client::Aws;
 use super::connection::{Connection, http_url, region};
@@ -110,10 +111,14 @@ impl Aws {
         let iam = aws_sdk_iam::config::Builder::from(&config)
             .retry_partition(retries.build())
             .retry_classifier(unreached.clone())
+            .retry_classifier(AnswerSize::OF_IAM)
+            .interceptor(AnswerSize::OF_IAM)
             .interceptor(OnlyAnswersOfIam)
             .interceptor(ReadInFormOfAws)
             .build();
         let sts = aws_sdk_sts::config::Builder::from(&config)
+            .retry_classifier(AnswerSize::OF_IAM)
+            .interceptor(AnswerSize::OF_IAM)
             .interceptor(ReadInFormOfAws)
             .build();
         Ok(Self {
@@ -132,7 +137,10 @@ impl Aws {
 /// A client for S3, which on other stores sends and checks only the checksums
 /// that a request must have, unless the environment or the profile says otherwise.
 fn s3_client(config: &SdkConfig, store: &Store, unreached: GiveUpUnreached) -> aws_sdk_s3::Client {
-    let mut s3 = aws_sdk_s3::config::Builder::from(config).retry_classifier(unreached);
+    let mut s3 = aws_sdk_s3::config::Builder::from(config)
+        .retry_classifier(unreached)
+        .retry_classifier(AnswerSize::OF_S3)
+        .interceptor(AnswerSize::OF_S3);
     s3.set_force_path_style(Some(store.wants_path_style()));
     let is_open = |setting| {
         let chosen = configured(config, "s3", setting);

@@ -12,6 +12,7 @@ use aws_sdk_s3::primitives::{DateTime, DateTimeFormat};
 use rustls::CertificateError;
 use rustls::Error::{InvalidCertificate, InvalidMessage};
 
+use super::answer_size::is_exceeded;
 use super::config::Remedy;
 use super::connection::region;
 use super::credentials::why_none;
@@ -63,6 +64,7 @@ impl AwsError {
             (_, _, Some(wrong)) => (wrong, Some(Remedy::SetClock)),
             (Some(answer), ..) => (answer.message().unwrap_or_default().to_owned(), None),
             (None, Some(credentials), _) => why_none(credentials),
+            (None, None, _) if is_exceeded(error) => ("the answer is too large".to_owned(), None),
             (None, None, _) => {
                 let (cause, remedy) = why_unreached(error);
                 (format!("can't reach {endpoint}: {cause}"), remedy)
