@@ -81,6 +81,27 @@ async fn large_folder_goes_in_large_batches() {
 }
 
 #[tokio::test]
+async fn keys_of_many_users_are_not_all_kept_while_planning() {
+    let users: Vec<_> = (0..23).map(|number| format!("user{number}")).collect();
+    let keys = users.iter().flat_map(|user| {
+        let keys = if user == "user22" { 10 } else { 1000 };
+        (0..keys).map(move |number| format!("{user}/{number}"))
+    });
+    let store = ScriptedS3::start(Script::default(), with_others(keys)).await;
+    let aws = LocalAws::start().await;
+    aws.add_bucket("shared", &[]).await;
+    let sandbox = Sandbox::new(&aws);
+    let others: Vec<_> = users[1..].iter().flat_map(|user| ["-u", user]).collect();
+    sandbox.create(&users[0], &others).await.succeeded();
+    let sandbox = sandbox.set("AWS_ENDPOINT_URL_S3", Some(&store.url));
+    sandbox.delete(&users[0], &others).await.succeeded();
+    assert_eq!(store.keys(), OTHERS);
+    // Two for each user, and one more for those of which nothing was kept.
+    let listings = store.requests("list");
+    assert!((48..=49).contains(&listings), "{listings}");
+}
+
+#[tokio::test]
 async fn one_request_at_a_time_is_enough() {
     let script = Script {
         strict_xml: true,
