@@ -1,5 +1,6 @@
 //! Emptying a folder completely, on stores of every kind, and nothing beside it.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
@@ -10,8 +11,8 @@ use parking_lot::Mutex;
 use serde_json::json;
 
 use crate::support::{
-    ALLOW_ALL, FILES_OF_OTHERS, Fault, LocalAws, Run, Sandbox, Script, ScriptedS3, aws_with_alex,
-    aws_with_files, begin_upload, is_gone,
+    ALLOW_ALL, Endless, FILES_OF_OTHERS, Fault, LocalAws, Run, Sandbox, Script, ScriptedS3,
+    aws_with_alex, aws_with_files, begin_upload, is_gone,
 };
 
 /// What must survive, whatever goes.
@@ -21,7 +22,7 @@ fn with_others(keys: impl IntoIterator<Item = String>) -> impl Iterator<Item = S
     keys.into_iter().chain(OTHERS.map(str::to_owned))
 }
 
-fn numbered(count: usize) -> impl Iterator<Item = String> {
+fn numbered(count: usize) -> impl Iterator<Item = String> + Clone {
     (0..count).map(|number| format!("alex/{number:06}"))
 }
 
@@ -77,6 +78,27 @@ async fn large_folder_goes_in_large_batches() {
     // In batches of 100 keys it would be 500.
     let batches = store.requests("batch");
     assert!(batches < 200, "{batches} batches");
+}
+
+#[tokio::test]
+async fn keys_of_many_users_are_not_all_kept_while_planning() {
+    let users: Vec<_> = (0..23).map(|number| format!("user{number}")).collect();
+    let keys = users.iter().flat_map(|user| {
+        let keys = if user == "user22" { 10 } else { 1000 };
+        (0..keys).map(move |number| format!("{user}/{number}"))
+    });
+    let store = ScriptedS3::start(Script::default(), with_others(keys)).await;
+    let aws = LocalAws::start().await;
+    aws.add_bucket("shared", &[]).await;
+    let sandbox = Sandbox::new(&aws);
+    let others: Vec<_> = users[1..].iter().flat_map(|user| ["-u", user]).collect();
+    sandbox.create(&users[0], &others).await.succeeded();
+    let sandbox = sandbox.set("AWS_ENDPOINT_URL_S3", Some(&store.url));
+    sandbox.delete(&users[0], &others).await.succeeded();
+    assert_eq!(store.keys(), OTHERS);
+    // Two for each user, and one more for those of which nothing was kept.
+    let listings = store.requests("list");
+    assert!((48..=49).contains(&listings), "{listings}");
 }
 
 #[tokio::test]
@@ -202,6 +224,7 @@ async fn keys_of_a_store_in_trouble_are_tried_again() {
         "SlowDown",
         "ServiceUnavailable",
         "RequestTimeout",
+        "OperationAborted",
     ];
     let keys = passing.map(|code| (format!("alex/{code}"), vec![code, code]));
     let script = Script {
@@ -214,7 +237,7 @@ async fn keys_of_a_store_in_trouble_are_tried_again() {
     let json = run.succeeded().json();
     assert_eq!(
         (&json["objects"], &json["failed"]),
-        (&json!(104), &json!([]))
+        (&json!(105), &json!([]))
     );
     assert_eq!(store.keys(), OTHERS);
 }
@@ -287,8 +310,244 @@ async fn store_that_only_says_it_deletes_is_found_out() {
     };
     let store = ScriptedS3::start(script, with_others(numbered(10))).await;
     let (aws, _, run) = delete_from(&store, &[]).await;
-    run.failed_with("10 objects are still listed after deleting them");
+    let run = run.failed_with("10 objects are still listed after deleting them");
+    assert!(run.stderr.contains("alex/000000"), "{run:?}");
     assert!(!is_gone(&aws, "alex"));
+}
+
+#[tokio::test]
+async fn undeletable_keys_of_a_store_that_lists_all_from_the_start_are_sent_twice() {
+    let errors = numbered(3000).map(|key| (key, vec!["AccessDenied"]));
+    for (ignores_start_after, most_listings) in [(false, 40), (true, 60)] {
+        let script = Script {
+            ignores_start_after,
+            key_errors: Mutex::new(errors.clone().collect()),
+            stubborn: true,
+            ..Script::default()
+        };
+        let store = ScriptedS3::start(script, with_others(numbered(3001))).await;
+        let (_, _, run) = delete_from(&store, &["--json"]).await;
+        let run = run.failed_with("3,000 objects could not be deleted, so user alex stays");
+        assert_eq!(run.json()["objects"], 1);
+        let (listings, sent) = (store.requests("list"), store.requests("key sent"));
+        assert!(listings < most_listings, "{listings} listings");
+        assert_eq!(sent, 6001);
+    }
+}
+
+#[tokio::test]
+async fn store_that_lists_all_from_the_start_is_emptied_and_each_key_sent_once() {
+    let script = Script {
+        ignores_start_after: true,
+        ..Script::default()
+    };
+    let store = ScriptedS3::start(script, with_others(numbered(20_000))).await;
+    let (_, _, run) = delete_from(&store, &["--json"]).await;
+    assert_eq!(run.succeeded().json()["objects"], 20_000);
+    assert_eq!(store.keys(), OTHERS);
+    let (listings, sent) = (store.requests("list"), store.requests("key sent"));
+    assert!(listings < 250, "{listings} listings");
+    assert_eq!(sent, 20_000);
+}
+
+#[tokio::test]
+async fn emptying_ends_where_one_key_stays_and_another_is_written_again() {
+    let keys = ["alex/log", "alex/protected"].map(str::to_owned);
+    for others in [0, 2000] {
+        let script = Script {
+            key_errors: Mutex::new([(keys[1].clone(), vec!["AccessDenied"])].into()),
+            stubborn: true,
+            rewritten: Mutex::new([(keys[0].clone(), usize::MAX)].into()),
+            ..Script::default()
+        };
+        let files = numbered(others).chain(keys.clone());
+        let store = ScriptedS3::start(script, with_others(files)).await;
+        let (aws, _, run) = delete_from(&store, &["--json"]).await;
+        let run = run.failed_with("1 object could not be deleted, so user alex stays");
+        assert_eq!(
+            run.json()["objects"],
+            others,
+            "the one that is back isn't gone"
+        );
+        assert!(!is_gone(&aws, "alex"));
+        assert!(store.requests("list") < 20, "{}", store.requests("list"));
+        assert_eq!(
+            store.keys(),
+            with_others(keys.clone())
+                .collect::<BTreeSet<_>>()
+                .into_iter()
+                .collect::<Vec<_>>()
+        );
+    }
+}
+
+#[tokio::test]
+async fn key_that_is_written_again_for_a_while_goes_and_counts_once() {
+    for times in [1, 2, 5] {
+        let script = Script {
+            rewritten: Mutex::new([("alex/log".to_owned(), times)].into()),
+            ..Script::default()
+        };
+        let store = ScriptedS3::start(script, with_others(["alex/log".to_owned()])).await;
+        let (aws, _, run) = delete_from(&store, &["--json"]).await;
+        assert_eq!(run.succeeded().json()["objects"], 1, "{times} times");
+        assert!(is_gone(&aws, "alex"));
+        assert_eq!(store.keys(), OTHERS);
+    }
+}
+
+#[tokio::test]
+async fn key_that_is_written_again_for_ever_is_named() {
+    for others in [0, 2000] {
+        let script = Script {
+            rewritten: Mutex::new([("alex/log\n".to_owned(), usize::MAX)].into()),
+            ..Script::default()
+        };
+        let files = numbered(others).chain(["alex/log\n".to_owned()]);
+        let store = ScriptedS3::start(script, with_others(files)).await;
+        let (aws, _, run) = delete_from(&store, &["--json"]).await;
+        let run = run.failed_with("1 object is still listed after deleting it: alex/log");
+        assert_eq!(run.json()["objects"], others);
+        assert!(!is_gone(&aws, "alex"));
+        assert!(store.requests("list") < 40, "{}", store.requests("list"));
+    }
+}
+
+#[tokio::test]
+async fn listings_that_go_on_for_ever_come_to_an_end() {
+    for endless in [Endless::NewTokens, Endless::TwoTokens] {
+        let errors = numbered(1500).map(|key| (key, vec!["AccessDenied"]));
+        for (errors, code) in [(Default::default(), 0), (errors.collect(), 1)] {
+            let script = Script {
+                endless: Some(endless),
+                key_errors: Mutex::new(errors),
+                stubborn: true,
+                ..Script::default()
+            };
+            let store = ScriptedS3::start(script, with_others(numbered(1500))).await;
+            let (aws, _, run) = delete_from(&store, &["--json"]).await;
+            assert_eq!(run.code, Some(code), "{endless:?}: {run:?}");
+            assert_eq!(is_gone(&aws, "alex"), code == 0);
+            assert_eq!(store.keys().len(), OTHERS.len() + 1500 * code as usize);
+            let (listings, sent) = (store.requests("list"), store.requests("key sent"));
+            assert!(listings < 100 && sent < 10_000, "{listings}, {sent}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn lists_of_versions_that_go_on_for_ever_come_to_an_end() {
+    let errors = numbered(1500).map(|key| (key, vec!["AccessDenied"]));
+    for (errors, code) in [(Default::default(), 0), (errors.collect(), 1)] {
+        let script = Script {
+            endless: Some(Endless::NewTokens),
+            key_errors: Mutex::new(errors),
+            stubborn: true,
+            ..Script::default()
+        };
+        let store = ScriptedS3::start(script, with_others(numbered(1500))).await;
+        let (aws, _, run) = delete_from(&store, &["--json", "--all-versions"]).await;
+        assert_eq!(run.code, Some(code), "{run:?}");
+        assert_eq!(is_gone(&aws, "alex"), code == 0);
+        assert_eq!(store.keys().len(), OTHERS.len() + 1500 * code as usize);
+        let (listings, sent) = (store.requests("list"), store.requests("key sent"));
+        assert!(listings < 100 && sent < 10_000, "{listings}, {sent}");
+    }
+}
+
+#[tokio::test]
+async fn pages_of_nothing_are_followed_and_are_no_empty_folder() {
+    for (empty_pages, code) in [(30, 0), (usize::MAX, 1)] {
+        let script = Script {
+            empty_pages: AtomicUsize::new(empty_pages),
+            ..Script::default()
+        };
+        let store = ScriptedS3::start(script, with_others(numbered(10))).await;
+        let (aws, _, run) = delete_from(&store, &[]).await;
+        assert_eq!(run.code, Some(code), "{run:?}");
+        assert_eq!(is_gone(&aws, "alex"), code == 0);
+        assert_eq!(store.keys().len(), OTHERS.len() + 10 * code as usize);
+        if code == 1 {
+            run.failed_with("ListObjectsV2: the store lists nothing, page after page");
+        }
+    }
+}
+
+#[tokio::test]
+async fn errors_of_keys_with_another_version_or_name_count() {
+    for (errors_after, errors_with_version) in [
+        (None, Some("")),
+        (None, Some("null")),
+        (Some("shared/"), None),
+        (Some("shared/"), Some("")),
+    ] {
+        let script = Script {
+            key_errors: Mutex::new([("alex/000001".to_owned(), vec!["AccessDenied"])].into()),
+            stubborn: true,
+            errors_after,
+            errors_with_version,
+            ..Script::default()
+        };
+        let store = ScriptedS3::start(script, with_others(numbered(2))).await;
+        let (aws, _, run) = delete_from(&store, &["--json"]).await;
+        let json = run.failed_with("1 object could not be deleted").json();
+        assert_eq!(json["objects"], 1);
+        let named = format!("{}alex/000001", errors_after.unwrap_or_default());
+        assert_eq!(json["failed"][0]["key"], named);
+        assert!(!is_gone(&aws, "alex"));
+    }
+}
+
+#[tokio::test]
+async fn what_the_store_only_says_it_deletes_is_not_counted() {
+    // Twice, since the first pass may list while it deletes.
+    for (kept, keep_all, objects) in [(2, false, 10), (0, true, 0)] {
+        let script = Script {
+            kept: Mutex::new(vec!["alex/000003".to_owned(); kept]),
+            keep_all,
+            ..Script::default()
+        };
+        let store = ScriptedS3::start(script, with_others(numbered(10))).await;
+        let (_, _, run) = delete_from(&store, &["--json"]).await;
+        assert_eq!(run.json()["objects"], objects, "{run:?}");
+        assert_eq!(store.keys().len(), OTHERS.len() + 10 - objects);
+    }
+}
+
+#[tokio::test]
+async fn aborted_upload_that_is_listed_again_is_looked_at_again() {
+    for (times, code) in [(1, 0), (3, 0), (usize::MAX, 1)] {
+        let script = Script {
+            uploads: Mutex::new(["alex/big".to_owned()].into()),
+            stale_uploads: Mutex::new((times, BTreeSet::new())),
+            ..Script::default()
+        };
+        let store = ScriptedS3::start(script, with_others(numbered(3))).await;
+        let (aws, _, run) = delete_from(&store, &["--json"]).await;
+        assert_eq!(run.code, Some(code), "{run:?}");
+        assert_eq!(run.json()["uploads"], 1 - code, "{run:?}");
+        assert_eq!(is_gone(&aws, "alex"), code == 0);
+        if code == 1 {
+            let said = "the multipart upload of alex/big is still listed after aborting it";
+            assert!(run.stderr.contains(said), "{run:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn answer_without_an_end_is_an_error_of_its_call() {
+    let script = Script {
+        endless: Some(Endless::Answer),
+        ..Script::default()
+    };
+    let store = ScriptedS3::start(script, with_others(numbered(10))).await;
+    let (aws, _, run) = delete_from(&store, &[]).await;
+    run.failed_with("ListObjectsV2: the answer is too large");
+    assert!(!is_gone(&aws, "alex"));
+
+    let sandbox = Sandbox::with_key(&store.url, &aws.admin);
+    let run = sandbox.create("kim", &[]).await;
+    run.failed_with("GetUser: the answer is too large");
 }
 
 /// Puts three versions of one object, a deleted object, and a plain one into

@@ -240,6 +240,22 @@ async fn what_iam_does_not_know_yet_is_undone_although_another_step_fails() {
 }
 
 #[tokio::test]
+async fn folder_object_that_another_request_changes_is_put_again() {
+    for (code, status) in [
+        ("ConditionalRequestConflict", 409),
+        ("OperationAborted", 409),
+    ] {
+        let aws = aws_with_files().await;
+        let sandbox = Sandbox::new(&aws);
+        aws.faults
+            .at("PutObject", 0, 2, Fault::Refuse(status, code));
+        sandbox.create("kim", &["--make-folder"]).await.succeeded();
+        assert!(aws.keys("shared").contains(&"kim/".to_owned()), "{code}");
+        assert_eq!(aws.faults.counts()["PutObject"], 3);
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_found_after_a_failed_step_is_named() {
     let aws = aws_with_files().await;
     let sandbox = Sandbox::new(&aws);

@@ -23,6 +23,7 @@ use aws_smithy_http_client::{Builder as HttpClientBuilder, ConnectorBuilder};
 use aws_smithy_runtime::client::retries::{RetryPartition, TokenBucket};
 use aws_types::service_config::ServiceConfigKey;
 
+use super::answer_size::AnswerSize;
 use super::ca_bundle::trust_store;
 use super::client::{Aws, CountRequests};
 use super::config_files::ConfigFiles;
@@ -118,9 +119,13 @@ impl Aws {
         let iam = aws_sdk_iam::config::Builder::from(&config)
             .retry_partition(retries.build())
             .retry_classifier(unreached.clone())
+            .retry_classifier(AnswerSize::OF_IAM)
+            .interceptor(AnswerSize::OF_IAM)
             .interceptor(CountRequests)
             .interceptor(OnlyAnswersOfIam);
-        let sts = aws_sdk_sts::config::Builder::from(&config);
+        let sts = aws_sdk_sts::config::Builder::from(&config)
+            .retry_classifier(AnswerSize::OF_IAM)
+            .interceptor(AnswerSize::OF_IAM);
         let (iam, sts) = if store.is_aws() {
             (iam, sts)
         } else {
@@ -146,7 +151,10 @@ impl Aws {
 /// A client for S3, which on other stores sends and checks only the checksums
 /// that a request must have, unless the environment or the profile says otherwise.
 fn s3_client(config: &SdkConfig, store: &Store, unreached: GiveUpUnreached) -> aws_sdk_s3::Client {
-    let mut s3 = aws_sdk_s3::config::Builder::from(config).retry_classifier(unreached);
+    let mut s3 = aws_sdk_s3::config::Builder::from(config)
+        .retry_classifier(unreached)
+        .retry_classifier(AnswerSize::OF_S3)
+        .interceptor(AnswerSize::OF_S3);
     s3.set_force_path_style(Some(store.wants_path_style()));
     let is_open = |setting| {
         let chosen = configured(config, "s3", setting);

@@ -12,6 +12,7 @@ use aws_sdk_s3::primitives::{DateTime, DateTimeFormat};
 use rustls::CertificateError;
 use rustls::Error::{InvalidCertificate, InvalidMessage};
 
+use super::answer_size::is_exceeded;
 use super::config::Remedy;
 use super::connection::region;
 use super::credentials::why_none;
@@ -72,6 +73,7 @@ impl AwsError {
                 (message.to_owned(), is_clock.then_some(Remedy::SetClock))
             }
             (None, Some(credentials), _) => why_none(credentials),
+            (None, None, _) if is_exceeded(error) => ("the answer is too large".to_owned(), None),
             (None, None, _) => {
                 let (cause, remedy) = why_unreached(error);
                 let proxy = proxy_of(error);

@@ -1,6 +1,7 @@
 //! How AWS is reached and called: settings, credentials, clients, errors,
 //! retries. Knows nothing of what the calls are for.
 
+mod answer_size;
 mod ca_bundle;
 mod client;
 mod config;

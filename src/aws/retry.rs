@@ -17,11 +17,19 @@ const SETTLING: [&str; 3] = [
     "EntityTemporarilyUnmodifiable",
 ];
 
+/// What S3 answers while another request changes the same object: [try again][errors].
+///
+/// [errors]: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+const CONFLICTS: [&str; 2] = ["ConditionalRequestConflict", "OperationAborted"];
+
 /// Whether the code is that of a store in trouble, for a request or one key of
 /// it: the same may well succeed later. Asked where objects are put and deleted;
 /// of other calls the SDK's own table decides.
 pub(crate) fn is_transient(code: &str) -> bool {
-    is_slow_down(code) || code == "InternalError" || TRANSIENT_ERRORS.contains(&code)
+    is_slow_down(code)
+        || code == "InternalError"
+        || TRANSIENT_ERRORS.contains(&code)
+        || CONFLICTS.contains(&code)
 }
 
 /// Whether the code asks for fewer requests.
@@ -48,6 +56,9 @@ impl Patience {
     pub const LOOKUP: Self = Self::new(500, 4_000, 7_500);
     /// For one request of S3: about 8 s.
     pub const REQUEST: Self = Self::new(250, 4_000, 7_750);
+    /// For others to stop writing to a folder that is to be empty, and for listings to
+    /// show what is gone: about 8 s.
+    pub const FOLDER: Self = Self::new(250, 1_000, 8_000);
     /// For a request that deletes objects: 20 attempts, about 75 s.
     pub const DELETE: Self = Self::new(200, 5_000, 76_200);
 
@@ -201,6 +212,7 @@ mod tests {
             (Patience::NEW, 7, 31.5),
             (Patience::LOOKUP, 5, 7.5),
             (Patience::REQUEST, 6, 7.75),
+            (Patience::FOLDER, 11, 8.0),
             (Patience::DELETE, 20, 76.2),
             (Patience::of_new_key(Duration::from_secs(60)), 16, 60.0),
             (Patience::of_new_key(Duration::from_secs(1)), 3, 1.0),
@@ -228,6 +240,8 @@ mod tests {
             "Throttling",
             "RequestTimeout",
             "InternalError",
+            "ConditionalRequestConflict",
+            "OperationAborted",
         ] {
             assert!(is_transient(code), "{code}");
         }

@@ -2,6 +2,7 @@
 //! plan or carry it out, and print what came of it.
 
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Result, anyhow};
 use serde::Serialize;
@@ -253,7 +254,8 @@ pub async fn delete_all(
         return Default::default();
     };
     let (out, signals, dry_run) = (out.of_all(), (*signals).clone(), *dry_run);
-    let planned = async |job| plan_delete(job, options).await;
+    let kept = AtomicUsize::new(0);
+    let planned = async |job| plan_delete(job, options, &kept).await;
     let line = out.wait_for_response();
     let (planned, not_started) = each(jobs, at_a_time, &signals.cancel, planned).await;
     // Nothing moves at the terminal while somebody is asked.
@@ -296,12 +298,23 @@ pub async fn delete_all(
     (finished, not_started)
 }
 
+/// How many keys are kept in memory, of those that were listed while planning; of the
+/// users after that they are listed again.
+const MOST_KEPT: usize = 20_000;
+
 async fn plan_delete<'a>(
     job: Job<'a>,
     options: delete::Options,
+    kept: &AtomicUsize,
 ) -> (Job<'a>, Result<Plan<Delete>>) {
-    let plan = job.planned(delete::plan(&job.run, options)).await;
-    (job, plan)
+    let mut planned = job.planned(delete::plan(&job.run, options)).await;
+    if let Ok(plan) = &mut planned {
+        let keys = plan.work.kept_keys();
+        if kept.fetch_add(keys, Ordering::Relaxed) + keys > MOST_KEPT {
+            plan.work.forget_keys();
+        }
+    }
+    (job, planned)
 }
 
 /// Asks whether to do all this.

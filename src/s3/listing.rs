@@ -1,6 +1,6 @@
 //! Pages of what is in a folder: objects, versions, unfinished uploads.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use aws_sdk_s3::types::EncodingType;
 use percent_encoding::percent_decode;
 
@@ -11,9 +11,18 @@ use crate::errors::one_line;
 /// How many keys S3 lists or deletes in one call at most.
 pub(crate) const PAGE: usize = 1000;
 
+/// How many pages without an entry may follow one another: some stores skip what was
+/// deleted by the page.
+pub(crate) const EMPTY_PAGES: usize = 1000;
+
+/// That a store says again and again that there is more, and lists nothing.
+pub(crate) fn lists_nothing(operation: &str) -> String {
+    format!("{operation}: the store lists nothing, page after page")
+}
+
 /// A key that lies in the folder: there is no other way to make one than
 /// [`OwnKey::from_listing`], and nothing else is ever deleted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct OwnKey(String);
 
 impl OwnKey {
@@ -103,6 +112,16 @@ pub(crate) enum Depth {
     Versions,
 }
 
+impl Depth {
+    /// The operation that lists them.
+    pub fn operation(self) -> &'static str {
+        match self {
+            Self::Objects => "ListObjectsV2",
+            Self::Versions => "ListObjectVersions",
+        }
+    }
+}
+
 /// Lists one page of the folder, of at most `max_keys` entries.
 pub(crate) async fn page(run: &Run, depth: Depth, from: &Cursor, max_keys: usize) -> Result<Page> {
     match depth {
@@ -111,10 +130,20 @@ pub(crate) async fn page(run: &Run, depth: Depth, from: &Cursor, max_keys: usize
     }
 }
 
-/// Lists the first page of the folder's objects, of at most one entry.
+/// The first of the folder's objects, if any.
 pub(crate) async fn first_object(run: &Run) -> Result<Option<OwnKey>> {
-    let page = objects(run, &Cursor::start(), 1).await?;
-    Ok(page.entries.into_iter().next().map(|entry| entry.key))
+    let mut from = Cursor::start();
+    for _ in 0..EMPTY_PAGES {
+        let page = objects(run, &from, 1).await?;
+        if let Some(entry) = page.entries.into_iter().next() {
+            return Ok(Some(entry.key));
+        }
+        let Some(next) = page.next else {
+            return Ok(None);
+        };
+        from = next;
+    }
+    bail!(lists_nothing("ListObjectsV2"))
 }
 
 async fn objects(run: &Run, from: &Cursor, max_keys: usize) -> Result<Page> {
@@ -149,10 +178,6 @@ async fn objects(run: &Run, from: &Cursor, max_keys: usize) -> Result<Page> {
     } else {
         None
     };
-    ensure!(
-        next.as_ref() != Some(from),
-        "ListObjectsV2: the store answers the same page again"
-    );
     Ok(Page {
         entries: answer.contents().iter().map(entry).collect::<Result<_>>()?,
         next,
@@ -208,10 +233,6 @@ async fn versions(run: &Run, from: &Cursor, max_keys: usize) -> Result<Page> {
     } else {
         None
     };
-    ensure!(
-        next.as_ref() != Some(from),
-        "ListObjectVersions: the store answers the same page again"
-    );
     Ok(Page { entries, next })
 }
 
@@ -222,8 +243,16 @@ fn goes_on(operation: &str, is_truncated: Option<bool>) -> Result<bool> {
     })
 }
 
+/// Some of the unfinished multipart uploads.
+#[derive(Debug, Default)]
+pub(crate) struct Uploads {
+    pub uploads: Vec<Upload>,
+    /// Whether there are more.
+    pub more: bool,
+}
+
 /// An unfinished multipart upload.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Upload {
     pub key: OwnKey,
     pub id: String,
@@ -231,7 +260,7 @@ pub(crate) struct Upload {
 
 /// The first page of the folder's unfinished multipart uploads; empty on a
 /// store that doesn't list them.
-pub(crate) async fn uploads(run: &Run) -> Result<Vec<Upload>> {
+pub(crate) async fn uploads(run: &Run) -> Result<Uploads> {
     let prefix = run.target.prefix();
     let list = run
         .aws
@@ -241,10 +270,10 @@ pub(crate) async fn uploads(run: &Run) -> Result<Vec<Upload>> {
         .prefix(prefix.as_str())
         .encoding_type(EncodingType::Url);
     let answer = match run.aws.call("ListMultipartUploads", list.send()).await {
-        Err(error) if run.aws.store.lacks(&error) => return Ok(Vec::new()),
+        Err(error) if run.aws.store.lacks(&error) => return Ok(Uploads::default()),
         answer => answer?,
     };
-    goes_on("ListMultipartUploads", answer.is_truncated())?;
+    let more = goes_on("ListMultipartUploads", answer.is_truncated())?;
     let encoded = answer.encoding_type() == Some(&EncodingType::Url);
     let upload = |upload: &aws_sdk_s3::types::MultipartUpload| {
         Ok(Upload {
@@ -252,7 +281,10 @@ pub(crate) async fn uploads(run: &Run) -> Result<Vec<Upload>> {
             id: upload.upload_id().unwrap_or_default().to_owned(),
         })
     };
-    answer.uploads().iter().map(upload).collect()
+    Ok(Uploads {
+        uploads: answer.uploads().iter().map(upload).collect::<Result<_>>()?,
+        more,
+    })
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ pub(crate) struct Put {
 }
 
 /// Puts an object of no bytes unless there is one of that key, again while the
-/// store is in trouble. One that exists counts as success.
+/// store is in trouble or another request changes the same object. One that exists counts as success.
 ///
 /// Where the store knows `If-None-Match`, at most one object is made, however
 /// many answers get lost.

@@ -42,7 +42,7 @@ pub use local_aws::{ACCOUNT, ALLOW_ALL, LocalAws};
 pub use picture::{PROMPT, Span, lines_at_terminal};
 pub use programs::{DRY_RUN, HANGING, Run, Sandbox, Started, binary, build_binaries};
 pub use requests::{allowed, deletes, gets, lists, opens_folder, puts};
-pub use scripted_s3::{Script, ScriptedS3};
+pub use scripted_s3::{Endless, Script, ScriptedS3};
 pub use session::{COLUMNS, QUESTION, ROWS, Session};
 pub use signed::{Answer, Signed};
 pub use tls::{AUTHORITY, SELF_SIGNED, start_tls, start_tls_with};

@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{RawQuery, State};
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use futures_util::stream;
 use parking_lot::Mutex;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
@@ -29,6 +30,20 @@ pub struct Script {
     pub stubborn: bool,
     /// Says that keys are deleted, and keeps them.
     pub keep_all: bool,
+    /// The same for these keys, once for each time that they are here.
+    pub kept: Mutex<Vec<String>>,
+    /// Keys that somebody writes again after each deletion, and how often.
+    pub rewritten: Mutex<HashMap<String, usize>>,
+    /// Names the key of an error in a batch as it does not know it, after this text.
+    pub errors_after: Option<&'static str>,
+    /// Answers this version with the error of a key in a batch.
+    pub errors_with_version: Option<&'static str>,
+    /// Lists from the first key on, wherever it is asked to start.
+    pub ignores_start_after: bool,
+    /// Begins with so many pages of nothing.
+    pub empty_pages: AtomicUsize,
+    /// How listings go on for ever.
+    pub endless: Option<Endless>,
     /// Lists this key as if it were under the prefix.
     pub foreign_key: Option<&'static str>,
     /// Leaves every so-manieth key out of a listing while others remain.
@@ -42,6 +57,8 @@ pub struct Script {
     pub uploads: Mutex<BTreeSet<String>>,
     /// Lists uploads that are gone already when somebody aborts them.
     pub lists_uploads_late: bool,
+    /// How many listings of uploads still show those that are aborted.
+    pub stale_uploads: Mutex<(usize, BTreeSet<String>)>,
     /// Keys of objects that arrive after a listing has shown the folder empty, one
     /// after each.
     pub late_keys: Mutex<Vec<String>>,
@@ -49,6 +66,17 @@ pub struct Script {
     pub late_uploads: Mutex<Vec<String>>,
     /// How long each deleting request takes.
     pub latency: Duration,
+}
+
+/// How listings of objects and versions go on for ever.
+#[derive(Debug, Clone, Copy)]
+pub enum Endless {
+    /// The first page again and again, each time with another token.
+    NewTokens,
+    /// The first page and the second one in turn, each with a token of its own.
+    TwoTokens,
+    /// An answer that never ends.
+    Answer,
 }
 
 /// A running store.
@@ -104,7 +132,7 @@ impl ScriptedS3 {
     }
 
     /// How many requests of this kind came: `list`, `batch`, `single`, `list uploads`,
-    /// `abort` or `list parts`.
+    /// `abort`, `list parts` or `key sent`.
     pub fn requests(&self, kind: &str) -> usize {
         self.requests
             .lock()
@@ -145,6 +173,11 @@ async fn answer(
         ("GET", "") if query.contains_key("uploads") => store.list_uploads(&query["prefix"]),
         ("GET", key) if query.contains_key("uploadId") => store.list_parts(key),
         ("DELETE", key) if query.contains_key("uploadId") => store.abort_upload(key),
+        ("GET" | "POST", "") if store.is_endless_answer() => {
+            let page = || Ok::<_, std::convert::Infallible>("<Contents/>".repeat(10_000));
+            Body::from_stream(stream::repeat_with(page)).into_response()
+        }
+        ("GET", "") if query.contains_key("versions") => store.list_versions(&query),
         ("GET", "") => store.list(&query),
         ("POST", "") => {
             store.take_time_to_delete().await;
@@ -163,10 +196,63 @@ impl Store {
         self.requests.lock().push(request.to_owned());
     }
 
+    fn is_endless_answer(&self) -> bool {
+        matches!(self.script.endless, Some(Endless::Answer))
+    }
+
+    /// Lists one version of each key.
+    fn list_versions(&self, query: &HashMap<String, String>) -> Response {
+        self.log("list");
+        let keys = self.keys.lock();
+        let own = keys.keys().filter(|key| key.starts_with(&query["prefix"]));
+        let after = query.get("key-marker").map_or("", String::as_str);
+        let own = own.filter(|key| self.script.endless.is_some() || key.as_str() > after);
+        let page: Vec<_> = own.take(1001).collect();
+        let is_truncated = page.len() > 1000 || self.script.endless.is_some();
+        let version = |key: &&String| {
+            format!(
+                "<Version><Key>{key}</Key><VersionId>1</VersionId><IsLatest>true</IsLatest></Version>"
+            )
+        };
+        let listed: String = page.iter().take(1000).map(version).collect();
+        let next = page.get(999).or(page.last());
+        let next = next.map_or("alex/", |key| key.as_str());
+        let number = self.requests.lock().len();
+        let is_truncated = is_truncated && !page.is_empty();
+        format!(
+            "<ListVersionsResult><IsTruncated>{is_truncated}</IsTruncated>\
+             <NextKeyMarker>{next}</NextKeyMarker>\
+             <NextVersionIdMarker>{number}</NextVersionIdMarker>{listed}</ListVersionsResult>"
+        )
+        .into_response()
+    }
+
+    /// The token of the next page, of listings that go on for ever.
+    fn endless_token(&self, after: &str) -> Option<String> {
+        let number = self.requests.lock().len();
+        match self.script.endless? {
+            Endless::TwoTokens if after.is_empty() => Some("alex/001000".to_owned()),
+            Endless::TwoTokens => Some(String::new()),
+            _ => Some(number.to_string()),
+        }
+    }
+
     fn list(&self, query: &HashMap<String, String>) -> Response {
         self.log("list");
-        let after = query.get("continuation-token").or(query.get("start-after"));
+        let start_after = query.get("start-after");
+        let start_after = start_after.filter(|_| !self.script.ignores_start_after);
+        let after = query.get("continuation-token").or(start_after);
         let after = after.map_or("", String::as_str);
+        let from_start = matches!(self.script.endless, Some(Endless::NewTokens));
+        let after = if from_start { "" } else { after };
+        if takes_one(&self.script.empty_pages) {
+            let token = self.requests.lock().len();
+            return format!(
+                "<ListBucketResult><IsTruncated>true</IsTruncated>\
+                 <NextContinuationToken>{token}</NextContinuationToken></ListBucketResult>"
+            )
+            .into_response();
+        }
         if self.script.vague_listing {
             return "<ListBucketResult></ListBucketResult>".into_response();
         }
@@ -205,10 +291,14 @@ impl Store {
         } else {
             "<EncodingType>url</EncodingType>"
         };
+        let is_anything = keys.keys().any(|key| key.starts_with(&query["prefix"]));
+        let endless = self.endless_token(after).filter(|_| is_anything);
+        let is_truncated = is_truncated || endless.is_some();
+        let next = endless.unwrap_or(next.to_owned());
         let token = if is_truncated {
             format!(
                 "<NextContinuationToken>{}</NextContinuationToken>",
-                escaped(next)
+                escaped(&next)
             )
         } else {
             String::new()
@@ -233,7 +323,12 @@ impl Store {
 
     fn list_uploads(&self, prefix: &str) -> Response {
         self.log("list uploads");
-        let uploads = self.script.uploads.lock();
+        let mut uploads = self.script.uploads.lock().clone();
+        let mut stale = self.script.stale_uploads.lock();
+        if stale.0 > 0 && !stale.1.is_empty() {
+            stale.0 -= 1;
+            uploads.extend(stale.1.clone());
+        }
         let own = uploads.iter().filter(|key| key.starts_with(prefix));
         let listed: String = own
             .map(|key| format!("<Upload><Key>{key}</Key><UploadId>1</UploadId></Upload>"))
@@ -255,6 +350,7 @@ impl Store {
     fn abort_upload(&self, key: &str) -> Response {
         self.log("abort");
         let is_there = self.script.uploads.lock().remove(key);
+        self.script.stale_uploads.lock().1.insert(key.to_owned());
         if is_there && !self.script.lists_uploads_late {
             return StatusCode::NO_CONTENT.into_response();
         }
@@ -270,11 +366,7 @@ impl Store {
 
     /// Whether the store says SlowDown to this request.
     fn slows_down(&self) -> bool {
-        let less = |left: usize| left.checked_sub(1);
-        let counter = &self.script.slow_downs;
-        counter
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
-            .is_ok()
+        takes_one(&self.script.slow_downs)
     }
 
     fn delete_batch(&self, body: &str) -> Response {
@@ -295,6 +387,7 @@ impl Store {
             "{} keys in a batch",
             keys.len()
         );
+        keys.iter().for_each(|_| self.log("key sent"));
         let unfit = |key: &String| key.chars().any(|c| c < ' ' && !"\t\n\r".contains(c));
         if self.script.strict_xml && keys.iter().any(unfit) {
             return error(400, "MalformedXML");
@@ -304,7 +397,14 @@ impl Store {
             .filter_map(|key| Some((key, self.delete(key)?)))
             .map(|(key, code)| {
                 let key = escaped(key);
-                format!("<Error><Key>{key}</Key><Code>{code}</Code><Message>No.</Message></Error>")
+                let before = self.script.errors_after.unwrap_or_default();
+                let version = self.script.errors_with_version;
+                let version =
+                    version.map(|version| format!("<VersionId>{version}</VersionId>"));
+                let version = version.unwrap_or_default();
+                format!(
+                    "<Error><Key>{before}{key}</Key>{version}<Code>{code}</Code><Message>No.</Message></Error>"
+                )
             })
             .collect();
         format!("<DeleteResult>{errors}</DeleteResult>").into_response()
@@ -332,11 +432,28 @@ impl Store {
                 codes.remove(0)
             });
         }
-        if !self.script.keep_all {
+        let mut kept = self.script.kept.lock();
+        if let Some(once) = kept.iter().position(|kept| kept == key) {
+            kept.remove(once);
+            return None;
+        }
+        let mut rewritten = self.script.rewritten.lock();
+        let times = rewritten.get_mut(key).filter(|times| **times > 0);
+        if let Some(times) = times {
+            *times -= 1;
+        } else if !self.script.keep_all {
             self.keys.lock().remove(key);
         }
         None
     }
+}
+
+/// Takes one off, if anything is left.
+fn takes_one(counter: &AtomicUsize) -> bool {
+    let less = |left: usize| left.checked_sub(1);
+    counter
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
+        .is_ok()
 }
 
 fn error(status: u16, code: &str) -> Response {

@@ -83,12 +83,17 @@ impl Emptying {
     }
 
     /// Counts the entries that were deleted, keeps those to send again, whose
-    /// errors it returns, and notes the others as failed.
+    /// errors it returns, and notes the others as failed; so too an error that is of
+    /// nothing that was sent, since something was not deleted.
     fn sort_out(&self, batch: &mut Batch, errors: &[KeyError]) -> Vec<FailedKey> {
         let mut passing = Vec::new();
+        let is_strange = |error: &&KeyError| !batch.entries.iter().any(|entry| error.is_of(entry));
+        let strange = errors.iter().filter(is_strange);
+        let strange: Vec<_> = strange.map(|error| error.failed.clone()).collect();
+        batch.failed.extend(strange);
         for entry in std::mem::take(&mut batch.entries) {
             match errors.iter().find(|error| error.is_of(&entry)) {
-                None => self.progress.count(entry.kind),
+                None => self.progress.count(&entry),
                 Some(error) if is_transient(&error.failed.code) => {
                     passing.push(error.failed.clone());
                     batch.entries.push(entry);
@@ -181,7 +186,8 @@ impl From<aws_sdk_s3::types::Error> for KeyError {
                 code: error.code.unwrap_or_default(),
                 message: one_line(&error.message.unwrap_or_default()),
             },
-            version: error.version_id,
+            // Ceph has the element for objects without a version, too.
+            version: error.version_id.filter(|version| !version.is_empty()),
         }
     }
 }
@@ -204,7 +210,8 @@ impl KeyError {
     }
 
     fn is_of(&self, entry: &Entry) -> bool {
-        let same_version = self.version.is_none() || self.version == entry.version;
+        let same_version =
+            self.version.is_none() || entry.version.is_none() || self.version == entry.version;
         self.failed.key == entry.key.as_str() && same_version
     }
 }

@@ -1,12 +1,14 @@
 //! Listing a folder by several listers at once.
 
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use anyhow::Result;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::Emptying;
+use super::headway::Headway;
 use super::ranges::Range;
 use crate::s3::listing::{self, Cursor, Entry, PAGE, Page};
 
@@ -28,8 +30,9 @@ impl Emptying {
     }
 
     /// Lists a range to its end, page by page, and gives the upper part of what
-    /// remains to each lister that is free. `first` is its first page, if that
-    /// is known already.
+    /// remains to each lister that is free. Stops before that where pages show nothing
+    /// new: what it misses, the next pass finds. `first` is its first page, if that is
+    /// known already.
     fn list(
         self: Arc<Self>,
         mut range: Range,
@@ -39,22 +42,28 @@ impl Emptying {
     ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(async move {
             let _permit = permit;
+            let start = range.after.clone();
+            let mut headway = Headway::default();
             let mut from = match range.after.as_str() {
                 "" => Cursor::start(),
                 after => Cursor::After(format!("{}{after}", self.prefix)),
             };
             loop {
-                let page = match first.take() {
+                let listed = match first.take() {
                     Some(page) => Ok(page),
                     None => listing::page(&self.run, self.depth, &from, PAGE).await,
                 };
+                let page = listed.and_then(|page| headway.follow(page, self.depth.operation()));
                 let Page { mut entries, next } = match page {
                     Ok(page) => page,
                     Err(error) => return drop(pages.send(Err(error)).await),
                 };
+                self.keep_those_after(&start, &mut entries);
                 let last = entries.last().map(|entry| self.name(entry).to_owned());
                 let at_end = last.as_deref().is_some_and(|last| range.is_past_end(last));
-                if let Some(last) = last.filter(|_| !at_end && next.is_some()) {
+                if let Some(last) = last.filter(|last| !at_end && *last > range.after)
+                    && next.is_some()
+                {
                     range.after = last;
                     self.share(&mut range, &entries, &pages);
                 }
@@ -70,6 +79,19 @@ impl Emptying {
         })
     }
 
+    /// Drops what another lister lists: some stores list from the start, wherever
+    /// they are asked to.
+    fn keep_those_after(&self, start: &str, entries: &mut Vec<Entry>) {
+        if start.is_empty() {
+            return;
+        }
+        let listed = entries.len();
+        entries.retain(|entry| self.name(entry) > start);
+        if entries.len() < listed {
+            self.starts_anywhere.store(false, Ordering::Relaxed);
+        }
+    }
+
     /// The part of the key after the folder's prefix: what ranges are made of.
     fn name<'a>(&self, entry: &'a Entry) -> &'a str {
         &entry.key.as_str()[self.prefix.as_str().len()..]
@@ -80,7 +102,9 @@ impl Emptying {
         let mut alphabet = self.alphabet.lock().unwrap_or_else(PoisonError::into_inner);
         page.iter()
             .for_each(|entry| alphabet.learn(self.name(entry)));
-        while let Ok(permit) = self.listers.clone().try_acquire_owned() {
+        while self.starts_anywhere.load(Ordering::Relaxed)
+            && let Ok(permit) = self.listers.clone().try_acquire_owned()
+        {
             let Some(upper) = range.split_off(self.name(&page[0]), &alphabet) else {
                 return;
             };

@@ -1,6 +1,7 @@
 //! Emptying a folder: listing and deleting at once, until nothing is left.
 
 use std::collections::HashSet;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use anyhow::{Result, ensure};
@@ -9,12 +10,16 @@ use tokio::task::JoinError;
 
 use super::listing::{Depth, Entry, Kind, Page};
 use crate::access::Prefix;
-use crate::aws::Run;
+use crate::aws::{Patience, Run};
+use crate::errors::one_line;
+use crate::step::counted;
 
 use pace::Pace;
+use pass::Pass;
 use ranges::Alphabet;
 
 mod deletes;
+mod headway;
 mod listers;
 mod pace;
 mod pass;
@@ -31,9 +36,11 @@ const LISTERS: usize = 12;
 /// objects, and with [`Depth::Versions`] all their versions and delete markers.
 ///
 /// `first_page` is that of the folder, listed before. Lists again from the
-/// start until the folder is empty or a pass deletes
-/// nothing, since some stores skip keys when objects are deleted while paging.
-/// Returns the keys that can't be deleted, which stop nothing else. An error
+/// start until the folder is empty, since some stores skip keys when objects are
+/// deleted while paging; and for some seconds more where the listings don't get
+/// shorter, since somebody may still be writing. Ends before that where nothing can
+/// be deleted, or what couldn't be still can't. Returns the keys that can't be
+/// deleted, which stop nothing else. Fails if the folder doesn't get empty. An error
 /// or a cancellation leaves the rest of the folder as it is (an error about an
 /// upload may wait for the end of a pass); what was deleted
 /// is in `progress`. Memory does not grow with the folder.
@@ -54,6 +61,7 @@ pub(crate) async fn empty(
         pace: Pace::default(),
         alphabet: Mutex::default(),
         listers: Arc::new(Semaphore::new(LISTERS.min(concurrency))),
+        starts_anywhere: AtomicBool::new(true),
     });
     // An upload may become an object until it is aborted, and an empty page may
     // be out of date by now: the listing that ends the loop comes after both.
@@ -61,9 +69,10 @@ pub(crate) async fn empty(
     if first.is_none() {
         emptying.abort_uploads().await?;
     }
-    let mut last_first = None;
+    let mut patience = Patience::FOLDER;
+    let mut fewest = usize::MAX;
+    let mut failed_before = Vec::new();
     loop {
-        let before = progress.counts().entries();
         let no_markers = |entry: &Entry| entry.kind != Kind::DeleteMarker;
         let mut pass = if let Some(page) = first.take() {
             let pass = emptying.pass(Some(page), no_markers);
@@ -75,27 +84,55 @@ pub(crate) async fn empty(
         if pass.listed == 0 {
             return Ok(Vec::new());
         }
-        if pass.skipped > 0 {
+        if pass.wanted < pass.listed {
             // Last, and not where a version stays: without its marker it would be back.
             let failed = pass.failed.iter();
             let stays: HashSet<_> = failed.map(|failed| failed.key.clone()).collect();
             let goes = |entry: &Entry| !stays.contains(entry.key.as_str());
             let markers = |entry: &Entry| entry.kind == Kind::DeleteMarker && goes(entry);
             let markers = emptying.pass(None, markers).await?;
+            pass.wanted += markers.wanted;
             pass.failed.extend(markers.failed);
             pass.first = pass.first.or(markers.first);
         }
-        let failed = pass.failed;
-        if progress.counts().entries() == before && !failed.is_empty() {
-            return Ok(failed);
+        let stays = !pass.failed.is_empty();
+        if stays && pass.failed.len() >= pass.wanted {
+            progress.drop_unproven();
+            return Ok(pass.failed);
         }
-        // A key that was deleted in the last pass and is listed again.
-        ensure!(
-            pass.first.is_some() && pass.first != last_first || !failed.is_empty(),
-            "{} objects are still listed after deleting them",
-            pass.listed
-        );
-        last_first = pass.first;
+        // Others may write to the folder, and some stores skip keys.
+        if pass.listed < fewest {
+            fewest = pass.listed;
+            failed_before = pass.failed;
+            continue;
+        }
+        let stays_again = stays && fails_again(&failed_before, &pass.failed);
+        if stays_again || !patience.wait(&run.cancel).await {
+            run.go_on()?;
+            progress.drop_unproven();
+            ensure!(stays, still_listed(&pass));
+            return Ok(pass.failed);
+        }
+        failed_before = pass.failed;
+    }
+}
+
+/// Whether there were objects that could not be deleted, none of which can be now.
+fn fails_again(before: &[FailedKey], now: &[FailedKey]) -> bool {
+    let keys: HashSet<_> = now.iter().map(|failed| &failed.key).collect();
+    (1..=now.len()).contains(&before.len())
+        && before.iter().all(|failed| keys.contains(&failed.key))
+}
+
+/// That objects don't go, or come back: the store does not delete them, or somebody
+/// writes them again.
+fn still_listed(pass: &Pass) -> String {
+    let listed = counted(pass.listed as u64, false, "object");
+    let first = one_line(pass.first.as_deref().unwrap_or_default());
+    if pass.listed == 1 {
+        format!("{listed} is still listed after deleting it: {first}")
+    } else {
+        format!("{listed} are still listed after deleting them, {first} among them")
     }
 }
 
@@ -113,6 +150,8 @@ struct Emptying {
     alphabet: Mutex<Alphabet>,
     /// A permit for each lister that may run.
     listers: Arc<Semaphore>,
+    /// Whether the store lists from where it is asked to, as far as is known.
+    starts_anywhere: AtomicBool,
 }
 
 fn joined<T>(result: Result<Result<T>, JoinError>) -> Result<T> {

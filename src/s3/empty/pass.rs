@@ -19,8 +19,8 @@ pub(super) struct Pass {
     pub listed: usize,
     /// Whether the listing has come to its end.
     is_listed: bool,
-    /// Listed and not to be deleted in this pass.
-    pub skipped: usize,
+    /// Listed and to be deleted in this pass.
+    pub wanted: usize,
     /// The first key listed, of those to be deleted.
     pub first: Option<String>,
     /// Listed, and not yet being deleted.
@@ -32,8 +32,8 @@ impl Pass {
     /// Takes note of a page, of which some entries are `wanted`.
     fn add(&mut self, page: Vec<Entry>, wanted: impl Fn(&Entry) -> bool) {
         self.listed += page.len();
-        let (entries, skipped): (Vec<_>, Vec<_>) = page.into_iter().partition(wanted);
-        self.skipped += skipped.len();
+        let entries: Vec<_> = page.into_iter().filter(wanted).collect();
+        self.wanted += entries.len();
         let first = entries.first().map(|entry| entry.key.as_str().to_owned());
         self.first = self.first.take().into_iter().chain(first).min();
         self.waiting.extend(entries);
@@ -65,6 +65,7 @@ impl Emptying {
         first: Option<Page>,
         wanted: impl Fn(&Entry) -> bool,
     ) -> Result<Pass> {
+        self.progress.prove();
         let mut pass = Pass::default();
         let mut pages = self.start_listing(first).await?;
         let mut deletes = JoinSet::new();
@@ -87,7 +88,10 @@ impl Emptying {
                     Err(error) => break Err(error),
                 },
                 page = pages.recv(), if has_room && !pass.is_listed => match page {
-                    Some(Ok(entries)) => pass.add(entries, &wanted),
+                    Some(Ok(entries)) => {
+                        entries.iter().for_each(|entry| self.progress.uncount(entry));
+                        pass.add(entries, &wanted);
+                    }
                     Some(Err(error)) => break Err(error),
                     None => pass.is_listed = true,
                 },

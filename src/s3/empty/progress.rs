@@ -1,11 +1,13 @@
 //! How far the emptying of a folder has got.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::hash::BuildHasher;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 
-use crate::s3::listing::Kind;
+use crate::s3::listing::{Entry, Kind};
 use crate::step::counted;
 
 /// An object that could not be deleted, with AWS's own code and message.
@@ -37,6 +39,14 @@ impl Counts {
     pub fn entries(&self) -> u64 {
         self.objects + self.versions + self.delete_markers
     }
+
+    fn of(&mut self, kind: Kind) -> &mut u64 {
+        match kind {
+            Kind::Object => &mut self.objects,
+            Kind::Version => &mut self.versions,
+            Kind::DeleteMarker => &mut self.delete_markers,
+        }
+    }
 }
 
 impl fmt::Display for Counts {
@@ -55,30 +65,151 @@ impl fmt::Display for Counts {
     }
 }
 
+/// How many of the entries that were deleted are remembered, so that memory does
+/// not grow with the folder: some 2 MiB.
+const REMEMBERED: usize = 100_000;
+
 /// How much was deleted so far; can be read while it grows.
+///
+/// What is listed again after a store has said that it deleted it does not count.
+/// In a folder of more than [`REMEMBERED`] objects, what a later listing shows may
+/// be new and is taken for listed again: too little is counted there, never too much.
 #[derive(Debug, Default)]
-pub struct Progress(Mutex<Counts>);
+pub struct Progress(Mutex<Deleted>);
+
+#[derive(Debug, Default)]
+struct Deleted {
+    counts: Counts,
+    /// Of these, what no listing since could show.
+    unproven: Counts,
+    /// What counts, by the hash of its key and version.
+    remembered: HashMap<u64, Kind>,
+    /// How much more counts from the passes before.
+    forgotten: u64,
+}
 
 impl Progress {
     /// What was deleted until now.
     pub fn counts(&self) -> Counts {
-        *self.lock()
+        self.lock().counts
     }
 
     pub(super) fn count_upload(&self) {
-        self.lock().uploads += 1;
+        self.lock().counts.uploads += 1;
     }
 
-    pub(super) fn count(&self, kind: Kind) {
-        let mut counts = self.lock();
-        match kind {
-            Kind::Object => counts.objects += 1,
-            Kind::Version => counts.versions += 1,
-            Kind::DeleteMarker => counts.delete_markers += 1,
+    /// Takes uploads back that are listed again.
+    pub(super) fn uncount_uploads(&self, count: u64) {
+        let uploads = &mut self.lock().counts.uploads;
+        *uploads = uploads.saturating_sub(count);
+    }
+
+    /// Counts an entry that the store says it deleted.
+    pub(super) fn count(&self, entry: &Entry) {
+        let mut deleted = self.lock();
+        let hash = deleted.hash(entry);
+        if deleted.remembered.contains_key(&hash) {
+            return;
+        }
+        if deleted.remembered.len() < REMEMBERED {
+            deleted.remembered.insert(hash, entry.kind);
+        }
+        *deleted.counts.of(entry.kind) += 1;
+        *deleted.unproven.of(entry.kind) += 1;
+    }
+
+    /// Takes an entry back that is listed again.
+    pub(super) fn uncount(&self, listed: &Entry) {
+        let mut deleted = self.lock();
+        let hash = deleted.hash(listed);
+        let remembered = deleted.remembered.remove(&hash);
+        if remembered.is_none() && deleted.forgotten == 0 {
+            return;
+        }
+        if remembered.is_none() {
+            deleted.forgotten -= 1;
+        }
+        let count = deleted.counts.of(remembered.unwrap_or(listed.kind));
+        *count = count.saturating_sub(1);
+    }
+
+    /// Says that a listing of the whole folder begins, which shows what is gone of
+    /// that which counts.
+    pub(super) fn prove(&self) {
+        let mut deleted = self.lock();
+        let remembered = deleted.remembered.len() as u64;
+        deleted.forgotten = deleted.counts.entries().saturating_sub(remembered);
+        deleted.unproven = Counts::default();
+    }
+
+    /// Counts no longer what no listing is going to show.
+    pub(super) fn drop_unproven(&self) {
+        let mut deleted = self.lock();
+        let unproven = std::mem::take(&mut deleted.unproven);
+        let counts = &mut deleted.counts;
+        counts.objects = counts.objects.saturating_sub(unproven.objects);
+        counts.versions = counts.versions.saturating_sub(unproven.versions);
+        counts.delete_markers = counts
+            .delete_markers
+            .saturating_sub(unproven.delete_markers);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Deleted> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Deleted {
+    fn hash(&self, entry: &Entry) -> u64 {
+        let named = (entry.key.as_str(), &entry.version);
+        self.remembered.hasher().hash_one(named)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::{Prefix, UserName};
+    use crate::s3::listing::OwnKey;
+
+    fn entry(number: usize, kind: Kind) -> Entry {
+        let prefix = Prefix::from(&"alex".parse::<UserName>().unwrap());
+        Entry {
+            key: OwnKey::from_listing(&prefix, Some(&format!("alex/{number}")), false).unwrap(),
+            version: None,
+            kind,
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Counts> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    #[test]
+    fn what_is_listed_again_does_not_count_as_what_it_was() {
+        let progress = Progress::default();
+        progress.count(&entry(1, Kind::Version));
+        progress.count(&entry(2, Kind::Object));
+        progress.prove();
+        progress.uncount(&entry(1, Kind::Object));
+        progress.uncount(&entry(3, Kind::Object));
+        let counts = progress.counts();
+        assert_eq!((counts.objects, counts.versions), (1, 0));
+        progress.count(&entry(1, Kind::Object));
+        assert_eq!(progress.counts().objects, 2);
+        progress.drop_unproven();
+        assert_eq!(progress.counts().objects, 1);
+    }
+
+    #[test]
+    fn no_more_counts_than_is_gone_of_a_folder_too_large_to_remember() {
+        let (all, stay) = (REMEMBERED + 50_000, 30_000);
+        let progress = Progress::default();
+        (0..all).for_each(|number| {
+            // Of a pass that lists while it deletes.
+            progress.uncount(&entry(number, Kind::Object));
+            progress.count(&entry(number, Kind::Object));
+        });
+        assert_eq!(progress.counts().objects, all as u64);
+        progress.prove();
+        (all - stay..all).for_each(|number| progress.uncount(&entry(number, Kind::Object)));
+        assert_eq!(progress.counts().objects, (all - stay) as u64);
+        assert!(progress.lock().remembered.len() <= REMEMBERED);
     }
 }

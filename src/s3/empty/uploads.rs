@@ -2,29 +2,36 @@
 
 use std::sync::Arc;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail};
 use tokio::task::JoinSet;
 
+use super::headway::Seen;
 use super::{Emptying, joined};
 use crate::aws::{AwsError, Patience};
 use crate::errors::one_line;
-use crate::s3::listing::{self, Upload};
+use crate::s3::listing::{self, Upload, Uploads};
 
 impl Emptying {
-    /// Aborts the folder's unfinished multipart uploads.
+    /// Aborts the folder's unfinished multipart uploads, until none is listed; for some
+    /// seconds more where the listings don't get shorter, since they may be out of date.
     pub(super) async fn abort_uploads(self: &Arc<Self>) -> Result<()> {
-        let mut last_seen = None;
+        let mut patience = Patience::FOLDER;
+        let mut aborted = Seen::default();
+        let mut fewest = usize::MAX;
         loop {
-            let uploads = listing::uploads(&self.run).await?;
-            let Some(first) = uploads.first().cloned() else {
+            let Uploads { uploads, more } = listing::uploads(&self.run).await?;
+            if uploads.is_empty() && !more {
                 return Ok(());
-            };
-            ensure!(
-                last_seen.as_ref() != Some(&first),
-                "the multipart upload of {} is still listed after aborting it",
-                one_line(first.key.as_str())
-            );
-            last_seen = Some(first);
+            }
+            let is_new = |upload: &&Upload| aborted.add(*upload);
+            let new = uploads.iter().filter(is_new).count();
+            self.progress.uncount_uploads((uploads.len() - new) as u64);
+            let gets_on = more && new > 0 || uploads.len() < fewest;
+            if !gets_on && !patience.wait(&self.run.cancel).await {
+                self.run.go_on()?;
+                bail!(still_listed(&uploads));
+            }
+            fewest = fewest.min(uploads.len());
             let mut aborts = JoinSet::new();
             for upload in uploads {
                 self.run.go_on()?;
@@ -69,6 +76,17 @@ impl Emptying {
             answer => Ok(answer?.parts().is_empty()),
         }
     }
+}
+
+fn still_listed(uploads: &[Upload]) -> String {
+    let first = uploads.first();
+    first.map_or(
+        "ListMultipartUploads: the store says that there are uploads, and lists none".to_owned(),
+        |first| {
+            let key = one_line(first.key.as_str());
+            format!("the multipart upload of {key} is still listed after aborting it")
+        },
+    )
 }
 
 /// Whether there is no such upload any more: AWS answers with a code for the

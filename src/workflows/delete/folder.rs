@@ -12,6 +12,9 @@ use crate::step::{Step, counted};
 pub(super) struct Folder {
     pub depth: Depth,
     pub concurrency: usize,
+    /// What is in it, as far as its first page tells.
+    pub content: Content,
+    /// Its first page; empty if that is not kept.
     pub first_page: Page,
     /// What the bucket does with versions that this run leaves behind; none if it
     /// keeps none.
@@ -28,6 +31,19 @@ pub(crate) struct Content {
     pub more: bool,
     /// What is counted, such as `object`.
     pub kind: &'static str,
+}
+
+impl Content {
+    fn of(first_page: &Page, depth: Depth) -> Self {
+        Self {
+            count: first_page.entries.len() as u64,
+            more: first_page.next.is_some(),
+            kind: match depth {
+                Depth::Objects => "object",
+                Depth::Versions => "version",
+            },
+        }
+    }
 }
 
 impl Folder {
@@ -55,36 +71,26 @@ impl Folder {
             );
         }
         let leaves_versions = versioning.keeps_versions && !options.all_versions;
+        let first_page = first_page?;
         let mut folder = Self {
             depth,
             concurrency: options.concurrency,
-            first_page: first_page?,
+            content: Content::of(&first_page, depth),
+            first_page,
             versioning: leaves_versions.then_some(versioning),
             will_leave_versions: false,
         };
-        let has_objects = !folder.first_page.entries.is_empty();
+        let has_objects = folder.content.count > 0;
         folder.will_leave_versions = folder.versions_remain(run, has_objects).await;
         Ok(Some(folder))
     }
 
     /// The step that empties it.
     pub fn step(&self, run: &Run) -> Step {
-        let Content { count, more, kind } = self.content();
+        let Content { count, more, kind } = self.content;
         Step::EmptyFolder {
             folder: run.target.folder_url(),
             what: counted(count, more, kind),
-        }
-    }
-
-    /// What is in it, as far as its first page tells.
-    pub fn content(&self) -> Content {
-        Content {
-            count: self.first_page.entries.len() as u64,
-            more: self.first_page.next.is_some(),
-            kind: match self.depth {
-                Depth::Objects => "object",
-                Depth::Versions => "version",
-            },
         }
     }
 
@@ -92,7 +98,7 @@ impl Folder {
     pub fn stays_note(&self, run: &Run) -> Option<String> {
         let folder = run.target.folder_url();
         let note = format!("folder {folder} stays; --force deletes it without a user");
-        (!self.first_page.entries.is_empty()).then_some(note)
+        (self.content.count > 0).then_some(note)
     }
 
     /// Whether there are versions that deleting the objects leaves behind. Where they

@@ -79,7 +79,7 @@ pub(super) async fn check_same(run: &Run, seen: &User) -> Result<()> {
 
 /// That there is no such user, and what may have been meant.
 pub(super) async fn nobody(run: &Run, folder: Option<&Folder>) -> anyhow::Error {
-    if folder.is_none_or(|folder| folder.first_page.entries.is_empty()) {
+    if folder.is_none_or(|folder| folder.content.count == 0) {
         return no_such_user(run).await;
     }
     Hinted {

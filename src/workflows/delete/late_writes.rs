@@ -56,7 +56,7 @@ mod tests {
     use tokio::time::{Instant, sleep};
     use tokio_util::sync::CancellationToken;
 
-    use super::super::{Delete, Folder, apply};
+    use super::super::{Content, Delete, Folder, apply};
     use crate::access::{Grant, PolicyDocument, Target};
     use crate::aws::{Aws, Run};
     use crate::errors::Interrupted;
@@ -229,6 +229,11 @@ mod tests {
         let folder = Folder {
             depth: Depth::Objects,
             concurrency: 4,
+            content: Content {
+                count: 0,
+                more: false,
+                kind: "object",
+            },
             first_page: Page::default(),
             versioning: None,
             will_leave_versions: false,

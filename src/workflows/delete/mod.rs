@@ -85,7 +85,20 @@ impl Delete {
 
     /// What will go from the folder; none if the objects are kept.
     pub(crate) fn content(&self) -> Option<Content> {
-        self.folder.as_ref().map(Folder::content)
+        self.folder.as_ref().map(|folder| folder.content)
+    }
+
+    /// How many keys it holds in memory.
+    pub(crate) fn kept_keys(&self) -> usize {
+        let folder = self.folder.as_ref();
+        folder.map_or(0, |folder| folder.first_page.entries.len())
+    }
+
+    /// Lets go of the keys in memory, so that [`apply`] lists them once more.
+    pub(crate) fn forget_keys(&mut self) {
+        if let Some(folder) = &mut self.folder {
+            folder.first_page = Page::default();
+        }
     }
 }
 
