@@ -16,6 +16,7 @@ mod folder;
 mod handover;
 mod isolation;
 mod list;
+mod lists;
 mod many;
 mod output;
 mod pairs;

@@ -18,6 +18,7 @@ mod blockers;
 mod policies;
 mod tags;
 mod users;
+mod whole_list;
 
 pub(crate) use access_keys::{
     KeyInfo, LastUse, access_keys, create_access_key, delete_access_key, last_used,
