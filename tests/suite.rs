@@ -17,6 +17,7 @@ mod handover;
 mod isolation;
 mod list;
 mod lists;
+mod made_anew;
 mod many;
 mod output;
 mod pairs;

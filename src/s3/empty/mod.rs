@@ -33,7 +33,8 @@ const LISTERS: usize = 12;
 /// `first_page` is that of the folder, listed before. Lists again from the
 /// start until the folder is empty or a pass deletes
 /// nothing, since some stores skip keys when objects are deleted while paging.
-/// Returns the keys that can't be deleted, which stop nothing else. An error
+/// Returns the keys that can't be deleted, which stop nothing else. `check` is asked
+/// before each pass over the folder whether what is in it may still go. An error
 /// or a cancellation leaves the rest of the folder as it is (an error about an
 /// upload may wait for the end of a pass); what was deleted
 /// is in `progress`. Memory does not grow with the folder.
@@ -43,6 +44,7 @@ pub(crate) async fn empty(
     first_page: Page,
     concurrency: usize,
     progress: &Arc<Progress>,
+    check: impl AsyncFn() -> Result<()>,
 ) -> Result<Vec<FailedKey>> {
     let emptying = Arc::new(Emptying {
         once: run.with_aws(run.aws.without_retries()),
@@ -59,12 +61,14 @@ pub(crate) async fn empty(
     // be out of date by now: the listing that ends the loop comes after both.
     let mut first = Some(first_page).filter(|page| !page.entries.is_empty());
     if first.is_none() {
+        check().await?;
         emptying.abort_uploads().await?;
     }
     let mut last_first = None;
     loop {
         let before = progress.counts().entries();
         let no_markers = |entry: &Entry| entry.kind != Kind::DeleteMarker;
+        check().await?;
         let mut pass = if let Some(page) = first.take() {
             let pass = emptying.pass(Some(page), no_markers);
             let (aborted, pass) = tokio::join!(emptying.abort_uploads(), pass);
@@ -81,6 +85,7 @@ pub(crate) async fn empty(
             let stays: HashSet<_> = failed.map(|failed| failed.key.clone()).collect();
             let goes = |entry: &Entry| !stays.contains(entry.key.as_str());
             let markers = |entry: &Entry| entry.kind == Kind::DeleteMarker && goes(entry);
+            check().await?;
             let markers = emptying.pass(None, markers).await?;
             pass.failed.extend(markers.failed);
             pass.first = pass.first.or(markers.first);
