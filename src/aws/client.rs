@@ -11,8 +11,10 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use jiff::Timestamp;
 use tokio::sync::OnceCell;
 
+use super::clock::Clock;
 use super::error::{AwsError, is_s3};
 use super::iam_answers::GiveUpAfterCrash;
 use super::store::Store;
@@ -46,6 +48,7 @@ pub struct Aws {
     /// Whose calls these are, once that was asked.
     pub(super) identity: Arc<OnceCell<Option<Identity>>>,
     pub(super) log: Option<CallLog>,
+    pub(super) clock: Clock,
 }
 
 /// Whose calls these are.
@@ -67,6 +70,12 @@ impl Aws {
             })
         };
         self.identity.get_or_init(ask).await.as_ref()
+    }
+
+    /// The time by this machine's clock, or by IAM's where that is earlier: what has
+    /// passed by it has surely passed.
+    pub(crate) fn earlier_now(&self) -> Timestamp {
+        self.clock.earlier_now()
     }
 
     /// Whether STS knows an access key and its secret, which needs no
@@ -172,6 +181,7 @@ impl Aws {
             own_key: String::new(),
             identity: Arc::default(),
             log: None,
+            clock: Clock::default(),
         }
     }
 }

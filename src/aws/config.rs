@@ -28,6 +28,7 @@ use aws_types::service_config::ServiceConfigKey;
 
 use super::ca_bundle::trust_store;
 use super::client::Aws;
+use super::clock::Clock;
 use super::connection::{Connection, http_url, region};
 use super::credentials::{Preloaded, why_none};
 use super::endpoint::Endpoint;
@@ -107,9 +108,11 @@ impl Aws {
         // Many users' calls draw on the bucket together; each call's attempts are limited.
         let retries = RetryPartition::custom("iam").token_bucket(TokenBucket::unlimited());
         let unreached = GiveUpUnreached::default();
+        let clock = Clock::default();
         let iam = aws_sdk_iam::config::Builder::from(&config)
             .retry_partition(retries.build())
             .retry_classifier(unreached.clone())
+            .interceptor(clock.clone())
             .interceptor(OnlyAnswersOfIam)
             .interceptor(ReadInFormOfAws)
             .build();
@@ -125,6 +128,7 @@ impl Aws {
             own_key,
             identity: Arc::default(),
             log: None,
+            clock,
         })
     }
 }

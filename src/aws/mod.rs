@@ -3,6 +3,7 @@
 
 mod ca_bundle;
 mod client;
+mod clock;
 mod config;
 mod connection;
 mod credentials;

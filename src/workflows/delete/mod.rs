@@ -119,7 +119,7 @@ pub async fn plan(run: &Run, options: Options) -> Result<Plan<Delete>> {
     if let Some(user) = &user {
         guard::check_target(&run, user, options.force).await?;
         if options.only_expired {
-            ended = Some(expired::check(&run, user).await?);
+            ended = Some(expired::check(&run, user, None).await?);
         }
     }
     let (folder, belongings) = tokio::try_join!(Folder::look_into(&run, options), async {
@@ -161,8 +161,8 @@ pub async fn plan(run: &Run, options: Options) -> Result<Plan<Delete>> {
             .map(|user| Step::DeleteUser(user.name.clone())),
     );
     if options.only_expired || !can_tag {
-        // By them a second run tells whose the user is and that access has ended, also
-        // where it has other policies or groups. They give no access any more.
+        // By them a second run tells whose the user is and that access has ended, and
+        // access can be extended until the folder's turn. They give no access any more.
         own_policies_last(&mut steps, &run.target.user);
     }
     let mut preview = Preview::new(&run.target, steps);
@@ -243,7 +243,7 @@ impl Deleting<'_> {
         self.could_write = could_write;
         self.writes_end = late_writes::goes_on(&preview.steps).then(end_of_deleted_key);
         if let Some(user) = user.filter(|_| work.only_expired) {
-            expired::check(run, user).await?;
+            expired::check(run, user, None).await?;
         }
         while let Some(step) = self.steps.front().cloned() {
             run.go_on()?;
@@ -298,6 +298,16 @@ impl Deleting<'_> {
         }
     }
 
+    /// Fails with [`Stays`] where access was extended meanwhile: what is in the folder
+    /// can't be had back, as a key can.
+    async fn check_still_ended(&self) -> Result<()> {
+        if let Some(user) = self.check_same().await? {
+            let check = expired::check(&self.plan.run, &user, Some(Hint::NewKey));
+            Box::pin(check).await?;
+        }
+        Ok(())
+    }
+
     /// Counts and tells what was done.
     fn note(&mut self, step: &Step) {
         let deleted = &mut self.deleted;
@@ -328,6 +338,9 @@ impl Deleting<'_> {
     async fn empty_folder(&mut self) -> Result<Step> {
         let Plan { run, work, .. } = self.plan;
         let folder = work.folder.as_ref().context("the folder was not listed")?;
+        if work.only_expired {
+            self.check_still_ended().await?;
+        }
         let emptied = self.empty(folder).await;
         let deleted = &mut self.deleted;
         deleted.folder = work.progress.counts();
