@@ -10,6 +10,17 @@ use crate::access::{BucketName, Grant};
 #[error("interrupted")]
 pub struct Interrupted;
 
+/// A user that is not deleted after all, since it is no longer the one that was to go:
+/// running the same command again would delete what is to stay.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct Stays {
+    /// Who it is, and why it stays.
+    pub message: String,
+    /// What can be done, if anything.
+    pub hint: Option<Hint>,
+}
+
 /// An error that the admin can do something about.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{message}")]

@@ -6,8 +6,8 @@ use serde_json::json;
 use crate::support::{
     Fault, INVENTORY, LocalAws, QUESTION, Run, Sandbox, Session, add_every_blocker,
     add_user_of_the_scripts, assert_only_read, assert_usage, attach_new_policy, aws_with_files,
-    binary, edit_policy_of_alex, is_gone, keys_of, policy_for, seconds_ago, set_end,
-    set_end_by_policy, set_end_by_tag, state_of, tag_of,
+    binary, edit_policy_of_alex, is_gone, keys_of, policy_for, put_inline_policy, seconds_ago,
+    set_end, set_end_by_policy, set_end_by_tag, state_of, tag_of,
 };
 
 const LONG_AGO: &str = "2020-01-01T00:00:00Z";
@@ -94,14 +94,8 @@ async fn user_whose_policy_still_gives_access_stays_and_is_named() {
             "of another bucket",
             "its policy s3-access-for-alex is not as create_s3_user writes it".to_owned(),
         ),
-        (
-            "replaced",
-            "it has policies or groups that are not ours".to_owned(),
-        ),
-        (
-            "group",
-            "it has policies or groups that are not ours".to_owned(),
-        ),
+        ("replaced", "it also has policy team".to_owned()),
+        ("group", "it also has group partners".to_owned()),
         (
             "two",
             "its policy s3-access is not as create_s3_user writes it".to_owned(),
@@ -137,7 +131,13 @@ async fn user_whose_policy_still_gives_access_stays_and_is_named() {
         aws.faults.forget();
         let before = state_of(&aws);
         let run = expired(&sandbox, &[]).await;
-        let tagged = format!("its tag says that access ended at {LONG_AGO}");
+        let is_told_by_tag = !["replaced", "group"].contains(&what);
+        let by = if is_told_by_tag {
+            "its tag says that "
+        } else {
+            ""
+        };
+        let tagged = format!("{by}access ended at {LONG_AGO}");
         let note = format!("note: user alex stays: {tagged}, but {why}\n").replace("AGO", &ago);
         assert_nobody(&aws, &before, run, &note);
     }
@@ -214,36 +214,108 @@ async fn users_whose_access_has_ended_go_with_their_folders_and_nobody_else() {
 }
 
 #[tokio::test]
-async fn user_with_other_policies_and_groups_is_finished_by_the_next_run() {
-    for refused in [
-        "DetachUserPolicy",
-        "RemoveUserFromGroup",
-        "DeleteLoginProfile",
+async fn user_who_holds_more_than_our_policy_stays_and_is_named() {
+    for (what, but) in [
+        ("policy", "it also has policy team"),
+        ("inline", "it also has policy more"),
+        ("group", "it also has group partners"),
+        (
+            "policy and group",
+            "it also has policy team, group partners",
+        ),
+        ("login", "it also has a login to the console"),
     ] {
-        let (aws, sandbox) = aws_with_an_end(&[]).await;
-        add_every_blocker(&aws, "alex").await;
-        attach_new_policy(&aws, "alex", "team", &policy_for("shared")).await;
-        set_end(&aws, "alex", LONG_AGO);
-        aws.faults.once(refused, Fault::DENIED);
-        let run = expired(&sandbox, &[]).await;
-        run.failed_with("needs the permission iam:");
-        assert_eq!(users(&aws), ["admin", "alex"]);
-        assert_eq!(keys_of(&aws, "alex"), [""; 0]);
-        expired(&sandbox, &[]).await.succeeded();
-        assert!(is_gone(&aws, "alex"), "{refused}");
-        let has_team = |arn: &String| arn.ends_with(":policy/team");
-        assert!(aws.iam(|iam| iam.policies.keys().any(has_team)));
-        assert_eq!(
-            aws.keys("shared"),
-            ["alexander/secret.txt", "jaime/photo.jpg"]
-        );
+        for look_up in ["at once", "one by one"] {
+            let (aws, sandbox) = aws_with_an_end(&[]).await;
+            set_end(&aws, "alex", LONG_AGO);
+            give_more(&aws, what).await;
+            aws.faults.forget();
+            if look_up == "one by one" {
+                aws.faults.look_up_one_by_one();
+            }
+            let before = state_of(&aws);
+            let run = expired(&sandbox, &[]).await;
+            let note = format!("note: user alex stays: access ended at {LONG_AGO}, but {but}\n");
+            assert_nobody(&aws, &before, run, &note);
+        }
+    }
+}
+
+/// Gives alex more than our policy.
+async fn give_more(aws: &LocalAws, what: &str) {
+    let iam = aws.iam_client();
+    if what.contains("policy") {
+        attach_new_policy(aws, "alex", "team", &policy_for("shared")).await;
+    }
+    if what.contains("inline") {
+        put_inline_policy(aws, "alex", "more", &policy_for("shared")).await;
+    }
+    if what.contains("group") {
+        let group = iam.create_group().group_name("partners");
+        group.send().await.unwrap();
+        let join = iam.add_user_to_group().user_name("alex");
+        join.group_name("partners").send().await.unwrap();
+    }
+    if what.contains("login") {
+        let login = iam.create_login_profile().user_name("alex");
+        login.password("Correct-horse-7").send().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn keys_and_certificates_do_not_save_a_user() {
+    let (aws, sandbox) = aws_with_an_end(&[]).await;
+    add_every_blocker(&aws, "alex").await;
+    let iam = aws.iam_client();
+    let login = iam.delete_login_profile().user_name("alex");
+    login.send().await.unwrap();
+    let leave = iam.remove_user_from_group().user_name("alex");
+    leave.group_name("partners").send().await.unwrap();
+    set_end(&aws, "alex", LONG_AGO);
+    expired(&sandbox, &[]).await.succeeded();
+    assert!(is_gone(&aws, "alex"));
+}
+
+#[tokio::test]
+async fn clock_that_is_ahead_deletes_nobody_early() {
+    for (ended, clock, goes) in [
+        (200, 0, true),
+        (200, -300, false),
+        (400, -300, true),
+        // Nor does one that is behind.
+        (30, 300, false),
+        (-200, 300, false),
+    ] {
+        for look_up in ["at once", "one by one", "without tags"] {
+            let aws = aws_with_files().await;
+            let sandbox = Sandbox::new(&aws);
+            match look_up {
+                "one by one" => aws.faults.look_up_one_by_one(),
+                "without tags" => aws.faults.be_like_ceph(),
+                _ => {}
+            }
+            sandbox
+                .create("alex", &["--expires", "9d"])
+                .await
+                .succeeded();
+            let end = seconds_ago(ended);
+            if look_up == "without tags" {
+                set_end_by_policy(&aws, "alex", Some(&end));
+            } else {
+                set_end(&aws, "alex", &end);
+            }
+            aws.faults.set_clock(clock);
+            let run = expired(&sandbox, &[]).await.succeeded();
+            let what = format!("{ended} {clock} {look_up}: {run:?}");
+            assert_eq!(is_gone(&aws, "alex"), goes, "{what}");
+        }
     }
 }
 
 #[tokio::test]
 async fn end_of_just_more_than_a_minute_ago_counts() {
     let (aws, sandbox) = aws_with_an_end(&[]).await;
-    set_end(&aws, "alex", &seconds_ago(62));
+    set_end(&aws, "alex", &seconds_ago(65));
     let run = expired(&sandbox, &[]).await.succeeded();
     assert!(is_gone(&aws, "alex"), "{run:?}");
 }
@@ -351,7 +423,7 @@ async fn access_that_is_extended_while_somebody_thinks_is_left() {
         session.types("y\n").await;
         let shown = session.ends_with(1).await;
         let why = if by_hand {
-            "alex: access of user alex has not ended"
+            "alex: user alex and its folder stay: its tag says that access ended"
         } else {
             "alex: user alex has changed or gone"
         };
@@ -373,11 +445,52 @@ async fn access_that_is_extended_while_users_are_looked_up_is_left() {
     sandbox.create("alex", &extend).await.succeeded();
     aws.faults.resume();
     let run = started.ended().await;
-    let run = run.failed_with("alex: access of user alex has not ended");
+    let run = run.failed_with("alex: user alex and its folder stay: its access has not ended");
     assert!(run.stderr.contains("failed: alex"), "{run:?}");
     assert_eq!(users(&aws), ["admin", "alex", "jaime"]);
     assert_eq!(keys_of(&aws, "alex").len(), 1);
     assert!(aws.keys("shared").contains(&"alex/report.txt".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn access_that_is_extended_late_saves_the_folder() {
+    for (how, why) in [
+        ("update", "its access has not ended"),
+        ("tag", "its access has not ended"),
+        ("policy", "by its policy s3-access-for-alex it ends at"),
+        ("team policy", "but it also has policy team"),
+        ("login", "but it also has a login to the console"),
+    ] {
+        let (aws, sandbox) = aws_with_two_expired().await;
+        let files = aws.keys("shared");
+        aws.faults.once("DeleteAccessKey", Fault::Pause);
+        let run = ["-b", "shared", "--expired", "--jobs", "1"];
+        let started = sandbox.start("delete_s3_user", &run);
+        aws.faults.paused().await;
+        match how {
+            "update" => {
+                let extend = ["--update", "--expires", "9d"];
+                sandbox.create("alex", &extend).await.succeeded();
+            }
+            "tag" => set_end_by_tag(&aws, "alex", Some(LONG_HENCE)),
+            "policy" => set_end_by_policy(&aws, "alex", Some(LONG_HENCE)),
+            more => give_more(&aws, more).await,
+        }
+        aws.faults.resume();
+        let run = started.ended().await;
+        let run = run.failed_with("alex: user alex and its folder stay: ");
+        assert!(run.stderr.contains(why), "{how}: {run:?}");
+        assert!(!run.stderr.contains("same command"), "{how}: {run:?}");
+        assert!(run.stderr.contains("--rotate-key"), "{how}: {run:?}");
+        assert_eq!(users(&aws), ["admin", "alex", "jaime"], "{how}");
+        let kept = files.into_iter().filter(|key| !key.starts_with("kim/"));
+        assert_eq!(aws.keys("shared"), kept.collect::<Vec<_>>(), "{how}");
+        if how == "update" {
+            // A new key is all that is missing.
+            let run = sandbox.create("alex", &["--rotate-key"]).await;
+            run.succeeded();
+        }
+    }
 }
 
 #[tokio::test]

@@ -215,6 +215,7 @@ impl World {
             }
         });
         if scenario.is_of_expired() {
+            take_what_gives_access(&aws).await;
             set_end(&aws, "alex", "2020-01-01T00:00:00Z");
         }
         let old_key = key_files(&sandbox)
@@ -277,6 +278,15 @@ fn key_files(sandbox: &Sandbox) -> Vec<String> {
     files.retain(|file| file.ends_with(".csv"));
     files.sort_by_key(|file| (file.len(), file.clone()));
     files
+}
+
+/// Takes alex's login and group away, with which access has never ended.
+async fn take_what_gives_access(aws: &LocalAws) {
+    let iam = aws.iam_client();
+    let login = iam.delete_login_profile().user_name("alex");
+    login.send().await.unwrap();
+    let leave = iam.remove_user_from_group().user_name("alex");
+    leave.group_name("partners").send().await.unwrap();
 }
 
 /// All there is in IAM and S3 that isn't alex's.
@@ -725,14 +735,15 @@ const DELETE_BLOCKED: Scenario = Scenario {
     ..DELETE
 };
 
-/// A user whose access has ended, and who has policies and groups of others.
+/// A user whose access has ended, with everything but what might give access.
 const EXPIRED: Scenario = Scenario {
     options: &["--expired"],
     operations: &[
         "GetAccountAuthorizationDetails",
+        "GetUser",
+        "GetLoginProfile",
         "DeleteAccessKey",
-        "DeleteLoginProfile",
-        "RemoveUserFromGroup",
+        "DeleteSigningCertificate",
         "DetachUserPolicy",
         "DeletePolicy",
         "DeleteObjects",

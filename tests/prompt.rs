@@ -54,9 +54,10 @@ async fn user_made_again_while_somebody_thinks_is_not_deleted() {
     session.types("y\n").await;
     let shown = session.ends_with(1).await;
     assert!(
-        shown.contains("has changed or gone since it was looked at"),
+        shown.contains("user alex was deleted and created again meanwhile"),
         "{shown}"
     );
+    assert!(!shown.contains("same command"), "{shown}");
     assert_complete(&aws, &meanwhile, "alex");
     assert_eq!(aws.keys("shared").len(), 4);
 }
@@ -85,7 +86,8 @@ async fn user_made_while_somebody_thinks_keeps_its_folder() {
     sandbox.create("alex", &[]).await.succeeded();
     session.types("y\n").await;
     let shown = session.ends_with(1).await;
-    assert!(shown.contains("has changed or gone since"), "{shown}");
+    assert!(shown.contains("user alex was created meanwhile"), "{shown}");
+    assert!(!shown.contains("same command"), "{shown}");
     assert_complete(&aws, &sandbox, "alex");
     assert_eq!(aws.keys("shared").len(), 4);
 }

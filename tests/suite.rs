@@ -19,6 +19,8 @@ mod folder;
 mod handover;
 mod isolation;
 mod list;
+mod lists;
+mod made_anew;
 mod many;
 mod output;
 mod pairs;

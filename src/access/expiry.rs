@@ -74,10 +74,10 @@ impl Expiry {
         self.0 <= Timestamp::now()
     }
 
-    /// Whether it passed more than a minute ago, so that clocks that differ a
-    /// little agree on it.
-    pub(crate) fn has_surely_passed(&self) -> bool {
-        self.0 < Timestamp::now() - 1.minute()
+    /// Whether it had passed more than a minute before `now`, so that clocks that
+    /// differ a little agree on it.
+    pub(crate) fn has_surely_passed(&self, now: Timestamp) -> bool {
+        self.0 < now - 1.minute()
     }
 
     /// When access ends as people write it: the last day, where it ends with
@@ -189,8 +189,9 @@ mod tests {
     #[test]
     fn last_minute_may_not_have_passed_on_another_clock() {
         for (seconds, has_passed) in [(-30, false), (30, false), (90, true)] {
-            let expiry = Expiry(Timestamp::now() - seconds.seconds());
-            assert_eq!(expiry.has_surely_passed(), has_passed, "{seconds}");
+            let now = Timestamp::now();
+            let expiry = Expiry(now - seconds.seconds());
+            assert_eq!(expiry.has_surely_passed(now), has_passed, "{seconds}");
         }
     }
 

@@ -14,8 +14,10 @@ use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::config::interceptors::BeforeTransmitInterceptorContextRef;
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_s3::error::{BoxError, ProvideErrorMetadata, SdkError};
+use jiff::Timestamp;
 use tokio::sync::OnceCell;
 
+use super::clock::Clock;
 use super::error::{AwsError, is_s3};
 use super::iam_answers::GiveUpAfterCrash;
 use super::store::Store;
@@ -51,6 +53,7 @@ pub struct Aws {
     /// Whose calls these are, once that was asked.
     pub(super) identity: Arc<OnceCell<Option<Identity>>>,
     pub(super) log: Option<CallLog>,
+    pub(super) clock: Clock,
 }
 
 /// Whose calls these are.
@@ -72,6 +75,12 @@ impl Aws {
             })
         };
         self.identity.get_or_init(ask).await.as_ref()
+    }
+
+    /// The time by this machine's clock, or by IAM's where that is earlier: what has
+    /// passed by it has surely passed.
+    pub(crate) fn earlier_now(&self) -> Timestamp {
+        self.clock.earlier_now()
     }
 
     /// Whether STS knows an access key and its secret, which needs no
@@ -218,6 +227,7 @@ impl Aws {
             is_session: false,
             identity: Arc::default(),
             log: None,
+            clock: Clock::default(),
         }
     }
 }

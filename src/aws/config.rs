@@ -26,6 +26,7 @@ use aws_types::service_config::ServiceConfigKey;
 use super::answer_size::AnswerSize;
 use super::ca_bundle::trust_store;
 use super::client::{Aws, CountRequests};
+use super::clock::Clock;
 use super::config_files::ConfigFiles;
 use super::connection::{Connection, http_url, region};
 use super::credentials::{Preloaded, unreadable_token_file, why_none};
@@ -116,12 +117,14 @@ impl Aws {
         // Many users' calls draw on the bucket together; each call's attempts are limited.
         let retries = RetryPartition::custom("iam").token_bucket(TokenBucket::unlimited());
         let unreached = GiveUpUnreached::default();
+        let clock = Clock::default();
         let iam = aws_sdk_iam::config::Builder::from(&config)
             .retry_partition(retries.build())
             .retry_classifier(unreached.clone())
             .retry_classifier(AnswerSize::OF_IAM)
             .interceptor(AnswerSize::OF_IAM)
             .interceptor(CountRequests)
+            .interceptor(clock.clone())
             .interceptor(OnlyAnswersOfIam);
         let sts = aws_sdk_sts::config::Builder::from(&config)
             .retry_classifier(AnswerSize::OF_IAM)
@@ -144,6 +147,7 @@ impl Aws {
             is_session,
             identity: Arc::default(),
             log: None,
+            clock,
         })
     }
 }

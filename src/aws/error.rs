@@ -105,10 +105,20 @@ impl AwsError {
 
     /// An answer that says the call succeeded, but lacks what was asked for.
     pub(crate) fn incomplete(operation: &'static str) -> Self {
+        Self::lacking(operation, "the answer is incomplete")
+    }
+
+    /// A list that doesn't come to its end.
+    pub(crate) fn without_end(operation: &'static str) -> Self {
+        let message = "the list is incomplete: there is more, but the server doesn't say where";
+        Self::lacking(operation, message)
+    }
+
+    fn lacking(operation: &'static str, message: &str) -> Self {
         Self {
             operation,
             code: None,
-            message: "the answer is incomplete".to_owned(),
+            message: message.to_owned(),
             status: None,
             endpoint: Arc::default(),
             remedy: None,

@@ -4,6 +4,7 @@
 mod answer_size;
 mod ca_bundle;
 mod client;
+mod clock;
 mod config;
 mod config_files;
 mod connection;

@@ -6,7 +6,7 @@ use super::nearest::nearest;
 use super::shell_commands::{ShellCommands, make_directory, move_away, within_boundary};
 use crate::access::{BucketName, Target};
 use crate::aws::{AwsError, LoadError, Refuser, Remedy, Run};
-use crate::errors::{Candidates, Hint, Hinted, one_line};
+use crate::errors::{Candidates, Hint, Hinted, Stays, one_line};
 use crate::s3::bucket::BucketError;
 use crate::step::{Step, named_keys};
 use crate::workflows::deleted::Deleted;
@@ -56,7 +56,7 @@ impl Explained {
         commands: &ShellCommands,
     ) -> Self {
         let mut line = one_line(&format!("{error:#}"));
-        let hint = error.downcast_ref::<Hinted>().map(|hinted| &hinted.hint);
+        let hint = hint_of(error);
         let mut hints = hint.map_or(Vec::new(), |hint| hints(hint, target, commands));
         if let Some(Hint::Nearest(candidates)) = hint
             && let Some(meant) = meant(candidates, target, run).await
@@ -102,6 +102,14 @@ impl Explained {
             left: Vec::new(),
             hints,
         }
+    }
+}
+
+/// The hint that an error carries.
+fn hint_of(error: &anyhow::Error) -> Option<&Hint> {
+    match error.downcast_ref::<Stays>() {
+        Some(stays) => stays.hint.as_ref(),
+        None => error.downcast_ref::<Hinted>().map(|hinted| &hinted.hint),
     }
 }
 
@@ -355,13 +363,13 @@ pub(super) fn state_after(failed: &Failed, target: &Target) -> Vec<String> {
 
 /// What a delete run has deleted, and what is left for another one.
 fn gone_and_left(deleted: &Deleted) -> Vec<String> {
-    if deleted.remaining.is_empty() {
-        return Vec::new();
-    }
     let gone = gone(deleted);
-    if gone.is_empty() {
-        return vec!["nothing was deleted".to_owned()];
-    }
+    let gone = match (gone.is_empty(), deleted.remaining.is_empty()) {
+        (true, true) => return Vec::new(),
+        (true, false) => return vec!["nothing was deleted".to_owned()],
+        (false, true) => return vec![format!("gone: {}", gone.join(", "))],
+        (false, false) => gone,
+    };
     let mut left = Vec::new();
     for step in &deleted.remaining {
         let thing = match step {

@@ -5,6 +5,7 @@ use aws_sdk_iam::primitives::{DateTime, DateTimeFormat};
 use aws_sdk_iam::types::{AccessKeyMetadata, StatusType};
 
 use super::remove;
+use super::whole_list::all_of;
 use crate::access::{AccessKey, is_plausible_id};
 use crate::aws::{AwsError, Patience, Run, settle, settle_new};
 use crate::step::Step;
@@ -67,8 +68,7 @@ impl KeyInfo {
 pub(crate) async fn access_keys(run: &Run) -> Result<Vec<KeyInfo>, AwsError> {
     let list = run.aws.iam.list_access_keys();
     let list = list.user_name(run.user());
-    let keys = list.into_paginator().items().send().collect();
-    let keys: Vec<_> = run.aws.call("ListAccessKeys", keys).await?;
+    let keys = all_of!(&run.aws, "ListAccessKeys", list, access_key_metadata).await?;
     let info = |key: AccessKeyMetadata| KeyInfo {
         id: key.access_key_id.unwrap_or_default(),
         created: key.create_date,

@@ -3,12 +3,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use aws_sdk_iam::operation::get_account_authorization_details::GetAccountAuthorizationDetailsOutput;
 use aws_sdk_iam::types::{EntityType, ManagedPolicyDetail, UserDetail};
 
 use super::policies::url_decoded;
 use super::tags::Tags;
 use super::users::User;
+use super::whole_list::{Page, all_of, whole_list};
 use crate::aws::{Aws, AwsError};
 
 /// How many entries a page may have: as many as IAM takes.
@@ -44,35 +44,29 @@ pub(crate) async fn all_details(
     wanted: impl Fn(&UserDetails) -> bool,
     telling: impl Fn(&str) -> bool,
 ) -> Result<Vec<UserDetails>, AwsError> {
-    const OPERATION: &str = "GetAccountAuthorizationDetails";
     let iam = aws.iam_for_optional_calls();
-    let get = iam.get_account_authorization_details();
+    let get = iam.get_account_authorization_details().max_items(PAGE);
     let get = get.filter(EntityType::User);
     let get = get.filter(EntityType::LocalManagedPolicy);
-    let mut pages = get.into_paginator().page_size(PAGE).send();
-    let mut users = Vec::new();
     // A user and its policy may be on different pages.
     let mut texts = HashMap::new();
-    loop {
-        let page = aws.call(OPERATION, pages.try_next()).await?;
-        let page = page.ok_or(AwsError::incomplete(OPERATION))?;
-        let GetAccountAuthorizationDetailsOutput {
-            user_detail_list,
-            policies,
-            is_truncated,
-            ..
-        } = page;
-        let found = user_detail_list.into_iter().flatten();
-        users.extend(found.map(UserDetails::from).filter(&wanted));
-        let found = policies.into_iter().flatten().filter_map(arn_and_text);
-        texts.extend(found.filter(|(_, text)| telling(text)));
-        if !is_truncated {
-            break;
-        }
-    }
+    let page = async |marker| {
+        let page = get.clone().set_marker(marker).send().await;
+        page.map(|page| {
+            let found = page.policies.into_iter().flatten().filter_map(arn_and_text);
+            texts.extend(found.filter(|(_, text)| telling(text)));
+            let found = page.user_detail_list.into_iter().flatten();
+            Page {
+                items: found.map(UserDetails::from).filter(&wanted).collect(),
+                is_truncated: page.is_truncated,
+                marker: page.marker,
+            }
+        })
+    };
+    let mut users = whole_list(aws, "GetAccountAuthorizationDetails", page).await?;
     // One that changes while the pages are read may be on two of them.
     let mut seen = HashSet::new();
-    users.retain(|details: &UserDetails| seen.insert(details.user.id.clone()));
+    users.retain(|details| seen.insert(details.user.id.clone()));
     for policy in users.iter_mut().flat_map(|user| &mut user.policies) {
         if let Some(arn) = &policy.arn {
             policy.text = texts.get(arn).cloned();
@@ -83,17 +77,9 @@ pub(crate) async fn all_details(
 
 /// The names of all users.
 pub(crate) async fn all_names(aws: &Aws) -> Result<Vec<String>, AwsError> {
-    const OPERATION: &str = "ListUsers";
-    let mut pages = aws.iam.list_users().into_paginator().send();
-    let mut names = Vec::new();
-    loop {
-        let page = aws.call(OPERATION, pages.try_next()).await?;
-        let page = page.ok_or(AwsError::incomplete(OPERATION))?;
-        names.extend(page.users.into_iter().map(|user| user.user_name));
-        if !page.is_truncated {
-            return Ok(names);
-        }
-    }
+    let list = aws.iam.list_users().max_items(PAGE);
+    let users = all_of!(aws, "ListUsers", list, users).await?;
+    Ok(users.into_iter().map(|user| user.user_name).collect())
 }
 
 impl From<UserDetail> for UserDetails {

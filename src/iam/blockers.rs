@@ -1,6 +1,7 @@
 //! What else than keys and policies blocks the deletion of a user: for each
 //! kind of [`Blocker`], which `step.rs` names, how it is found and removed.
 
+use super::whole_list::all_of;
 use super::{groups, optional, present, remove};
 use crate::aws::{AwsError, Run};
 use crate::step::Blocker;
@@ -10,45 +11,51 @@ pub(crate) async fn blockers(run: &Run) -> Result<Vec<Blocker>, AwsError> {
     let (aws, user) = (&run.aws, run.user());
     let iam = aws.iam_for_optional_calls();
     let login = async {
-        let get = iam.get_login_profile().user_name(user).send();
-        let profile = present(aws.call("GetLoginProfile", get).await);
-        let profile = profile.map(Vec::from_iter);
-        found(run, profile, |_| Blocker::LoginProfile)
+        let login = has_login_profile(run).await?;
+        Ok(Vec::from_iter(login.then_some(Blocker::LoginProfile)))
     };
     let certificates = async {
         let list = iam.list_signing_certificates().user_name(user);
-        let all = list.into_paginator().items().send().collect();
-        let all = aws.call("ListSigningCertificates", all).await;
+        let all = all_of!(aws, "ListSigningCertificates", list, certificates).await;
         found(run, all, |one| {
             Blocker::SigningCertificate(one.certificate_id)
         })
     };
     let ssh_keys = async {
         let list = iam.list_ssh_public_keys().user_name(user);
-        let all = list.into_paginator().items().send().collect();
-        let all = aws.call("ListSSHPublicKeys", all).await;
+        let all = all_of!(aws, "ListSSHPublicKeys", list, ssh_public_keys).await;
         found(run, all, |one| Blocker::SshPublicKey(one.ssh_public_key_id))
     };
     let credentials = async {
         let list = iam.list_service_specific_credentials().user_name(user);
-        let all = aws.call("ListServiceSpecificCredentials", list.send());
-        let all = all
-            .await
-            .map(|all| all.service_specific_credentials.unwrap_or_default());
+        let all = all_of!(
+            aws,
+            "ListServiceSpecificCredentials",
+            list,
+            service_specific_credentials
+        )
+        .await;
         found(run, all, |one| {
             Blocker::ServiceSpecificCredential(one.service_specific_credential_id)
         })
     };
     let devices = async {
         let list = iam.list_mfa_devices().user_name(user);
-        let all = list.into_paginator().items().send().collect();
-        let all = aws.call("ListMFADevices", all).await;
+        let all = all_of!(aws, "ListMFADevices", list, mfa_devices).await;
         found(run, all, |one| Blocker::MfaDevice(one.serial_number))
     };
     let groups = async { found(run, groups(run).await, Blocker::Group) };
     let (login, certificates, ssh_keys, credentials, devices, groups) =
         tokio::try_join!(login, certificates, ssh_keys, credentials, devices, groups)?;
     Ok([login, certificates, ssh_keys, credentials, devices, groups].concat())
+}
+
+/// Whether the user can sign in to the console.
+pub(crate) async fn has_login_profile(run: &Run) -> Result<bool, AwsError> {
+    let iam = run.aws.iam_for_optional_calls();
+    let get = iam.get_login_profile().user_name(run.user());
+    let profile = present(run.aws.call("GetLoginProfile", get.send()).await);
+    Ok(optional(run, profile)?.is_some())
 }
 
 fn found<T>(

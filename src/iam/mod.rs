@@ -18,13 +18,14 @@ mod blockers;
 mod policies;
 mod tags;
 mod users;
+mod whole_list;
 
 pub(crate) use access_keys::{
     KeyInfo, LastUse, access_keys, create_access_key, delete_access_key, last_used,
     update_access_key,
 };
 pub(crate) use account::{UserDetails, UserPolicy, all_details, all_names};
-pub(crate) use blockers::{blockers, remove_blocker};
+pub(crate) use blockers::{blockers, has_login_profile, remove_blocker};
 pub(crate) use policies::{
     PolicyInfo, attach_policy, attached_policies, create_policy, create_policy_version,
     delete_inline_policy, delete_policy, delete_policy_version, detach_policy, former_versions,

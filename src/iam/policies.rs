@@ -2,6 +2,7 @@
 
 use super::tags::Tags;
 use super::users::User;
+use super::whole_list::all_of;
 use super::{optional, present, remove};
 use crate::access::{INLINE_POLICY_NAME, PolicyDocument};
 use crate::aws::{AwsError, Run, settle, settle_new};
@@ -112,8 +113,7 @@ pub(crate) async fn delete_policy(run: &Run, arn: &str) -> Result<bool, AwsError
 /// The IDs of the policy's versions but the default one, the oldest first.
 pub(crate) async fn former_versions(run: &Run, arn: &str) -> Result<Vec<String>, AwsError> {
     let list = run.aws.iam.list_policy_versions().policy_arn(arn);
-    let all = list.into_paginator().items().send().collect();
-    let all: Result<Vec<_>, _> = run.aws.call("ListPolicyVersions", all).await;
+    let all = all_of!(&run.aws, "ListPolicyVersions", list, versions).await;
     let mut former = present(all)?.unwrap_or_default();
     former.retain(|version| !version.is_default_version());
     former.sort_by_key(|version| version.create_date().map(|date| date.as_nanos()));
@@ -173,9 +173,14 @@ pub(crate) async fn detach_policy(run: &Run, arn: &str) -> Result<bool, AwsError
 /// Every managed policy attached to the user.
 pub(crate) async fn attached_policies(run: &Run) -> Result<Vec<ManagedPolicy>, AwsError> {
     let list = run.aws.iam.list_attached_user_policies();
-    let list = list.user_name(run.user()).into_paginator();
-    let all = list.items().send().collect();
-    let all: Result<Vec<_>, _> = run.aws.call("ListAttachedUserPolicies", all).await;
+    let list = list.user_name(run.user());
+    let all = all_of!(
+        &run.aws,
+        "ListAttachedUserPolicies",
+        list,
+        attached_policies
+    )
+    .await;
     let all = optional(run, all)?.into_iter();
     let found = all.filter_map(|policy| {
         Some(ManagedPolicy {
@@ -189,8 +194,10 @@ pub(crate) async fn attached_policies(run: &Run) -> Result<Vec<ManagedPolicy>, A
 /// The names of the user's inline policies.
 pub(crate) async fn inline_policies(run: &Run) -> Result<Vec<String>, AwsError> {
     let list = run.aws.iam.list_user_policies().user_name(run.user());
-    let names = list.into_paginator().items().send().collect();
-    optional(run, run.aws.call("ListUserPolicies", names).await)
+    optional(
+        run,
+        all_of!(&run.aws, "ListUserPolicies", list, policy_names).await,
+    )
 }
 
 /// The document of one inline policy, or none if there is no such policy.

@@ -3,6 +3,7 @@
 use aws_sdk_iam::primitives::DateTime;
 
 use super::tags::{EXPIRES, Tags};
+use super::whole_list::all_of;
 use super::{optional, present};
 use crate::access::NewUser;
 use crate::aws::{AwsError, Run, settle};
@@ -69,8 +70,7 @@ pub(crate) async fn create_user(
 pub(crate) async fn groups(run: &Run) -> Result<Vec<String>, AwsError> {
     let iam = run.aws.iam_for_optional_calls();
     let list = iam.list_groups_for_user().user_name(run.user());
-    let all = list.into_paginator().items().send().collect();
-    let all: Result<Vec<_>, _> = run.aws.call("ListGroupsForUser", all).await;
+    let all = all_of!(&run.aws, "ListGroupsForUser", list, groups).await;
     let groups = optional(run, all)?.into_iter();
     Ok(groups.map(|group| group.group_name).collect())
 }

@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_s3::primitives::{DateTime, DateTimeFormat};
 use axum::body::Body;
 use axum::http::header::{AUTHORIZATION, DATE};
-use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -37,6 +37,10 @@ pub enum Fault {
     HalfAnswer,
     /// Carried out, and answered with another body, as by a broken proxy.
     OtherAnswer(u16, &'static str),
+    /// Carried out, and answered with a list that goes on; where, this XML says.
+    CutList(&'static str),
+    /// The same, with another place to go on each time.
+    EndlessList,
     /// Not carried out, and answered as by a proxy that welcomes everybody.
     Proxy,
     /// Refused, as the service does where calls come too fast.
@@ -230,6 +234,8 @@ pub struct Faults {
     is_like_ceph: AtomicBool,
     /// Who put each object, where that lets them read it.
     uploaders: Mutex<Option<HashMap<String, String>>>,
+    /// How many seconds the clock is ahead of this machine's.
+    clock: AtomicI64,
     /// How long each call takes at least.
     latency: Mutex<Duration>,
     /// How many calls are under way, and the most there were at a time.
@@ -320,6 +326,11 @@ impl Faults {
             uploaders.insert(call.key.clone(), call.access_key.clone());
         }
         call.operation == "GetObject" && uploaders.get(&call.key) == Some(&call.access_key)
+    }
+
+    /// From now on, every answer is dated so many seconds ahead of this machine's clock.
+    pub fn set_clock(&self, ahead: i64) {
+        self.clock.store(ahead, Ordering::Relaxed);
     }
 
     /// From now on, S3 knows no checksum but Content-MD5.
@@ -424,7 +435,11 @@ impl Faults {
         if !latency.is_zero() {
             tokio::time::sleep(latency).await;
         }
-        let answer = self.answer(call, carry_out).await;
+        let mut answer = self.answer(call, carry_out).await;
+        let ahead = self.clock.load(Ordering::Relaxed);
+        if ahead != 0 {
+            answer.headers_mut().insert(DATE, date(ahead));
+        }
         self.under_way.fetch_sub(1, Ordering::Relaxed);
         answer
     }
@@ -466,9 +481,8 @@ impl Faults {
             Some(Fault::Say(status, code, message)) => refusal(status, code, message, is_s3),
             Some(Fault::Deny(message)) => refusal(403, "AccessDenied", message, is_s3),
             Some(Fault::Early(status, code)) => {
-                let later = DateTime::from(SystemTime::now() + Duration::from_secs(20 * 60 + 30));
-                let date = later.fmt(DateTimeFormat::HttpDate).unwrap();
-                ([(DATE, date)], refusal(status, code, AS_WANTED, is_s3)).into_response()
+                let later = date(20 * 60 + 30);
+                ([(DATE, later)], refusal(status, code, AS_WANTED, is_s3)).into_response()
             }
             Some(Fault::Throttle) if is_s3 => refusal(503, "SlowDown", AS_WANTED, is_s3),
             Some(Fault::Throttle) => refusal(400, "Throttling", AS_WANTED, is_s3),
@@ -490,6 +504,11 @@ impl Faults {
                 (StatusCode::from_u16(status).unwrap(), body).into_response()
             }
             Some(Fault::Proxy) => WELCOME.into_response(),
+            Some(Fault::CutList(marker)) => cut_list(carried_out.await, marker).await,
+            Some(Fault::EndlessList) => {
+                let marker = format!("<Marker>{}</Marker>", self.calls.lock().len());
+                cut_list(carried_out.await, &marker).await
+            }
             Some(Fault::Hang) => {
                 carried_out.await;
                 std::future::pending().await
@@ -512,6 +531,25 @@ impl Faults {
 pub async fn body_of(answer: Response) -> Bytes {
     let body = axum::body::to_bytes(answer.into_body(), usize::MAX);
     body.await.unwrap()
+}
+
+/// A list of IAM that goes on, where `marker` says.
+async fn cut_list(answer: Response, marker: &str) -> Response {
+    let body = body_of(answer).await;
+    let body = String::from_utf8_lossy(&body).replace("<IsTruncated>false</IsTruncated>", "");
+    let goes_on = format!("<IsTruncated>true</IsTruncated>{marker}");
+    let end = body.rfind("Result>").unwrap();
+    let end = body[..end].rfind("</").unwrap();
+    [&body[..end], &goes_on, &body[end..]]
+        .concat()
+        .into_response()
+}
+
+/// A time so many seconds ahead of this machine's clock, as answers have it.
+fn date(ahead: i64) -> HeaderValue {
+    let now = DateTime::from(SystemTime::now());
+    let then = DateTime::from_secs(now.secs() + ahead);
+    then.fmt(DateTimeFormat::HttpDate).unwrap().parse().unwrap()
 }
 
 async fn cut_in_half(answer: Response) -> Response {

@@ -301,7 +301,15 @@ mod tests {
             next: None,
         };
         let progress = Arc::new(Progress::default());
-        let emptying = empty(&run, Depth::Objects, first_page, CONCURRENCY, &progress);
+        let check = async || Ok(());
+        let emptying = empty(
+            &run,
+            Depth::Objects,
+            first_page,
+            CONCURRENCY,
+            &progress,
+            check,
+        );
         let interrupt = async {
             // All have been refused once and wait, each for a turn of its own.
             while store.batches() <= CONCURRENCY {

@@ -40,7 +40,8 @@ const LISTERS: usize = 12;
 /// deleted while paging; and for some seconds more where the listings don't get
 /// shorter, since somebody may still be writing. Ends before that where nothing can
 /// be deleted, or what couldn't be still can't. Returns the keys that can't be
-/// deleted, which stop nothing else. Fails if the folder doesn't get empty. An error
+/// deleted, which stop nothing else. `check` is asked before each pass over the folder
+/// whether what is in it may still go. Fails if the folder doesn't get empty. An error
 /// or a cancellation leaves the rest of the folder as it is (an error about an
 /// upload may wait for the end of a pass); what was deleted
 /// is in `progress`. Memory does not grow with the folder.
@@ -50,6 +51,7 @@ pub(crate) async fn empty(
     first_page: Page,
     concurrency: usize,
     progress: &Arc<Progress>,
+    check: impl AsyncFn() -> Result<()>,
 ) -> Result<Vec<FailedKey>> {
     let emptying = Arc::new(Emptying {
         once: run.with_aws(run.aws.without_retries()),
@@ -67,6 +69,7 @@ pub(crate) async fn empty(
     // be out of date by now: the listing that ends the loop comes after both.
     let mut first = Some(first_page).filter(|page| !page.entries.is_empty());
     if first.is_none() {
+        check().await?;
         emptying.abort_uploads().await?;
     }
     let mut patience = Patience::FOLDER;
@@ -74,6 +77,7 @@ pub(crate) async fn empty(
     let mut failed_before = Vec::new();
     loop {
         let no_markers = |entry: &Entry| entry.kind != Kind::DeleteMarker;
+        check().await?;
         let mut pass = if let Some(page) = first.take() {
             let pass = emptying.pass(Some(page), no_markers);
             let (aborted, pass) = tokio::join!(emptying.abort_uploads(), pass);
@@ -90,6 +94,7 @@ pub(crate) async fn empty(
             let stays: HashSet<_> = failed.map(|failed| failed.key.clone()).collect();
             let goes = |entry: &Entry| !stays.contains(entry.key.as_str());
             let markers = |entry: &Entry| entry.kind == Kind::DeleteMarker && goes(entry);
+            check().await?;
             let markers = emptying.pass(None, markers).await?;
             pass.wanted += markers.wanted;
             pass.failed.extend(markers.failed);

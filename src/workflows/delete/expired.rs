@@ -1,18 +1,22 @@
-//! Whose access has ended: by the tag and by the policy, whichever ends later.
+//! Whose access has ended: by the tag and by the policy, whichever ends later, and
+//! with nothing else that gives access.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use jiff::Timestamp;
 
 use super::Options;
 use crate::access::{BucketName, Expiry, UserName};
-use crate::aws::{Aws, Run};
-use crate::iam::User;
+use crate::aws::{Aws, AwsError, Run};
+use crate::errors::{Hint, Stays};
+use crate::iam::{self, User};
 use crate::workflows::inventory::{Found, Inventory, find};
 
 /// The users of a bucket whose access has ended.
 pub struct Expired {
     /// Sorted by name.
     pub users: Vec<UserName>,
-    /// Whose tag alone says that access has ended, and why they stay; a line each.
+    /// Whose access seems to have ended, and why they stay; a line each.
     pub notes: Vec<String>,
 }
 
@@ -27,12 +31,19 @@ pub async fn expired(
     options: Options,
 ) -> Result<Expired> {
     let inventory = Inventory::new(aws, bucket, at_a_time);
+    let found = inventory.find_all(options.keep_objects).await?;
+    let look = async |found: Found| {
+        let run = inventory.run(found.target.user.clone());
+        let end = end(&run, &found).await?;
+        Ok::<_, AwsError>((found.target.user, end))
+    };
+    let mut looks = stream::iter(found).map(look).buffer_unordered(at_a_time);
     let (mut users, mut notes) = (Vec::new(), Vec::new());
-    for found in inventory.find_all(options.keep_objects).await? {
-        match end_of(&found) {
+    while let Some((user, end)) = looks.try_next().await? {
+        match end {
             End::Ahead => {}
-            End::Passed(_) => users.push(found.target.user),
-            End::Disputed(why) => notes.push(format!("user {} stays: {why}", found.target.user)),
+            End::Passed(_) => users.push(user),
+            End::Disputed(why) => notes.push(format!("user {user} stays: {why}")),
         }
     }
     users.sort_by(|one, other| one.as_str().cmp(other.as_str()));
@@ -40,14 +51,19 @@ pub async fn expired(
     Ok(Expired { users, notes })
 }
 
-/// When access of the user ended. Fails unless it has.
-pub(super) async fn check(run: &Run, user: &User) -> Result<Expiry> {
+/// When access of the user ended. Fails with [`Stays`] unless it has, and with this hint.
+pub(super) async fn check(run: &Run, user: &User, hint: Option<Hint>) -> Result<Expiry> {
     let found = find(run, user.clone()).await?;
-    match end_of(&found) {
-        End::Passed(end) => Ok(end),
-        End::Ahead => bail!("access of user {} has not ended", run.target.user),
-        End::Disputed(why) => bail!("access of user {} has not ended: {why}", run.target.user),
+    let why = match end(run, &found).await? {
+        End::Passed(end) => return Ok(end),
+        End::Ahead => "its access has not ended".to_owned(),
+        End::Disputed(why) => why,
+    };
+    Err(Stays {
+        message: format!("user {} and its folder stay: {why}", run.target.user),
+        hint,
     }
+    .into())
 }
 
 /// The end of a user's access.
@@ -56,28 +72,49 @@ enum End {
     Ahead,
     /// It was at this time, by whichever is later of tag and policy.
     Passed(Expiry),
-    /// The tag says that it has passed, and the policies don't.
+    /// Something says that it has passed, and something else speaks against that.
     Disputed(String),
 }
 
-fn end_of(found: &Found) -> End {
-    let tagged = found.details.user.tags.expires.as_deref();
-    let tagged = tagged.and_then(Expiry::at);
-    let by_policies = end_by_policies(found);
-    match (tagged.filter(Expiry::has_surely_passed), by_policies) {
-        // Where no tags are kept, the policies are all there is.
-        (None, Ok(Some(end))) if found.is_tagless && !found.has_others() => End::Passed(end),
-        (None, _) => End::Ahead,
-        (Some(tagged), Ok(end)) => End::Passed(end.map_or(tagged, |end| end.max(tagged))),
-        (Some(tagged), Err(but)) => End::Disputed(format!(
-            "its tag says that access ended at {tagged}, but {but}"
-        )),
+/// The end of a user's access, judged by the clock that is behind.
+async fn end(run: &Run, found: &Found) -> Result<End, AwsError> {
+    let end = end_of(found, run.aws.earlier_now());
+    if let End::Passed(at) = end
+        && iam::has_login_profile(run).await?
+    {
+        let why = format!("access ended at {at}, but it also has a login to the console");
+        return Ok(End::Disputed(why));
     }
+    Ok(end)
 }
 
-/// The latest end by the user's policies, which have all ended; none if it has none
-/// at all. Fails with what speaks against that.
-fn end_by_policies(found: &Found) -> Result<Option<Expiry>, String> {
+/// The same, as far as tags, policies and groups tell.
+fn end_of(found: &Found, now: Timestamp) -> End {
+    let tag = found.details.user.tags.expires.as_deref();
+    let passed = tag
+        .and_then(Expiry::at)
+        .filter(|end| end.has_surely_passed(now));
+    let end = match (passed, end_by_policies(found, now)) {
+        // Where no tags are kept, the policies are all there is.
+        (None, Ok(Some(end))) if found.is_tagless => end,
+        (None, _) => return End::Ahead,
+        (Some(tagged), Ok(end)) => end.map_or(tagged, |end| end.max(tagged)),
+        (Some(tagged), Err(but)) => {
+            let why = format!("its tag says that access ended at {tagged}, but {but}");
+            return End::Disputed(why);
+        }
+    };
+    let others = found.others().join(", ");
+    if others.is_empty() {
+        return End::Passed(end);
+    }
+    End::Disputed(format!("access ended at {end}, but it also has {others}"))
+}
+
+/// The latest end by the user's policies of ours, which have all ended; none if it has
+/// none, as a delete run that was interrupted leaves it. Fails with what speaks against
+/// that.
+fn end_by_policies(found: &Found, now: Timestamp) -> Result<Option<Expiry>, String> {
     let mut last = None;
     for policy in found.policies_of_ours() {
         let name = &policy.name;
@@ -88,15 +125,11 @@ fn end_by_policies(found: &Found) -> Result<Option<Expiry>, String> {
         };
         match grant.expires {
             None => return Err(format!("its policy {name} has no end")),
-            Some(end) if !end.has_surely_passed() => {
+            Some(end) if !end.has_surely_passed(now) => {
                 return Err(format!("by its policy {name} it ends at {end}"));
             }
             end => last = last.max(end),
         }
-    }
-    // A delete run that was interrupted leaves a user without any.
-    if last.is_none() && found.has_others() {
-        return Err("it has policies or groups that are not ours".to_owned());
     }
     Ok(last)
 }

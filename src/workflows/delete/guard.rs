@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 
 use super::folder::Folder;
 use crate::aws::Run;
-use crate::errors::{Hint, Hinted};
+use crate::errors::{Hint, Hinted, Stays};
 use crate::iam::{self, User};
 use crate::step::Step;
 use crate::workflows::provenance::{NotOurs, check_name, check_ours, no_such_user};
@@ -55,26 +55,31 @@ pub(super) async fn check_not_self(run: &Run, user: &User, belongings: &[Step]) 
 /// Fails if the user is no longer the one that was looked at, or none, as may be
 /// when the question stood for long.
 pub(super) async fn check_unchanged(run: &Run, seen: Option<&User>) -> Result<()> {
-    let found = iam::get_user(run).await?;
-    let now = found.as_ref().map(|user| (&user.id, &user.tags));
+    let found = check_same(run, seen).await?;
     ensure!(
-        now == seen.map(|user| (&user.id, &user.tags)),
+        found.as_ref().map(|user| &user.tags) == seen.map(|user| &user.tags),
         "user {} has changed or gone since it was looked at; run the same command again",
         run.target.user
     );
     Ok(())
 }
 
-/// Fails if another user of the same name was made meanwhile: emptying a folder
-/// can take hours.
-pub(super) async fn check_same(run: &Run, seen: &User) -> Result<()> {
+/// Fails with [`Stays`] if somebody else has the user's name by now: emptying a folder
+/// can take hours. Returns the user, if it is still there.
+pub(super) async fn check_same(run: &Run, seen: Option<&User>) -> Result<Option<User>> {
     let found = iam::get_user(run).await?;
-    ensure!(
-        found.is_none_or(|found| found.id == seen.id),
-        "user {} was deleted and created again meanwhile; the new user stays",
-        run.target.user
-    );
-    Ok(())
+    let what = match (&found, seen) {
+        (Some(found), Some(seen)) if found.id != seen.id => {
+            "was deleted and created again meanwhile; the new user and its files stay"
+        }
+        (Some(_), None) => "was created meanwhile; the user and its files stay",
+        _ => return Ok(found),
+    };
+    Err(Stays {
+        message: format!("user {} {what}", run.target.user),
+        hint: None,
+    }
+    .into())
 }
 
 /// That there is no such user, and what may have been meant.

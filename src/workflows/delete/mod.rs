@@ -18,7 +18,7 @@ use super::provenance::{look_up, reachable};
 use super::remove::remove;
 use crate::access::{UserName, is_named_as_ours};
 use crate::aws::{AwsError, Patience, Run, end_of_deleted_key, wait_until};
-use crate::errors::{Hint, Hinted};
+use crate::errors::{Hint, Hinted, Interrupted, Stays};
 use crate::iam::{self, Tags, User};
 use crate::s3::bucket::BucketError;
 use crate::s3::empty::{self, FailedKey, Progress};
@@ -139,7 +139,7 @@ pub async fn plan(run: &Run, options: Options) -> Result<Plan<Delete>> {
     if let Some(user) = &user {
         guard::check_target(&run, user, options.force).await?;
         if options.only_expired {
-            ended = Some(expired::check(&run, user).await?);
+            ended = Some(expired::check(&run, user, None).await?);
         }
     }
     let (folder, belongings) = tokio::try_join!(Folder::look_into(&run, options), async {
@@ -181,8 +181,8 @@ pub async fn plan(run: &Run, options: Options) -> Result<Plan<Delete>> {
             .map(|user| Step::DeleteUser(user.name.clone())),
     );
     if options.only_expired || !can_tag {
-        // By them a second run tells whose the user is and that access has ended, also
-        // where it has other policies or groups. They give no access any more.
+        // By them a second run tells whose the user is and that access has ended, and
+        // access can be extended until the folder's turn. They give no access any more.
         own_policies_last(&mut steps, &run.target.user);
     }
     let mut preview = Preview::new(&run.target, steps);
@@ -207,8 +207,9 @@ pub async fn plan(run: &Run, options: Options) -> Result<Plan<Delete>> {
 /// Carries out the plan, in an order that ends the person's access first and
 /// leaves the user, which makes a second run possible, until last.
 ///
-/// Fails if the user is no longer the one that was planned for, or its access no
-/// longer ended where that matters. What else is gone already counts as deleted.
+/// Fails if the user is no longer the one that was planned for, by then or at any later
+/// pass over the folder, or its access no longer ended where that matters: what is left
+/// stays then. What else is gone already counts as deleted.
 /// Where this fails or is cancelled, running again continues. An object that can't
 /// be deleted is in `failed` of what was deleted: everything else is deleted
 /// anyway, and the user stays.
@@ -226,7 +227,10 @@ pub async fn apply(plan: &Plan<Delete>) -> Result<Deleted, Failed> {
     match deleting.walk().await {
         Ok(()) => Ok(deleting.deleted),
         Err(error) => {
-            deleting.deleted.remaining = deleting.steps.into();
+            let error = deleting.unless_made_anew(error).await;
+            if !error.is::<Stays>() {
+                deleting.deleted.remaining = deleting.steps.into();
+            }
             Err(Failed {
                 deleted: Some(deleting.deleted),
                 ..Failed::from(error)
@@ -259,7 +263,7 @@ impl Deleting<'_> {
         self.could_write = could_write;
         self.writes_end = late_writes::goes_on(&preview.steps).then(end_of_deleted_key);
         if let Some(user) = user.filter(|_| work.only_expired) {
-            expired::check(run, user).await?;
+            expired::check(run, user, None).await?;
         }
         while let Some(step) = self.steps.front().cloned() {
             run.go_on()?;
@@ -283,11 +287,45 @@ impl Deleting<'_> {
             Step::EmptyFolder { .. } => return self.empty_folder().await,
             Step::DeleteUser(_) => self.delete_user().await?,
             Step::TagUser(_) => {}
+            // A user of that name that was made meanwhile has a policy of the same name.
+            Step::DetachPolicy(_) | Step::DeleteInlinePolicy(_) | Step::Remove(_) => {
+                self.check_same().await?;
+                remove(&self.plan.run, &step).await?;
+            }
             _ => {
                 remove(&self.plan.run, &step).await?;
             }
         }
         Ok(step)
+    }
+
+    /// Fails with [`Stays`] if somebody else has the user's name by now.
+    async fn check_same(&self) -> Result<Option<User>> {
+        let Plan { run, work, .. } = self.plan;
+        // Boxed, as its callers would each hold the state of a whole call.
+        Box::pin(guard::check_same(run, work.user.as_ref())).await
+    }
+
+    /// The error that ended the run; that somebody else has the user's name by now,
+    /// where that is so, since running again must not be advised then.
+    async fn unless_made_anew(&self, error: anyhow::Error) -> anyhow::Error {
+        if error.is::<Interrupted>() || error.is::<Stays>() {
+            return error;
+        }
+        match self.check_same().await {
+            Err(made_anew) if made_anew.is::<Stays>() => made_anew,
+            _ => error,
+        }
+    }
+
+    /// Fails with [`Stays`] where access was extended meanwhile: what is in the folder
+    /// can't be had back, as a key can.
+    async fn check_still_ended(&self) -> Result<()> {
+        if let Some(user) = self.check_same().await? {
+            let check = expired::check(&self.plan.run, &user, Some(Hint::NewKey));
+            Box::pin(check).await?;
+        }
+        Ok(())
     }
 
     /// Counts and tells what was done.
@@ -320,6 +358,9 @@ impl Deleting<'_> {
     async fn empty_folder(&mut self) -> Result<Step> {
         let Plan { run, work, .. } = self.plan;
         let folder = work.folder.as_ref().context("the folder was not listed")?;
+        if work.only_expired {
+            self.check_still_ended().await?;
+        }
         let emptied = self.empty(folder).await;
         let deleted = &mut self.deleted;
         deleted.folder = work.progress.counts();
@@ -356,7 +397,8 @@ impl Deleting<'_> {
         let Plan { run, work, .. } = self.plan;
         let empty = async |first_page| {
             let (depth, concurrency) = (folder.depth, folder.concurrency);
-            empty::empty(run, depth, first_page, concurrency, &work.progress).await
+            let check = async || self.check_same().await.map(drop);
+            empty::empty(run, depth, first_page, concurrency, &work.progress, check).await
         };
         let started = Instant::now();
         let failed = empty(folder.first_page.clone()).await?;
@@ -378,9 +420,10 @@ impl Deleting<'_> {
         };
         let mut patience = Patience::SETTLING;
         loop {
-            guard::check_same(run, user).await?;
+            self.check_same().await?;
             let deleted = iam::delete_user(run).await;
             if deleted.as_ref().is_err_and(AwsError::is_in_use) {
+                self.check_same().await?;
                 // What can't be removed now is in the way again when that is all.
                 for step in belongings::of(run, user).await? {
                     if remove(run, &step).await.is_err() {

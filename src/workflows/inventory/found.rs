@@ -47,10 +47,12 @@ impl Found {
 
     /// The policies that carry one of our names, also of the Python scripts'.
     pub(crate) fn policies_of_ours(&self) -> impl Iterator<Item = &UserPolicy> {
-        let is_ours = |policy: &&UserPolicy| {
-            is_named_as_ours(&self.target.user, &policy.name, policy.arn.is_some())
-        };
-        self.details.policies.iter().filter(is_ours)
+        let policies = self.details.policies.iter();
+        policies.filter(|policy| self.is_named_as_ours(policy))
+    }
+
+    fn is_named_as_ours(&self, policy: &UserPolicy) -> bool {
+        is_named_as_ours(&self.target.user, &policy.name, policy.arn.is_some())
     }
 
     /// The one policy that `create` makes: the managed one, or else the inline one.
@@ -77,9 +79,18 @@ impl Found {
         self.details.policies.iter().filter(is_other).collect()
     }
 
-    /// Whether anything else than our policies gives it access.
-    pub(crate) fn has_others(&self) -> bool {
-        !self.other_policies().is_empty() || !self.details.groups.is_empty()
+    /// What else than our policies may give it access, in words.
+    pub(crate) fn others(&self) -> Vec<String> {
+        let mut others = Vec::new();
+        for policy in &self.details.policies {
+            if !self.is_named_as_ours(policy) {
+                others.push(format!("policy {}", policy.name));
+            }
+        }
+        for group in &self.details.groups {
+            others.push(format!("group {group}"));
+        }
+        others
     }
 
     /// What one of the policies grants, if it is as `create` or `update` makes it.

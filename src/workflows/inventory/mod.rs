@@ -153,7 +153,7 @@ impl Inventory {
     }
 
     /// Work on one of the users.
-    fn run(&self, user: UserName) -> Run {
+    pub(in crate::workflows) fn run(&self, user: UserName) -> Run {
         let bucket = self.bucket.clone();
         let target = Target { bucket, user };
         Run::new(self.aws.clone(), target, CancellationToken::new(), |_| {})

@@ -1,0 +1,67 @@
+//! Lists of IAM, which come by the page.
+
+use std::error::Error;
+
+use aws_sdk_iam::config::http::HttpResponse;
+use aws_sdk_iam::error::{ProvideErrorMetadata, SdkError};
+
+use crate::aws::{Aws, AwsError};
+
+/// More pages than any list has: an account of AWS has at most 5,000 users.
+const MOST_PAGES: usize = 500;
+
+/// A page of a list.
+pub(super) struct Page<T> {
+    pub items: Vec<T>,
+    /// Whether the list goes on.
+    pub is_truncated: bool,
+    /// Where it goes on.
+    pub marker: Option<String>,
+}
+
+/// Reads a list to its end, page by page from a marker; a list without an end is an
+/// error, since what it leaves out would count as not there.
+///
+/// The SDK's paginators stop, without a word, where a page says that the list goes on
+/// but names no place or the same one again.
+pub(super) async fn whole_list<T, E>(
+    aws: &Aws,
+    operation: &'static str,
+    mut page: impl AsyncFnMut(Option<String>) -> Result<Page<T>, SdkError<E, HttpResponse>>,
+) -> Result<Vec<T>, AwsError>
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    let mut items = Vec::new();
+    let mut marker = None;
+    for _ in 0..MOST_PAGES {
+        // Boxed, as several lists at once would be more than a small stack takes.
+        let answer = Box::pin(page(marker.clone()));
+        let found = aws.call(operation, answer).await?;
+        items.extend(found.items);
+        let next = found.marker.filter(|next| !next.is_empty());
+        let advances = next.is_some() && next != marker;
+        match (advances, found.is_truncated) {
+            (true, _) => marker = next,
+            (false, false) => return Ok(items),
+            (false, true) => break,
+        }
+    }
+    Err(AwsError::without_end(operation))
+}
+
+/// The whole list that a request asks for: what its pages have in this field.
+macro_rules! all_of {
+    ($aws:expr, $operation:expr, $list:expr, $items:ident) => {
+        $crate::iam::whole_list::whole_list($aws, $operation, async |marker| {
+            let page = $list.clone().set_marker(marker).send().await;
+            page.map(|page| $crate::iam::whole_list::Page {
+                items: page.$items().to_vec(),
+                is_truncated: page.is_truncated,
+                marker: page.marker,
+            })
+        })
+    };
+}
+
+pub(super) use all_of;
