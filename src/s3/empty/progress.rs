@@ -72,8 +72,8 @@ const REMEMBERED: usize = 100_000;
 /// How much was deleted so far; can be read while it grows.
 ///
 /// What is listed again after a store has said that it deleted it does not count.
-/// In a folder of more than [`REMEMBERED`] objects, what a later listing shows may
-/// be new and is taken for listed again: too little is counted there, never too much.
+/// In a folder of more than 100,000 objects, what a later listing shows may be new
+/// and is taken for listed again: too little is counted there, never too much.
 #[derive(Debug, Default)]
 pub struct Progress(Mutex<Deleted>);
 
