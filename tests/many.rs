@@ -451,6 +451,109 @@ async fn user_that_is_not_all_ours_is_never_skipped() {
 }
 
 #[tokio::test]
+async fn user_whose_key_a_killed_run_lost_is_not_skipped() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    let started = start_with_two_keys_that_nobody_has(&aws, &sandbox).await;
+    while aws.iam(|iam| iam.user_policies.values().flatten().count()) < 2 {
+        tokio::task::yield_now().await;
+    }
+    started.signal("KILL").await;
+    started.ended().await;
+    let all = ["alex", "kim", "lee"];
+    let lost: Vec<_> = all
+        .into_iter()
+        .filter(|user| !keys_of(&aws, user).is_empty())
+        .collect();
+    let again = ["-u", "kim", "-u", "lee", "--skip-existing"];
+    let run = sandbox.create("alex", &again).await;
+    assert_eq!(run.code, Some(1), "{run:?}");
+    let failed = format!("\nfailed: {}\n", lost.join(", "));
+    assert!(run.stderr.contains(&failed), "{run:?}");
+    assert!(run.stderr.contains("1 of 3 users created\n"), "{run:?}");
+    for user in &lost {
+        let hint = format!(
+            "{user}: hint: for a new key: create_s3_user -b shared -u {user} --rotate-key\n"
+        );
+        assert!(run.stderr.contains(&hint), "{run:?}");
+        let run = sandbox.create(user, &["--rotate-key"]).await;
+        run.succeeded();
+    }
+    let run = sandbox.create("alex", &again).await.succeeded();
+    assert!(run.stderr.contains(", 3 already exist\n"), "{run:?}");
+    for user in all {
+        assert_complete(&aws, &sandbox, user);
+    }
+}
+
+#[tokio::test]
+async fn key_in_any_file_of_the_directory_is_not_lost() {
+    let (aws, sandbox) = aws_with_alex(&[]).await;
+    let (id, secret) = sandbox.key_of("alex");
+    let file = |name: &str| sandbox.path().join(name);
+    for leftover in [
+        ".alexander_accessKeys.csv.Ab12Cd",
+        ".alex_accessKeys.csv.q_accessKeys.csv.Ab12Cd",
+        ".alex_accessKeys.csv.Ab12Cd",
+    ] {
+        std::fs::write(file(leftover), "").unwrap();
+    }
+    let mut at = file("alex_accessKeys.csv");
+    for name in ["alex_accessKeys.2.csv", "sent.csv"] {
+        std::fs::rename(&at, file(name)).unwrap();
+        at = file(name);
+        let run = sandbox.create("alex", &["--skip-existing"]).await;
+        assert!(!run.succeeded().stderr.contains("note: "));
+    }
+    assert!(!aws.faults.counts().contains_key("GetAccessKeyLastUsed"));
+
+    // The file of another user, whose name begins alike, is no proof.
+    let other = std::fs::read_to_string(&at)
+        .unwrap()
+        .replace(&id, "AKIAOTHER00000000000");
+    std::fs::write(file("alexander_accessKeys.csv"), other).unwrap();
+    std::fs::remove_file(&at).unwrap();
+    let run = sandbox.create("alex", &["--skip-existing"]).await;
+    let run = run.failed_with(&format!("with access key {id}, which is in no file here: "));
+    assert!(!run.stderr.contains(&secret), "{run:?}");
+    std::fs::remove_file(file(".alex_accessKeys.csv.Ab12Cd")).unwrap();
+    sandbox
+        .create("alex", &["--skip-existing"])
+        .await
+        .succeeded();
+    assert_eq!(keys_of(&aws, "alex"), [id]);
+}
+
+#[tokio::test]
+async fn keys_that_may_be_lost_are_noted_once() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    let others = ["-u", "kim", "-u", "lee", "-u", "eva"];
+    sandbox.create("alex", &others).await.succeeded();
+    let used = sandbox.key_of("eva").0;
+    aws.change_iam(|iam| {
+        let by_admin = iam.access_key_last_used.values().next().unwrap().clone();
+        iam.access_key_last_used.insert(used, by_admin);
+    });
+    let here = Sandbox::new(&aws);
+    let kims = sandbox.path().join("kim_accessKeys.csv");
+    std::fs::copy(kims, here.path().join("kim_accessKeys.csv")).unwrap();
+    aws.faults.forget();
+    let again = [&others[..], &["--skip-existing"]].concat();
+    let run = here.create("alex", &again).await.succeeded();
+    let note = "note: 2 users have a key that was never used and is in no file here: alex, lee\n";
+    assert_eq!(run.stderr.matches(note).count(), 1, "{run:?}");
+    assert_eq!(run.stderr.matches("note: ").count(), 1, "{run:?}");
+    assert!(!run.stderr.contains("--rotate-key"), "{run:?}");
+    assert_eq!(aws.faults.counts()["GetAccessKeyLastUsed"], 3);
+
+    // What isn't known is not said.
+    aws.faults.always("GetAccessKeyLastUsed", Fault::DENIED);
+    let run = here.create("alex", &again).await.succeeded();
+    assert!(!run.stderr.contains("note: "), "{run:?}");
+}
+
+#[tokio::test]
 async fn users_are_skipped_changed_or_given_a_new_key() {
     let aws = LocalAws::start().await;
     let sandbox = Sandbox::new(&aws);

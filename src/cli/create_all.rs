@@ -4,9 +4,13 @@
 use anyhow::anyhow;
 
 use super::nearest::slip_of;
+use super::notes::names;
 use super::{ExitStatus, Job, each};
 use crate::access::UserName;
 use crate::errors::{Hint, Hinted};
+use crate::handover::{Destination, KeyFiles};
+use crate::iam;
+use crate::step::{counted, named_keys};
 use crate::workflows::create::{self, Create};
 use crate::workflows::outcome::Skipped;
 use crate::workflows::plan::Plan;
@@ -18,10 +22,11 @@ pub async fn create_all<'a>(
     at_a_time: usize,
     skip_existing: bool,
 ) -> (Vec<(UserName, ExitStatus)>, Vec<UserName>) {
-    let Some((Job { out, signals, .. }, _)) = jobs.first() else {
+    let Some((Job { out, signals, .. }, options)) = jobs.first() else {
         return Default::default();
     };
     let (out, cancel) = (out.of_all(), signals.cancel.clone());
+    let to = options.handover.to.clone();
     let line = out.wait_for_response();
     let planned = async |(job, options): (Job<'a>, create::Options)| {
         let plan = job.planned(create::plan(&job.run, &options)).await;
@@ -32,13 +37,21 @@ pub async fn create_all<'a>(
     drop(line);
     let mut finished = Vec::new();
     let mut plans = Vec::new();
+    let mut existing = Vec::new();
     for (job, plan) in planned {
-        match checked(&job, plan, skip_existing).await {
+        let keys = plan.as_ref().err().and_then(keys_if_set_up);
+        if skip_existing && let Some(keys) = keys.map(<[_]>::to_vec) {
+            existing.push(Existing { job, keys });
+            continue;
+        }
+        match checked(&job, plan).await {
             Ok(plan) => plans.push((job, plan)),
             Err(status) => finished.push((job.user().clone(), status)),
         }
     }
     let _line = out.count_users();
+    let (skipped, not_skipped) = skip_all(existing, &to, at_a_time).await;
+    finished.extend(skipped);
     let create = async |(job, plan): (Job<'a>, _)| {
         let status = job.apply(&plan, create::apply).await;
         (job.user().clone(), status)
@@ -49,6 +62,7 @@ pub async fn create_all<'a>(
         .iter()
         .map(|(job, _)| job.user().clone())
         .collect();
+    not_started.extend(not_skipped);
     not_started.extend(waiting.iter().map(|(job, _)| job.user().clone()));
     (finished, not_started)
 }
@@ -57,17 +71,10 @@ pub async fn create_all<'a>(
 async fn checked(
     job: &Job<'_>,
     plan: anyhow::Result<Plan<Create>>,
-    skip_existing: bool,
 ) -> Result<Plan<Create>, ExitStatus> {
     let mut plan = match plan {
         Ok(plan) => plan,
-        Err(error) => {
-            if skip_existing && let Some(access_keys) = keys_if_set_up(&error) {
-                job.out.done(&Skipped::new(&job.run.target, access_keys));
-                return Err(ExitStatus::Skipped);
-            }
-            return Err(job.failed(error.into()).await);
-        }
+        Err(error) => return Err(job.failed(error.into()).await),
     };
     let doubt = doubt(&plan);
     if job.dry_run {
@@ -89,6 +96,88 @@ async fn checked(
         return Err(job.failed(refused.into()).await);
     }
     Ok(plan)
+}
+
+/// A user that exists already and lacks nothing.
+struct Existing<'a> {
+    job: Job<'a>,
+    /// The IDs of its access keys.
+    keys: Vec<String>,
+}
+
+/// Skips users that exist already, but for those whose key an earlier run has
+/// lost, and notes whose keys may be lost. Returns how it ended for each, and
+/// those that were not come to.
+async fn skip_all(
+    existing: Vec<Existing<'_>>,
+    to: &Destination,
+    at_a_time: usize,
+) -> (Vec<(UserName, ExitStatus)>, Vec<UserName>) {
+    let Some(Existing { job, .. }) = existing.first() else {
+        return Default::default();
+    };
+    let (out, cancel) = (job.out.of_all(), job.run.cancel.clone());
+    let ids = existing.iter().flat_map(|it| &it.keys).map(String::as_str);
+    let files = match to {
+        Destination::Directory(dir) => Some(KeyFiles::look(dir, &ids.collect())),
+        Destination::Open(_) => None,
+    };
+    let skip_one = async |user| skip(user, files.as_ref()).await;
+    let (skipped, waiting) = each(existing, at_a_time, &cancel, skip_one).await;
+    let unused = skipped.iter().filter(|(.., is_unused)| *is_unused);
+    let mut unused: Vec<_> = unused.map(|(user, ..)| user.clone()).collect();
+    unused.sort_by_cached_key(UserName::to_string);
+    if !unused.is_empty() {
+        out.note(&unused_note(&unused));
+    }
+    let waiting = waiting.iter().map(|it| it.job.user().clone());
+    let skipped = skipped.into_iter().map(|(user, status, _)| (user, status));
+    (skipped.collect(), waiting.collect())
+}
+
+/// Skips a user, unless an earlier run has left a hidden file of its key, and the
+/// key itself is in no file. Returns also whether the key is in no file and was
+/// never used, as far as that is known.
+async fn skip(
+    Existing { job, keys }: Existing<'_>,
+    files: Option<&KeyFiles>,
+) -> (UserName, ExitStatus, bool) {
+    let user = job.user().clone();
+    let unwritten = files.filter(|files| !files.hold_any(&keys));
+    if let Some(leftover) = unwritten.and_then(|files| files.leftover(&user)) {
+        let status = job.failed(lost_key(&user, &keys, leftover).into()).await;
+        return (user, status, false);
+    }
+    let is_unused = unwritten.is_some() && are_unused(&job, &keys).await;
+    job.out.done(&Skipped::new(&job.run.target, &keys));
+    (user, ExitStatus::Skipped, is_unused)
+}
+
+/// Whether none of the keys was ever used, as far as the store tells.
+async fn are_unused(job: &Job<'_>, keys: &[String]) -> bool {
+    for key in keys {
+        if !matches!(iam::last_used(&job.run, key).await, Ok(None)) {
+            return false;
+        }
+    }
+    true
+}
+
+fn lost_key(user: &UserName, keys: &[String], leftover: &str) -> anyhow::Error {
+    let message = format!(
+        "user {user} already exists, with {}, which is in no file here: {leftover} is left of a run \
+         that was killed before it wrote the key, or of one that is under way",
+        named_keys(keys)
+    );
+    let hint = Hint::NewKey;
+    Hinted { message, hint }.into()
+}
+
+fn unused_note(users: &[UserName]) -> String {
+    let count = counted(users.len() as u64, false, "user");
+    let has = if users.len() == 1 { "has" } else { "have" };
+    let names = names(users);
+    format!("{count} {has} a key that was never used and is in no file here: {names}")
 }
 
 /// The IDs of the access keys of a user that exists already, if it is ours for

@@ -27,7 +27,8 @@ pub(super) fn grouped(mut notes: Vec<Note>) -> Vec<(Option<UserName>, String)> {
     groups.into_iter().map(as_one).collect()
 }
 
-fn names(users: &[UserName]) -> String {
+/// The names of users, as many as a note names.
+pub(super) fn names(users: &[UserName]) -> String {
     let named = users.iter().take(NAMED).map(UserName::as_str);
     let names = named.collect::<Vec<_>>().join(", ");
     match users.len().saturating_sub(NAMED) {

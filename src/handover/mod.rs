@@ -18,10 +18,12 @@ use crate::step::Step;
 use private_file::{Reserved, Written};
 
 mod key_file;
+mod key_files;
 mod kit;
 mod private_file;
 mod verify;
 
+pub(crate) use key_files::KeyFiles;
 pub(crate) use kit::Settings;
 pub(crate) use verify::{Verified, verify};
 
