@@ -93,6 +93,32 @@ async fn add_many_kinds() -> LocalAws {
     aws
 }
 
+/// IAM's tag keys ignore case, and so must whoever looks for them.
+#[tokio::test]
+async fn tags_in_another_case_hide_nobody() {
+    for option in ["--managed", "--inline-policy"] {
+        let options = [&["--expires", "2099-12-31"][..], &[option]].concat();
+        let options = options.iter().filter(|it| **it != "--managed");
+        let (aws, sandbox) = aws_with_alex(&Vec::from_iter(options.copied())).await;
+        aws.change_iam(|iam| {
+            for tag in &mut iam.users.get_mut("alex").unwrap().tags {
+                tag.key = match tag.key.as_str() {
+                    "s3-user:bucket" => "S3-User:Bucket".to_owned(),
+                    other => other.to_uppercase(),
+                };
+            }
+        });
+        // The policy shows nothing.
+        edit_policy_of_alex(&aws, "s3:GetObject", "s3:Get*");
+        let users = listed(&sandbox, &[]).await;
+        assert_eq!(names(&users), ["alex"]);
+        assert_eq!(users[0]["expires_tag"], "2100-01-01T00:00:00Z");
+        sandbox.create("alex", &["--suspend"]).await.succeeded();
+        sandbox.delete("alex", &[]).await.succeeded();
+        assert!(aws.iam(|iam| !iam.users.contains_key("alex")));
+    }
+}
+
 #[tokio::test]
 async fn every_user_of_ours_is_listed_and_nobody_else() {
     let (aws, sandbox) = aws_with_many_kinds().await;
