@@ -76,6 +76,10 @@ pub enum Hint {
     ExtendAccess,
     /// Delete the user for the bucket that it was made for.
     DeleteForBucket(BucketName),
+    /// Make these keys of a user inactive by hand.
+    SuspendKeys(Vec<String>),
+    /// Tag the user as ours, if it is.
+    TagAsOurs,
     /// Delete the user although it isn't ours.
     Force,
     /// Delete what is in the folder, although it has no user.

@@ -17,6 +17,7 @@ mod handover;
 mod isolation;
 mod list;
 mod many;
+mod ours;
 mod output;
 mod pairs;
 mod permissions;

@@ -253,6 +253,15 @@ fn hints(hint: &Hint, target: &Target, commands: &ShellCommands) -> Vec<Advice> 
             "to delete it with its folder there, run",
             commands.delete(made_for, user),
         ),
+        Hint::SuspendKeys(keys) => {
+            let words = "to suspend it anyway, run";
+            let suspend = |id: &String| Advice::with(words, commands.suspend_key(id, user));
+            return keys.iter().map(suspend).collect();
+        }
+        Hint::TagAsOurs => Advice::with(
+            "if it was made for this bucket, tag it, then run the same command again",
+            commands.tag_user(target),
+        ),
         Hint::Force => Advice::new(format!(
             "check the name; to delete user {user} and all objects in {} anyway, add --force",
             target.folder_url()

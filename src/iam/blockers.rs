@@ -10,10 +10,8 @@ pub(crate) async fn blockers(run: &Run) -> Result<Vec<Blocker>, AwsError> {
     let (aws, user) = (&run.aws, run.user());
     let iam = aws.iam_for_optional_calls();
     let login = async {
-        let get = iam.get_login_profile().user_name(user).send();
-        let profile = present(aws.call("GetLoginProfile", get).await);
-        let profile = profile.map(Vec::from_iter);
-        found(run, profile, |_| Blocker::LoginProfile)
+        let login = has_login_profile(run).await?;
+        Ok(Vec::from_iter(login.then_some(Blocker::LoginProfile)))
     };
     let certificates = async {
         let list = iam.list_signing_certificates().user_name(user);
@@ -49,6 +47,14 @@ pub(crate) async fn blockers(run: &Run) -> Result<Vec<Blocker>, AwsError> {
     let (login, certificates, ssh_keys, credentials, devices, groups) =
         tokio::try_join!(login, certificates, ssh_keys, credentials, devices, groups)?;
     Ok([login, certificates, ssh_keys, credentials, devices, groups].concat())
+}
+
+/// Whether the user can sign in to AWS's console.
+pub(crate) async fn has_login_profile(run: &Run) -> Result<bool, AwsError> {
+    let iam = run.aws.iam_for_optional_calls();
+    let get = iam.get_login_profile().user_name(run.user()).send();
+    let profile = present(run.aws.call("GetLoginProfile", get).await);
+    Ok(optional(run, profile)?.is_some())
 }
 
 fn found<T>(

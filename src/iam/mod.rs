@@ -24,7 +24,7 @@ pub(crate) use access_keys::{
     update_access_key,
 };
 pub(crate) use account::{UserDetails, UserPolicy, all_details, all_names};
-pub(crate) use blockers::{blockers, remove_blocker};
+pub(crate) use blockers::{blockers, has_login_profile, remove_blocker};
 pub(crate) use policies::{
     PolicyInfo, attach_policy, attached_policies, create_policy, create_policy_version,
     delete_inline_policy, delete_policy, delete_policy_version, detach_policy, former_versions,

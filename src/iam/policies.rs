@@ -8,7 +8,7 @@ use crate::aws::{AwsError, Run, settle, settle_new};
 use crate::step::ManagedPolicy;
 
 /// A managed policy as IAM describes it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct PolicyInfo {
     pub arn: String,
     pub tags: Tags,

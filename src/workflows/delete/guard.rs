@@ -7,7 +7,7 @@ use crate::aws::Run;
 use crate::errors::{Hint, Hinted};
 use crate::iam::{self, User};
 use crate::step::Step;
-use crate::workflows::provenance::{NotOurs, check_name, check_ours, no_such_user};
+use crate::workflows::provenance::{Purpose, check_name, check_ours, no_such_user};
 
 /// Fails unless the user has this very name, and is ours for this bucket or
 /// `forced`.
@@ -16,19 +16,7 @@ pub(super) async fn check_target(run: &Run, user: &User, forced: bool) -> Result
     if forced {
         return Ok(());
     }
-    check_ours(run, user).await.map_err(refused)
-}
-
-/// What can be done about a user that isn't ours.
-fn refused(error: anyhow::Error) -> anyhow::Error {
-    match error.downcast::<NotOurs>() {
-        Ok(not_ours) => Hinted {
-            message: not_ours.to_string(),
-            hint: not_ours.made_for.map_or(Hint::Force, Hint::DeleteForBucket),
-        }
-        .into(),
-        Err(error) => error,
-    }
+    check_ours(run, user, Purpose::Delete).await
 }
 
 /// Fails if the calls are made as the very user: with its key, or temporary
