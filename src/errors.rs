@@ -91,6 +91,10 @@ pub enum Hint {
     DeleteForBucket(BucketName),
     /// Delete the user alone, since its bucket is gone.
     KeepObjects,
+    /// Make these keys of a user inactive by hand.
+    SuspendKeys(Vec<String>),
+    /// Tag the user as ours, if it is.
+    TagAsOurs,
     /// Delete the user although it isn't ours.
     Force,
     /// Delete what is in the folder, although it has no user.

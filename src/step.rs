@@ -14,6 +14,8 @@ pub enum Step {
     CreatePolicy(String),
     /// Attach the managed policy to the user.
     AttachPolicy(String),
+    /// Attach a managed policy again that was taken off the user.
+    ReattachPolicy(ManagedPolicy),
     /// Give the user its policy, managed or inline, whichever the store has.
     GivePolicy(String),
     /// Put the inline policy into the user.
@@ -111,6 +113,9 @@ impl Step {
                 return format!("access key {id} of user {user}, which may still work");
             }
             Self::DetachPolicy(policy) => return format!("policy {} on user {user}", policy.name),
+            Self::ReattachPolicy(policy) => {
+                return format!("policy {}, which user {user} lacks now", policy.name);
+            }
             Self::DeleteInlinePolicy(name) => return format!("policy {name} on user {user}"),
             _ => {}
         }
@@ -138,6 +143,7 @@ impl Step {
             Self::CreateUser(user) => (CREATE, format!("user {user}")),
             Self::CreatePolicy(name) => (CREATE, format!("policy {name}")),
             Self::AttachPolicy(name) => (ATTACH, format!("policy {name}")),
+            Self::ReattachPolicy(policy) => (REATTACH, format!("policy {}", policy.name)),
             Self::GivePolicy(folder) => (CREATE, format!("a policy for {folder}")),
             Self::PutInlinePolicy(name) => (PUT, format!("inline policy {name}")),
             Self::CreateAccessKey(user) => (CREATE, format!("an access key for {user}")),
@@ -221,6 +227,7 @@ const DELETE: Verb = verb("delete", "deleted");
 const DETACH: Verb = verb("detach", "detached");
 const MAKE: Verb = verb("make", "made");
 const PUT: Verb = verb("put", "put");
+const REATTACH: Verb = verb("reattach", "reattached");
 const REMOVE: Verb = verb("remove", "removed");
 const RESUME: Verb = verb("resume", "resumed");
 const SUSPEND: Verb = verb("suspend", "suspended");

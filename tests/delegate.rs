@@ -238,7 +238,7 @@ async fn wait_for_tags_ends_with_an_interruption() {
 }
 
 /// What a malicious delegate tries.
-const ATTEMPTS: [&str; 16] = [
+const ATTEMPTS: [&str; 20] = [
     "user without the boundary",
     "user with another boundary",
     "user without the tag",
@@ -255,6 +255,10 @@ const ATTEMPTS: [&str; 16] = [
     "take the bucket tag off",
     "change the end of a foreign user",
     "policy on a foreign user",
+    "new user with another tag",
+    "new user with our tag in another case",
+    "another tag on a user",
+    "our tag in another case on a user",
 ];
 
 /// An account with victims: an admin, a user of another bucket at our path, a
@@ -366,6 +370,23 @@ async fn succeeds(attempt: &str, iam: &aws_sdk_iam::Client) -> bool {
             let put = put.policy_name("s3-access").policy_document(ALLOW_ALL);
             put.send().await.is_ok()
         }
+        "new user with another tag" => {
+            let create = create.tags(ours()).tags(tag("role", "admin"));
+            create.permissions_boundary(BOUNDARY).send().await.is_ok()
+        }
+        "new user with our tag in another case" => {
+            let create = create.tags(tag("S3-User:Bucket", "shared"));
+            create.permissions_boundary(BOUNDARY).send().await.is_ok()
+        }
+        "another tag on a user" => {
+            let tag_user = iam.tag_user().user_name("mine").tags(ours());
+            tag_user.tags(tag("role", "admin")).send().await.is_ok()
+        }
+        "our tag in another case on a user" => {
+            let hidden = tag("S3-User:Bucket", "shared");
+            let tag_user = iam.tag_user().user_name("mine").tags(hidden);
+            tag_user.send().await.is_ok()
+        }
         "delete a foreign user" => iam.delete_user().user_name("foreign").send().await.is_ok(),
         other => unreachable!("{other}"),
     }
@@ -390,6 +411,16 @@ async fn delegate_cannot_break_out() {
 }
 
 #[tokio::test]
+async fn delegate_gives_users_no_tags_but_ours() {
+    let aws = aws_with_boundary().await;
+    let delegate = delegate_of(&aws).await;
+    let tagged = [&WITHIN[..], &["--tag", "team=sales"]].concat();
+    let run = delegate.create("alex", &tagged).await;
+    run.failed_with("CreateUser: AccessDenied");
+    assert!(is_gone(&aws, "alex"));
+}
+
+#[tokio::test]
 async fn every_condition_and_path_holds_somebody_back() {
     let policy = delegate();
     let statements = policy["Statement"].as_array().unwrap();
@@ -407,8 +438,17 @@ async fn every_condition_and_path_holds_somebody_back() {
                 if operator == "Null" {
                     continue;
                 }
-                let escapes = escapes(&weaker).await;
-                assert!(!escapes.is_empty(), "{sid} without {operator} {key}");
+                let mut escaped = escapes(&weaker).await;
+                if sid == "Create" && key == "aws:TagKeys" {
+                    // Whoever creates a user with tags needs iam:TagUser as well.
+                    assert_eq!(escaped, [""; 0], "TagNew holds too");
+                    let tag_new = statements.iter().position(|it| it["Sid"] == "TagNew");
+                    let condition = &mut weaker["Statement"][tag_new.unwrap()]["Condition"];
+                    condition[operator].as_object_mut().unwrap().remove(key);
+                    escaped = escapes(&weaker).await;
+                    assert!(escaped.contains(&"new user with another tag"));
+                }
+                assert!(!escaped.is_empty(), "{sid} without {operator} {key}");
             }
         }
         let mut wider = policy.clone();

@@ -174,7 +174,7 @@ async fn users_without_our_tags_and_those_of_other_buckets_stay() {
     let before = state_of(&aws);
     let run = expired(&sandbox, &[]).await;
     let note = "note: user lee stays: its tag says that access ended at 2020-01-01T00:00:00Z, \
-                but its policy s3-get-for-lee is not as create_s3_user writes it\n";
+                but its policy s3-get-for-lee has no end\n";
     assert_nobody(&aws, &before, run, note);
 }
 

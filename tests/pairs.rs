@@ -329,3 +329,129 @@ async fn meet(
         assert!(keys.contains(&key.to_owned()), "{what}: {key}");
     }
 }
+
+/// The calls of an update of alex, with how often each is made.
+async fn calls_of_update(before: &LocalAws, update: &[&str]) -> Vec<(String, usize)> {
+    let aws = before.copy().await;
+    let args = [&ALEX, update].concat();
+    let run = Sandbox::new(&aws).run("create_s3_user", &args).await;
+    run.succeeded();
+    aws.faults.counts().into_iter().collect()
+}
+
+/// alex's policy as it counts now.
+fn policy_of_alex(aws: &LocalAws) -> String {
+    aws.iam(|iam| {
+        let inline = iam.user_inline_policies.get("alex");
+        if let Some(document) = inline.and_then(|policies| policies.get("s3-access")) {
+            return document.clone();
+        }
+        let policy = iam.policies.values().next().unwrap();
+        let mut versions = policy.versions.iter();
+        let current = versions.find(|it| it.version_id == policy.default_version_id);
+        current.unwrap().document.clone()
+    })
+}
+
+/// Whether the call comes after the update has looked at the policy for the last
+/// time: from then on IAM has no way to write only what nobody has changed.
+fn is_after_last_look(operation: &str, skip: usize, pause: Fault, is_inline: bool) -> bool {
+    match operation {
+        "PutUserPolicy" | "CreatePolicyVersion" => pause == Fault::PauseBefore,
+        "GetUser" | "GetPolicyVersion" => skip > 0,
+        "GetPolicy" => skip > 0 && pause == Fault::Pause,
+        "GetUserPolicy" => is_inline && skip > 0 && pause == Fault::Pause,
+        "ListUserPolicies" | "ListAttachedUserPolicies" => is_inline && skip > 0,
+        _ => false,
+    }
+}
+
+/// An update of one part meets one of another: no change is lost with both told to
+/// be done.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_limit_is_lost_where_two_updates_meet() {
+    let first = ["--update", "--source-ip", "203.0.113.7"];
+    let second = ["--update", "--access", "read-write"];
+    let mut refused = 0;
+    for options in [[].as_slice(), &["--inline-policy"]] {
+        let before = aws_with_files().await;
+        let sandbox = Sandbox::new(&before);
+        sandbox.create("alex", options).await.succeeded();
+        before.faults.forget();
+        for (operation, times) in calls_of_update(&before, &first).await {
+            for (skip, pause) in places(&operation, times) {
+                if is_after_last_look(&operation, skip, pause, !options.is_empty()) {
+                    continue;
+                }
+                let what = format!("{operation} {skip} {pause:?} {options:?}");
+                let aws = before.copy().await;
+                aws.faults.at(&operation, skip, 1, pause);
+                let (one, two) = (Sandbox::new(&aws), Sandbox::new(&aws));
+                let started = one.start("create_s3_user", &[&ALEX, &first[..]].concat());
+                aws.faults.paused().await;
+                let args = [&ALEX, &second[..]].concat();
+                two.run("create_s3_user", &args).await.succeeded();
+                aws.faults.resume();
+                let run = started.ended().await;
+                let policy = policy_of_alex(&aws);
+                assert!(policy.contains("PutObject"), "{what}: {policy}");
+                if run.code == Some(0) {
+                    assert!(policy.contains("203.0.113.7"), "{what}: {policy}");
+                    continue;
+                }
+                refused += 1;
+                assert_says_so(&run, &what);
+                assert!(!policy.contains("203.0.113.7"), "{what}: {policy}");
+                let says = "user alex or its policy has changed since it was looked at";
+                assert!(run.stderr.contains(says), "{what}: {run:?}");
+            }
+        }
+    }
+    assert!(refused > 5, "{refused}");
+}
+
+/// Every place where a run can be held, at each call of an operation.
+fn places(operation: &str, times: usize) -> impl Iterator<Item = (usize, Fault)> {
+    let pauses = Fault::pauses(operation);
+    (0..times).flat_map(move |skip| pauses.iter().map(move |pause| (skip, *pause)))
+}
+
+/// Somebody new gets nothing of what the former user of that name had.
+#[tokio::test(flavor = "multi_thread")]
+async fn user_made_anew_gets_no_access_of_the_former() {
+    let update = ["--update", "--expires", "2099-12-31"];
+    for options in [[].as_slice(), &["--inline-policy"]] {
+        let before = aws_with_files().await;
+        let sandbox = Sandbox::new(&before);
+        let wide = [&["--access", "read-write", "--browse-root"], options].concat();
+        sandbox.create("alex", &wide).await.succeeded();
+        before.faults.forget();
+        for (operation, times) in calls_of_update(&before, &update).await {
+            for (skip, pause) in places(&operation, times) {
+                let is_last_look = (&*operation, skip, pause) == ("GetUser", 1, Fault::Pause);
+                if is_last_look || ["CreatePolicyVersion", "PutUserPolicy"].contains(&&*operation) {
+                    // What is under way can't be called back.
+                    continue;
+                }
+                let what = format!("{operation} {skip} {pause:?} {options:?}");
+                let aws = before.copy().await;
+                aws.faults.at(&operation, skip, 1, pause);
+                let one = Sandbox::new(&aws);
+                let started = one.start("create_s3_user", &[&ALEX, &update[..]].concat());
+                aws.faults.paused().await;
+                let two = Sandbox::new(&aws);
+                let keep = ["--keep-objects"];
+                two.delete("alex", &keep).await.succeeded();
+                two.create("alex", options).await.succeeded();
+                aws.faults.resume();
+                let run = started.ended().await;
+                let policy = policy_of_alex(&aws);
+                assert!(!policy.contains("PutObject"), "{what}: {run:?}");
+                assert!(!policy.contains("ListRoot"), "{what}: {run:?}");
+                if run.code != Some(0) {
+                    assert_says_so(&run, &what);
+                }
+            }
+        }
+    }
+}

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use crate::support::{
     Fault, KMS_KEY, LocalAws, Sandbox, add_every_blocker, add_user_of_the_scripts,
     assert_nothing_left, attach_new_policy, aws_with_files, begin_upload, encrypt_bucket, is_gone,
-    policy_for, put_inline_policy, set_end,
+    policy_for, policy_of_the_scripts, put_inline_policy, set_end,
 };
 
 /// The policies in the directory `permissions`, for the bucket `shared`: what
@@ -296,7 +296,7 @@ async fn refused_call_is_named_with_the_permission_it_needs() {
 }
 
 /// What only certain options need.
-fn option_actions() -> [&'static str; 16] {
+fn option_actions() -> [&'static str; 17] {
     [
         "s3:GetBucketVersioning",
         "s3:GetBucketObjectLockConfiguration",
@@ -306,6 +306,7 @@ fn option_actions() -> [&'static str; 16] {
         "iam:ListAttachedUserPolicies",
         "iam:ListUserPolicies",
         "iam:ListGroupsForUser",
+        "iam:GetLoginProfile",
         "iam:GetAccessKeyLastUsed",
         "iam:UpdateAccessKey",
         "iam:GetPolicyVersion",
@@ -368,6 +369,45 @@ async fn options_need_what_the_file_says_and_nothing_less() {
             assert_eq!(run.code, Some(code), "{action}: {run:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn users_of_the_scripts_need_what_the_file_says_and_nothing_less() {
+    let [policy, ..] = policies_of_the_files();
+    let commands = [
+        ["--suspend"].as_slice(),
+        &["--resume"],
+        &["--rotate-key"],
+        &["--update", "--access", "read"],
+    ];
+    let aws = aws_with_files().await;
+    let helper = with_policy(&aws, "helper", &policy).await;
+    add_user_of_the_scripts(&aws, "lee", "shared").await;
+    for options in commands {
+        helper.create("lee", options).await.succeeded();
+    }
+    aws.iam(|iam| assert_eq!(iam.policies.len(), 1));
+    for action in [
+        "iam:GetLoginProfile",
+        "iam:ListUserPolicies",
+        "iam:ListGroupsForUser",
+    ] {
+        let aws = aws_with_files().await;
+        let helper = with_policy(&aws, "helper", &without(&policy, action)).await;
+        add_user_of_the_scripts(&aws, "lee", "shared").await;
+        for options in commands {
+            let run = helper.create("lee", options).await;
+            run.failed_with(&format!("needs the permission {action}"));
+        }
+    }
+    let mut narrow = policy.clone();
+    let statements = narrow["Statement"].as_array_mut().unwrap();
+    statements.retain(|statement| statement["Sid"] != "PoliciesOfPythonScripts");
+    let aws = aws_with_files().await;
+    let helper = with_policy(&aws, "helper", &narrow).await;
+    add_user_of_the_scripts(&aws, "lee", "shared").await;
+    let run = helper.create("lee", &["--suspend"]).await;
+    run.failed_with("needs the permission iam:GetPolicy");
 }
 
 #[tokio::test]
@@ -547,14 +587,19 @@ async fn delete_needs_what_its_file_says_and_nothing_less() {
     for action in actions(&policy) {
         let aws = aws_with_files().await;
         let admin = Sandbox::new(&aws);
-        user_with_everything(&aws, &admin).await;
+        users_with_everything(&aws, &admin).await;
         let helper = with_policy(&aws, "restricted", &without(&policy, &action)).await;
         let options = if action.starts_with("s3:") && action.contains("Version") {
             ["--all-versions"].as_slice()
         } else {
             &[]
         };
-        let run = helper.delete("alex", options).await;
+        let both = [
+            &["-b", "shared", "-u", "alex", "-u", "lee", "-u", "lia"],
+            options,
+        ]
+        .concat();
+        let run = helper.run("delete_s3_user", &both).await;
         // Two things may fail: tagging a user of the earlier scripts, and a note.
         let optional = [
             "iam:TagUser",
@@ -564,10 +609,12 @@ async fn delete_needs_what_its_file_says_and_nothing_less() {
         let expected = i32::from(!optional.contains(&action.as_str()));
         assert_eq!(run.code, Some(expected), "without {action}: {run:?}");
         let helper = with_policy(&aws, "helper", &policy).await;
-        if !is_gone(&aws, "alex") {
-            helper.delete("alex", &["--force"]).await.succeeded();
+        for user in ["alex", "lee", "lia"] {
+            if !is_gone(&aws, user) {
+                helper.delete(user, &["--force"]).await.succeeded();
+            }
+            assert!(is_gone(&aws, user), "without {action}");
         }
-        assert!(is_gone(&aws, "alex"), "without {action}");
     }
 }
 
@@ -691,11 +738,12 @@ async fn deleting_those_whose_access_has_ended_needs_two_of_the_files() {
     }
 }
 
-/// An untagged user that has one of everything delete_s3_user removes.
-async fn user_with_everything(aws: &LocalAws, admin: &Sandbox) {
+/// A user that has one of everything delete_s3_user removes, and one whose policies
+/// alone tell whose it is.
+async fn users_with_everything(aws: &LocalAws, admin: &Sandbox) {
     admin.create("alex", &["--inline-policy"]).await.succeeded();
     let iam = aws.iam_client();
-    let document = policy_for("shared");
+    let document = policy_of_the_scripts("list", "alex", "shared");
     let arn = attach_new_policy(aws, "alex", "s3-list-for-alex", &document).await;
     let version = iam
         .create_policy_version()
@@ -704,12 +752,9 @@ async fn user_with_everything(aws: &LocalAws, admin: &Sandbox) {
     version.policy_document(document).send().await.unwrap();
     add_every_blocker(aws, "alex").await;
     begin_upload(aws, "alex/unfinished").await;
-    iam.untag_user()
-        .user_name("alex")
-        .tag_keys("s3-user:bucket")
-        .send()
-        .await
-        .unwrap();
     put_inline_policy(aws, "alex", "zzz", &policy_for("shared")).await;
-    put_inline_policy(aws, "alex", "s3-access", &policy_for("other")).await;
+    add_user_of_the_scripts(aws, "lee", "shared").await;
+    admin.create("lia", &["--inline-policy"]).await.succeeded();
+    let untag = iam.untag_user().user_name("lia").tag_keys("s3-user:bucket");
+    untag.send().await.unwrap();
 }

@@ -130,6 +130,38 @@ async fn users_come_and_go_where_iam_is_like_that_of_ceph() {
     assert_eq!(aws.keys("shared"), FILES_OF_OTHERS);
 }
 
+/// Ceph, SeaweedFS and others return policies as they are, AWS percent-encoded.
+#[tokio::test]
+async fn percent_sign_in_a_folder_is_kept_however_the_store_returns_policies() {
+    for is_plain in [true, false] {
+        let aws = aws_with_files().await;
+        let sandbox = Sandbox::new(&aws);
+        if is_plain {
+            aws.faults.be_like_ceph();
+        }
+        let args = [
+            "--inline-policy",
+            "--also-read",
+            "a%41/",
+            "--also-read",
+            "100%/",
+        ];
+        sandbox.create("alex", &args).await.succeeded();
+        let update = ["--update", "--expires", "9d"];
+        let run = sandbox.create("alex", &update).await.succeeded();
+        let kept = "other folders: a%41/, 100%/ (unchanged)";
+        assert!(run.stderr.contains(kept), "{run:?}");
+        let list = ["-b", "shared", "--list", "--json"];
+        let run = sandbox.run("create_s3_user", &list).await.succeeded();
+        let folders = serde_json::json!(["a%41/", "100%/"]);
+        assert_eq!(run.json()["also_read"], folders);
+        aws.iam(|iam| {
+            let policy = &iam.user_inline_policies["alex"]["s3-access"];
+            assert!(policy.contains("/a%41/*\""), "{policy}");
+        });
+    }
+}
+
 #[tokio::test]
 async fn interrupted_deletion_is_finished_without_tags() {
     let aws = aws_with_files().await;

@@ -22,6 +22,7 @@ mod list;
 mod lists;
 mod made_anew;
 mod many;
+mod ours;
 mod output;
 mod pairs;
 mod partitions;

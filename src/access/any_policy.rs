@@ -12,9 +12,32 @@ pub(crate) fn names_bucket(document: &str, bucket: &BucketName) -> bool {
     };
     one_or_many(&document["Statement"])
         .flat_map(|statement| one_or_many(&statement["Resource"]))
-        .filter_map(Value::as_str)
-        .filter_map(|arn| arn.splitn(6, ':').nth(5))
-        .any(|resource| resource.split('/').next() == Some(bucket.as_str()))
+        .any(|resource| is_in(resource, bucket))
+}
+
+/// Whether a policy document, ours or anybody's, allows something, and all of that
+/// in this bucket alone.
+pub(crate) fn allows_only_in(document: &str, bucket: &BucketName) -> bool {
+    let Ok(document) = serde_json::from_str::<Value>(document) else {
+        return false;
+    };
+    let mut allowing = one_or_many(&document["Statement"])
+        .filter(|statement| statement["Effect"] != "Deny")
+        .peekable();
+    allowing.peek().is_some()
+        && allowing.all(|statement| {
+            let mut resources = one_or_many(&statement["Resource"]).peekable();
+            resources.peek().is_some() && resources.all(|resource| is_in(resource, bucket))
+        })
+}
+
+/// Whether a resource is the bucket, or objects in it.
+fn is_in(resource: &Value, bucket: &BucketName) -> bool {
+    let arn = resource.as_str().unwrap_or_default();
+    match arn.splitn(6, ':').collect::<Vec<_>>()[..] {
+        ["arn", _, "s3", _, _, path] => path.split('/').next() == Some(bucket.as_str()),
+        _ => false,
+    }
 }
 
 /// Whether all that a policy document, ours or anybody's, allows is to read
@@ -83,6 +106,33 @@ mod tests {
     }
 
     #[test]
+    fn allows_only_in_knows_what_is_elsewhere() {
+        let bucket = "shared".parse().unwrap();
+        let here = r#"{"Effect":"Allow","Action":"s3:*","Resource":["arn:aws:s3:::shared/*"]}"#;
+        let there = r#"{"Effect":"Allow","Action":"s3:*","Resource":"arn:aws:s3:::other/*"}"#;
+        let denied = there.replace("Allow", "Deny");
+        for (statements, expected) in [
+            (here.to_owned(), true),
+            (format!("[{here}]"), true),
+            (format!("[{here},{denied}]"), true),
+            (format!("[{here},{there}]"), false),
+            (here.replace("Allow", "Deny"), false),
+            (here.replace("shared/*", "*"), false),
+            (here.replace("shared/*", "shared*"), false),
+            (here.replace("Resource", "NotResource"), false),
+            (here.replace(r#"["arn"#, r#"["*","arn"#), false),
+            (here.replace(r#"["arn:aws:s3:::shared/*"]"#, "[]"), false),
+            ("[]".to_owned(), false),
+            ("null".to_owned(), false),
+        ] {
+            let document = format!(r#"{{"Version":"2012-10-17","Statement":{statements}}}"#);
+            let allows = allows_only_in(&document, &bucket);
+            assert_eq!(allows, expected, "{document}");
+        }
+        assert!(!allows_only_in("no json", &bucket));
+    }
+
+    #[test]
     fn names_bucket_reads_every_form_of_resource() {
         let bucket = "shared".parse().unwrap();
         for (document, names_it) in [
@@ -104,6 +154,10 @@ mod tests {
             ),
             (
                 r#"{"Statement":[{"Resource":"arn:aws:s3:::other/shared"}]}"#,
+                false,
+            ),
+            (
+                r#"{"Statement":[{"Resource":"arn:aws:sqs:eu-central-1:1:shared"}]}"#,
                 false,
             ),
             (r#"{"Statement":[{"Resource":"*"}]}"#, false),

@@ -11,10 +11,11 @@ mod names;
 mod new_user;
 mod partition;
 mod policy;
+mod python_scripts;
 mod shared_prefix;
 
 pub(crate) use access_key::{AccessKey, is_plausible_id};
-pub(crate) use any_policy::{names_bucket, only_reads};
+pub(crate) use any_policy::{allows_only_in, names_bucket, only_reads};
 pub use expiry::Expiry;
 pub use grant::{Access, Grant};
 pub use grant_change::{GrantChange, Setting};
@@ -26,4 +27,5 @@ pub use policy::PolicyDocument;
 pub(crate) use policy::{
     INLINE_POLICY_NAME, boundary_name, is_named_as_ours, managed_policy_name, names_made_for,
 };
+pub(crate) use python_scripts::{grant_of_policy, grant_of_scripts, is_of_scripts};
 pub use shared_prefix::SharedPrefix;

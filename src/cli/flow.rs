@@ -193,6 +193,7 @@ async fn fail(out: &Output, target: &Target, run: Option<&Run>, failed: Failed) 
             let command = out.commands.undo(step, target, user_is_left);
             let verb = match step {
                 Step::SuspendKey(_) => "suspend",
+                Step::ReattachPolicy(_) => "attach",
                 _ => "remove",
             };
             Advice::with(format!("left: {left}; {verb} it with"), command)

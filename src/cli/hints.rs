@@ -334,6 +334,15 @@ fn hints(hint: &Hint, target: &Target, commands: &ShellCommands) -> Vec<Advice> 
             "if it was deleted, delete the user alone",
             commands.delete_user(&target.bucket, user),
         ),
+        Hint::SuspendKeys(keys) => {
+            let words = "to suspend it anyway, run";
+            let suspend = |id: &String| Advice::with(words, commands.suspend_key(id, user));
+            return keys.iter().map(suspend).collect();
+        }
+        Hint::TagAsOurs => Advice::with(
+            "if it was made for this bucket, tag it, then run the same command again",
+            commands.tag_user(target),
+        ),
         Hint::Force => Advice::new(format!(
             "check the name; to delete user {user} and all objects in {} anyway, add --force",
             target.folder_url()

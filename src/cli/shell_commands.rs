@@ -88,8 +88,21 @@ impl ShellCommands {
         self.command(&[&aws[..], &["--access-key-id", id]].concat())
     }
 
+    /// The command that tags a user as ours.
+    pub fn tag_user(&self, target: &Target) -> String {
+        let tag = format!("Key=s3-user:bucket,Value={}", target.bucket);
+        let aws = [
+            "aws",
+            "iam",
+            "tag-user",
+            "--user-name",
+            target.user.as_str(),
+        ];
+        self.command(&[&aws[..], &["--tags", &tag]].concat())
+    }
+
     /// The command that makes an access key inactive.
-    fn suspend_key(&self, id: &str, user: &str) -> String {
+    pub fn suspend_key(&self, id: &str, user: &str) -> String {
         let aws = ["aws", "iam", "update-access-key", "--user-name", user];
         let inactive = ["--access-key-id", id, "--status", "Inactive"];
         self.command(&[&aws[..], &inactive].concat())
@@ -135,7 +148,15 @@ impl ShellCommands {
                     }
                 }
             }
+            Step::ReattachPolicy(policy) => {
+                let aws = ["aws", "iam", "attach-user-policy", "--user-name", user];
+                self.command(&[&aws[..], &["--policy-arn", &policy.arn]].concat())
+            }
             _ if user_is_left => self.delete_user(bucket, user),
+            Step::DetachPolicy(policy) => {
+                let aws = ["aws", "iam", "detach-user-policy", "--user-name", user];
+                self.command(&[&aws[..], &["--policy-arn", &policy.arn]].concat())
+            }
             Step::DeleteAccessKey(id) | Step::DeleteUnclearKey { id, .. } => {
                 self.delete_key(id, user)
             }

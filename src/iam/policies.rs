@@ -9,7 +9,7 @@ use crate::aws::{AwsError, Run, settle, settle_new};
 use crate::step::ManagedPolicy;
 
 /// A managed policy as IAM describes it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct PolicyInfo {
     pub arn: String,
     pub tags: Tags,
@@ -59,8 +59,12 @@ pub(crate) async fn managed_policy_document(
     }
 }
 
-/// IAM returns policy documents percent-encoded.
+/// A policy document as it was put: AWS returns it percent-encoded, and other
+/// stores as it is.
 pub(super) fn url_decoded(document: &str) -> String {
+    if document.trim_start().starts_with('{') {
+        return document.to_owned();
+    }
     percent_encoding::percent_decode_str(document)
         .decode_utf8_lossy()
         .into_owned()
@@ -230,4 +234,22 @@ pub(crate) async fn delete_inline_policy(run: &Run, name: &str) -> Result<bool, 
     let delete = run.aws.iam.delete_user_policy().user_name(run.user());
     let delete = || delete.clone().policy_name(name).send();
     remove(run, "DeleteUserPolicy", delete).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_encoded_document_is_decoded() {
+        for (document, expected) in [
+            ("%7B%22a%22%3A%22100%2525%22%7D", r#"{"a":"100%25"}"#),
+            (r#"{"a":"100%25"}"#, r#"{"a":"100%25"}"#),
+            ("\n {\"a\":\"%41\"}", "\n {\"a\":\"%41\"}"),
+            ("%0A%7B%22a%22%3A%22%2541%22%7D", "\n{\"a\":\"%41\"}"),
+            ("", ""),
+        ] {
+            assert_eq!(url_decoded(document), expected);
+        }
+    }
 }

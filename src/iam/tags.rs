@@ -36,12 +36,13 @@ impl Tags {
         let mut found = Self::default();
         for tag in tags {
             let value = tag.value().to_owned();
-            match tag.key() {
+            // IAM ignores the case of keys, and keeps the first spelling of each.
+            match tag.key().to_ascii_lowercase().as_str() {
                 BUCKET => found.bucket = Some(value),
                 RUN => found.run = Some(value),
                 EXPIRES => found.expires = Some(value),
-                key => found.others.push(UserTag {
-                    key: key.to_owned(),
+                _ => found.others.push(UserTag {
+                    key: tag.key().to_owned(),
                     value,
                 }),
             }

@@ -292,8 +292,8 @@ pub struct Updated {
     /// The user and the bucket.
     #[serde(flatten)]
     pub target: Target,
-    /// The policy that grants the access.
-    pub policy: PolicyRef,
+    /// The policy that grants the access; none if the two of the Python scripts do.
+    pub policy: Option<PolicyRef>,
     /// What is different now, for people; empty if all was so already.
     pub changes: Vec<String>,
     /// What is as it was, for people.
@@ -301,8 +301,8 @@ pub struct Updated {
     /// The other folders that the user may list and download.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub also_read: Vec<SharedPrefix>,
-    /// The policy as it is now.
-    pub policy_document: PolicyDocument,
+    /// The policy as it is now; none if it is the two of the Python scripts.
+    pub policy_document: Option<PolicyDocument>,
     /// What the admin should know besides, a line each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,

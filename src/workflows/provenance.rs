@@ -1,77 +1,163 @@
 //! Whether an IAM user is one of ours, and for which bucket.
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, anyhow, bail, ensure};
 
+use super::inventory::{Found, Owner, find};
 use crate::access::{
-    BucketName, Expiry, INLINE_POLICY_NAME, SharedPrefix, managed_policy_name, names_bucket,
-    names_made_for,
+    BucketName, Expiry, INLINE_POLICY_NAME, SharedPrefix, Target, grant_of_policy, is_of_scripts,
+    managed_policy_name, names_made_for,
 };
 use crate::aws::{Aws, AwsError, Run};
 use crate::errors::{Candidates, Hint, Hinted};
 use crate::iam::{self, PolicyInfo, User};
 use crate::s3::bucket::{self, BucketError};
+use crate::step::ManagedPolicy;
 
-/// For which bucket a user was made, as far as its tags and policies tell.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Owner {
-    /// For the bucket in question.
-    ThisBucket,
-    /// For another bucket, with what says so, and its name if that does.
-    OtherBucket(String, Option<BucketName>),
-    /// Not made by this tool or the Python scripts before it.
-    Nobody,
+/// What a run does with a user, and so how sure it must be that the user is ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To show it.
+    List,
+    /// To make its keys inactive.
+    Suspend,
+    /// To replace its policy.
+    Update,
+    /// To give it a key, or make its keys active.
+    GiveKey,
+    /// To delete it with its folder.
+    Delete,
 }
 
-/// Finds out by the user's tag; where there is none, by our policies on it,
-/// which name the bucket they are for.
+/// For which bucket the user was made: by its tag; where there is none, by its
+/// policies.
 pub(crate) async fn owner(run: &Run, user: &User) -> Result<Owner, AwsError> {
-    let bucket = &run.target.bucket;
-    if let Some(tagged) = &user.tags.bucket {
-        if tagged == bucket.as_str() {
-            return Ok(Owner::ThisBucket);
-        }
-        let found = format!("it is tagged for bucket {tagged}");
-        return Ok(Owner::OtherBucket(found, tagged.parse().ok()));
+    match Owner::by_tag(user, &run.target.bucket) {
+        Some(owner) => Ok(owner),
+        None => Ok(owner_of(run, &find(run, user.clone()).await?).await),
     }
-    let mut owner = Owner::Nobody;
-    for held in held_policies(run).await? {
-        if names_bucket(&held.text, bucket) {
-            return Ok(Owner::ThisBucket);
-        }
-        let found = format!("its policy {} is for another bucket", held.name);
-        owner = Owner::OtherBucket(found, None);
-    }
-    Ok(owner)
 }
 
-/// A user that was not made for the bucket in question.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{message}")]
-pub(super) struct NotOurs {
+/// The same of a user whose policies are known.
+pub(super) async fn owner_of(run: &Run, found: &Found) -> Owner {
+    match found.owner() {
+        Owner::Edited(policy) if iam::keeps_tags(run, &found.details.user).await => {
+            Owner::Nobody(Some(policy))
+        }
+        owner => owner,
+    }
+}
+
+/// Why a user doesn't count as ours.
+struct NotOurs {
     message: String,
     /// The bucket it was made for, if that is known.
-    pub made_for: Option<BucketName>,
+    made_for: Option<BucketName>,
+    /// Whether it may be ours all the same, since it has a policy with one of our names.
+    is_doubtful: bool,
 }
 
-/// Fails unless the user was made for this bucket under this very name; with
-/// [`NotOurs`] if its name alone is right.
-pub(super) async fn check_ours(run: &Run, user: &User) -> Result<()> {
+/// Fails unless the user has this very name, and is ours for the bucket, as surely
+/// as the purpose needs.
+///
+/// What a tag says is enough. Without one, the user may have nothing but what we
+/// gave it, or it may be somebody's own.
+pub(super) async fn check_ours(run: &Run, user: &User, purpose: Purpose) -> Result<()> {
     check_name(run, user)?;
-    let (bucket, name) = (&run.target.bucket, &run.target.user);
-    let (message, made_for) = match owner(run, user).await? {
-        Owner::ThisBucket => return Ok(()),
+    let not_ours = match Owner::by_tag(user, &run.target.bucket) {
+        Some(owner) => why_not(run, owner, purpose),
+        None => {
+            let found = find(run, user.clone()).await?;
+            match why_not(run, owner_of(run, &found).await, purpose) {
+                None if purpose != Purpose::List => why_more(run, &found).await?,
+                why_not => why_not,
+            }
+        }
+    };
+    match not_ours {
+        None => Ok(()),
+        Some(not_ours) => Err(refused(run, user, purpose, not_ours).await),
+    }
+}
+
+/// Why an owner is not enough for the purpose, unless it is.
+fn why_not(run: &Run, owner: Owner, purpose: Purpose) -> Option<NotOurs> {
+    let Target { bucket, user } = &run.target;
+    let not_created = format!("user {user} was not created by create_s3_user");
+    let (message, made_for) = match owner {
+        Owner::ThisBucket => return None,
+        Owner::Edited(_) if !matches!(purpose, Purpose::GiveKey | Purpose::Delete) => return None,
+        Owner::Edited(policy) => {
+            let message =
+                format!("policy {policy} of user {user} is not as create_s3_user writes it");
+            (message, None)
+        }
         Owner::OtherBucket(found, made_for) => (
-            format!("user {name} was not made for bucket {bucket}: {found}"),
+            format!("user {user} was not made for bucket {bucket}: {found}"),
             made_for,
         ),
-        Owner::Nobody => (
-            format!(
-                "user {name} was not created by create_s3_user: it has neither the tag s3-user:bucket nor one of that program's policies"
-            ),
-            None,
-        ),
+        Owner::Nobody(Some(policy)) => {
+            let found = format!("its policy {policy} is not as that program writes it");
+            return Some(NotOurs {
+                message: format!("{not_created}: it has no tag s3-user:bucket, and {found}"),
+                made_for: None,
+                is_doubtful: true,
+            });
+        }
+        Owner::Nobody(None) => {
+            let found = "it has neither the tag s3-user:bucket nor one of that program's policies";
+            (format!("{not_created}: {found}"), None)
+        }
     };
-    Err(NotOurs { message, made_for }.into())
+    Some(NotOurs {
+        message,
+        made_for,
+        is_doubtful: false,
+    })
+}
+
+/// Why a user without a tag may be somebody's own: it has more than what we give.
+async fn why_more(run: &Run, found: &Found) -> Result<Option<NotOurs>, AwsError> {
+    let mut more = found.others();
+    if iam::has_login_profile(run).await? {
+        more.push("has a login profile".to_owned());
+    }
+    if more.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(NotOurs {
+        message: format!(
+            "user {} may not be one that create_s3_user made, by its policies alone: it also {}",
+            run.target.user,
+            more.join(", ")
+        ),
+        made_for: None,
+        is_doubtful: true,
+    }))
+}
+
+/// The error of a user that isn't ours, with what can be done about it.
+async fn refused(run: &Run, user: &User, purpose: Purpose, not_ours: NotOurs) -> anyhow::Error {
+    let NotOurs {
+        message,
+        made_for,
+        is_doubtful,
+    } = not_ours;
+    let hint = match purpose {
+        Purpose::Delete => Some(made_for.map_or(Hint::Force, Hint::DeleteForBucket)),
+        Purpose::Suspend if is_doubtful => {
+            let keys = iam::access_keys(run).await.unwrap_or_default().into_iter();
+            let active = keys.filter(|key| key.is_active).map(|key| key.id);
+            Some(Hint::SuspendKeys(active.collect()))
+        }
+        Purpose::Update | Purpose::GiveKey if is_doubtful => {
+            iam::keeps_tags(run, user).await.then_some(Hint::TagAsOurs)
+        }
+        _ => None,
+    };
+    match hint {
+        Some(hint) => Hinted { message, hint }.into(),
+        None => anyhow!(message),
+    }
 }
 
 /// Fails unless the user has this very name: IAM finds it by another spelling,
@@ -109,14 +195,15 @@ pub(super) async fn reachable<T>(aws: &Aws, found: Result<T, BucketError>) -> Re
     }
 }
 
-/// The run in the bucket's region and the user, which must be ours for the bucket.
-pub(super) async fn find_ours(run: &Run) -> Result<(Run, User)> {
+/// The run in the bucket's region and the user, which must be ours for the bucket,
+/// as surely as the purpose needs.
+pub(super) async fn find_ours(run: &Run, purpose: Purpose) -> Result<(Run, User)> {
     let (bucket, user) = look_up(run).await?;
     let run = reachable(&run.aws, bucket).await?;
     let Some(user) = user else {
         return Err(no_such_user(&run).await);
     };
-    check_ours(&run, &user).await?;
+    check_ours(&run, &user, purpose).await?;
     Ok((run, user))
 }
 
@@ -134,7 +221,7 @@ pub(super) async fn no_such_user(run: &Run) -> anyhow::Error {
 /// bucket.
 pub(crate) async fn is_ours(run: &Run) -> bool {
     match iam::get_user(run).await {
-        Ok(Some(user)) => check_ours(run, &user).await.is_ok(),
+        Ok(Some(user)) => check_ours(run, &user, Purpose::List).await.is_ok(),
         _ => false,
     }
 }
@@ -161,7 +248,8 @@ pub(super) async fn folder_notes(run: &Run, folders: &[SharedPrefix]) -> Vec<Str
     notes
 }
 
-/// Whether nothing uses the policy, and it was made for the bucket in question.
+/// Whether nothing uses the policy, and it was made for the user and the bucket in
+/// question.
 pub(super) async fn is_unused_and_ours(run: &Run, found: &PolicyInfo) -> Result<bool, AwsError> {
     let bucket = &run.target.bucket;
     if found.uses > 0 {
@@ -169,17 +257,34 @@ pub(super) async fn is_unused_and_ours(run: &Run, found: &PolicyInfo) -> Result<
     }
     Ok(match &found.tags.bucket {
         Some(tagged) => tagged == bucket.as_str(),
-        None => names_bucket(&iam::policy_document(run, found).await?, bucket),
+        None => {
+            let text = iam::policy_document(run, found).await?;
+            let name = found.arn.rsplit('/').next().unwrap_or_default();
+            grant_of_policy(name, &text, &run.target, &run.aws.region).is_some()
+        }
     })
 }
 
 /// A policy on a user that carries one of our names.
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct HeldPolicy {
     pub name: String,
     /// None if it is the inline policy.
     pub managed: Option<PolicyInfo>,
     /// The document.
     pub text: String,
+}
+
+impl HeldPolicy {
+    /// It as a managed policy, if it is one, and by how many it is used.
+    pub fn if_managed(&self) -> Option<(ManagedPolicy, i32)> {
+        let managed = self.managed.as_ref()?;
+        let policy = ManagedPolicy {
+            name: self.name.clone(),
+            arn: managed.arn.clone(),
+        };
+        Some((policy, managed.uses))
+    }
 }
 
 /// Every policy on the user that carries one of our names.
@@ -215,11 +320,17 @@ async fn is_listed(run: &Run, inline_policy: &str) -> Result<bool, AwsError> {
     Ok(names.iter().any(|name| name == inline_policy))
 }
 
-/// The one policy that gives a user its access. Fails where there is none, or
-/// more than that one, as with users of the Python scripts.
-pub(super) async fn access_policy(run: &Run) -> Result<HeldPolicy> {
+/// Takes those of the Python scripts, in their exact form, from a user's policies.
+pub(super) fn take_those_of_scripts(run: &Run, held: &mut Vec<HeldPolicy>) -> Vec<HeldPolicy> {
+    let is_theirs =
+        |policy: &mut HeldPolicy| is_of_scripts(&policy.name, &policy.text, &run.target);
+    held.extract_if(.., is_theirs).collect()
+}
+
+/// The one of a user's policies that gives it its access. Fails where there is none,
+/// or more than that one.
+pub(super) fn access_policy(run: &Run, mut held: Vec<HeldPolicy>) -> Result<HeldPolicy> {
     let user = &run.target.user;
-    let mut held = held_policies(run).await?;
     let ours = [INLINE_POLICY_NAME.to_owned(), managed_policy_name(user)];
     match held.pop() {
         Some(policy) if held.is_empty() && ours.contains(&policy.name) => Ok(policy),

@@ -5,12 +5,17 @@ use crate::iam;
 use crate::s3::object::delete_object;
 use crate::step::Step;
 
-/// Removes what the step names, and tells whether it was there.
+/// Removes what the step names, and tells whether it was there; or puts a policy back
+/// that a run took off the user.
 ///
 /// No step goes unlisted, so that a new one can't pass for done.
 pub(super) async fn remove(run: &Run, step: &Step) -> Result<bool, AwsError> {
     match step {
         Step::DeleteAccessKey(id) => iam::delete_access_key(run, id).await,
+        Step::ReattachPolicy(policy) => {
+            iam::attach_policy(run, &policy.arn).await?;
+            Ok(true)
+        }
         Step::DetachPolicy(policy) => iam::detach_policy(run, &policy.arn).await,
         Step::DeletePolicy(policy) => iam::delete_policy(run, &policy.arn).await,
         Step::DeleteInlinePolicy(name) => iam::delete_inline_policy(run, name).await,

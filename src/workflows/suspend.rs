@@ -5,7 +5,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::outcome::{Failed, Suspended};
 use super::plan::{Plan, Preview};
-use super::provenance::{ended_note, find_ours};
+use super::provenance::{Purpose, ended_note, find_ours};
 use crate::aws::Run;
 use crate::errors::{Hint, Hinted};
 use crate::iam::{self, KeyInfo, User};
@@ -34,9 +34,14 @@ pub struct Suspend {
 ///
 /// A user without an access key can be suspended, but not resumed.
 pub async fn plan(run: &Run, direction: Direction) -> Result<Plan<Suspend>> {
-    let (run, user) = find_ours(run).await?;
-    let keys = iam::access_keys(&run).await?;
     let suspends = direction == Direction::Suspend;
+    let purpose = if suspends {
+        Purpose::Suspend
+    } else {
+        Purpose::GiveKey
+    };
+    let (run, user) = find_ours(run, purpose).await?;
+    let keys = iam::access_keys(&run).await?;
     let notes = if suspends {
         check_not_own(&run, &keys)?;
         Vec::new()

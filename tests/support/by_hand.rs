@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::LocalAws;
 
-/// A policy that names `bucket`, as the Python scripts made them.
+/// A policy that names `bucket`, in nobody's form.
 pub fn policy_for(bucket: &str) -> String {
     json!({
         "Version": "2012-10-17",
@@ -30,8 +30,30 @@ pub async fn add_user_of_the_scripts(aws: &LocalAws, user: &str, bucket: &str) {
     key.send().await.unwrap();
     for kind in ["list", "get"] {
         let name = format!("s3-{kind}-for-{user}");
-        attach_new_policy(aws, user, &name, &policy_for(bucket)).await;
+        let document = policy_of_the_scripts(kind, user, bucket);
+        attach_new_policy(aws, user, &name, &document).await;
     }
+}
+
+/// One of the two policies of the Python scripts, `list` or `get`, read in their
+/// source.
+pub fn policy_of_the_scripts(kind: &str, user: &str, bucket: &str) -> String {
+    let statement = match kind {
+        "list" => json!({
+            "Effect": "Allow",
+            "Action": "s3:ListBucket",
+            "Resource": format!("arn:aws:s3:::{bucket}"),
+            "Condition": {
+                "StringEquals": { "s3:prefix": ["", format!("{user}/")], "s3:delimiter": ["/"] },
+            },
+        }),
+        _ => json!({
+            "Effect": "Allow",
+            "Action": "s3:GetObject",
+            "Resource": format!("arn:aws:s3:::{bucket}/{user}/*"),
+        }),
+    };
+    json!({ "Version": "2012-10-17", "Statement": [statement] }).to_string()
 }
 
 /// Sets when the user's access ends by its tag, or takes the tag away, past all

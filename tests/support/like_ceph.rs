@@ -3,6 +3,7 @@
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use percent_encoding::percent_decode_str;
 
 use super::faults::body_of;
 
@@ -34,11 +35,13 @@ pub fn refusal(operation: &str) -> Option<Response> {
     (!OFFERED.contains(&operation)).then(|| refusal.into_response())
 }
 
-/// Its answer to a call of IAM: no tags, and some with the metadata first.
+/// Its answer to a call of IAM: no tags, policies as they are, and some with the
+/// metadata first.
 pub async fn answer(operation: &str, answer: Response) -> Response {
     let (parts, body) = answer.into_parts();
     let body = body_of(Response::from_parts(parts.clone(), body)).await;
-    let mut body = without(&String::from_utf8_lossy(&body), "Tags").0;
+    let body = without(&String::from_utf8_lossy(&body), "Tags").0;
+    let mut body = with_plain_policy(&body);
     let begins_with_metadata = [
         "GetUserPolicy",
         "ListUserPolicies",
@@ -54,6 +57,16 @@ pub async fn answer(operation: &str, answer: Response) -> Response {
         body = [root, &metadata, children].concat();
     }
     (parts.status, body).into_response()
+}
+
+/// An answer with its policy as it was put, where AWS encodes it.
+fn with_plain_policy(answer: &str) -> String {
+    let (rest, policy) = without(answer, "PolicyDocument");
+    let Some((before, after)) = answer.split_once(&policy).filter(|_| rest != answer) else {
+        return answer.to_owned();
+    };
+    let plain = percent_decode_str(&policy).decode_utf8_lossy();
+    [before, &plain, after].concat()
 }
 
 /// A text without an element, and the element.

@@ -517,7 +517,7 @@ impl AwsService for Iam {
     }
 
     fn resource_tags_for(&self, arn: &str) -> Option<HashMap<String, String>> {
-        self.0.resource_tags_for(arn)
+        self.0.resource_tags_for(arn).map(in_any_case)
     }
 
     fn request_tags_from(
@@ -530,8 +530,18 @@ impl AwsService for Iam {
             let keys = given.filter(|(name, _)| name.starts_with("TagKeys.member."));
             return Some(keys.map(|(_, key)| (key.clone(), String::new())).collect());
         }
-        self.0.request_tags_from(request, action)
+        self.0.request_tags_from(request, action).map(in_any_case)
     }
+}
+
+/// Tags as AWS's conditions on them see them, which ignore the case of keys.
+fn in_any_case(mut tags: HashMap<String, String>) -> HashMap<String, String> {
+    let lower = tags.iter();
+    let lower: Vec<_> = lower
+        .map(|(key, value)| (key.to_lowercase(), value.clone()))
+        .collect();
+    tags.extend(lower);
+    tags
 }
 
 /// fakecloud's S3, which names IAM actions after API operations, with the

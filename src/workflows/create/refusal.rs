@@ -9,7 +9,8 @@ use crate::errors::{Hint, Hinted};
 use crate::handover::Handover;
 use crate::iam::{self, KeyInfo, PolicyInfo, User};
 use crate::step::named_keys;
-use crate::workflows::provenance::{Owner, held_policies, is_unused_and_ours, owner};
+use crate::workflows::inventory::Owner;
+use crate::workflows::provenance::{held_policies, is_unused_and_ours, owner};
 
 /// That the user exists, and what can be done about it.
 pub(super) async fn user_exists(run: &Run, user: &User, handover: &Handover) -> anyhow::Error {
@@ -27,7 +28,7 @@ async fn refusal(run: &Run, user: &User, handover: &Handover) -> Result<anyhow::
         );
     }
     match owner(run, user).await? {
-        Owner::Nobody => {
+        Owner::Nobody(_) => {
             let found = "was not created by create_s3_user";
             return Ok(of_others(format!(
                 "user {name} already exists, and {found}"
@@ -38,7 +39,7 @@ async fn refusal(run: &Run, user: &User, handover: &Handover) -> Result<anyhow::
                 "user {name} already exists, and was not made for bucket {bucket}: {found}"
             )));
         }
-        Owner::ThisBucket => {}
+        Owner::ThisBucket | Owner::Edited(_) => {}
     }
     let keys = match iam::access_keys(run).await {
         Err(error) if error.is_missing() => {

@@ -104,7 +104,7 @@ fn end_of(found: &Found, now: Timestamp) -> End {
             return End::Disputed(why);
         }
     };
-    let others = found.others().join(", ");
+    let others = found.foreign().join(", ");
     if others.is_empty() {
         return End::Passed(end);
     }

@@ -7,7 +7,7 @@ use crate::aws::Run;
 use crate::errors::{Hint, Hinted, Stays};
 use crate::iam::{self, User};
 use crate::step::Step;
-use crate::workflows::provenance::{NotOurs, check_name, check_ours, no_such_user};
+use crate::workflows::provenance::{Purpose, check_name, check_ours, no_such_user};
 
 /// Fails unless the user has this very name, and is ours for this bucket or
 /// `forced`.
@@ -16,26 +16,14 @@ pub(super) async fn check_target(run: &Run, user: &User, forced: bool) -> Result
     if forced {
         return Ok(());
     }
-    check_ours(run, user).await.map_err(refused)
+    check_ours(run, user, Purpose::Delete).await
 }
 
 /// Whether there is a user of ours for the bucket, which is itself not there.
 pub(super) async fn is_left(run: &Run, user: Option<&User>) -> bool {
     match user {
-        Some(user) => check_ours(run, user).await.is_ok(),
+        Some(user) => check_ours(run, user, Purpose::Delete).await.is_ok(),
         None => false,
-    }
-}
-
-/// What can be done about a user that isn't ours.
-fn refused(error: anyhow::Error) -> anyhow::Error {
-    match error.downcast::<NotOurs>() {
-        Ok(not_ours) => Hinted {
-            message: not_ours.to_string(),
-            hint: not_ours.made_for.map_or(Hint::Force, Hint::DeleteForBucket),
-        }
-        .into(),
-        Err(error) => error,
     }
 }
 

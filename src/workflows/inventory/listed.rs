@@ -145,8 +145,8 @@ impl Oddity {
 impl Listed {
     pub(super) fn new(found: &Found, mut keys: Vec<ListedKey>, now: Timestamp) -> Self {
         keys.sort_by_key(|key| (key.created, key.id.clone()));
-        let (user, policy) = (&found.details.user, found.access_policy());
-        let grant = policy.and_then(|policy| found.grant(policy));
+        let user = &found.details.user;
+        let grant = found.access();
         let mut odd = odd_keys(&keys, now);
         odd.extend(odd_end(found, grant.as_ref()));
         odd.extend(odd_policies(found, grant.as_ref()));
@@ -283,6 +283,12 @@ fn odd_policies(found: &Found, grant: Option<&Grant>) -> Vec<Oddity> {
                 odd.push(Oddity::new("old-policy", "policy in an older form"));
             }
         }
+    }
+    if found.has_both_kinds() {
+        odd.push(Oddity::new(
+            "old-policy",
+            "policies of the Python scripts too",
+        ));
     }
     let others = found.other_policies();
     if !others.is_empty() {

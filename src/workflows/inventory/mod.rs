@@ -6,13 +6,14 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::provenance::{find_ours, reachable};
+use super::provenance::{Purpose, find_ours, owner_of, reachable};
 use crate::access::{BucketName, Target, UserName, is_named_as_ours, names_bucket};
 use crate::aws::{Aws, AwsError, Run};
 use crate::iam::{self, User, UserDetails, UserPolicy};
 use crate::s3::bucket::{self, BucketError};
 
 pub use found::Found;
+pub(crate) use found::Owner;
 pub(crate) use listed::time;
 pub use listed::{LastUse, Listed, ListedKey, MadeBy, Oddity};
 
@@ -60,10 +61,16 @@ impl Inventory {
         let found = users.into_iter().filter_map(|details| {
             let user = details.user.name.parse().ok()?;
             let bucket = self.bucket.clone();
-            let found = Found::new(Target { bucket, user }, &aws, details);
-            found.is_ours().then_some(found)
+            Some(Found::new(Target { bucket, user }, &aws, details))
         });
-        Ok(found.collect())
+        let mut ours = Vec::new();
+        for found in found {
+            let run = self.run(found.target.user.clone());
+            if owner_of(&run, &found).await.is_ours() {
+                ours.push(found);
+            }
+        }
+        Ok(ours)
     }
 
     /// Those users of the account that may be ours.
@@ -161,13 +168,13 @@ impl Inventory {
 }
 
 async fn find_named(run: &Run) -> Result<Found> {
-    let (run, user) = find_ours(run).await?;
-    find(&run, user).await
+    let (run, user) = find_ours(run, Purpose::List).await?;
+    Ok(find(&run, user).await?)
 }
 
 /// A user with what gives it access. The run's clients speak to the bucket's
 /// region.
-pub(super) async fn find(run: &Run, user: User) -> Result<Found> {
+pub(super) async fn find(run: &Run, user: User) -> Result<Found, AwsError> {
     let details = details(run, user).await?;
     Ok(Found::new(run.target.clone(), &run.aws, details))
 }

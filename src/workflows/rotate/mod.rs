@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, anyhow, bail, ensure};
 
-use crate::access::{Grant, PolicyDocument};
+use crate::access::{Grant, PolicyDocument, grant_of_scripts};
 use crate::aws::Run;
 use crate::errors::{Hint, Hinted};
 use crate::handover::{self, HandedOver, Handover};
@@ -13,7 +13,9 @@ use crate::step::Step;
 use crate::workflows::new_key::NewKey;
 use crate::workflows::outcome::{Failed, Rotated};
 use crate::workflows::plan::{Plan, Preview};
-use crate::workflows::provenance::{access_policy, ended_note, find_ours, held_policies};
+use crate::workflows::provenance::{
+    Purpose, access_policy, ended_note, find_ours, held_policies, take_those_of_scripts,
+};
 use crate::workflows::undo::Undo;
 
 pub use old_keys::OldKeys;
@@ -47,7 +49,7 @@ pub struct Rotate {
 /// `update` make it.
 pub async fn plan(run: &Run, options: &Options) -> Result<Plan<Rotate>> {
     let handover = Handover::another(&options.handover, &run.target.user)?;
-    let (run, user) = find_ours(run).await?;
+    let (run, user) = find_ours(run, Purpose::GiveKey).await?;
     let keys = iam::access_keys(&run).await?;
     let surplus = surplus(&run, &keys, options.old_keys).await?;
     if held_policies(&run).await?.is_empty() {
@@ -104,13 +106,27 @@ fn no_policy(run: &Run, handover: &Handover) -> Hinted {
 
 /// What the user may do, until when.
 async fn grant(run: &Run) -> Result<Grant> {
-    let held = access_policy(run).await?;
-    let Some(grant) = PolicyDocument::grant(&held.text, &run.target, &run.aws.region) else {
+    let held = held_policies(run).await?;
+    let mut today = held.clone();
+    take_those_of_scripts(run, &mut today);
+    if today.is_empty() && !held.is_empty() {
+        return Err(Hinted {
+            message: format!(
+                "user {} has the policies of the Python scripts, which allow less than a kit and \
+                 --verify need; replace them first",
+                run.target.user
+            ),
+            hint: Hint::SetAccess(grant_of_scripts()),
+        }
+        .into());
+    }
+    let policy = access_policy(run, held)?;
+    let Some(grant) = PolicyDocument::grant(&policy.text, &run.target, &run.aws.region) else {
         return Err(Hinted {
             message: format!(
                 "policy {} is not as create_s3_user writes it, so it is not known \
                  what the key should give access to",
-                held.name
+                policy.name
             ),
             hint: Hint::SetAccess(Grant::default()),
         }
