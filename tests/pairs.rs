@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use crate::support::{
     FILES_OF_OTHERS, Fault, LocalAws, Run, Sandbox, active_keys_of, assert_complete,
-    aws_with_files, is_gone,
+    aws_with_files, is_gone, keys_of, set_end,
 };
 
 const ALEX: [&str; 4] = ["-b", "shared", "-u", "alex"];
@@ -166,19 +166,32 @@ enum Command {
     Update,
     Suspend,
     Delete,
+    Expired,
+    /// Delete and create, and an upload by the new alex; only as the second of two.
+    MakeAnew,
 }
 
 impl Command {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Create,
         Self::Rotate,
         Self::Update,
         Self::Suspend,
         Self::Delete,
+        Self::Expired,
     ];
 
+    /// What may come in between, where alex's access has ended, or not.
+    fn seconds(self, has_ended: bool) -> Vec<Self> {
+        match (self, has_ended) {
+            (Self::Create, _) => Self::ALL.to_vec(),
+            (Self::Expired, _) | (_, false) => [&Self::ALL[..], &[Self::MakeAnew]].concat(),
+            (_, true) => vec![Self::Expired],
+        }
+    }
+
     fn program(self) -> &'static str {
-        if self == Self::Delete {
+        if self.deletes() {
             "delete_s3_user"
         } else {
             "create_s3_user"
@@ -187,7 +200,8 @@ impl Command {
 
     fn args(self) -> Vec<&'static str> {
         let options: &[_] = match self {
-            Self::Create | Self::Delete => &[],
+            Self::Expired => return vec!["-b", "shared", "--expired"],
+            Self::Create | Self::Delete | Self::MakeAnew => &[],
             Self::Rotate => &["--rotate-key"],
             Self::Suspend => &["--suspend"],
             Self::Update => &["--update", "--access", "write", "--expires", "2099-12-31"],
@@ -195,20 +209,43 @@ impl Command {
         [&ALEX, options].concat()
     }
 
+    fn deletes(self) -> bool {
+        matches!(self, Self::Delete | Self::Expired)
+    }
+
     /// Whether it takes away keys that others have.
     fn ends_keys(self) -> bool {
-        matches!(self, Self::Rotate | Self::Delete)
+        matches!(self, Self::Rotate | Self::MakeAnew) || self.deletes()
+    }
+
+    /// Runs it to its end; what tells is the run that was its last.
+    async fn run(self, aws: &LocalAws, sandbox: &Sandbox) -> Run {
+        if self == Self::MakeAnew {
+            // There may be no alex any more.
+            sandbox.delete("alex", &[]).await;
+        }
+        let run = sandbox.run(self.program(), &self.args()).await;
+        if self == Self::MakeAnew && run.code == Some(0) {
+            aws.put("shared", NEW_FILE).await;
+        }
+        run
     }
 }
 
+const NEW_FILE: &str = "alex/new.txt";
+
 /// A local AWS where the command would succeed, and the key that alex has there.
-async fn aws_for(command: Command) -> (LocalAws, Option<String>) {
+async fn aws_for(command: Command, has_ended: bool) -> (LocalAws, Option<String>) {
     let aws = aws_with_files().await;
     if command == Command::Create {
         return (aws, None);
     }
     let before = Sandbox::new(&aws);
-    before.create("alex", &[]).await.succeeded();
+    let options: &[_] = if has_ended { &["--expires", "9d"] } else { &[] };
+    before.create("alex", options).await.succeeded();
+    if has_ended {
+        set_end(&aws, "alex", "2020-01-01T00:00:00Z");
+    }
     (aws, Some(before.key_of("alex").0))
 }
 
@@ -225,13 +262,24 @@ fn written(sandbox: &Sandbox) -> Vec<String> {
 async fn no_key_is_lost_whichever_two_commands_meet() {
     static AT_A_TIME: Semaphore = Semaphore::const_new(32);
     let mut points = JoinSet::new();
-    for first in Command::ALL {
-        let before = Arc::new(aws_for(first).await);
+    let worlds = [
+        (Command::Create, false),
+        (Command::Rotate, false),
+        (Command::Update, false),
+        (Command::Update, true),
+        (Command::Suspend, false),
+        (Command::Suspend, true),
+        (Command::Delete, false),
+        (Command::Delete, true),
+        (Command::Expired, true),
+    ];
+    for (first, has_ended) in worlds {
+        let before = Arc::new(aws_for(first, has_ended).await);
         let aws = before.0.copy().await;
         let clean = Sandbox::new(&aws);
         clean.run(first.program(), &first.args()).await.succeeded();
         for (operation, times) in aws.faults.counts() {
-            for second in Command::ALL {
+            for second in first.seconds(has_ended) {
                 let pauses = Fault::pauses(&operation);
                 let places = (0..times).flat_map(|skip| pauses.iter().map(move |it| (skip, *it)));
                 for (skip, fault) in places {
@@ -242,7 +290,11 @@ async fn no_key_is_lost_whichever_two_commands_meet() {
                             format!("{second:?} at {operation} {skip} {fault:?} of {first:?}");
                         let aws = before.0.copy().await;
                         aws.faults.at(&operation, skip, 1, fault);
-                        meet(&aws, first, second, before.1.clone(), &what).await;
+                        let is_done = meet(&aws, first, second, before.1.clone(), &what).await;
+                        if is_done && second == Command::MakeAnew && first.deletes() {
+                            let point = (operation.as_str(), skip, fault);
+                            assert_anew_or_gone(&aws, first, point, &what);
+                        }
                     });
                 }
             }
@@ -255,17 +307,18 @@ async fn no_key_is_lost_whichever_two_commands_meet() {
     println!("{count} pairs of runs");
 }
 
+/// Returns whether the second command did what it was to do.
 async fn meet(
     aws: &LocalAws,
     first: Command,
     second: Command,
     old_key: Option<String>,
     what: &str,
-) {
+) -> bool {
     let (one, two) = (Sandbox::new(aws), Sandbox::new(aws));
     let started = one.start(first.program(), &first.args());
     aws.faults.paused().await;
-    let later = two.run(second.program(), &second.args()).await;
+    let later = second.run(aws, &two).await;
     aws.faults.resume();
     let runs = [(first, &one, started.ended().await), (second, &two, later)];
     let live = aws.iam(|iam| {
@@ -328,6 +381,32 @@ async fn meet(
     for key in FILES_OF_OTHERS {
         assert!(keys.contains(&key.to_owned()), "{what}: {key}");
     }
+    runs[1].2.code == Some(0)
+}
+
+/// Asserts that a user made anew while a run deletes the old one is whole, or gone as
+/// a whole where the run looked it up only then.
+#[track_caller]
+fn assert_anew_or_gone(
+    aws: &LocalAws,
+    first: Command,
+    (operation, skip, fault): (&str, usize, Fault),
+    what: &str,
+) {
+    let is_looked_up_later = operation == "HeadBucket" && first == Command::Delete;
+    if is_looked_up_later && is_gone(aws, "alex") {
+        return;
+    }
+    assert_eq!(keys_of(aws, "alex").len(), 1, "{what}");
+    // That the user is still the same may have been true when it was asked.
+    if operation == "GetUser" && skip > 1 {
+        return;
+    }
+    assert!(aws.keys("shared").contains(&NEW_FILE.to_owned()), "{what}");
+    // A call that is on its way already can't be had back.
+    let is_on_its_way = (operation, fault) == ("DetachUserPolicy", Fault::PauseBefore);
+    let policies = aws.iam(|iam| iam.user_policies.get("alex").map_or(0, Vec::len));
+    assert!(policies == 1 || is_on_its_way, "{what}");
 }
 
 /// The calls of an update of alex, with how often each is made.
