@@ -413,7 +413,7 @@ fn made_or_undone(world: &World, run: &Run, what: &str) {
         let is_bare = keys_of(&world.aws, "alex").is_empty()
             && world
                 .aws
-                .iam(|iam| iam.user_inline_policies.get("alex").is_none());
+                .iam(|iam| !iam.user_inline_policies.contains_key("alex"));
         let is_named = run.stderr.contains("left: user alex, if it is there and ");
         let is_left = world.scenario.like_ceph && is_bare && is_named;
         assert!(is_left || is_gone(&world.aws, "alex"), "{what}: {run:?}");
