@@ -8,6 +8,7 @@ use super::{ExitStatus, Job, each};
 use crate::access::UserName;
 use crate::errors::{Hint, Hinted};
 use crate::workflows::create::{self, Create};
+use crate::workflows::inventory::Everybody;
 use crate::workflows::outcome::Skipped;
 use crate::workflows::plan::Plan;
 
@@ -18,22 +19,38 @@ pub async fn create_all<'a>(
     at_a_time: usize,
     skip_existing: bool,
 ) -> (Vec<(UserName, ExitStatus)>, Vec<UserName>) {
-    let Some((Job { out, signals, .. }, _)) = jobs.first() else {
+    let Some((
+        Job {
+            out, signals, run, ..
+        },
+        _,
+    )) = jobs.first()
+    else {
         return Default::default();
     };
-    let (out, cancel) = (out.of_all(), signals.cancel.clone());
+    let (out, cancel, run) = (out.of_all(), signals.cancel.clone(), run.clone());
     let line = out.wait_for_response();
     let planned = async |(job, options): (Job<'a>, create::Options)| {
         let plan = job.planned(create::plan(&job.run, &options)).await;
         (job, plan)
     };
-    let (planned, not_started) = each(jobs, at_a_time, &cancel, planned).await;
+    let asked = Everybody::ask(&run.aws, &run.target.bucket);
+    let (everybody, (planned, not_started)) = tokio::join!(
+        cancel.run_until_cancelled(asked),
+        each(jobs, at_a_time, &cancel, planned)
+    );
+    let everybody = everybody.unwrap_or_default();
     // Nothing moves at the terminal while somebody is asked.
     drop(line);
-    let mut finished = Vec::new();
-    let mut plans = Vec::new();
+    let (mut finished, mut plans) = (Vec::new(), Vec::new());
+    let mut readers = None;
     for (job, plan) in planned {
-        match checked(&job, plan, skip_existing).await {
+        let noted = plan.map(|plan| {
+            let readers = readers.get_or_insert_with(|| everybody.readers(&plan.run));
+            let note = readers.note(&plan.preview.target);
+            plan.with_notes(note)
+        });
+        match checked(&job, noted, skip_existing).await {
             Ok(plan) => plans.push((job, plan)),
             Err(status) => finished.push((job.user().clone(), status)),
         }
