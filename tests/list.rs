@@ -775,3 +775,33 @@ async fn user_twice_in_the_details_counts_once() {
     let run = list(&sandbox, &["--json"]).await.succeeded();
     assert_eq!(run.json()["user"], "alex");
 }
+
+/// A folder may be shared before its user is there, or with somebody who read that of
+/// a former user of the name.
+#[tokio::test]
+async fn folder_that_somebody_else_reads_is_odd_for_both() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    let shares = ["--also-read", "alex/2026/", "--also-read", "prices/"];
+    sandbox.create("kim", &shares).await.succeeded();
+    let users = listed(&sandbox, &[]).await;
+    assert_eq!(codes(&users[0]), [""; 0], "nobody is alex yet");
+    sandbox.create("alex", &[]).await.succeeded();
+    sandbox.create("alexander", &[]).await.succeeded();
+    for names in [
+        [].as_slice(),
+        &["-u", "alex", "-u", "alexander", "-u", "kim"],
+    ] {
+        let users = listed(&sandbox, names).await;
+        assert_eq!(texts(&users[0]), ["folder is also read by kim"]);
+        assert_eq!(texts(&users[1]), [""; 0]);
+        assert_eq!(texts(&users[2]), ["also reads the folder of alex"]);
+        assert_eq!(codes(&users[0]), ["shared-folder"]);
+        assert_eq!(codes(&users[2]), ["shared-folder"]);
+    }
+    let none = ["--update", "--also-read", "none"];
+    sandbox.create("kim", &none).await.succeeded();
+    for user in listed(&sandbox, &[]).await {
+        assert_eq!(codes(&user), [""; 0]);
+    }
+}

@@ -724,3 +724,56 @@ async fn access_options_in_a_table_are_refused_where_they_mean_nothing() {
         run.succeeded();
     }
 }
+
+/// Who reads a folder besides is asked once, however many users there are.
+#[tokio::test]
+async fn who_else_reads_a_folder_is_told_when_its_user_comes_and_goes() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    let shares = ["--also-read", "alex/", "--also-read", "ada/"];
+    sandbox.create("kim", &shares).await.succeeded();
+    sandbox
+        .create("lee", &["--also-read", "alex/a/"])
+        .await
+        .succeeded();
+    let note = "note: users kim, lee may read s3://shared/alex/ too (--also-read)\n";
+    let users: Vec<_> = (0..58).map(|number| format!("user{number}")).collect();
+    let named = users.iter().flat_map(|user| ["-u", user]);
+    let args = ["-b", "shared", "-u", "alex", "-u", "ada"].into_iter();
+    let args: Vec<_> = args.chain(named).collect();
+    for (program, options) in [
+        ("create_s3_user", ["--dry-run"].as_slice()),
+        ("create_s3_user", &[]),
+        ("delete_s3_user", &["--keep-objects", "--dry-run"]),
+        ("delete_s3_user", &["--keep-objects"]),
+    ] {
+        aws.faults.forget();
+        let args = [&args[..], options].concat();
+        let run = sandbox.run(program, &args).await.succeeded();
+        assert!(
+            run.stderr.contains(note.trim_start_matches("note: ")),
+            "{run:?}"
+        );
+        assert!(
+            run.stderr
+                .contains("user kim may read s3://shared/ada/ too"),
+            "{run:?}"
+        );
+        assert_eq!(aws.faults.counts()["GetAccountAuthorizationDetails"], 1);
+    }
+    // Where that may not be asked, nothing is, and nothing is said.
+    for fault in [Fault::DENIED, Fault::Refuse(405, "MethodNotAllowed")] {
+        let elsewhere = Sandbox::new(&aws);
+        aws.faults.forget();
+        aws.faults.always("GetAccountAuthorizationDetails", fault);
+        let run = elsewhere.create("alex", &["--json"]).await.succeeded();
+        assert!(!run.stderr.contains("too (--also-read)"), "{run:?}");
+        let run = sandbox
+            .delete("alex", &["--keep-objects"])
+            .await
+            .succeeded();
+        assert!(!run.stderr.contains("too (--also-read)"), "{run:?}");
+        let calls = aws.faults.counts();
+        assert!(!calls.contains_key("ListUsers") && !calls.contains_key("GetUserPolicy"));
+    }
+}

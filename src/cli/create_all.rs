@@ -12,6 +12,7 @@ use crate::handover::{Destination, KeyFiles};
 use crate::iam;
 use crate::step::{counted, named_keys};
 use crate::workflows::create::{self, Create};
+use crate::workflows::inventory::Everybody;
 use crate::workflows::outcome::Skipped;
 use crate::workflows::plan::Plan;
 
@@ -22,29 +23,46 @@ pub async fn create_all<'a>(
     at_a_time: usize,
     skip_existing: bool,
 ) -> (Vec<(UserName, ExitStatus)>, Vec<UserName>) {
-    let Some((Job { out, signals, .. }, options)) = jobs.first() else {
+    let Some((
+        Job {
+            out, signals, run, ..
+        },
+        options,
+    )) = jobs.first()
+    else {
         return Default::default();
     };
-    let (out, cancel) = (out.of_all(), signals.cancel.clone());
+    let (out, cancel, run) = (out.of_all(), signals.cancel.clone(), run.clone());
     let to = options.handover.to.clone();
     let line = out.wait_for_response();
     let planned = async |(job, options): (Job<'a>, create::Options)| {
         let plan = job.planned(create::plan(&job.run, &options)).await;
         (job, plan)
     };
-    let (planned, not_started) = each(jobs, at_a_time, &cancel, planned).await;
+    let asked = Everybody::ask(&run.aws, &run.target.bucket);
+    let (everybody, (planned, not_started)) = tokio::join!(
+        cancel.run_until_cancelled(asked),
+        each(jobs, at_a_time, &cancel, planned)
+    );
+    let everybody = everybody.unwrap_or_default();
     // Nothing moves at the terminal while somebody is asked.
     drop(line);
     let mut finished = Vec::new();
     let mut plans = Vec::new();
     let mut existing = Vec::new();
+    let mut readers = None;
     for (job, plan) in planned {
         let keys = plan.as_ref().err().and_then(keys_if_set_up);
         if skip_existing && let Some(keys) = keys.map(<[_]>::to_vec) {
             existing.push(Existing { job, keys });
             continue;
         }
-        match checked(&job, plan).await {
+        let noted = plan.map(|plan| {
+            let readers = readers.get_or_insert_with(|| everybody.readers(&plan.run));
+            let note = readers.note(&plan.preview.target);
+            plan.with_notes(note)
+        });
+        match checked(&job, noted).await {
             Ok(plan) => plans.push((job, plan)),
             Err(status) => finished.push((job.user().clone(), status)),
         }

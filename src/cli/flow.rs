@@ -16,6 +16,7 @@ use crate::handover::HandedOver;
 use crate::step::{Step, thousands};
 use crate::workflows::delete::{self, Delete};
 use crate::workflows::deleted::Deleted;
+use crate::workflows::inventory::Everybody;
 use crate::workflows::outcome::{Failed, Outcome};
 use crate::workflows::plan::Plan;
 use crate::workflows::{rotate, suspend, update};
@@ -246,26 +247,38 @@ pub async fn delete_all(
     options: delete::Options,
 ) -> (Vec<(UserName, ExitStatus)>, Vec<UserName>) {
     let Some(Job {
+        run,
         out,
         signals,
         dry_run,
-        ..
     }) = jobs.first()
     else {
         return Default::default();
     };
     let (out, signals, dry_run) = (out.of_all(), (*signals).clone(), *dry_run);
+    let (aws, bucket) = (run.aws.clone(), run.target.bucket.clone());
     let kept = AtomicUsize::new(0);
     let planned = async |job| plan_delete(job, options, &kept).await;
     let line = out.wait_for_response();
-    let (planned, not_started) = each(jobs, at_a_time, &signals.cancel, planned).await;
+    let asked = Everybody::ask(&aws, &bucket);
+    let (everybody, (planned, not_started)) = tokio::join!(
+        signals.cancel.run_until_cancelled(asked),
+        each(jobs, at_a_time, &signals.cancel, planned)
+    );
+    let everybody = everybody.unwrap_or_default();
+    let mut readers = None;
     // Nothing moves at the terminal while somebody is asked.
     drop(line);
     let mut not_started: Vec<_> = not_started.iter().map(|job| job.user().clone()).collect();
     let mut finished = Vec::new();
     let mut plans = Vec::new();
     for (job, plan) in planned {
-        match plan {
+        let noted = plan.map(|plan| {
+            let readers = readers.get_or_insert_with(|| everybody.readers(&plan.run));
+            let note = readers.note(&plan.preview.target);
+            plan.with_lasting_notes(note)
+        });
+        match noted {
             Err(error) => {
                 let status = job.nothing_deleted(error).await;
                 finished.push((job.user().clone(), status));

@@ -16,7 +16,7 @@ use crate::aws::{Aws, Connection};
 use crate::errors::harmless;
 use crate::step::counted;
 use crate::workflows::delete::{self, Expired};
-use crate::workflows::inventory::{Inventory, LastUse, Listed, ListedKey};
+use crate::workflows::inventory::{Inventory, LastUse, Listed, ListedKey, Readers};
 
 /// Lists the users of the bucket, or those of them that are named, as a table or
 /// as JSON.
@@ -85,10 +85,11 @@ async fn listed(
         }
         found
     };
+    let readers = Readers::among(&found);
     let on_user = || {
         seen.fetch_add(1, Ordering::Relaxed);
     };
-    Ok(Some(inventory.list(found, on_user).await?))
+    Ok(Some(inventory.list(found, &readers, on_user).await?))
 }
 
 fn counted_users(count: usize) -> String {

@@ -49,6 +49,14 @@ pub struct PlannedPolicy {
     pub document: PolicyDocument,
 }
 
+impl<W> Plan<W> {
+    /// The same plan, with more that the admin should know before.
+    pub(crate) fn with_notes(mut self, notes: impl IntoIterator<Item = String>) -> Self {
+        self.preview.notes.extend(notes);
+        self
+    }
+}
+
 impl Preview {
     pub(super) fn new(target: &Target, steps: Vec<Step>) -> Self {
         Self {

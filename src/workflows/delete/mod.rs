@@ -77,6 +77,18 @@ pub struct Delete {
     pub progress: Arc<Progress>,
 }
 
+impl Plan<Delete> {
+    /// The same plan, with more that the admin should know before and afterwards.
+    pub(crate) fn with_lasting_notes(mut self, notes: impl IntoIterator<Item = String>) -> Self {
+        let known = self.work.notes.len();
+        self.work.notes.extend(notes);
+        self.preview
+            .notes
+            .extend_from_slice(&self.work.notes[known..]);
+        self
+    }
+}
+
 impl Delete {
     /// When the user was created, as far as IAM told.
     pub(crate) fn created(&self) -> Option<Timestamp> {

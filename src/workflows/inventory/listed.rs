@@ -7,8 +7,10 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
-use super::Found;
-use crate::access::{Access, Expiry, Grant, KmsKey, PolicyDocument, SharedPrefix, Target};
+use super::{Found, Readers};
+use crate::access::{
+    Access, Expiry, Grant, KmsKey, PolicyDocument, SharedPrefix, Target, UserName,
+};
 use crate::iam::{self, KeyInfo, UserPolicy};
 use crate::step::counted;
 use crate::workflows::outcome::PolicyRef;
@@ -143,13 +145,19 @@ impl Oddity {
 }
 
 impl Listed {
-    pub(super) fn new(found: &Found, mut keys: Vec<ListedKey>, now: Timestamp) -> Self {
+    pub(super) fn new(
+        found: &Found,
+        mut keys: Vec<ListedKey>,
+        readers: &Readers,
+        now: Timestamp,
+    ) -> Self {
         keys.sort_by_key(|key| (key.created, key.id.clone()));
         let user = &found.details.user;
         let grant = found.access();
         let mut odd = odd_keys(&keys, now);
         odd.extend(odd_end(found, grant.as_ref()));
         odd.extend(odd_policies(found, grant.as_ref()));
+        odd.extend(odd_readers(&found.target.user, readers));
         let known = grant.as_ref();
         let blocks = known.map_or(&[][..], |grant| &grant.source_ips);
         let shared = known.map_or(&[][..], |grant| &grant.also_read);
@@ -299,6 +307,23 @@ fn odd_policies(found: &Found, grant: Option<&Grant>) -> Vec<Oddity> {
     if !found.details.groups.is_empty() {
         let text = format!("in group {}", found.details.groups.join(", "));
         odd.push(Oddity::new("groups", text));
+    }
+    odd
+}
+
+/// What is odd about who reads whose folder: it may have been granted before this
+/// user was there, or for another one of that name.
+fn odd_readers(user: &UserName, readers: &Readers) -> Vec<Oddity> {
+    let mut odd = Vec::new();
+    let others = readers.of(user);
+    if !others.is_empty() {
+        let text = format!("folder is also read by {}", others.join(", "));
+        odd.push(Oddity::new("shared-folder", text));
+    }
+    let owners = readers.read_by(user);
+    if !owners.is_empty() {
+        let text = format!("also reads the folder of {}", owners.join(", "));
+        odd.push(Oddity::new("shared-folder", text));
     }
     odd
 }

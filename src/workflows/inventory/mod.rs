@@ -16,9 +16,11 @@ pub use found::Found;
 pub(crate) use found::Owner;
 pub(crate) use listed::time;
 pub use listed::{LastUse, Listed, ListedKey, MadeBy, Oddity};
+pub use readers::{Everybody, Readers};
 
 mod found;
 mod listed;
+mod readers;
 
 /// The users of ours for one bucket.
 ///
@@ -135,6 +137,7 @@ impl Inventory {
     pub async fn list(
         &self,
         users: Vec<Found>,
+        readers: &Readers,
         on_user: impl Fn(),
     ) -> Result<Vec<Listed>, AwsError> {
         let now = Timestamp::now();
@@ -142,7 +145,7 @@ impl Inventory {
             let run = self.run(found.target.user.clone());
             let keys = unless_gone(&run, keys(&run).await.map(Some)).await?;
             on_user();
-            Ok(keys.map(|keys| Listed::new(&found, keys, now)))
+            Ok(keys.map(|keys| Listed::new(&found, keys, readers, now)))
         };
         let looks = stream::iter(users).map(look);
         let looks = looks.buffer_unordered(self.at_a_time);
