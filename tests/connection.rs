@@ -468,7 +468,8 @@ async fn session_that_ends_in_the_middle_of_a_folder_stops_the_run_at_once() {
     let run = run.failed_with("can't load the AWS credentials: ");
     assert!(run.stderr.contains("aws sso login"), "{run:?}");
     let refused = std::fs::read_to_string(sandbox.path().join("refused")).unwrap();
-    assert!(refused.lines().count() <= 2, "asked {refused:?} times");
+    // Once for what is under way, to list and to delete, and for who the user is by now.
+    assert!(refused.lines().count() <= 3, "asked {refused:?} times");
     assert!(aws.keys("shared").len() > 1000, "{run:?}");
 
     std::fs::remove_file(sandbox.path().join("ended")).unwrap();

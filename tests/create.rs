@@ -74,11 +74,17 @@ async fn makes_user_policy_and_key_file_in_four_round_trips() {
     });
 
     let mut calls = aws.faults.operations();
-    for round in [0..3, 3..5, 5..8] {
+    for round in [0..4, 4..6, 6..9] {
         calls[round].sort();
     }
     let expected = [
-        ["GetUser", "HeadBucket", "ListObjectsV2"].as_slice(),
+        [
+            "GetAccountAuthorizationDetails",
+            "GetUser",
+            "HeadBucket",
+            "ListObjectsV2",
+        ]
+        .as_slice(),
         &["CreatePolicy", "CreateUser"],
         &["AttachUserPolicy", "CreateAccessKey", "GetBucketEncryption"],
     ];
@@ -169,7 +175,7 @@ async fn dry_run_shows_steps_and_policy_and_makes_nothing() {
     assert!(is_gone(&aws, "alex"));
     assert_eq!(sandbox.key_file("alex"), None);
     let calls = aws.faults.counts();
-    assert_eq!(calls.len(), 3, "{calls:?}");
+    assert_eq!(calls.len(), 4, "{calls:?}");
 }
 
 #[tokio::test]
@@ -250,7 +256,7 @@ async fn store_that_refuses_tags_gets_an_untagged_user_and_a_note() {
     let sandbox = Sandbox::new(&aws);
     let run = sandbox.create("alex", &[]).await.succeeded();
     assert!(
-        run.stderr.contains("note: this store keeps no tags"),
+        run.stderr.contains("note: the user got no tags"),
         "{}",
         run.stderr
     );

@@ -513,7 +513,7 @@ async fn list_goes_on_to_the_last_page() {
 async fn list_goes_on_to_the_last_page_of_names() {
     let (aws, sandbox) = aws_with_many_kinds().await;
     let before = listed(&sandbox, &[]).await;
-    add_foreigners(&aws, 150);
+    add_foreigners(&aws, 1100);
     aws.faults.forget();
     aws.faults.look_up_one_by_one();
     assert_eq!(listed(&sandbox, &[]).await, before);
@@ -532,7 +532,7 @@ async fn page_that_does_not_lead_on_fails_the_list() {
         aws.faults
             .always("GetAccountAuthorizationDetails", Fault::Answer(page));
         let run = list(&sandbox, &[]).await;
-        let run = run.failed_with("GetAccountAuthorizationDetails: the answer is incomplete");
+        let run = run.failed_with("GetAccountAuthorizationDetails: the list is incomplete");
         assert_eq!(run.stdout, "");
     }
 }

@@ -85,8 +85,8 @@ async fn users_come_and_go_where_iam_is_like_that_of_ceph() {
     let args = ["--verify", "--kit", "--expires", "2d"];
     let run = sandbox.create("alex", &args).await.succeeded();
     for note in [
-        "note: this store has no managed policies, so the policy is an inline one\n",
-        "note: this store keeps no tags, so the user is known by its policy alone\n",
+        "note: this store has no managed policies, so an inline policy is used\n",
+        "note: the user got no tags, so it is recognized by its policy alone\n",
     ] {
         assert_eq!(run.stderr.matches(note).count(), 1, "{run:?}");
     }
@@ -211,7 +211,7 @@ async fn tags_of_the_admin_are_not_lost_without_a_word() {
     let sandbox = Sandbox::new(&aws);
     aws.faults.be_like_ceph();
     let run = sandbox.create("alex", &["--tag", "team=sales"]).await;
-    run.failed_with("this store keeps no tags; leave out --tag");
+    run.failed_with("this store keeps no tags, so --tag can't be used");
     assert!(is_gone(&aws, "alex"));
 }
 

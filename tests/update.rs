@@ -409,7 +409,8 @@ async fn policy_that_somebody_edited_is_replaced_only_as_a_whole() {
 
 #[tokio::test]
 async fn inline_policy_that_would_be_too_long_is_refused() {
-    let (aws, sandbox) = aws_with_alex(&["--inline-policy"]).await;
+    let (aws, _) = aws_with_alex(&["--inline-policy"]).await;
+    let sandbox = Sandbox::with_host_of_aws(&aws);
     let blocks: Vec<_> = (0..50)
         .flat_map(|n| ["--source-ip".to_owned(), format!("10.0.{n}.0/24")])
         .collect();

@@ -52,6 +52,8 @@ pub struct Aws {
     pub(super) is_session: bool,
     /// Whose calls these are, once that was asked.
     pub(super) identity: Arc<OnceCell<Option<Identity>>>,
+    /// Whether the store keeps tags of users, once that was asked.
+    pub(crate) keeps_tags: Arc<OnceCell<bool>>,
     pub(super) log: Option<CallLog>,
     pub(super) clock: Clock,
 }
@@ -226,6 +228,7 @@ impl Aws {
             own_key: String::new(),
             is_session: false,
             identity: Arc::default(),
+            keeps_tags: Arc::default(),
             log: None,
             clock: Clock::default(),
         }

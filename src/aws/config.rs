@@ -146,6 +146,7 @@ impl Aws {
             own_key,
             is_session,
             identity: Arc::default(),
+            keeps_tags: Arc::default(),
             log: None,
             clock,
         })

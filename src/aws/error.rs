@@ -244,9 +244,13 @@ impl AwsError {
             Some(200) => self.is_web_page,
             _ => false,
         };
+        // A store with users may lack the look at all of them at once.
+        let is_looked_at_otherwise =
+            self.operation == "GetAccountAuthorizationDetails" && self.says_unsupported();
         about_users.contains(&self.operation)
             && !self.is_of_aws()
-            && (self.is_unsupported() || has_no_page)
+            && !is_looked_at_otherwise
+            && (self.says_unsupported() || has_no_page)
     }
 
     /// Whether the thing asked for isn't there.
@@ -458,8 +462,9 @@ const OFTEN_THE_CLOCK: [&str; 5] = [
     "SignatureDoesNotMatch",
 ];
 
-/// How many minutes a clock must be off for services to refuse a request.
-const LEAST_SKEW: i64 = 5;
+/// How many minutes a clock must be off for S3 to refuse a request. IAM, which takes
+/// less, says so in words.
+const LEAST_SKEW: i64 = 15;
 
 /// Whether it is a page for browsers, as a console or a proxy answers.
 fn is_web_page(response: &HttpResponse) -> bool {

@@ -72,8 +72,9 @@ impl Store {
         !self.is_aws() && (self.lacks(error) || is_about_input)
     }
 
-    /// Whether it has no managed policies, by its answer to creating one; AWS has.
-    pub fn lacks_managed_policies(&self, error: &AwsError) -> bool {
+    /// Whether it says in so many words that it doesn't offer the operation, as of
+    /// managed policies in its answer to creating one; AWS has all.
+    pub fn says_it_lacks(&self, error: &AwsError) -> bool {
         !self.is_aws() && error.says_unsupported()
     }
 

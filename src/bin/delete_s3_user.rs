@@ -43,8 +43,8 @@ struct Args {
     /// Every user whose access has ended, instead of -u
     ///
     /// Access has ended if both the user's tag s3-user:expires and its policy say so, and have
-    /// for more than a minute. On a store that keeps no tags, its policy alone says so. A user who
-    /// has other policies, groups or a login to the console stays, with a note.
+    /// for more than a minute. On a store that keeps no tags, its policy alone says so. A user
+    /// who has other policies, groups or a login to the console stays, with a note.
     #[arg(verbatim_doc_comment, long, help_heading = "Users", group = "users")]
     #[arg(conflicts_with_all = ["user", "users_from", "force"])]
     expired: bool,

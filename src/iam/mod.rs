@@ -34,8 +34,8 @@ pub(crate) use policies::{
 };
 pub(crate) use tags::Tags;
 pub(crate) use users::{
-    User, account, create_user, delete_unused_user, delete_user, get_user, groups, keeps_tags,
-    tag_user, untag_expiry,
+    User, account, create_user, delete_unused_user, delete_user, get_user, groups,
+    is_surely_in_no_group, keeps_tags, tag_user, untag_expiry,
 };
 
 /// What was looked up, or none if IAM says there is no such thing.

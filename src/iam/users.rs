@@ -68,23 +68,39 @@ pub(crate) async fn create_user(
 
 /// The names of the groups that the user is in.
 pub(crate) async fn groups(run: &Run) -> Result<Vec<String>, AwsError> {
-    let iam = run.aws.iam_for_optional_calls();
-    let list = iam.list_groups_for_user().user_name(run.user());
-    let all = all_of!(&run.aws, "ListGroupsForUser", list, groups).await;
-    let groups = optional(run, all)?.into_iter();
-    Ok(groups.map(|group| group.group_name).collect())
+    optional(run, groups_as_told(run).await)
 }
 
-/// Whether the store keeps tags of users, which is asked only where nothing else
-/// tells.
+/// The same, as far as IAM tells.
+async fn groups_as_told(run: &Run) -> Result<Vec<String>, AwsError> {
+    let iam = run.aws.iam_for_optional_calls();
+    let list = iam.list_groups_for_user().user_name(run.user());
+    let all = all_of!(&run.aws, "ListGroupsForUser", list, groups).await?;
+    Ok(all.into_iter().map(|group| group.group_name).collect())
+}
+
+/// Whether IAM says that the user is in no group, or that it has none. An answer that
+/// says neither counts as no.
+pub(crate) async fn is_surely_in_no_group(run: &Run) -> bool {
+    match groups_as_told(run).await {
+        Ok(groups) => groups.is_empty(),
+        Err(error) => run.aws.store.says_it_lacks(&error),
+    }
+}
+
+/// Whether the store keeps tags of users, which is asked once, and only where nothing
+/// else tells.
 pub(crate) async fn keeps_tags(run: &Run, user: &User) -> bool {
     if run.aws.store.is_aws() || user.tags != Tags::default() {
         return true;
     }
-    let iam = run.aws.iam_for_optional_calls();
-    let list = iam.list_user_tags().user_name(run.user());
-    let answer = run.aws.call("ListUserTags", list.send()).await;
-    !answer.is_err_and(|error| run.aws.store.may_lack(&error))
+    let ask = async || {
+        let iam = run.aws.iam_for_optional_calls();
+        let list = iam.list_user_tags().user_name(run.user());
+        let answer = run.aws.call("ListUserTags", list.send()).await;
+        !answer.is_err_and(|error| run.aws.store.may_lack(&error))
+    };
+    *run.aws.keeps_tags.get_or_init(ask).await
 }
 
 /// Gives a user the tags that are set, and leaves all others.

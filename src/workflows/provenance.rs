@@ -33,17 +33,7 @@ pub(super) enum Purpose {
 pub(crate) async fn owner(run: &Run, user: &User) -> Result<Owner, AwsError> {
     match Owner::by_tag(user, &run.target.bucket) {
         Some(owner) => Ok(owner),
-        None => Ok(owner_of(run, &find(run, user.clone()).await?).await),
-    }
-}
-
-/// The same of a user whose policies are known.
-pub(super) async fn owner_of(run: &Run, found: &Found) -> Owner {
-    match found.owner() {
-        Owner::Edited(policy) if iam::keeps_tags(run, &found.details.user).await => {
-            Owner::Nobody(Some(policy))
-        }
-        owner => owner,
+        None => Ok(find(run, user.clone()).await?.owner()),
     }
 }
 
@@ -67,7 +57,7 @@ pub(super) async fn check_ours(run: &Run, user: &User, purpose: Purpose) -> Resu
         Some(owner) => why_not(run, owner, purpose),
         None => {
             let found = find(run, user.clone()).await?;
-            match why_not(run, owner_of(run, &found).await, purpose) {
+            match why_not(run, found.owner(), purpose) {
                 None if purpose != Purpose::List => why_more(run, &found).await?,
                 why_not => why_not,
             }
@@ -226,11 +216,18 @@ pub(crate) async fn is_ours(run: &Run) -> bool {
     }
 }
 
-/// That the user's access has ended, by its tag.
-pub(super) fn ended_note(user: &User) -> Option<String> {
-    let expires = user.tags.expires.as_deref().and_then(Expiry::at);
-    let ended = expires.filter(Expiry::has_passed)?;
-    Some(format!("access ended at {ended}; --update extends it"))
+/// That the user's access has ended: by its tag, or by its policy on a store that
+/// keeps no tags.
+pub(super) async fn ended_note(run: &Run, user: &User) -> Result<Option<String>, AwsError> {
+    let by_tag = user.tags.expires.as_deref().and_then(Expiry::at);
+    let expires = if iam::keeps_tags(run, user).await {
+        by_tag
+    } else {
+        let grant = find(run, user.clone()).await?.access();
+        grant.and_then(|grant| grant.expires)
+    };
+    let ended = expires.filter(Expiry::has_passed);
+    Ok(ended.map(|ended| format!("access ended at {ended}; --update extends it")))
 }
 
 /// What the admin should know of folders that the run's user is to read: which

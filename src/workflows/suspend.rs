@@ -47,7 +47,7 @@ pub async fn plan(run: &Run, direction: Direction) -> Result<Plan<Suspend>> {
         Vec::new()
     } else {
         check_any(&run, &keys)?;
-        notes_on_resuming(&user, &keys)
+        notes_on_resuming(&run, &user, &keys).await?
     };
     let (changing, unchanged): (Vec<_>, Vec<_>) =
         keys.into_iter().partition(|key| key.is_active == suspends);
@@ -97,7 +97,7 @@ fn check_any(run: &Run, keys: &[KeyInfo]) -> Result<()> {
 }
 
 /// What the admin may not expect of the user's access afterwards.
-fn notes_on_resuming(user: &User, keys: &[KeyInfo]) -> Vec<String> {
+async fn notes_on_resuming(run: &Run, user: &User, keys: &[KeyInfo]) -> Result<Vec<String>> {
     let mut notes = Vec::new();
     if let [one, another] = keys {
         notes.push(format!(
@@ -105,8 +105,8 @@ fn notes_on_resuming(user: &User, keys: &[KeyInfo]) -> Vec<String> {
             one.id, another.id
         ));
     }
-    notes.extend(ended_note(user));
-    notes
+    notes.extend(ended_note(run, user).await?);
+    Ok(notes)
 }
 
 /// Changes one key after the other. Running it again finishes.

@@ -462,7 +462,7 @@ async fn tag(plan: &Plan<Update>) -> Result<Option<String>> {
     if let Err(error) = &tagged
         && run.aws.store.lacks_tags(error)
     {
-        let note = "this store keeps no tags, so none says when access ends";
+        let note = "this store keeps no tags, so only the policy says when access ends";
         return Ok(Some(note.to_owned()));
     }
     tagged.with_context(|| {

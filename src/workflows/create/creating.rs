@@ -1,6 +1,6 @@
 //! A create run under way: what it makes, and what each answer leaves open.
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use super::refusal::{at_quota, create_refused, policy_exists, user_exists};
 use super::{Create, Options};
@@ -129,7 +129,7 @@ impl<'a> Creating<'a> {
         let made = Made::by(&answer);
         let error = match answer {
             Ok(arn) => return Ok(self.made_policy(arn)),
-            Err(error) if self.run.aws.store.lacks_managed_policies(&error) => {
+            Err(error) if self.run.aws.store.says_it_lacks(&error) => {
                 return Ok(UserPolicy::Inline);
             }
             Err(error) if made == Made::No && !error.is_existing() => {
@@ -228,14 +228,20 @@ impl<'a> Creating<'a> {
         }
         // Some stores take tags and keep none, and not all that keep them say so at once.
         let read_back = iam::get_user(self.run).await;
-        let is_lost = |user: User| user.tags.bucket.is_none();
-        if !read_back.is_ok_and(|found| found.is_some_and(is_lost)) {
+        let has_own_tags = !self.work.options.new_user.tags.is_empty();
+        let found = match read_back {
+            Err(error) if has_own_tags => {
+                return Err(error).context("can't tell whether the store keeps tags");
+            }
+            found => found.unwrap_or_default(),
+        };
+        if found.is_none_or(|user| user.tags.bucket.is_some()) {
             return Ok(None);
         }
-        if !self.work.options.new_user.tags.is_empty() {
-            bail!("this store keeps no tags; leave out --tag");
+        if has_own_tags {
+            bail!("this store keeps no tags, so --tag can't be used");
         }
-        let note = "this store keeps no tags, so the user is known by its policy alone";
+        let note = "the user got no tags, so it is recognized by its policy alone";
         Ok(Some(note.to_owned()))
     }
 
@@ -259,7 +265,7 @@ impl UserPolicy {
     /// That it is an inline policy although none was asked for.
     pub fn note(&self, asked_for_inline: bool) -> Option<String> {
         let is_instead = matches!(self, Self::Inline) && !asked_for_inline;
-        let note = "this store has no managed policies, so the policy is an inline one";
+        let note = "this store has no managed policies, so an inline policy is used";
         is_instead.then(|| note.to_owned())
     }
 

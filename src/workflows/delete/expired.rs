@@ -79,6 +79,10 @@ enum End {
 /// The end of a user's access, judged by the clock that is behind.
 async fn end(run: &Run, found: &Found) -> Result<End, AwsError> {
     let end = end_of(found, run.aws.earlier_now());
+    // Where a tag says nothing, no doubt must be left that nothing else gives access.
+    if found.is_tagless && matches!(end, End::Passed(_)) && !iam::is_surely_in_no_group(run).await {
+        return Ok(End::Ahead);
+    }
     if let End::Passed(at) = end
         && iam::has_login_profile(run).await?
     {

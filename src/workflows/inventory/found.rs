@@ -1,11 +1,11 @@
-//! A user, whose it is, and which of its policies are ours. No calls.
+//! A user, whose it is, and which of its policies are ours.
 
 use crate::access::{
     BucketName, Grant, Target, allows_only_in, grant_of_policy, grant_of_scripts, is_named_as_ours,
     is_of_scripts, managed_policy_name, names_bucket,
 };
-use crate::aws::Aws;
-use crate::iam::{Tags, User, UserDetails, UserPolicy};
+use crate::aws::{Aws, Run};
+use crate::iam::{self, Tags, User, UserDetails, UserPolicy};
 
 /// A user with what gives it access. Those in a list are ours for the bucket.
 #[derive(Debug, Clone)]
@@ -13,7 +13,8 @@ pub struct Found {
     pub(crate) target: Target,
     /// The bucket's, which policies are written for.
     pub(super) region: String,
-    /// Whether it has no tags, on a store that may keep none: then they tell nothing.
+    /// Whether it has no tags, on a store that keeps none: then they tell nothing. Until
+    /// the store was [asked](Self::ask_for_tags), on one that may keep none.
     pub(crate) is_tagless: bool,
     pub(crate) details: UserDetails,
 }
@@ -29,6 +30,14 @@ impl Found {
             region: aws.region.clone(),
             is_tagless: !aws.store.is_aws() && details.user.tags == Tags::default(),
             details,
+        }
+    }
+
+    /// Asks whether the store keeps tags, where that matters.
+    pub(super) async fn ask_for_tags(self, run: &Run) -> Self {
+        Self {
+            is_tagless: self.is_tagless && !iam::keeps_tags(run, &self.details.user).await,
+            ..self
         }
     }
 
@@ -138,7 +147,7 @@ impl Found {
 
     /// What it may do, if its policies are as `create` or `update` make them, or the
     /// Python scripts did.
-    pub(super) fn access(&self) -> Option<Grant> {
+    pub(crate) fn access(&self) -> Option<Grant> {
         match self.access_policy() {
             Some(policy) => self.grant(policy),
             None => (self.policies_of_scripts().count() == 2).then(grant_of_scripts),

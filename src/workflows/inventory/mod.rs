@@ -6,7 +6,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::provenance::{Purpose, find_ours, owner_of, reachable};
+use super::provenance::{Purpose, find_ours, reachable};
 use crate::access::{BucketName, Target, UserName, is_named_as_ours, names_bucket};
 use crate::aws::{Aws, AwsError, Run};
 use crate::iam::{self, User, UserDetails, UserPolicy};
@@ -68,8 +68,9 @@ impl Inventory {
         let mut ours = Vec::new();
         for found in found {
             let run = self.run(found.target.user.clone());
-            if owner_of(&run, &found).await.is_ours() {
-                ours.push(found);
+            let asked = found.ask_for_tags(&run).await;
+            if asked.owner().is_ours() {
+                ours.push(asked);
             }
         }
         Ok(ours)
@@ -179,7 +180,8 @@ async fn find_named(run: &Run) -> Result<Found> {
 /// region.
 pub(super) async fn find(run: &Run, user: User) -> Result<Found, AwsError> {
     let details = details(run, user).await?;
-    Ok(Found::new(run.target.clone(), &run.aws, details))
+    let found = Found::new(run.target.clone(), &run.aws, details);
+    Ok(found.ask_for_tags(run).await)
 }
 
 /// Nothing, where something could not be found since the user has gone meanwhile.

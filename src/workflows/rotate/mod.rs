@@ -69,7 +69,7 @@ pub async fn plan(run: &Run, options: &Options) -> Result<Plan<Rotate>> {
     steps.extend(keys.iter().filter(is_old).filter_map(retire));
     let mut preview = Preview::new(&run.target, steps);
     preview.notes.extend(note_on_suspended(&run, &keys));
-    preview.notes.extend(ended_note(&user));
+    preview.notes.extend(ended_note(&run, &user).await?);
     Ok(Plan {
         preview,
         run,
