@@ -118,7 +118,7 @@ async fn bucket_that_takes_public_acls_fails_the_test_of_a_key_that_writes() {
     for mode in ["read-write", "write"] {
         let run = ceph.create(&alex, &["--access", mode, "--verify"]).await;
         let run = run.failed_with("the new key can upload with an ACL");
-        let hint = "hint: this store asks no permission for ACLs of uploads";
+        let hint = "hint: this store lets whoever can upload make the uploads public";
         assert!(run.stderr.contains(hint), "{run:?}");
         let next = "aws s3api put-public-access-block";
         assert!(run.stderr.contains(next), "{run:?}");

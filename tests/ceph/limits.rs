@@ -65,7 +65,7 @@ async fn access_ends_at_its_time() {
     let of_friend = format!("{friend}/b.txt");
     ceph.put(&[&format!("{guest}/a.txt"), &of_friend]).await;
     ceph.create(&friend, &["--expires", "1d"]).await.succeeded();
-    let end = Timestamp::now() + SignedDuration::from_secs(45);
+    let end = Timestamp::now() + SignedDuration::from_secs(30);
     let options = ["--kit", "--expires", &format!("{end:.0}")];
     ceph.create(&guest, &options).await.succeeded();
     let person = ceph.person(&guest);
@@ -73,10 +73,17 @@ async fn access_ends_at_its_time() {
     until("access ends", async || !person.gets_in().await).await;
     assert!(Timestamp::now() > end - SignedDuration::from_secs(1));
 
-    // By a clock that is past the minute in which --expired takes nobody.
+    // Not within a minute, even by a clock that is ahead.
     let expired = ["--expired"];
     let run = ceph.run_with_clock("+2m", "delete_s3_user", &expired).await;
     run.succeeded();
+    assert!(!ceph.is_gone(&guest).await);
+    until("--expired takes the guest", async || {
+        let run = ceph.run_with_clock("+0", "delete_s3_user", &expired).await;
+        run.succeeded();
+        ceph.is_gone(&guest).await
+    })
+    .await;
     assert_eq!(ceph.users().await, [friend.as_str()]);
     assert_eq!(ceph.keys().await, [of_friend]);
     ceph.delete(&friend, &[]).await.succeeded();
