@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use crate::support::{
-    ACCOUNT, ALLOW_ALL, AUTHORITY, FILES_OF_OTHERS, Fault, LocalAws, SELF_SIGNED, Sandbox,
+    ACCOUNT, ALLOW_ALL, AUTHORITY, FILES_OF_OTHERS, Fault, HANGING, LocalAws, SELF_SIGNED, Sandbox,
     assert_complete, assert_usage, aws_with_files, is_gone, start_tls, start_tls_with,
 };
 
@@ -501,28 +501,59 @@ async fn no_credentials_are_an_error_for_each_user_before_any_call() {
     assert_eq!(aws.faults.operations(), [""; 0]);
 }
 
-#[tokio::test]
-async fn ctrl_c_reaches_the_loading_of_credentials() {
-    let aws = aws_with_files().await;
-    let sandbox = Sandbox::new(&aws);
+/// A profile whose credentials never come; the file `helper` has the number of the
+/// process that they are waited for from, once it is there.
+async fn write_waiting_profile(sandbox: &Sandbox) {
     let dir = sandbox.path().display();
     let made = sandbox.command("mkfifo").args(["started", "hold"]).status();
     assert!(made.await.unwrap().success());
-    let script = format!("echo > {dir}/started\nread x < {dir}/hold\n");
+    let script = format!("echo $$ > {dir}/helper\necho > {dir}/started\nread x < {dir}/hold\n");
     std::fs::write(sandbox.path().join("hold.sh"), script).unwrap();
-    let config = format!("[profile work]\ncredential_process = /bin/sh {dir}/hold.sh\n");
-    write_shared(&sandbox, "config", &config);
-    let mut run = sandbox.start_create("alex", &["--profile", "work"]);
+    let config = format!("[profile work]\ncredential_process = true && /bin/sh {dir}/hold.sh\n");
+    write_shared(sandbox, "config", &config);
+}
+
+/// Waits until the helper of a waiting profile has ended.
+async fn assert_helper_ends(sandbox: &Sandbox) {
+    let pid = std::fs::read_to_string(sandbox.path().join("helper")).unwrap();
+    let stat = format!("/proc/{}/stat", pid.trim());
+    let start = Instant::now();
+    while std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z ")) {
+        assert!(start.elapsed() < HANGING, "the helper goes on");
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn signal_reaches_the_loading_of_credentials_and_who_gives_them() {
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        let aws = aws_with_files().await;
+        let sandbox = Sandbox::new(&aws);
+        write_waiting_profile(&sandbox).await;
+        let mut run = sandbox.start_create("alex", &["--profile", "work"]);
+        let started = sandbox.path().join("started");
+        let started = tokio::task::spawn_blocking(|| std::fs::read(started));
+        started.await.unwrap().unwrap();
+        run.signal(signal).await;
+        run.says("stopping").await;
+        let run = run.ended().await;
+        assert_eq!(run.code, Some(code), "{run:?}");
+        assert_helper_ends(&sandbox).await;
+        assert_eq!(aws.faults.operations(), [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn credentials_that_do_not_come_are_not_waited_for() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    write_waiting_profile(&sandbox).await;
+    let run = sandbox.start_create("alex", &["--profile", "work", "--timeout", "3"]);
     let started = sandbox.path().join("started");
     let started = tokio::task::spawn_blocking(|| std::fs::read(started));
     started.await.unwrap().unwrap();
-    run.signal("INT").await;
-    run.says("stopping").await;
     let run = run.ended().await;
-    // Lets the script end, which outlives the program.
-    let hold = sandbox.path().join("hold");
-    let hold = tokio::task::spawn_blocking(|| std::fs::write(hold, "\n"));
-    hold.await.unwrap().unwrap();
-    assert_eq!(run.code, Some(130), "{run:?}");
+    run.failed_with("can't load the AWS credentials: none in time (see --timeout)");
+    assert_helper_ends(&sandbox).await;
     assert_eq!(aws.faults.operations(), [""; 0]);
 }

@@ -29,7 +29,7 @@ use super::client::{Aws, CountRequests};
 use super::clock::Clock;
 use super::config_files::ConfigFiles;
 use super::connection::{Connection, http_url, region};
-use super::credentials::{Preloaded, unreadable_token_file, why_none};
+use super::credentials::{Helpers, Preloaded, unreadable_token_file, why_none};
 use super::endpoint::Endpoint;
 use super::iam_answers::{OnlyAnswersOfIam, ReadInFormOfAws};
 use super::proxy;
@@ -180,13 +180,22 @@ struct Settings {
     profile: Option<Profile>,
     /// Whether the profile asks for an MFA code.
     asks_for_mfa: bool,
+    /// How long an answer may take.
+    timeout: Duration,
 }
 
 /// Asks for credentials once.
 async fn first_credentials(settings: &Settings) -> Result<Credentials, LoadError> {
     let none = CredentialsError::not_loaded("no provider is configured");
     let given = match settings.config.credentials_provider() {
-        Some(provider) => provider.provide_credentials().await,
+        Some(provider) => {
+            let waited = Helpers::end_with(provider.provide_credentials());
+            let given = tokio::time::timeout(settings.timeout, waited).await;
+            given.map_err(|_| LoadError::Credentials {
+                reason: "can't load the AWS credentials: none in time (see --timeout)".to_owned(),
+                remedy: None,
+            })?
+        }
         None => Err(none),
     };
     given.map_err(|error| {
@@ -299,6 +308,7 @@ async fn settings(connection: &Connection) -> Result<Settings, LoadError> {
         config: loader.load().await,
         profile: shared,
         asks_for_mfa,
+        timeout,
     })
 }
 

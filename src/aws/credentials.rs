@@ -8,6 +8,7 @@ use aws_config::profile::Profile;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::config::{Remedy, variable};
 use super::proxy::proxy_of;
@@ -45,6 +46,57 @@ impl ProvideCredentials for Preloaded {
     fn fallback_on_interrupt(&self) -> Option<Credentials> {
         self.provider.fallback_on_interrupt()
     }
+}
+
+/// The programs that are started for credentials, as `credential_process` names one:
+/// the SDK leaves them running when nobody waits for them any more.
+pub(super) struct Helpers {
+    are_done: bool,
+}
+
+impl Helpers {
+    /// Waits for what they give, and ends them when the waiting is given up.
+    pub async fn end_with<T>(given: impl Future<Output = T>) -> T {
+        let mut helpers = Self { are_done: false };
+        let given = given.await;
+        helpers.are_done = true;
+        given
+    }
+}
+
+impl Drop for Helpers {
+    fn drop(&mut self) {
+        if !self.are_done {
+            end_descendants();
+        }
+    }
+}
+
+/// Ends the processes that this one started, and those that they did, where `/proc`
+/// tells of them. Nothing but helpers is started.
+fn end_descendants() {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let parents: Vec<_> = processes.filter_map(pid_and_parent).collect();
+    let mut family = vec![std::process::id()];
+    let mut next = 0;
+    while next < family.len() {
+        let of_next = parents.iter().filter(|(_, parent)| *parent == family[next]);
+        family.extend(of_next.map(|(pid, _)| *pid).collect::<Vec<_>>());
+        next += 1;
+    }
+    let helpers = family.into_iter().skip(1);
+    for pid in helpers.filter_map(|pid| Pid::from_raw(pid.cast_signed())) {
+        // One that has ended by now needs no signal.
+        let _ = kill_process(pid, Signal::TERM);
+    }
+}
+
+fn pid_and_parent(process: fs::DirEntry) -> Option<(u32, u32)> {
+    let pid = process.file_name().to_str()?.parse().ok()?;
+    let stat = fs::read_to_string(process.path().join("stat")).ok()?;
+    // After the name, which may hold anything, come the state and the parent.
+    let parent = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?;
+    Some((pid, parent.parse().ok()?))
 }
 
 /// Why there are no credentials, in a line, and what helps.
