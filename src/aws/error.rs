@@ -3,16 +3,15 @@
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ErrorMetadata, ProvideErrorMetadata, SdkError};
-use aws_sdk_s3::primitives::{DateTime, DateTimeFormat};
 use rustls::CertificateError;
 use rustls::Error::{InvalidCertificate, InvalidMessage};
 
 use super::answer_size::is_exceeded;
+use super::clock::{is_about_clock, wrong_clock};
 use super::config::Remedy;
 use super::connection::region;
 use super::credentials::why_none;
@@ -426,45 +425,6 @@ impl fmt::Display for AwsError {
 }
 
 impl Error for AwsError {}
-
-/// How wrong this machine's clock is, where a request was refused for that: its
-/// signature holds the time. The answer to a HEAD request has no code.
-fn wrong_clock(response: &HttpResponse, code: Option<&str>) -> Option<String> {
-    let date = response.headers().get("date")?;
-    let theirs = DateTime::from_str(date, DateTimeFormat::HttpDate).ok()?;
-    let minutes = (DateTime::from(SystemTime::now()).secs() - theirs.secs()) / 60;
-    let is_refused = matches!(response.status().as_u16(), 400 | 401 | 403)
-        && code.is_none_or(|code| OFTEN_THE_CLOCK.contains(&code));
-    let way = if minutes < 0 { "behind" } else { "ahead of" };
-    let off = minutes.abs();
-    let wrong = format!("this machine's clock is {off} minutes {way} the server's");
-    (is_refused && off >= LEAST_SKEW).then_some(wrong)
-}
-
-/// Whether the words of a refusal name the clock, as those of IAM do in the code for
-/// any wrong signature.
-fn is_about_clock(code: Option<&str>, message: &str) -> bool {
-    let codes = [
-        "RequestExpired",
-        "RequestInTheFuture",
-        "RequestTimeTooSkewed",
-    ];
-    let words = ["Signature expired", "Signature not yet current"];
-    code.is_some_and(|code| codes.contains(&code)) || words.iter().any(|it| message.starts_with(it))
-}
-
-/// The codes for a signature whose time is too far off, and for other wrong ones.
-const OFTEN_THE_CLOCK: [&str; 5] = [
-    "InvalidSignatureException",
-    "RequestExpired",
-    "RequestInTheFuture",
-    "RequestTimeTooSkewed",
-    "SignatureDoesNotMatch",
-];
-
-/// How many minutes a clock must be off for S3 to refuse a request. IAM, which takes
-/// less, says so in words.
-const LEAST_SKEW: i64 = 15;
 
 /// Whether it is a page for browsers, as a console or a proxy answers.
 fn is_web_page(response: &HttpResponse) -> bool {

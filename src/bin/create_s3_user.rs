@@ -75,7 +75,8 @@ struct Change {
     /// Skip users that already exist for this bucket, with a policy and a key
     ///
     /// Nothing about them changes, whatever access the options name, and they don't count as
-    /// failed: a run over many users that was interrupted can be run again.
+    /// failed: a run over many users that was interrupted can be run again. A user whose key
+    /// was lost by a run that was killed fails: replace its key with --rotate-key.
     #[arg(verbatim_doc_comment, hide_short_help = true, long, group = "mode")]
     skip_existing: bool,
     /// List the bucket's users with their access and keys
@@ -97,7 +98,8 @@ struct Change {
     /// Replace the access key of an existing user
     ///
     /// Creates a new key, then deletes the old one. While the old key file exists, the new
-    /// one is USER_accessKeys.2.csv, and so on. The old key works until the new one is safe.
+    /// one is USER_accessKeys.2.csv, and so on. The old key works until the new one is safe,
+    /// and is deleted only once STS, where the store has it, or --verify has tested that one.
     #[arg(verbatim_doc_comment, long, group = "mode", conflicts_with_all = ["make_folder", "GrantChange", "NewUser"])]
     rotate_key: bool,
     /// With --rotate-key, leave the old key as it is

@@ -116,7 +116,7 @@ async fn why_more(run: &Run, found: &Found) -> Result<Option<NotOurs>, AwsError>
     }
     Ok(Some(NotOurs {
         message: format!(
-            "user {} may not be one that create_s3_user made, by its policies alone: it also {}",
+            "user {} has no tag, so it may not have been made by create_s3_user: it also {}",
             run.target.user,
             more.join(", ")
         ),

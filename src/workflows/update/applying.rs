@@ -1,0 +1,262 @@
+//! Carrying out an update: nothing is written over what has changed since it was
+//! looked at.
+
+use anyhow::{Context, Result, ensure};
+
+use super::Update;
+use crate::aws::{AwsError, Made, until_known};
+use crate::errors::{Hint, Hinted};
+use crate::iam::{self, Tags};
+use crate::step::{ManagedPolicy, Step};
+use crate::workflows::outcome::{Failed, Updated};
+use crate::workflows::plan::Plan;
+use crate::workflows::provenance::{held_policies, is_unused_and_ours};
+use crate::workflows::remove::remove;
+use crate::workflows::undo::Undo;
+
+/// How many versions IAM keeps of a managed policy.
+const MOST_VERSIONS: usize = 5;
+
+/// Replaces the policy, by one call that takes effect as a whole, and the tag
+/// that says when access ends: the tag first where access is extended, so that
+/// it never says an earlier end than the policy. Running it again finishes.
+///
+/// A managed policy keeps its earlier versions, except the oldest where there
+/// are as many as IAM takes. Policies of the Python scripts are taken off once the
+/// new one is attached, which is undone where anything fails, and deleted then.
+///
+/// Fails, right before anything is written, if the user or its policies are not as
+/// they were when the plan was made.
+pub async fn apply(plan: &Plan<Update>) -> Result<Updated, Failed> {
+    let Plan { run, work, preview } = plan;
+    let undo = Undo::of(run);
+    let mut notes = preview.notes.clone();
+    match change(plan, &undo).await {
+        Ok(more) => notes.extend(more),
+        Err(error) => return Err(undo.unwind(error).await),
+    }
+    delete_replaced(plan).await?;
+    Ok(Updated {
+        target: run.target.clone(),
+        policy: work.policy.clone(),
+        changes: preview.changes.clone(),
+        kept: preview.kept.clone(),
+        also_read: work.grant.also_read.clone(),
+        policy_document: work.policy.is_some().then(|| work.document.clone()),
+        notes,
+    })
+}
+
+/// Takes every step that gives or takes access. Returns what there is to note.
+async fn change(plan: &Plan<Update>, undo: &Undo) -> Result<Vec<String>> {
+    let run = &plan.run;
+    let mut notes = Vec::new();
+    for (index, step) in plan.preview.steps.iter().enumerate() {
+        let taken = match step {
+            Step::DeletePolicy(_) => break,
+            _ => {
+                run.go_on()?;
+                take(plan, undo, step, index == 0).await
+            }
+        };
+        match run.unless_interrupted(taken)? {
+            None => run.done(step),
+            Some(note) => notes.push(note),
+        }
+    }
+    Ok(notes)
+}
+
+/// Takes a step, the first one or a later one. Returns what there is to note
+/// where it could not be taken.
+async fn take(
+    plan: &Plan<Update>,
+    undo: &Undo,
+    step: &Step,
+    is_first: bool,
+) -> Result<Option<String>> {
+    let run = &plan.run;
+    match step {
+        Step::TagUser(_) => {
+            if is_first {
+                check_unchanged(plan).await?;
+            } else {
+                check_same_user(plan).await?;
+            }
+            return tag(plan).await;
+        }
+        Step::CreatePolicy(_) => create_policy(plan, undo).await?,
+        Step::AttachPolicy(_) => {
+            let policy = plan.managed_policy()?;
+            let attached = iam::attach_policy(run, &policy.arn).await;
+            undo.push(Made::by(&attached), Step::DetachPolicy(policy));
+            attached?;
+        }
+        Step::DetachPolicy(policy) => {
+            if is_first {
+                check_unchanged(plan).await?;
+            }
+            let detached = iam::detach_policy(run, &policy.arn).await;
+            undo.push(Made::by(&detached), Step::ReattachPolicy(policy.clone()));
+            detached?;
+        }
+        _ => replace_policy(plan).await?,
+    }
+    Ok(None)
+}
+
+/// Deletes the policies that the new one has taken the place of, whatever signal
+/// comes: the user has its access. What can't be deleted is left.
+async fn delete_replaced(plan: &Plan<Update>) -> Result<(), Failed> {
+    let run = &plan.run;
+    let mut left = Vec::new();
+    let mut failed = None;
+    let steps = plan.preview.steps.iter();
+    for step in steps.filter(|step| matches!(step, Step::DeletePolicy(_))) {
+        match remove(run, step).await {
+            Ok(_) => run.done(step),
+            Err(error) => {
+                left.push(step.clone());
+                failed = Some(error);
+            }
+        }
+    }
+    let Some(error) = failed else { return Ok(()) };
+    let state = format!(
+        "user {} has its new access, and only a policy that it no longer has remains",
+        run.target.user
+    );
+    Err(Failed {
+        left,
+        ..anyhow::Error::from(error).context(state).into()
+    })
+}
+
+/// Fails if the user was deleted, and maybe made again, since the plan was made.
+async fn check_same_user(plan: &Plan<Update>) -> Result<()> {
+    let found = iam::get_user(&plan.run).await?;
+    let is_same = found.is_some_and(|found| found.id == plan.work.user.id);
+    ensure!(is_same, "{}", plan.has_changed());
+    Ok(())
+}
+
+/// Fails, too, if the user's policies are no longer as they were then: asked right
+/// before anything is written, since IAM has no way to write only what nobody else
+/// has changed.
+async fn check_unchanged(plan: &Plan<Update>) -> Result<()> {
+    let now = held_policies(&plan.run).await?;
+    ensure!(now == plan.work.held, "{}", plan.has_changed());
+    check_same_user(plan).await
+}
+
+impl Plan<Update> {
+    fn has_changed(&self) -> String {
+        format!(
+            "user {} or its policy has changed since it was looked at; run the same command again",
+            self.run.target.user
+        )
+    }
+
+    /// The managed policy that the user is to have.
+    fn managed_policy(&self) -> Result<ManagedPolicy> {
+        let policy = self.work.policy.clone().context("there is no new policy")?;
+        Ok(ManagedPolicy {
+            name: policy.name,
+            arn: policy.arn.context("the new policy has no ARN")?,
+        })
+    }
+}
+
+/// Creates the policy that takes the place of those of the Python scripts.
+async fn create_policy(plan: &Plan<Update>, undo: &Undo) -> Result<()> {
+    let Plan { run, work, .. } = plan;
+    let policy = plan.managed_policy()?;
+    let tags = Tags::of_run(&run.target.bucket);
+    check_unchanged(plan).await?;
+    let created = iam::create_policy(run, &policy.name, &work.document, &tags).await;
+    let delete = Step::DeletePolicy(policy.clone());
+    let error = match created {
+        Ok(_) => {
+            undo.push(Made::Yes, delete);
+            return Ok(());
+        }
+        Err(error) if !error.is_unclear() && !error.is_existing() => return Err(error.into()),
+        Err(error) => error,
+    };
+    // Whether it was made although the answer got lost, the policy itself tells.
+    let look = async || iam::get_policy(undo.run(), &policy.arn).await;
+    match until_known(&undo.run().cancel, look).await {
+        Ok(Some(found)) if found.tags.run == tags.run => {
+            undo.push(Made::Yes, delete);
+            Ok(())
+        }
+        Ok(Some(found)) if is_unused_and_ours(run, &found).await.unwrap_or(false) => Err(Hinted {
+            message: format!("{error}; it belongs to no user: an earlier run was interrupted, or another one is under way"),
+            hint: Hint::DeletePolicy(policy.arn),
+        }
+        .into()),
+        Ok(_) => Err(error.into()),
+        Err(_) => {
+            undo.leave([delete]);
+            Err(error.into())
+        }
+    }
+}
+
+/// Sets the tag. Returns what there is to note where the store has none.
+async fn tag(plan: &Plan<Update>) -> Result<Option<String>> {
+    let run = &plan.run;
+    let tagged = match plan.work.grant.expires {
+        None => iam::untag_expiry(run).await,
+        Some(expires) => {
+            let tags = Tags {
+                expires: Some(expires.to_string()),
+                ..Tags::default()
+            };
+            iam::tag_user(run, &tags).await
+        }
+    };
+    if let Err(error) = &tagged
+        && run.aws.store.lacks_tags(error)
+    {
+        let note = "this store keeps no tags, so only the policy says when access ends";
+        return Ok(Some(note.to_owned()));
+    }
+    tagged.with_context(|| {
+        format!(
+            "user {} lacks the tag that says when access ends; \
+             running the same command again sets it",
+            run.target.user
+        )
+    })?;
+    Ok(None)
+}
+
+/// Gives the policy its new document, if it is still the one that was looked at.
+async fn replace_policy(plan: &Plan<Update>) -> Result<()> {
+    let Plan { run, work, .. } = plan;
+    let document = &work.document;
+    let Some(arn) = work.policy.as_ref().and_then(|policy| policy.arn.as_ref()) else {
+        check_unchanged(plan).await?;
+        return Ok(iam::put_inline_policy(run, document).await?);
+    };
+    let former = iam::former_versions(run, arn).await?;
+    check_unchanged(plan).await?;
+    if let Some(oldest) = former.first().filter(|_| former.len() + 1 >= MOST_VERSIONS) {
+        iam::delete_policy_version(run, arn, oldest).await?;
+    }
+    match iam::create_policy_version(run, arn, document).await {
+        // That it was done although an answer got lost, the policy itself tells.
+        Err(_) if is_current(plan, arn).await.unwrap_or(false) => Ok(()),
+        created => Ok(created?),
+    }
+}
+
+/// Whether the policy is as it should be.
+async fn is_current(plan: &Plan<Update>, arn: &str) -> Result<bool, AwsError> {
+    let Some(policy) = iam::get_policy(&plan.run, arn).await? else {
+        return Ok(false);
+    };
+    let text = iam::policy_document(&plan.run, &policy).await?;
+    Ok(plan.work.document.is(&text))
+}
