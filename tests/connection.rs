@@ -557,3 +557,22 @@ async fn credentials_that_do_not_come_are_not_waited_for() {
     assert_helper_ends(&sandbox).await;
     assert_eq!(aws.faults.operations(), [""; 0]);
 }
+
+/// What a script started before it became the program is the script's.
+#[tokio::test]
+async fn process_of_the_calling_script_is_left_alone() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    write_waiting_profile(&sandbox).await;
+    let script = "sleep 300 > /dev/null 2>&1 & echo $! > other; \
+                  exec \"$0\" -b shared -u alex --profile work --timeout 3";
+    let run = sandbox.start_script(script, "create_s3_user");
+    let started = sandbox.path().join("started");
+    let started = tokio::task::spawn_blocking(|| std::fs::read(started));
+    started.await.unwrap().unwrap();
+    run.ended().await.failed_with("none in time");
+    assert_helper_ends(&sandbox).await;
+    let other = std::fs::read_to_string(sandbox.path().join("other")).unwrap();
+    let ended = sandbox.command("kill").arg(other.trim()).status();
+    assert!(ended.await.unwrap().success(), "it was there to be ended");
+}

@@ -608,3 +608,15 @@ async fn policy_of_the_scripts_that_others_use_is_only_detached() {
     assert_eq!(all, ["s3-access-for-lee", "s3-get-for-lee"]);
     aws.iam(|iam| assert_eq!(iam.user_policies["cleo"].len(), 1));
 }
+
+#[tokio::test]
+async fn policy_that_an_update_may_have_made_is_named() {
+    let (aws, sandbox) = aws_with_lee().await;
+    aws.faults.always("CreatePolicy", Fault::BROKEN);
+    let update = ["--update", "--access", "read-write", "--json"];
+    let run = sandbox.create("lee", &update).await;
+    let run = run.failed_with("CreatePolicy: InternalFailure");
+    let left = "left: policy s3-access-for-lee, if it is there and tagged s3-user:run=";
+    assert!(run.stderr.contains(left), "{run:?}");
+    assert_eq!(run.json()["left"].as_array().unwrap().len(), 1, "{run:?}");
+}

@@ -366,6 +366,8 @@ async fn new_key_that_nobody_could_test_takes_no_old_key_away() {
         Fault::HTML,
         Fault::OtherAnswer(302, ""),
         Fault::OtherAnswer(404, WELCOME),
+        Fault::OtherAnswer(404, "no healthy upstream"),
+        Fault::OtherAnswer(400, ""),
         Fault::OtherAnswer(500, ""),
         Fault::Answer(
             "<GetCallerIdentityResponse><GetCallerIdentityResult/></GetCallerIdentityResponse>",

@@ -390,3 +390,22 @@ async fn policy_of_another_store_may_be_longer_than_an_inline_one_of_aws() {
     sandbox.create("alex", &update).await.succeeded();
     sandbox.delete("alex", &[]).await.succeeded();
 }
+
+/// SeaweedFS takes a user's tags and doesn't show them with the user.
+#[tokio::test]
+async fn interrupted_deletion_is_finished_where_tags_are_not_shown() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    aws.faults.hide_tags();
+    let run = sandbox.create("alex", &[]).await.succeeded();
+    assert!(run.stderr.contains("note: the user got no tags"), "{run:?}");
+    aws.faults.once("DeleteObjects", Fault::DENIED);
+    sandbox
+        .delete("alex", &[])
+        .await
+        .failed_with("DeleteObjects");
+    assert!(!is_gone(&aws, "alex"));
+    sandbox.delete("alex", &[]).await.succeeded();
+    assert!(is_gone(&aws, "alex"));
+    assert_eq!(aws.keys("shared"), FILES_OF_OTHERS);
+}

@@ -51,13 +51,18 @@ impl ProvideCredentials for Preloaded {
 /// The programs that are started for credentials, as `credential_process` names one:
 /// the SDK leaves them running when nobody waits for them any more.
 pub(super) struct Helpers {
+    /// What ran below this process before, which is nobody's to end here.
+    others: Vec<u32>,
     are_done: bool,
 }
 
 impl Helpers {
     /// Waits for what they give, and ends them when the waiting is given up.
     pub async fn end_with<T>(given: impl Future<Output = T>) -> T {
-        let mut helpers = Self { are_done: false };
+        let mut helpers = Self {
+            others: descendants(),
+            are_done: false,
+        };
         let given = given.await;
         helpers.are_done = true;
         given
@@ -66,29 +71,32 @@ impl Helpers {
 
 impl Drop for Helpers {
     fn drop(&mut self) {
-        if !self.are_done {
-            end_descendants();
+        if self.are_done {
+            return;
+        }
+        let now = descendants().into_iter();
+        let helpers = now.filter(|pid| !self.others.contains(pid));
+        for pid in helpers.filter_map(|pid| Pid::from_raw(pid.cast_signed())) {
+            // One that has ended by now needs no signal.
+            let _ = kill_process(pid, Signal::TERM);
         }
     }
 }
 
-/// Ends the processes that this one started, and those that they did, where `/proc`
-/// tells of them. Nothing but helpers is started.
-fn end_descendants() {
+/// The processes that this one started, and those that they did, where `/proc` tells
+/// of them.
+fn descendants() -> Vec<u32> {
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     let parents: Vec<_> = processes.filter_map(pid_and_parent).collect();
     let mut family = vec![std::process::id()];
     let mut next = 0;
     while next < family.len() {
-        let of_next = parents.iter().filter(|(_, parent)| *parent == family[next]);
-        family.extend(of_next.map(|(pid, _)| *pid).collect::<Vec<_>>());
+        let parent = family[next];
+        let children = parents.iter().filter(|(_, its)| *its == parent);
+        family.extend(children.map(|(pid, _)| *pid));
         next += 1;
     }
-    let helpers = family.into_iter().skip(1);
-    for pid in helpers.filter_map(|pid| Pid::from_raw(pid.cast_signed())) {
-        // One that has ended by now needs no signal.
-        let _ = kill_process(pid, Signal::TERM);
-    }
+    family.split_off(1)
 }
 
 fn pid_and_parent(process: fs::DirEntry) -> Option<(u32, u32)> {

@@ -216,11 +216,6 @@ impl AwsError {
                 && matches!(self.status, Some(400 | 404))
     }
 
-    /// Whether a page for browsers was answered.
-    pub(super) fn is_web_page(&self) -> bool {
-        self.is_web_page
-    }
-
     /// Whether the server broke down over the call, as some stores do over one
     /// they don't know; AWS has a code even for that.
     pub(crate) fn is_crash(&self) -> bool {

@@ -72,16 +72,11 @@ impl Store {
         !self.is_aws() && (self.lacks(error) || is_about_input)
     }
 
-    /// Whether it says in so many words that it doesn't offer the operation, as of
-    /// managed policies in its answer to creating one; AWS has all.
+    /// Whether it says in so many words that it doesn't offer the operation, such as
+    /// creating a managed policy or asking STS; AWS has all. What a proxy answers in its
+    /// place says nothing.
     pub fn says_it_lacks(&self, error: &AwsError) -> bool {
         !self.is_aws() && error.says_unsupported()
-    }
-
-    /// Whether it has no STS, by its answer to asking whose key a key is; AWS has. What
-    /// a proxy answers in its place says nothing.
-    pub fn lacks_sts(&self, error: &AwsError) -> bool {
-        !self.is_aws() && self.lacks(error) && !error.is_web_page()
     }
 
     /// Whether it refused a policy that AWS takes: some refuse one with an action

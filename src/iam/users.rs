@@ -95,10 +95,9 @@ pub(crate) async fn keeps_tags(run: &Run, user: &User) -> bool {
         return true;
     }
     let ask = async || {
-        let iam = run.aws.iam_for_optional_calls();
-        let list = iam.list_user_tags().user_name(run.user());
+        let list = run.aws.iam.list_user_tags().user_name(run.user());
         let answer = run.aws.call("ListUserTags", list.send()).await;
-        !answer.is_err_and(|error| run.aws.store.may_lack(&error))
+        !answer.is_err_and(|error| run.aws.store.lacks(&error))
     };
     *run.aws.keeps_tags.get_or_init(ask).await
 }

@@ -109,7 +109,7 @@ impl<'a> NewKey<'a> {
         loop {
             run.go_on()?;
             let error = match run.aws.knows(key).await {
-                Some(Err(error)) if !run.aws.store.lacks_sts(&error) => error,
+                Some(Err(error)) if !run.aws.store.says_it_lacks(&error) => error,
                 _ => return Ok(()),
             };
             if !error.is_about_credentials() {

@@ -8,7 +8,7 @@ use crate::access::{
     managed_policy_name, names_made_for,
 };
 use crate::aws::{Aws, AwsError, Run};
-use crate::errors::{Candidates, Hint, Hinted};
+use crate::errors::{Candidates, Hint, Hinted, Stays};
 use crate::iam::{self, PolicyInfo, User};
 use crate::s3::bucket::{self, BucketError};
 use crate::step::ManagedPolicy;
@@ -160,6 +160,23 @@ pub(super) fn check_name(run: &Run, user: &User) -> Result<()> {
         user.name
     );
     Ok(())
+}
+
+/// Fails with [`Stays`] if somebody else has the user's name by now. Returns the user, if it is still there.
+pub(super) async fn check_same(run: &Run, seen: Option<&User>) -> Result<Option<User>> {
+    let found = iam::get_user(run).await?;
+    let what = match (&found, seen) {
+        (Some(found), Some(seen)) if found.id != seen.id => {
+            "was deleted and created again meanwhile; the new user and its files stay"
+        }
+        (Some(_), None) => "was created meanwhile; the user and its files stay",
+        _ => return Ok(found),
+    };
+    Err(Stays {
+        message: format!("user {} {what}", run.target.user),
+        hint: None,
+    }
+    .into())
 }
 
 /// Looks for the bucket and the user at once: the run in the bucket's region,

@@ -232,6 +232,7 @@ pub struct Faults {
     lag: Mutex<Option<Lag>>,
     refuse_checksums: AtomicBool,
     is_like_ceph: AtomicBool,
+    hides_tags: AtomicBool,
     /// Who put each object, where that lets them read it.
     uploaders: Mutex<Option<HashMap<String, String>>>,
     /// How many seconds the clock is ahead of this machine's.
@@ -309,6 +310,11 @@ impl Faults {
     /// From now on, IAM has the calls that Ceph has, and answers in Ceph's form.
     pub fn be_like_ceph(&self) {
         self.is_like_ceph.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on, tags are taken and not shown with users.
+    pub fn hide_tags(&self) {
+        self.hides_tags.store(true, Ordering::Relaxed);
     }
 
     /// From now on, objects belong to whoever put them, and can be read by them.
@@ -464,9 +470,14 @@ impl Faults {
         let is_s3 = call.fields.is_empty();
         let is_like_ceph = !is_s3 && self.is_like_ceph.load(Ordering::Relaxed);
         let operation = call.operation.clone();
+        let hides_tags = self.hides_tags.load(Ordering::Relaxed)
+            && ["CreateUser", "GetUser"].contains(&operation.as_str());
         self.calls.lock().push(call);
         self.arrived.notify_waiters();
         let carried_out = async {
+            if hides_tags {
+                return like_ceph::without_tags(carry_out.await).await;
+            }
             if !is_like_ceph {
                 return carry_out.await;
             }

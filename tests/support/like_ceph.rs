@@ -69,6 +69,14 @@ fn with_plain_policy(answer: &str) -> String {
     [before, &plain, after].concat()
 }
 
+/// An answer without the tags in it.
+pub async fn without_tags(answer: Response) -> Response {
+    let (parts, body) = answer.into_parts();
+    let body = body_of(Response::from_parts(parts.clone(), body)).await;
+    let rest = without(&String::from_utf8_lossy(&body), "Tags").0;
+    (parts.status, rest).into_response()
+}
+
 /// A text without an element, and the element.
 fn without(text: &str, element: &str) -> (String, String) {
     let (start, end) = (format!("<{element}>"), format!("</{element}>"));

@@ -74,6 +74,7 @@ pub(crate) async fn empty(
     }
     let mut patience = Patience::FOLDER;
     let mut fewest = usize::MAX;
+    let mut gone = progress.counts().entries();
     let mut failed_before = Vec::new();
     loop {
         let no_markers = |entry: &Entry| entry.kind != Kind::DeleteMarker;
@@ -105,10 +106,14 @@ pub(crate) async fn empty(
             progress.drop_unproven();
             return Ok(pass.failed);
         }
-        // Others may write to the folder, and some stores skip keys.
-        if pass.listed < fewest {
-            fewest = pass.listed;
+        // Others may write to the folder, and some stores skip keys, or list few of them
+        // in each pass.
+        let gone_now = progress.counts().entries();
+        if pass.listed < fewest || gone_now >= gone + HEADWAY {
+            fewest = fewest.min(pass.listed);
+            gone = gone_now;
             failed_before = pass.failed;
+            patience = Patience::FOLDER;
             continue;
         }
         let stays_again = stays && fails_again(&failed_before, &pass.failed);
@@ -121,6 +126,10 @@ pub(crate) async fn empty(
         failed_before = pass.failed;
     }
 }
+
+/// How many more entries a pass must have deleted to count as getting on, although it
+/// listed no fewer: more than somebody writes meanwhile.
+const HEADWAY: u64 = 500;
 
 /// Whether there were objects that could not be deleted, none of which can be now.
 fn fails_again(before: &[FailedKey], now: &[FailedKey]) -> bool {

@@ -4,10 +4,10 @@ use anyhow::{Result, ensure};
 
 use super::folder::Folder;
 use crate::aws::Run;
-use crate::errors::{Hint, Hinted, Stays};
-use crate::iam::{self, User};
+use crate::errors::{Hint, Hinted};
+use crate::iam::User;
 use crate::step::Step;
-use crate::workflows::provenance::{Purpose, check_name, check_ours, no_such_user};
+use crate::workflows::provenance::{Purpose, check_name, check_ours, check_same, no_such_user};
 
 /// Fails unless the user has this very name, and is ours for this bucket or
 /// `forced`.
@@ -50,24 +50,6 @@ pub(super) async fn check_unchanged(run: &Run, seen: Option<&User>) -> Result<()
         run.target.user
     );
     Ok(())
-}
-
-/// Fails with [`Stays`] if somebody else has the user's name by now: emptying a folder
-/// can take hours. Returns the user, if it is still there.
-pub(super) async fn check_same(run: &Run, seen: Option<&User>) -> Result<Option<User>> {
-    let found = iam::get_user(run).await?;
-    let what = match (&found, seen) {
-        (Some(found), Some(seen)) if found.id != seen.id => {
-            "was deleted and created again meanwhile; the new user and its files stay"
-        }
-        (Some(_), None) => "was created meanwhile; the user and its files stay",
-        _ => return Ok(found),
-    };
-    Err(Stays {
-        message: format!("user {} {what}", run.target.user),
-        hint: None,
-    }
-    .into())
 }
 
 /// That there is no such user, and what may have been meant.

@@ -14,7 +14,7 @@ use super::deleted::Deleted;
 use super::inventory::{LastUse, last_use_of_key, time};
 use super::outcome::Failed;
 use super::plan::{Plan, Preview};
-use super::provenance::{look_up, reachable};
+use super::provenance::{check_same, look_up, reachable};
 use super::remove::remove;
 use crate::access::{UserName, is_named_as_ours};
 use crate::aws::{AwsError, Patience, Run, end_of_deleted_key, wait_until};
@@ -280,7 +280,7 @@ impl Deleting<'_> {
         while let Some(step) = self.steps.front().cloned() {
             run.go_on()?;
             if let Step::TagUser(_) = step
-                && self.tag().await.is_err()
+                && !self.tag().await.unwrap_or(false)
             {
                 let steps = self.steps.make_contiguous();
                 own_policies_last(steps, &run.target.user);
@@ -315,7 +315,7 @@ impl Deleting<'_> {
     async fn check_same(&self) -> Result<Option<User>> {
         let Plan { run, work, .. } = self.plan;
         // Boxed, as its callers would each hold the state of a whole call.
-        Box::pin(guard::check_same(run, work.user.as_ref())).await
+        Box::pin(check_same(run, work.user.as_ref())).await
     }
 
     /// The error that ended the run; that somebody else has the user's name by now,
@@ -358,13 +358,20 @@ impl Deleting<'_> {
         self.plan.run.done(step);
     }
 
-    async fn tag(&self) -> Result<(), AwsError> {
+    /// Tags the user as ours, and tells whether it has the tag then: some stores take
+    /// tags and don't show them.
+    async fn tag(&self) -> Result<bool, AwsError> {
         let run = &self.plan.run;
         let tags = Tags {
             bucket: Some(run.target.bucket.to_string()),
             ..Tags::default()
         };
-        iam::tag_user(run, &tags).await
+        iam::tag_user(run, &tags).await?;
+        if run.aws.store.is_aws() {
+            return Ok(true);
+        }
+        let found = iam::get_user(run).await?;
+        Ok(found.is_some_and(|user| user.tags.bucket.is_some()))
     }
 
     async fn empty_folder(&mut self) -> Result<Step> {

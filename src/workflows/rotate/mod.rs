@@ -8,13 +8,13 @@ use crate::access::{Grant, PolicyDocument, grant_of_scripts};
 use crate::aws::Run;
 use crate::errors::{Hint, Hinted};
 use crate::handover::{self, HandedOver, Handover};
-use crate::iam::{self, KeyInfo};
+use crate::iam::{self, KeyInfo, User};
 use crate::step::Step;
 use crate::workflows::new_key::NewKey;
 use crate::workflows::outcome::{Failed, Rotated};
 use crate::workflows::plan::{Plan, Preview};
 use crate::workflows::provenance::{
-    Purpose, access_policy, ended_note, find_ours, held_policies, take_those_of_scripts,
+    Purpose, access_policy, check_same, ended_note, find_ours, held_policies, take_those_of_scripts,
 };
 use crate::workflows::undo::Undo;
 
@@ -34,6 +34,8 @@ pub struct Options {
 
 /// What a rotate run replaces, and how.
 pub struct Rotate {
+    /// The user as it was looked at.
+    user: User,
     /// The keys that the user had when it was looked at.
     before: Vec<KeyInfo>,
     old_keys: OldKeys,
@@ -74,6 +76,7 @@ pub async fn plan(run: &Run, options: &Options) -> Result<Plan<Rotate>> {
         preview,
         run,
         work: Rotate {
+            user,
             before: keys,
             old_keys: options.old_keys,
             handover,
@@ -201,6 +204,7 @@ async fn make_room(plan: &Plan<Rotate>) -> Result<()> {
 /// access any more. The key that is `gone` may still be in IAM's list.
 async fn check_unchanged(plan: &Plan<Rotate>, gone: Option<&String>) -> Result<()> {
     let now = iam::access_keys(&plan.run).await?;
+    check_same(&plan.run, Some(&plan.work.user)).await?;
     check_none_suspended(plan, &now)?;
     let states = |keys: &[KeyInfo]| {
         let there = keys.iter().filter(|key| gone != Some(&key.id));

@@ -10,7 +10,7 @@ use crate::iam::{self, Tags};
 use crate::step::{ManagedPolicy, Step};
 use crate::workflows::outcome::{Failed, Updated};
 use crate::workflows::plan::Plan;
-use crate::workflows::provenance::{held_policies, is_unused_and_ours};
+use crate::workflows::provenance::{check_same, held_policies, is_unused_and_ours};
 use crate::workflows::remove::remove;
 use crate::workflows::undo::Undo;
 
@@ -134,9 +134,8 @@ async fn delete_replaced(plan: &Plan<Update>) -> Result<(), Failed> {
 
 /// Fails if the user was deleted, and maybe made again, since the plan was made.
 async fn check_same_user(plan: &Plan<Update>) -> Result<()> {
-    let found = iam::get_user(&plan.run).await?;
-    let is_same = found.is_some_and(|found| found.id == plan.work.user.id);
-    ensure!(is_same, "{}", plan.has_changed());
+    let found = check_same(&plan.run, Some(&plan.work.user)).await?;
+    ensure!(found.is_some(), "{}", plan.has_changed());
     Ok(())
 }
 
@@ -145,8 +144,9 @@ async fn check_same_user(plan: &Plan<Update>) -> Result<()> {
 /// has changed.
 async fn check_unchanged(plan: &Plan<Update>) -> Result<()> {
     let now = held_policies(&plan.run).await?;
+    check_same_user(plan).await?;
     ensure!(now == plan.work.held, "{}", plan.has_changed());
-    check_same_user(plan).await
+    Ok(())
 }
 
 impl Plan<Update> {
@@ -195,9 +195,13 @@ async fn create_policy(plan: &Plan<Update>, undo: &Undo) -> Result<()> {
             hint: Hint::DeletePolicy(policy.arn),
         }
         .into()),
-        Ok(_) => Err(error.into()),
-        Err(_) => {
-            undo.leave([delete]);
+        _ if !error.is_unclear() => Err(error.into()),
+        _ => {
+            let run = tags.run.as_deref().unwrap_or_default();
+            undo.leave([Step::DeleteUnclearPolicy {
+                policy,
+                if_ours: format!("tagged s3-user:run={run}"),
+            }]);
             Err(error.into())
         }
     }
