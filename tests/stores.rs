@@ -173,7 +173,12 @@ async fn interrupted_deletion_is_finished_without_tags() {
         sandbox.delete("alex", &[]).await.failed_with(call);
         assert!(!is_gone(&aws, "alex"));
     }
-    sandbox.delete("alex", &[]).await.succeeded();
+    // Without its policy nothing shows whose the user is.
+    aws.faults.once("DeleteUser", Fault::DENIED);
+    let run = sandbox.delete("alex", &[]).await.failed_with("DeleteUser");
+    let left = "left: user alex; running the same command again with --force continues\n";
+    assert!(run.stderr.contains(left), "{run:?}");
+    sandbox.delete("alex", &["--force"]).await.succeeded();
     assert!(is_gone(&aws, "alex"));
     assert_eq!(aws.keys("shared"), FILES_OF_OTHERS);
 }

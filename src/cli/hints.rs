@@ -391,12 +391,14 @@ fn gone_and_left(deleted: &Deleted) -> Vec<String> {
             left.push(thing);
         }
     }
+    let again = if deleted.needs_force {
+        "running the same command again with --force continues"
+    } else {
+        "running the same command again continues"
+    };
     vec![
         format!("gone: {}", gone.join(", ")),
-        format!(
-            "left: {}; running the same command again continues",
-            left.join(", ")
-        ),
+        format!("left: {}; {again}", left.join(", ")),
     ]
 }
 

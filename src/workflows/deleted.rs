@@ -35,6 +35,9 @@ pub struct Deleted {
     /// The steps that a run which failed has not taken, or not to their end.
     #[serde(skip)]
     pub remaining: Vec<Step>,
+    /// Whether nothing shows any more that what remains of the user is ours.
+    #[serde(skip)]
+    pub needs_force: bool,
     /// What the admin should know besides, a line each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -54,6 +57,7 @@ impl Deleted {
             failed: Vec::new(),
             empties_folder: false,
             remaining: Vec::new(),
+            needs_force: false,
             notes: Vec::new(),
         }
     }

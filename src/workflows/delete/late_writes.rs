@@ -244,6 +244,7 @@ mod tests {
             run,
             work: Delete {
                 only_expired: false,
+                is_known_by_policies: false,
                 user: Some(User {
                     name: "alex".to_owned(),
                     id: "AIDA".to_owned(),

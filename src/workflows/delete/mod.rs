@@ -69,6 +69,8 @@ pub struct Delete {
     user: Option<User>,
     /// Whether it is deleted only if its access has ended.
     only_expired: bool,
+    /// Whether nothing but its policies shows that it is ours.
+    is_known_by_policies: bool,
     /// What the admin should know besides, a line each.
     notes: Vec<String>,
     /// None if the objects are kept.
@@ -209,6 +211,7 @@ pub async fn plan(run: &Run, options: Options) -> Result<Plan<Delete>> {
         work: Delete {
             user,
             only_expired: options.only_expired,
+            is_known_by_policies: !can_tag,
             notes,
             folder,
             progress: Arc::default(),
@@ -235,12 +238,14 @@ pub async fn apply(plan: &Plan<Delete>) -> Result<Deleted, Failed> {
         deleted,
         could_write: false,
         writes_end: None,
+        is_known_by_policies: plan.work.is_known_by_policies,
     };
     match deleting.walk().await {
         Ok(()) => Ok(deleting.deleted),
         Err(error) => {
             let error = deleting.unless_made_anew(error).await;
             if !error.is::<Stays>() {
+                deleting.deleted.needs_force = deleting.needs_force();
                 deleting.deleted.remaining = deleting.steps.into();
             }
             Err(Failed {
@@ -262,6 +267,8 @@ struct Deleting<'a> {
     could_write: bool,
     /// Until when AWS may accept uploads with a deleted key.
     writes_end: Option<Instant>,
+    /// Whether nothing but its policies shows that the user is ours.
+    is_known_by_policies: bool,
 }
 
 impl Deleting<'_> {
@@ -284,6 +291,7 @@ impl Deleting<'_> {
             {
                 let steps = self.steps.make_contiguous();
                 own_policies_last(steps, &run.target.user);
+                self.is_known_by_policies = true;
             } else {
                 let taken = self.take(step).await;
                 self.note(&run.unless_interrupted(taken)?);
@@ -356,6 +364,21 @@ impl Deleting<'_> {
             _ => {}
         }
         self.plan.run.done(step);
+    }
+
+    /// Whether another run may not know the user as ours any more: its policies go right
+    /// before it, and may be gone although no answer came.
+    fn needs_force(&self) -> bool {
+        let is_last = |step: &Step| {
+            matches!(
+                step,
+                Step::DetachPolicy(_)
+                    | Step::DeletePolicy(_)
+                    | Step::DeleteInlinePolicy(_)
+                    | Step::DeleteUser(_)
+            )
+        };
+        self.is_known_by_policies && self.steps.iter().all(is_last)
     }
 
     /// Tags the user as ours, and tells whether it has the tag then: some stores take
