@@ -698,6 +698,13 @@ async fn changes_without_tags_are_as_safe() {
     for scenario in [ROTATE, SUSPEND] {
         at_every_call(Scenario {
             like_ceph: true,
+            operations: &[
+                "GetCallerIdentity",
+                "CreateAccessKey",
+                "DeleteAccessKey",
+                "ListAccessKeys",
+                "UpdateAccessKey",
+            ],
             ..scenario
         })
         .await;
@@ -780,6 +787,14 @@ const EXPIRED: Scenario = Scenario {
 async fn delete_without_tags_can_always_be_run_again() {
     let scenario = Scenario {
         like_ceph: true,
+        operations: &[
+            "GetUser",
+            "ListUserTags",
+            "DeleteAccessKey",
+            "DeleteObjects",
+            "DeleteUserPolicy",
+            "DeleteUser",
+        ],
         ..DELETE
     };
     at_every_call(scenario).await;
