@@ -11,6 +11,8 @@ use aws_sdk_iam::error::BoxError;
 use aws_smithy_types::body::SdkBody;
 use http_body_util::{LengthLimitError, Limited};
 
+use super::error::chain;
+
 /// Reads no more of an answer than so many MiB, and doesn't ask again for one that
 /// has more.
 #[derive(Debug, Clone, Copy)]
@@ -63,8 +65,5 @@ impl ClassifyRetry for AnswerSize {
 
 /// Whether the error is that an answer is too large.
 pub(super) fn is_exceeded(error: &(dyn Error + 'static)) -> bool {
-    let causes = std::iter::successors(Some(error), |cause| (*cause).source());
-    causes
-        .into_iter()
-        .any(|cause| cause.is::<LengthLimitError>())
+    chain(error).any(|cause| cause.is::<LengthLimitError>())
 }

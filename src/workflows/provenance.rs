@@ -162,7 +162,8 @@ pub(super) fn check_name(run: &Run, user: &User) -> Result<()> {
     Ok(())
 }
 
-/// Fails with [`Stays`] if somebody else has the user's name by now. Returns the user, if it is still there.
+/// Fails with [`Stays`] if somebody else has the user's name by now. Returns the user,
+/// if it is still there.
 pub(super) async fn check_same(run: &Run, seen: Option<&User>) -> Result<Option<User>> {
     let found = iam::get_user(run).await?;
     let what = match (&found, seen) {
