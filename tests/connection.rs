@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use crate::support::{
-    ACCOUNT, ALLOW_ALL, AUTHORITY, FILES_OF_OTHERS, Fault, HANGING, LocalAws, SELF_SIGNED, Sandbox,
+    ACCOUNT, AUTHORITY, FILES_OF_OTHERS, Fault, HANGING, LocalAws, SELF_SIGNED, Sandbox, add_role,
     assert_complete, assert_usage, aws_with_files, is_gone, start_tls, start_tls_with,
 };
 
@@ -124,17 +124,6 @@ async fn role_of_a_profile_is_taken_on_once_for_many_users() {
     sandbox.delete("alex", &options).await.succeeded();
     let calls = aws.faults.counts();
     assert_eq!(calls["AssumeRole"], 1, "{calls:?}");
-}
-
-async fn add_role(aws: &LocalAws) {
-    let iam = aws.iam_client();
-    let trust = ALLOW_ALL.replace(r#""Resource":"*""#, r#""Principal":{"AWS":"*"}"#);
-    let role = iam.create_role().role_name("admin");
-    let role = role.assume_role_policy_document(trust);
-    role.send().await.unwrap();
-    let put = iam.put_role_policy().role_name("admin").policy_name("all");
-    put.policy_document(ALLOW_ALL).send().await.unwrap();
-    aws.faults.forget();
 }
 
 /// Where the AWS CLI keeps the session of `aws login` as [`LOGIN_SESSION`]: a file

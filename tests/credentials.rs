@@ -1,7 +1,7 @@
 //! What is said where credentials are refused or missing, by what really is wrong
 //! with them.
 
-use crate::support::{ACCOUNT, ALLOW_ALL, Fault, LocalAws, Run, Sandbox, aws_with_files, is_gone};
+use crate::support::{ACCOUNT, Fault, LocalAws, Run, Sandbox, add_role, aws_with_files, is_gone};
 
 const CLOCK: &str = "\nhint: set the clock, then run the same command again\n";
 
@@ -163,13 +163,7 @@ async fn token_file_that_can_not_be_read_is_named() {
 #[tokio::test]
 async fn profile_that_asks_for_an_mfa_code_has_the_hint_how_to_give_it() {
     let aws = aws_with_files().await;
-    let iam = aws.iam_client();
-    let trust = ALLOW_ALL.replace(r#""Resource":"*""#, r#""Principal":{"AWS":"*"}"#);
-    let role = iam.create_role().role_name("admin");
-    let role = role.assume_role_policy_document(trust);
-    role.send().await.unwrap();
-    let put = iam.put_role_policy().role_name("admin").policy_name("all");
-    put.policy_document(ALLOW_ALL).send().await.unwrap();
+    add_role(&aws).await;
     let (id, secret) = &aws.admin;
     let with_serial = |serial: &str| {
         format!(

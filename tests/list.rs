@@ -11,8 +11,8 @@ use tokio::sync::OnceCell;
 use crate::support::{
     ACCOUNT, ALLOW_ALL, Fault, INVENTORY, LocalAws, Run, Sandbox, Session, add_user_of_the_scripts,
     assert_only_read, assert_usage, attach_new_policy, attach_policy, aws_with_alex,
-    aws_with_files, binary, delete_key, edit_policy_of_alex, keys_of, put_inline_policy,
-    seconds_ago, set_end, set_end_by_policy, set_end_by_tag, state_of,
+    aws_with_files, binary, delete_key, edit_policy_of_alex, fill_to_eight_keys, keys_of,
+    put_inline_policy, seconds_ago, set_end, set_end_by_policy, set_end_by_tag, state_of,
 };
 
 const DAY: i64 = 24 * 60 * 60;
@@ -281,16 +281,8 @@ async fn make_odd(aws: &LocalAws, what: &str) {
         "unused for 90 days" => age_keys(aws, "alex", 100 * DAY, Some(90 * DAY)),
         "365 days old" => age_keys(aws, "alex", 366 * DAY - 3600, Some(DAY)),
         "366 days old" => age_keys(aws, "alex", 366 * DAY, Some(DAY)),
-        // Several calls at once have left more than IAM allows.
         "eight keys" => {
-            aws.change_iam(|iam| {
-                let keys = iam.access_keys.get_mut("alex").unwrap();
-                for number in 1..8 {
-                    let mut another = keys[0].clone();
-                    another.access_key_id = format!("AKIAIOSFODNN7EXAMPL{number}");
-                    keys.push(another);
-                }
-            });
+            fill_to_eight_keys(aws);
             age_keys(aws, "alex", 12 * DAY, Some(DAY));
         }
         "two keys" => {

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use crate::support::{
     FILES_OF_OTHERS, Fault, LocalAws, Run, Sandbox, active_keys_of, assert_complete,
-    aws_with_files, is_gone, keys_of, set_end,
+    aws_with_files, is_gone, keys_of, policy_of_alex, set_end,
 };
 
 const ALEX: [&str; 4] = ["-b", "shared", "-u", "alex"];
@@ -416,20 +416,6 @@ async fn calls_of_update(before: &LocalAws, update: &[&str]) -> Vec<(String, usi
     let run = Sandbox::new(&aws).run("create_s3_user", &args).await;
     run.succeeded();
     aws.faults.counts().into_iter().collect()
-}
-
-/// alex's policy as it counts now.
-fn policy_of_alex(aws: &LocalAws) -> String {
-    aws.iam(|iam| {
-        let inline = iam.user_inline_policies.get("alex");
-        if let Some(document) = inline.and_then(|policies| policies.get("s3-access")) {
-            return document.clone();
-        }
-        let policy = iam.policies.values().next().unwrap();
-        let mut versions = policy.versions.iter();
-        let current = versions.find(|it| it.version_id == policy.default_version_id);
-        current.unwrap().document.clone()
-    })
 }
 
 /// Whether the call comes after the update has looked at the policy for the last

@@ -4,20 +4,13 @@ use serde_json::json;
 
 use crate::support::{
     DRY_RUN, Fault, LocalAws, Sandbox, WELCOME, active_keys_of, aws_with_alex, delete_key,
-    edit_policy_of_alex, is_gone, keys_of, opens_folder, set_end, set_status,
+    edit_policy_of_alex, fill_to_eight_keys, is_gone, keys_of, opens_folder, set_end, set_status,
 };
 
 #[tokio::test]
 async fn more_keys_than_iam_allows_are_counted() {
     let (aws, sandbox) = aws_with_alex(&[]).await;
-    aws.change_iam(|iam| {
-        let keys = iam.access_keys.get_mut("alex").unwrap();
-        for number in 1..8 {
-            let mut another = keys[0].clone();
-            another.access_key_id = format!("AKIAIOSFODNN7EXAMPL{number}");
-            keys.push(another);
-        }
-    });
+    fill_to_eight_keys(&aws);
     let run = sandbox.create("alex", &["--rotate-key"]).await;
     run.failed_with("user alex already has 8 access keys, and AWS allows two: ");
     assert_eq!(keys_of(&aws, "alex").len(), 8);

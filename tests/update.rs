@@ -1,8 +1,8 @@
 //! `--update`: other access for an existing user, in no more than what is asked.
 
 use crate::support::{
-    ACCOUNT, ALLOW_ALL, DRY_RUN, Fault, KMS_KEY, LocalAws, Run, Sandbox, attach_new_policy,
-    attach_policy, aws_with_alex, edit_policy_of_alex, gets, is_gone, lists, policy_for,
+    ACCOUNT, ALLOW_ALL, DRY_RUN, Fault, KMS_KEY, Run, Sandbox, attach_new_policy, attach_policy,
+    aws_with_alex, edit_policy_of_alex, gets, is_gone, lists, policy_for, policy_of_alex,
     put_inline_policy, puts, tag_of,
 };
 
@@ -12,20 +12,6 @@ async fn update(sandbox: &Sandbox, options: &[&str]) -> Run {
     sandbox
         .create("alex", &[&["--update"], options].concat())
         .await
-}
-
-/// The document of alex's one policy as it counts now.
-fn policy_of_alex(aws: &LocalAws) -> String {
-    aws.iam(|iam| {
-        let inline = iam.user_inline_policies.get("alex");
-        if let Some(document) = inline.and_then(|policies| policies.get("s3-access")) {
-            return document.clone();
-        }
-        let policy = iam.policies.values().next().unwrap();
-        let mut versions = policy.versions.iter();
-        let current = versions.find(|it| it.version_id == policy.default_version_id);
-        current.unwrap().document.clone()
-    })
 }
 
 #[tokio::test]

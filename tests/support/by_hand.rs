@@ -7,7 +7,7 @@ use aws_sdk_s3::types::{
 use fakecloud_iam::Tag;
 use serde_json::{Value, json};
 
-use super::LocalAws;
+use super::{ALLOW_ALL, LocalAws};
 
 /// A policy that names `bucket`, in nobody's form.
 pub fn policy_for(bucket: &str) -> String {
@@ -135,6 +135,20 @@ pub async fn put_inline_policy(aws: &LocalAws, user: &str, policy: &str, documen
     put.send().await.unwrap();
 }
 
+/// The document of alex's one policy as it counts now.
+pub fn policy_of_alex(aws: &LocalAws) -> String {
+    aws.iam(|iam| {
+        let inline = iam.user_inline_policies.get("alex");
+        if let Some(document) = inline.and_then(|policies| policies.get("s3-access")) {
+            return document.clone();
+        }
+        let policy = iam.policies.values().next().unwrap();
+        let mut versions = policy.versions.iter();
+        let current = versions.find(|it| it.version_id == policy.default_version_id);
+        current.unwrap().document.clone()
+    })
+}
+
 /// Replaces a part of alex's one policy, managed or inline, past all checks.
 pub fn edit_policy_of_alex(aws: &LocalAws, from: &str, to: &str) {
     aws.change_iam(|iam| {
@@ -229,4 +243,28 @@ pub async fn begin_upload(aws: &LocalAws, key: &str) -> String {
     let create = aws.s3_client().create_multipart_upload().bucket("shared");
     let upload = create.key(key).send().await.unwrap();
     upload.upload_id.unwrap()
+}
+
+/// Gives alex eight keys, which several calls at once can leave although IAM allows two.
+pub fn fill_to_eight_keys(aws: &LocalAws) {
+    aws.change_iam(|iam| {
+        let keys = iam.access_keys.get_mut("alex").unwrap();
+        for number in 1..8 {
+            let mut another = keys[0].clone();
+            another.access_key_id = format!("AKIAIOSFODNN7EXAMPL{number}");
+            keys.push(another);
+        }
+    });
+}
+
+/// Adds a role `admin` that everybody may assume and that may do everything.
+pub async fn add_role(aws: &LocalAws) {
+    let iam = aws.iam_client();
+    let trust = ALLOW_ALL.replace(r#""Resource":"*""#, r#""Principal":{"AWS":"*"}"#);
+    let role = iam.create_role().role_name("admin");
+    let role = role.assume_role_policy_document(trust);
+    role.send().await.unwrap();
+    let put = iam.put_role_policy().role_name("admin").policy_name("all");
+    put.policy_document(ALLOW_ALL).send().await.unwrap();
+    aws.faults.forget();
 }
