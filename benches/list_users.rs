@@ -48,22 +48,10 @@ async fn aws_with(users: usize) -> (LocalAws, Sandbox) {
     let aws = LocalAws::start().await;
     aws.add_bucket("shared", &["alex/report.txt"]).await;
     let sandbox = Sandbox::new(&aws);
-    let names: Vec<_> = (0..users)
-        .map(|number| format!("user{number:04}"))
-        .collect();
+    let names: Vec<_> = (0..users).map(|number| format!("user{number:04}")).collect();
     std::fs::write(sandbox.path().join("users"), names.join("\n")).unwrap();
     std::fs::create_dir(sandbox.path().join("keys")).unwrap();
-    let args = [
-        "-b",
-        "shared",
-        "--users-from",
-        "users",
-        "-o",
-        "keys",
-        "-q",
-        "--jobs",
-        "32",
-    ];
+    let args = ["-b", "shared", "--users-from", "users", "-o", "keys", "-q", "--jobs", "32"];
     sandbox.run("create_s3_user", &args).await.succeeded();
     (aws, sandbox)
 }

@@ -43,11 +43,7 @@ async fn main() -> ExitCode {
     // Ctrl-C is for the command, which needs the local AWS until it has ended.
     tokio::spawn(async { while tokio::signal::ctrl_c().await.is_ok() {} });
     let mut command = Command::new(&program);
-    command
-        .args(args)
-        .envs(settings)
-        .env_remove("AWS_PROFILE")
-        .env_remove("AWS_SESSION_TOKEN");
+    command.args(args).envs(settings).env_remove("AWS_PROFILE").env_remove("AWS_SESSION_TOKEN");
     match command.status().await {
         Ok(status) => ExitCode::from(status.code().unwrap_or(1) as u8),
         Err(error) => {

@@ -50,11 +50,7 @@ fn draw(lines: &[Vec<Span>]) -> String {
 }
 
 fn drawn(span: &Span) -> String {
-    let Span {
-        text,
-        colour,
-        is_bold,
-    } = span;
+    let Span { text, colour, is_bold } = span;
     // What somebody typed stands out, too.
     let is_typed = |after: &&str| text.starts_with(after);
     if let Some(after) = [PROMPT, QUESTION].iter().copied().find(is_typed) {
@@ -72,17 +68,11 @@ fn drawn(span: &Span) -> String {
 }
 
 fn element(colour: &str, is_bold: bool, text: &str) -> String {
-    let weight = if is_bold {
-        r#" font-weight="bold""#
-    } else {
-        ""
-    };
+    let weight = if is_bold { r#" font-weight="bold""# } else { "" };
     format!(r#"<tspan fill="{colour}"{weight}>{}</tspan>"#, escape(text))
 }
 
 /// As text of an XML element.
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

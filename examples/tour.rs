@@ -113,11 +113,9 @@ impl Tour {
         }
 
         println!("\nAnd what alex can't:\n");
-        for (prefix, who) in [
-            ("", "the top"),
-            ("alexander/", "another folder"),
-            ("jaime/", "another folder"),
-        ] {
+        for (prefix, who) in
+            [("", "the top"), ("alexander/", "another folder"), ("jaime/", "another folder")]
+        {
             self.expect(
                 "refused",
                 &format!("list s3://{BUCKET}/{prefix} ({who})"),
@@ -128,27 +126,15 @@ impl Tour {
             let get = s3.get_object().bucket(BUCKET).key(key).send().await;
             self.expect("refused", &format!("download s3://{BUCKET}/{key}"), get);
         }
-        let put = s3
-            .put_object()
-            .bucket(BUCKET)
-            .key("alex/mine.txt")
-            .body(b"mine".to_vec().into());
-        self.expect(
-            "refused",
-            &format!("upload s3://{BUCKET}/alex/mine.txt"),
-            put.send().await,
-        );
+        let put = s3.put_object().bucket(BUCKET).key("alex/mine.txt").body(b"mine".to_vec().into());
+        self.expect("refused", &format!("upload s3://{BUCKET}/alex/mine.txt"), put.send().await);
         let delete = s3.delete_object().bucket(BUCKET).key("alex/report.pdf");
         self.expect(
             "refused",
             &format!("delete s3://{BUCKET}/alex/report.pdf"),
             delete.send().await,
         );
-        self.expect(
-            "refused",
-            "list all buckets",
-            s3.list_buckets().send().await,
-        );
+        self.expect("refused", "list all buckets", s3.list_buckets().send().await);
         let iam = aws.iam_client_of(&key);
         self.expect("refused", "list all users", iam.list_users().send().await);
         let more_keys = iam.create_access_key().user_name("alex");
@@ -160,9 +146,5 @@ async fn list(
     s3: &Client,
     prefix: &str,
 ) -> Result<impl Sized, SdkError<aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Error>> {
-    s3.list_objects_v2()
-        .bucket(BUCKET)
-        .prefix(prefix)
-        .send()
-        .await
+    s3.list_objects_v2().bucket(BUCKET).prefix(prefix).send().await
 }

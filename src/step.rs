@@ -151,16 +151,11 @@ impl Step {
             Self::WriteKeyFile(path) => (WRITE, path.display().to_string()),
             Self::WriteKit(archive) => {
                 let dir = archive.with_extension("");
-                (
-                    WRITE,
-                    format!("{}/ and {}", dir.display(), archive.display()),
-                )
+                (WRITE, format!("{}/ and {}", dir.display(), archive.display()))
             }
-            Self::Verify {
-                opens,
-                untested,
-                is_all,
-            } => (VERIFY, verified(opens, untested, *is_all)),
+            Self::Verify { opens, untested, is_all } => {
+                (VERIFY, verified(opens, untested, *is_all))
+            }
             Self::Check(what) => (VERIFY, what.clone()),
             Self::UpdatePolicy(name) => (UPDATE, format!("policy {name}")),
             Self::TagUser(user) => (TAG, format!("user {user}")),
@@ -321,16 +316,8 @@ mod tests {
         };
         for (step, to_do, done) in [
             (create.clone(), "create user alex", "Created user alex"),
-            (
-                create.undoing(),
-                "undo: create user alex",
-                "Undo: created user alex",
-            ),
-            (
-                Step::WriteKeyFile("keys/a.csv".into()),
-                "write keys/a.csv",
-                "Wrote keys/a.csv",
-            ),
+            (create.undoing(), "undo: create user alex", "Undo: created user alex"),
+            (Step::WriteKeyFile("keys/a.csv".into()), "write keys/a.csv", "Wrote keys/a.csv"),
             (
                 Step::WriteKit("keys/a.b_kit.zip".into()),
                 "write keys/a.b_kit/ and keys/a.b_kit.zip",
@@ -342,10 +329,7 @@ mod tests {
                 "Verified: read-only access to s3://shared/alex/ and nothing else",
             ),
         ] {
-            assert_eq!(
-                (step.to_string(), step.done()),
-                (to_do.to_owned(), done.to_owned())
-            );
+            assert_eq!((step.to_string(), step.done()), (to_do.to_owned(), done.to_owned()));
         }
         let done = "Verified: read-only access to s3://shared/alex/ and nothing else; \
                     not tested: uploads, deletes";

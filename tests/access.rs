@@ -15,15 +15,9 @@ async fn policies_are_as_reviewed() {
     let sandbox = Sandbox::new(&aws);
     for (reviewed, options) in [
         (include_str!("policies/read.json"), [].as_slice()),
-        (
-            include_str!("policies/read-write.json"),
-            &["--access", "read-write"],
-        ),
+        (include_str!("policies/read-write.json"), &["--access", "read-write"]),
         (include_str!("policies/write.json"), &["--access", "write"]),
-        (
-            include_str!("policies/browse-root.json"),
-            &["--browse-root"],
-        ),
+        (include_str!("policies/browse-root.json"), &["--browse-root"]),
         (
             include_str!("policies/everything.json"),
             &[
@@ -40,10 +34,7 @@ async fn policies_are_as_reviewed() {
                 "--browse-root",
             ],
         ),
-        (
-            include_str!("policies/write-kms.json"),
-            &["--access", "write", "--kms-key", KMS_KEY],
-        ),
+        (include_str!("policies/write-kms.json"), &["--access", "write", "--kms-key", KMS_KEY]),
         (
             include_str!("policies/also-read.json"),
             &["--also-read", "prices/", "--also-read", "lists/2026/"],
@@ -53,23 +44,13 @@ async fn policies_are_as_reviewed() {
             &["--access", "write", "--also-read", "prices/"],
         ),
     ] {
-        let run = sandbox
-            .create("alex", &[&["--dry-run"], options].concat())
-            .await
-            .succeeded();
+        let run = sandbox.create("alex", &[&["--dry-run"], options].concat()).await.succeeded();
         assert_eq!(run.stdout, reviewed, "{options:?}");
     }
     aws.move_bucket("shared", "cn-north-1");
-    let key = KMS_KEY
-        .replace("us-east-1", "cn-north-1")
-        .replace("arn:aws:", "arn:aws-cn:");
-    let run = sandbox
-        .create("alex", &["--dry-run", "--kms-key", &key])
-        .await;
-    assert_eq!(
-        run.succeeded().stdout,
-        include_str!("policies/china-kms.json")
-    );
+    let key = KMS_KEY.replace("us-east-1", "cn-north-1").replace("arn:aws:", "arn:aws-cn:");
+    let run = sandbox.create("alex", &["--dry-run", "--kms-key", &key]).await;
+    assert_eq!(run.succeeded().stdout, include_str!("policies/china-kms.json"));
 }
 
 #[tokio::test]
@@ -152,12 +133,7 @@ async fn browse_root_shows_names_of_folders_and_no_more() {
 #[tokio::test]
 async fn also_read_shows_other_folders_and_changes_nothing_there() {
     let shared = ["lists/a/x", "prices/2026/may.csv", "prices/old.csv"];
-    let closed = [
-        "lists/b/x",
-        "prices-secret/x",
-        "prices.csv",
-        "jaime/photo.jpg",
-    ];
+    let closed = ["lists/b/x", "prices-secret/x", "prices.csv", "jaime/photo.jpg"];
     for mode in ["read", "read-write", "write"] {
         let aws = aws_with_files().await;
         for key in [&shared[..], &closed[..3]].concat() {
@@ -175,14 +151,7 @@ async fn also_read_shows_other_folders_and_changes_nothing_there() {
             assert!(gets(&s3, key).await, "{key}");
             assert!(!puts(&s3, key).await && !deletes(&s3, key).await, "{key}");
         }
-        for prefix in [
-            "prices",
-            "prices-secret/",
-            "lists/",
-            "lists/b/",
-            "jaime/",
-            "",
-        ] {
+        for prefix in ["prices", "prices-secret/", "lists/", "lists/b/", "jaime/", ""] {
             assert!(!lists(&s3, Some(prefix), None).await, "{prefix}");
         }
         for key in closed {
@@ -248,9 +217,7 @@ async fn note_says_whose_files_are_shared() {
     for (folder, is_noted) in [("Jaime/", false), ("jaime/photos/", true)] {
         aws.faults.forget();
         aws.faults.at("GetUser", 1, 1, Fault::Answer(found));
-        let run = sandbox
-            .create("alex", &["--update", "--also-read", folder])
-            .await;
+        let run = sandbox.create("alex", &["--update", "--also-read", folder]).await;
         let run = run.succeeded();
         assert_eq!(run.stderr.contains("files of user"), is_noted, "{run:?}");
     }
@@ -286,14 +253,8 @@ async fn access_is_for_the_given_addresses() {
         (["203.0.113.0/24", "2001:db8::/32"], false),
     ] {
         let aws = aws_with_files().await;
-        let options = [
-            "--access",
-            "read-write",
-            "--source-ip",
-            blocks[0],
-            "--source-ip",
-            blocks[1],
-        ];
+        let options =
+            ["--access", "read-write", "--source-ip", blocks[0], "--source-ip", blocks[1]];
         let s3 = client_of_alex(&aws, &options).await;
         assert_eq!(lists(&s3, Some("alex/"), None).await, matches, "{blocks:?}");
         assert_eq!(gets(&s3, "alex/report.txt").await, matches, "{blocks:?}");
@@ -317,25 +278,17 @@ async fn user_gets_path_boundary_and_tags() {
         "--tag",
         "cost center=42",
     ];
-    let run = sandbox
-        .create("alex", &[&options[..], &["--json"]].concat())
-        .await;
+    let run = sandbox.create("alex", &[&options[..], &["--json"]].concat()).await;
     let arn = run.succeeded().json()["arn"].clone();
-    assert!(
-        arn.as_str().unwrap().ends_with(":user/outside/alex"),
-        "{arn}"
-    );
+    assert!(arn.as_str().unwrap().ends_with(":user/outside/alex"), "{arn}");
     assert_complete(&aws, &sandbox, "alex");
     aws.iam(|iam| {
         let user = &iam.users["alex"];
         assert_eq!(user.path, "/outside/");
         assert_eq!(user.permissions_boundary.as_deref(), Some(boundary));
     });
-    for (key, value) in [
-        ("customer", "Alex"),
-        ("cost center", "42"),
-        ("s3-user:bucket", "shared"),
-    ] {
+    for (key, value) in [("customer", "Alex"), ("cost center", "42"), ("s3-user:bucket", "shared")]
+    {
         assert_eq!(tag_of(&aws, "alex", key).as_deref(), Some(value));
     }
     sandbox.delete("alex", &[]).await.succeeded();
@@ -346,24 +299,14 @@ async fn user_gets_path_boundary_and_tags() {
 async fn options_that_make_no_sense_are_refused_before_any_call() {
     let aws = LocalAws::start().await;
     let sandbox = Sandbox::new(&aws);
-    let many: Vec<_> = (0..200)
-        .flat_map(|n| ["--source-ip".to_owned(), format!("10.0.{n}.0/24")])
-        .collect();
+    let many: Vec<_> =
+        (0..200).flat_map(|n| ["--source-ip".to_owned(), format!("10.0.{n}.0/24")]).collect();
     let many: Vec<_> = many.iter().map(String::as_str).collect();
-    let some: Vec<_> = many[..100]
-        .iter()
-        .copied()
-        .chain(["--inline-policy"])
-        .collect();
+    let some: Vec<_> = many[..100].iter().copied().chain(["--inline-policy"]).collect();
     let folders = ["a/", "b/", "c/", "d/"].map(|it| format!("{}{it}", "p".repeat(400)));
-    let shares: Vec<_> = folders
-        .iter()
-        .flat_map(|it| ["--also-read", it])
-        .chain(["--inline-policy"])
-        .collect();
-    let tags: Vec<_> = (0..48)
-        .flat_map(|n| ["--tag".to_owned(), format!("k{n}=v")])
-        .collect();
+    let shares: Vec<_> =
+        folders.iter().flat_map(|it| ["--also-read", it]).chain(["--inline-policy"]).collect();
+    let tags: Vec<_> = (0..48).flat_map(|n| ["--tag".to_owned(), format!("k{n}=v")]).collect();
     let tags: Vec<_> = tags.iter().map(String::as_str).collect();
     for (options, part) in [
         (["--access", "all"].as_slice(), "read-write"),
@@ -389,20 +332,11 @@ async fn options_that_make_no_sense_are_refused_before_any_call() {
         (&many, "a managed policy takes 6144"),
         (&some, "an inline policy takes 2048"),
         (&["--update", "--also-read", "alex/a/"], "own folder alex/"),
-        (
-            &["--update", "--access", "write", "--browse-root"],
-            "--browse-root",
-        ),
+        (&["--update", "--access", "write", "--browse-root"], "--browse-root"),
         (&["--rotate-key", "--also-read", "a/"], "--also-read"),
         (&["--update", "--rotate-key"], "--rotate-key"),
-        (
-            &["--update", "--kit"],
-            "'--update' cannot be used with '--kit';",
-        ),
-        (
-            &["--update", "--keep-old-keys"],
-            "'--update' cannot be used with '--keep-old-keys';",
-        ),
+        (&["--update", "--kit"], "'--update' cannot be used with '--kit';"),
+        (&["--update", "--keep-old-keys"], "'--update' cannot be used with '--keep-old-keys';"),
         (&["--update", "--suspend-old"], "--suspend-old"),
         (&["--update", "-o", "."], "--output-dir"),
         (&["--update", "--inline-policy"], "--inline-policy"),
@@ -435,9 +369,7 @@ async fn options_that_make_no_sense_are_refused_before_any_call() {
 async fn kms_key_of_another_region_is_refused_before_anything_is_made() {
     let aws = aws_with_files().await;
     let key = KMS_KEY.replace("us-east-1", "eu-central-1");
-    let run = Sandbox::new(&aws)
-        .create("alex", &["--kms-key", &key])
-        .await;
+    let run = Sandbox::new(&aws).create("alex", &["--kms-key", &key]).await;
     run.failed_with("KMS key is in region eu-central-1, but bucket shared is in us-east-1");
     assert!(is_gone(&aws, "alex"));
 }
@@ -459,14 +391,7 @@ async fn note_says_when_the_bucket_needs_a_kms_key() {
     aws.faults.forget();
     let update = Sandbox::new(&aws).create("alex", &["--update"]).await;
     assert!(note(update));
-    let update = Sandbox::new(&aws)
-        .create("alex", &["--update", "--kms-key", KMS_KEY])
-        .await;
+    let update = Sandbox::new(&aws).create("alex", &["--update", "--kms-key", KMS_KEY]).await;
     let update = update.succeeded();
-    assert!(
-        update
-            .stderr
-            .contains(&format!("KMS key: none -> {KMS_KEY}")),
-        "{update:?}"
-    );
+    assert!(update.stderr.contains(&format!("KMS key: none -> {KMS_KEY}")), "{update:?}");
 }

@@ -55,10 +55,7 @@ async fn missing_and_unknown_arguments_are_one_line() {
     let aws = LocalAws::start().await;
     let sandbox = Sandbox::new(&aws);
     for program in ["create_s3_user", "delete_s3_user"] {
-        assert_usage(
-            &sandbox.run(program, &[]).await,
-            "error: -b BUCKET and one of -u USER, ",
-        );
+        assert_usage(&sandbox.run(program, &[]).await, "error: -b BUCKET and one of -u USER, ");
         let instead = match program {
             "create_s3_user" => "--list",
             _ => "--expired",
@@ -67,13 +64,9 @@ async fn missing_and_unknown_arguments_are_one_line() {
             format!("error: one of -u USER, --users-from FILE or {instead} is required; see");
         assert_usage(&sandbox.run(program, &["-b", "shared"]).await, &give);
         let args = ["-b", "shared", "-u", "alex"];
-        let run = sandbox
-            .run(program, &[&args[..], &["--what"]].concat())
-            .await;
+        let run = sandbox.run(program, &[&args[..], &["--what"]].concat()).await;
         assert_usage(&run, "'--what'");
-        let run = sandbox
-            .run(program, &[&args[..], &["-v", "-q"]].concat())
-            .await;
+        let run = sandbox.run(program, &[&args[..], &["-v", "-q"]].concat()).await;
         assert_usage(&run, "--quiet");
     }
 }
@@ -94,21 +87,13 @@ async fn day_that_does_not_exist_and_block_that_begins_elsewhere_are_explained()
     let sandbox = Sandbox::new(&aws);
     for (option, value, part) in [
         ("--expires", "2030-02-30", ": there is no such date; see"),
-        (
-            "--expires",
-            "2020-01-01",
-            ": that time has already passed; see",
-        ),
+        ("--expires", "2020-01-01", ": that time has already passed; see"),
         (
             "--source-ip",
             "203.0.113.5/24",
             ": write 203.0.113.0/24 for the whole block, or 203.0.113.5 for this address alone; see",
         ),
-        (
-            "--source-ip",
-            "::ffff:203.0.113.5",
-            ": write an IPv4 address as 203.0.113.5, not as",
-        ),
+        ("--source-ip", "::ffff:203.0.113.5", ": write an IPv4 address as 203.0.113.5, not as"),
     ] {
         assert_usage(&sandbox.create("alex", &[option, value]).await, part);
     }
@@ -127,14 +112,12 @@ async fn both_fail(sandbox: &Sandbox, part: &str) {
 #[tokio::test]
 async fn credentials_that_are_missing_expired_or_wrong_are_told_apart() {
     let aws = aws_with_files().await;
-    let sandbox = Sandbox::new(&aws)
-        .set("AWS_ACCESS_KEY_ID", None)
-        .set("AWS_SECRET_ACCESS_KEY", None);
+    let sandbox =
+        Sandbox::new(&aws).set("AWS_ACCESS_KEY_ID", None).set("AWS_SECRET_ACCESS_KEY", None);
     both_fail(&sandbox, "no AWS credentials found").await;
 
     let sandbox = Sandbox::new(&aws);
-    aws.faults
-        .always("GetUser", Fault::Refuse(403, "ExpiredToken"));
+    aws.faults.always("GetUser", Fault::Refuse(403, "ExpiredToken"));
     both_fail(&sandbox, "GetUser: ExpiredToken").await;
     let run = sandbox.create("alex", &[]).await;
     assert!(run.stderr.contains("\nhint: sign in again"), "{run:?}");
@@ -164,11 +147,7 @@ async fn bucket_that_is_missing_or_of_others_is_named() {
 async fn endpoint_that_cannot_be_reached_is_named() {
     let aws = aws_with_files().await;
     let sandbox = Sandbox::with_key("http://127.0.0.1:9", &aws.admin);
-    both_fail(
-        &sandbox,
-        "can't reach http://127.0.0.1:9: Connection refused",
-    )
-    .await;
+    both_fail(&sandbox, "can't reach http://127.0.0.1:9: Connection refused").await;
     // Twenty attempts would take minutes.
     let patient = Sandbox::with_key("http://127.0.0.1:9", &aws.admin)
         .with_full_pauses()
@@ -177,13 +156,9 @@ async fn endpoint_that_cannot_be_reached_is_named() {
     both_fail(&patient, "Connection refused").await;
     assert!(start.elapsed() < AT_ONCE);
     let sandbox = Sandbox::new(&aws);
-    let run = sandbox
-        .create("alex", &["--endpoint-url", "http://127.0.0.1:9"])
-        .await;
+    let run = sandbox.create("alex", &["--endpoint-url", "http://127.0.0.1:9"]).await;
     run.failed_with("can't reach http://127.0.0.1:9: ");
-    let run = sandbox
-        .create("alex", &["--endpoint-url", "nonsense"])
-        .await;
+    let run = sandbox.create("alex", &["--endpoint-url", "nonsense"]).await;
     assert_usage(&run, "http://");
 }
 
@@ -198,11 +173,7 @@ async fn key_file_that_cannot_be_written_stops_before_anything_is_made() {
     std::os::unix::fs::symlink("elsewhere", link).unwrap();
     let kim = ["-b", "shared", "-u", "kim", "-o"];
     for (user, dir, part) in [
-        (
-            "alex",
-            ".",
-            "alex_accessKeys.csv already exists; not overwriting it",
-        ),
+        ("alex", ".", "alex_accessKeys.csv already exists; not overwriting it"),
         ("jaime", ".", "jaime_accessKeys.csv already exists"),
         ("kim", "missing", "there is no directory missing"),
         ("kim", "file", "file is not a directory"),
@@ -221,19 +192,11 @@ async fn key_file_that_cannot_be_written_stops_before_anything_is_made() {
     let hint = "\nhint: make it with: mkdir -p -m 700 all/keys\n";
     assert!(run.stderr.contains(hint), "{run:?}");
     sandbox.create("kim", &["--dry-run"]).await.succeeded();
-    let files = [
-        "alex_accessKeys.csv",
-        "elsewhere",
-        "file",
-        "jaime_accessKeys.csv",
-    ];
+    let files = ["alex_accessKeys.csv", "elsewhere", "file", "jaime_accessKeys.csv"];
     assert_eq!(sandbox.files(), files, "a dry run leaves nothing");
     assert_eq!(sandbox.key_file("alex").as_deref(), Some("precious"));
     let making = aws.faults.operations();
-    assert!(
-        making.iter().all(|call| !call.starts_with("Create")),
-        "{making:?}"
-    );
+    assert!(making.iter().all(|call| !call.starts_with("Create")), "{making:?}");
 }
 
 #[tokio::test]
@@ -283,18 +246,9 @@ async fn help_is_as_reviewed() {
         ),
     ] {
         let version = sandbox.run(program, &["--version"]).await.succeeded();
-        assert_eq!(
-            version.stdout,
-            format!("{program} {}\n", env!("CARGO_PKG_VERSION"))
-        );
-        assert_eq!(
-            sandbox.run(program, &["-h"]).await.succeeded().stdout,
-            short
-        );
-        assert_eq!(
-            sandbox.run(program, &["--help"]).await.succeeded().stdout,
-            long
-        );
+        assert_eq!(version.stdout, format!("{program} {}\n", env!("CARGO_PKG_VERSION")));
+        assert_eq!(sandbox.run(program, &["-h"]).await.succeeded().stdout, short);
+        assert_eq!(sandbox.run(program, &["--help"]).await.succeeded().stdout, long);
         for (text, columns) in [(long, 100), (short, 80)] {
             let is_wide = |line: &str| line.chars().count() > columns;
             let wide: Vec<_> = text.lines().filter(|line| is_wide(line)).collect();
@@ -317,11 +271,7 @@ async fn settings_of_the_environment_that_make_no_sense_are_no_panic() {
         let sandbox = Sandbox::new(&aws).set(name, Some(value));
         sandbox.create("alex", &["--dry-run"]).await.succeeded();
     }
-    for name in [
-        "AWS_ENDPOINT_URL",
-        "AWS_ENDPOINT_URL_IAM",
-        "AWS_ENDPOINT_URL_S3",
-    ] {
+    for name in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_IAM", "AWS_ENDPOINT_URL_S3"] {
         for value in ["", "s3.example.com"] {
             let sandbox = Sandbox::new(&aws).set(name, Some(value));
             let run = sandbox.create("alex", &["--dry-run"]).await;
@@ -329,11 +279,7 @@ async fn settings_of_the_environment_that_make_no_sense_are_no_panic() {
         }
     }
     for name in ["AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN"] {
-        for value in [
-            "two\nlines",
-            "\"AKIAIOSFODNN7EXAMPLE\"",
-            "AKIAIOSFODNN7EXAMPLE\r",
-        ] {
+        for value in ["two\nlines", "\"AKIAIOSFODNN7EXAMPLE\"", "AKIAIOSFODNN7EXAMPLE\r"] {
             let sandbox = Sandbox::new(&aws).set(name, Some(value));
             let run = sandbox.create("alex", &["--dry-run"]).await;
             let wrong = format!("{name}: it contains a space, line break or quote");
@@ -355,10 +301,7 @@ async fn completions_and_man_page_are_made_from_the_same_definitions() {
             }
         }
         let man = sandbox.run(program, &["--man"]).await.succeeded().stdout;
-        assert!(
-            man.contains(".TH ") && man.contains("users\\-from"),
-            "{man}"
-        );
+        assert!(man.contains(".TH ") && man.contains("users\\-from"), "{man}");
         assert!(man.contains("How many users to work on at a time"), "{man}");
         let run = sandbox.run(program, &["--completions", "cmd"]).await;
         assert_usage(&run, "bash");
@@ -431,13 +374,8 @@ const OF_ACCESS: &[&str] = &[
 const OF_A_KEY: &[&str] = &["--output-dir", "--kit", "--verify"];
 
 /// What is for a new user alone.
-const OF_A_NEW_USER: &[&str] = &[
-    "--make-folder",
-    "--path",
-    "--permissions-boundary",
-    "--tag",
-    "--inline-policy",
-];
+const OF_A_NEW_USER: &[&str] =
+    &["--make-folder", "--path", "--permissions-boundary", "--tag", "--inline-policy"];
 
 /// Options that are nothing without another one.
 const NEEDS: [(&str, &str); 4] = [
@@ -449,9 +387,7 @@ const NEEDS: [(&str, &str); 4] = [
 
 /// The options that an error names, but for --help.
 fn named(run: &Run) -> Vec<&str> {
-    let words = run
-        .stderr
-        .split(|c: char| c != '-' && !c.is_ascii_lowercase());
+    let words = run.stderr.split(|c: char| c != '-' && !c.is_ascii_lowercase());
     let named = words.filter(|word| word.starts_with("--") && *word != "--help");
     let mut named: Vec<_> = named.collect();
     named.sort_unstable();
@@ -479,9 +415,7 @@ async fn options_that_make_no_sense_together_are_refused_naming_both() {
             option[0] != mode && (!beside.contains(&option[0]) || only_shows)
         };
         for option in options.iter().filter(is_refused) {
-            let run = sandbox
-                .create("alex", &[&[mode], &option[..]].concat())
-                .await;
+            let run = sandbox.create("alex", &[&[mode], &option[..]].concat()).await;
             assert_usage(&run, option[0]);
             let mut both = [mode, option[0]];
             both.sort_unstable();
@@ -493,10 +427,7 @@ async fn options_that_make_no_sense_together_are_refused_naming_both() {
         }
     }
     let run = sandbox.create("alex", &["--resume", "--verify"]).await;
-    assert_usage(
-        &run,
-        "it needs the secret of the key, which only the person has",
-    );
+    assert_usage(&run, "it needs the secret of the key, which only the person has");
     assert_eq!(aws.faults.operations(), [""; 0]);
 }
 
@@ -530,14 +461,8 @@ async fn too_few_open_files_are_one_line() {
             let script = format!("ulimit -n {files}; exec \"$0\" -b shared -u alex");
             let run = sandbox.run_script(&script, program).await;
             assert_eq!(run.code, Some(1), "{files}: {run:?}");
-            assert!(
-                run.stderr.starts_with(&format!("{program}: error: ")),
-                "{run:?}"
-            );
-            let lines = run
-                .stderr
-                .lines()
-                .filter(|line| !line.starts_with("hint: "));
+            assert!(run.stderr.starts_with(&format!("{program}: error: ")), "{run:?}");
+            let lines = run.stderr.lines().filter(|line| !line.starts_with("hint: "));
             assert_eq!(lines.count(), 1, "{files}: {run:?}");
         }
     }
@@ -549,8 +474,7 @@ async fn attempts_are_bounded_whatever_the_environment_says() {
     let aws = aws_with_files().await;
     let sandbox = Sandbox::new(&aws).set("AWS_MAX_ATTEMPTS", Some("2000000000"));
     let sandbox = sandbox.set("S3_USER_TEST_PAUSES", Some("0.0001"));
-    aws.faults
-        .always("GetUser", Fault::Refuse(503, "ServiceUnavailable"));
+    aws.faults.always("GetUser", Fault::Refuse(503, "ServiceUnavailable"));
     let run = sandbox.create("alex", &[]).await;
     run.failed_with("GetUser: ServiceUnavailable");
     assert_eq!(aws.faults.counts()["GetUser"], 20);

@@ -29,12 +29,7 @@ impl Person {
         sandbox.create(user, &options).await.succeeded();
         // Not every store has the checksums that clients add by default.
         aws.faults.refuse_checksums();
-        Self {
-            aws,
-            sandbox,
-            user,
-            profile,
-        }
+        Self { aws, sandbox, user, profile }
     }
 
     /// Runs a client in the kit's directory, with no settings but the kit's.
@@ -123,12 +118,9 @@ async fn s3cmd_lists_and_downloads_with_the_kit() {
         let download = format!("get --recursive {folder} .");
         s3cmd(&download).await.succeeded();
         person.has_downloaded("2026/report.txt");
-        for elsewhere in [
-            "ls s3://shared/",
-            "ls s3://shared/jaime/",
-            "ls",
-            "get s3://shared/jaime/photo.jpg",
-        ] {
+        for elsewhere in
+            ["ls s3://shared/", "ls s3://shared/jaime/", "ls", "get s3://shared/jaime/photo.jpg"]
+        {
             let refused = s3cmd(elsewhere).await.stderr;
             assert!(refused.contains("403"), "{elsewhere}: {refused}");
         }
@@ -141,10 +133,7 @@ async fn s5cmd_lists_and_downloads_with_the_kit() {
     for person in Person::two(&[]).await {
         let folder = person.folder();
         let s5cmd = async |args: &str| {
-            let key = format!(
-                "--credentials-file aws-credentials --profile {}",
-                person.profile
-            );
+            let key = format!("--credentials-file aws-credentials --profile {}", person.profile);
             let args = format!("{key} --endpoint-url {} {args}", person.aws.url);
             person.run("s5cmd", &args).await
         };
@@ -152,12 +141,9 @@ async fn s5cmd_lists_and_downloads_with_the_kit() {
         assert!(list.stdout.contains("2026/"), "{list:?}");
         s5cmd(&format!("cp {folder}* files/")).await.succeeded();
         person.has_downloaded("files/2026/report.txt");
-        for elsewhere in [
-            "ls s3://shared/",
-            "ls s3://shared/jaime/",
-            "ls",
-            "cp s3://shared/jaime/photo.jpg .",
-        ] {
+        for elsewhere in
+            ["ls s3://shared/", "ls s3://shared/jaime/", "ls", "cp s3://shared/jaime/photo.jpg ."]
+        {
             let refused = s5cmd(elsewhere).await.stderr;
             assert!(refused.contains("AccessDenied"), "{elsewhere}: {refused}");
         }

@@ -17,9 +17,7 @@ fn profile(name: &str, (id, secret): &(String, String)) -> String {
 }
 
 fn without_keys(sandbox: Sandbox) -> Sandbox {
-    sandbox
-        .set("AWS_ACCESS_KEY_ID", None)
-        .set("AWS_SECRET_ACCESS_KEY", None)
+    sandbox.set("AWS_ACCESS_KEY_ID", None).set("AWS_SECRET_ACCESS_KEY", None)
 }
 
 /// One whose admin is the profiles `default` and `work`, and who has no keys in the
@@ -39,13 +37,7 @@ async fn assert_refused(aws: &LocalAws, mut sandbox: Sandbox, wrong: &str) {
         ([].as_slice(), [].as_slice()),
         (&["--profile", "work"], &[]),
         (&[], &[("AWS_PROFILE", "work")]),
-        (
-            &[],
-            &[
-                ("AWS_ACCESS_KEY_ID", id.as_str()),
-                ("AWS_SECRET_ACCESS_KEY", secret),
-            ],
-        ),
+        (&[], &[("AWS_ACCESS_KEY_ID", id.as_str()), ("AWS_SECRET_ACCESS_KEY", secret)]),
     ];
     for (options, environment) in ways {
         for program in ["create_s3_user", "delete_s3_user"] {
@@ -98,21 +90,12 @@ async fn file_that_is_not_utf_8_is_refused_and_nobody_else_acts() {
 async fn file_that_can_not_be_parsed_is_named_with_the_line_on_every_path() {
     let aws = aws_with_files().await;
     for (content, wrong) in [
-        (
-            "[profile other]\n  key = hunter2\n",
-            "line 2: Expected a property",
-        ),
-        (
-            "[profile other] hunter2\n",
-            "line 1: Profile definition must end",
-        ),
+        ("[profile other]\n  key = hunter2\n", "line 2: Expected a property"),
+        ("[profile other] hunter2\n", "line 1: Profile definition must end"),
         ("[profile other]\nhunter2\n", "line 2: Expected an '=' sign"),
         ("\n[profile other\n", "line 2: Profile definition must end"),
         ("key = hunter2\n", "line 1: Expected a profile definition"),
-        (
-            "[default]\ns3 =\n  hunter2\n",
-            "line 3: Expected an '=' sign",
-        ),
+        ("[default]\ns3 =\n  hunter2\n", "line 3: Expected an '=' sign"),
     ] {
         for file in ["config", "credentials"] {
             let sandbox = sandbox_with_profiles(&aws);
@@ -126,10 +109,7 @@ async fn file_that_can_not_be_parsed_is_named_with_the_line_on_every_path() {
 #[tokio::test]
 async fn file_that_a_variable_names_is_checked_too() {
     let aws = aws_with_files().await;
-    for (name, file) in [
-        ("AWS_CONFIG_FILE", "~/config"),
-        ("AWS_SHARED_CREDENTIALS_FILE", "keys"),
-    ] {
+    for (name, file) in [("AWS_CONFIG_FILE", "~/config"), ("AWS_SHARED_CREDENTIALS_FILE", "keys")] {
         let sandbox = sandbox_with_profiles(&aws);
         let path = file.replace('~', "home");
         std::fs::write(sandbox.path().join(&path), b"[default]\n# \xe4\n").unwrap();
@@ -143,10 +123,9 @@ async fn file_that_a_variable_names_is_checked_too() {
 #[tokio::test]
 async fn file_that_can_not_be_read_is_refused_unless_the_keys_are_in_the_environment() {
     let aws = aws_with_files().await;
-    for (name, file) in [
-        ("AWS_CONFIG_FILE", "config"),
-        ("AWS_SHARED_CREDENTIALS_FILE", "credentials"),
-    ] {
+    for (name, file) in
+        [("AWS_CONFIG_FILE", "config"), ("AWS_SHARED_CREDENTIALS_FILE", "credentials")]
+    {
         let sandbox = sandbox_with_profiles(&aws);
         std::fs::create_dir(sandbox.path().join("unreadable")).unwrap();
         let sandbox = sandbox.set(name, Some("unreadable"));

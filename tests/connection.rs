@@ -52,11 +52,7 @@ async fn wrong_clock_is_named_and_no_key_doubted() {
         let run = sandbox.create("alex", &["--make-folder"]).await;
         let clock = "this machine's clock is 20 minutes behind the server's\n\
                      hint: set the clock, then run the same command again\n";
-        assert_eq!(
-            run.stderr.ends_with(clock),
-            is_clock,
-            "{call} {code}: {run:?}"
-        );
+        assert_eq!(run.stderr.ends_with(clock), is_clock, "{call} {code}: {run:?}");
         assert!(is_gone(&aws, "alex"));
     }
 }
@@ -76,10 +72,7 @@ async fn unknown_profile_is_bad_usage_and_the_nearest_one_is_named() {
             let by_option = [&args[..], &["--profile", name]].concat();
             assert_usage(&sandbox.run(program, &by_option).await, advice);
             let environment = [("AWS_PROFILE", name)];
-            assert_usage(
-                &sandbox.run_with(program, &args, &environment).await,
-                advice,
-            );
+            assert_usage(&sandbox.run_with(program, &args, &environment).await, advice);
         }
     }
     assert_eq!(aws.faults.operations(), [""; 0]);
@@ -171,9 +164,8 @@ async fn session_of_aws_login_is_used() {
 async fn why_a_profile_can_not_be_used_is_said_to_every_call() {
     let aws = aws_with_files().await;
     add_role(&aws).await;
-    let sandbox = Sandbox::new(&aws)
-        .set("AWS_ACCESS_KEY_ID", None)
-        .set("AWS_SECRET_ACCESS_KEY", None);
+    let sandbox =
+        Sandbox::new(&aws).set("AWS_ACCESS_KEY_ID", None).set("AWS_SECRET_ACCESS_KEY", None);
     let denied = format!("role_arn = arn:aws:iam::{ACCOUNT}:role/other\nsource_profile = base\n");
     let signed_out = "sso_start_url = https://example.awsapps.com/start\nsso_region = us-east-1\n\
                       sso_account_id = 123456789012\nsso_role_name = admin\n";
@@ -181,18 +173,9 @@ async fn why_a_profile_can_not_be_used_is_said_to_every_call() {
     write_shared(&sandbox, "credentials", &profile("base", &aws.admin));
     for (settings, reason) in [
         (half, "profile missing aws_secret_access_key"),
-        (
-            "source_profile = nowhere\nrole_arn = x\n",
-            "could not find source profile nowhere",
-        ),
-        (
-            denied.as_str(),
-            "can't load the AWS credentials: AccessDenied: ",
-        ),
-        (
-            signed_out,
-            "can't load the AWS credentials: failed to read ",
-        ),
+        ("source_profile = nowhere\nrole_arn = x\n", "could not find source profile nowhere"),
+        (denied.as_str(), "can't load the AWS credentials: AccessDenied: "),
+        (signed_out, "can't load the AWS credentials: failed to read "),
         ("region = us-east-1\n", "no AWS credentials found"),
     ] {
         write_shared(&sandbox, "config", &format!("[profile work]\n{settings}"));
@@ -264,9 +247,7 @@ async fn ca_bundle_says_whom_to_trust() {
     assert_eq!(aws.faults.operations(), [""; 0]);
 
     // Twenty attempts would take minutes.
-    let mut sandbox = sandbox
-        .with_full_pauses()
-        .set("AWS_MAX_ATTEMPTS", Some("20"));
+    let mut sandbox = sandbox.with_full_pauses().set("AWS_MAX_ATTEMPTS", Some("20"));
     let start = Instant::now();
     sandbox.create("alex", &[]).await.failed_with(UNTRUSTED);
     assert!(start.elapsed() < Duration::from_secs(20));
@@ -326,10 +307,7 @@ async fn look_at_the_bucket_that_fails_has_the_hint_of_any_other_call() {
         (refused, "can't reach http://", "\nhint: check the address"),
     ] {
         let args = ["-b", "shared", "--list"];
-        for run in [
-            sandbox.create("alex", &[]).await,
-            sandbox.run("create_s3_user", &args).await,
-        ] {
+        for run in [sandbox.create("alex", &[]).await, sandbox.run("create_s3_user", &args).await] {
             let run = run.failed_with("error: HeadBucket: can't reach http");
             assert!(run.stderr.contains(error), "{run:?}");
             assert!(run.stderr.contains(hint), "{run:?}");
@@ -394,10 +372,7 @@ async fn region_that_can_not_be_one_is_bad_usage() {
         let sandbox = Sandbox::new(&aws).set("AWS_REGION", Some(""));
         let sandbox = sandbox.set(name, Some("EU (Frankfurt)"));
         let run = sandbox.delete("alex", &[]).await;
-        assert_usage(
-            &run,
-            "configured region EU (Frankfurt): a region is given by its code",
-        );
+        assert_usage(&run, "configured region EU (Frankfurt): a region is given by its code");
     }
 }
 
@@ -470,13 +445,11 @@ async fn session_that_ends_in_the_middle_of_a_folder_stops_the_run_at_once() {
 #[tokio::test]
 async fn no_credentials_are_an_error_for_each_user_before_any_call() {
     let aws = aws_with_files().await;
-    let sandbox = Sandbox::new(&aws)
-        .set("AWS_ACCESS_KEY_ID", None)
-        .set("AWS_SECRET_ACCESS_KEY", None);
-    for (program, summary) in [
-        ("create_s3_user", "0 of 2 users created\n"),
-        ("delete_s3_user", "0 of 2 users deleted\n"),
-    ] {
+    let sandbox =
+        Sandbox::new(&aws).set("AWS_ACCESS_KEY_ID", None).set("AWS_SECRET_ACCESS_KEY", None);
+    for (program, summary) in
+        [("create_s3_user", "0 of 2 users created\n"), ("delete_s3_user", "0 of 2 users deleted\n")]
+    {
         let args = ["-b", "shared", "-u", "alex", "-u", "kim", "--json"];
         let run = sandbox.run(program, &args).await;
         assert_eq!(run.code, Some(1), "{run:?}");

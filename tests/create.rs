@@ -78,13 +78,7 @@ async fn makes_user_policy_and_key_file_in_four_round_trips() {
         calls[round].sort();
     }
     let expected = [
-        [
-            "GetAccountAuthorizationDetails",
-            "GetUser",
-            "HeadBucket",
-            "ListObjectsV2",
-        ]
-        .as_slice(),
+        ["GetAccountAuthorizationDetails", "GetUser", "HeadBucket", "ListObjectsV2"].as_slice(),
         &["CreatePolicy", "CreateUser"],
         &["AttachUserPolicy", "CreateAccessKey", "GetBucketEncryption"],
     ];
@@ -98,10 +92,7 @@ async fn inline_policy_is_put_into_the_user() {
     aws.iam(|iam| {
         assert!(iam.policies.is_empty());
         let document = &iam.user_inline_policies["alex"]["s3-access"];
-        assert_eq!(
-            serde_json::from_str::<Value>(document).unwrap(),
-            policy_of_alex()
-        );
+        assert_eq!(serde_json::from_str::<Value>(document).unwrap(), policy_of_alex());
     });
 }
 
@@ -129,21 +120,15 @@ async fn json_is_one_line_with_everything_but_the_secret() {
 async fn dry_run_shows_steps_and_policy_and_makes_nothing() {
     let aws = aws_with_files().await;
     let sandbox = Sandbox::new(&aws);
-    let of_aws = [
-        "Would create policy s3-access-for-alex",
-        "Would attach policy s3-access-for-alex",
-    ];
+    let of_aws =
+        ["Would create policy s3-access-for-alex", "Would attach policy s3-access-for-alex"];
     // Only creating one tells whether another store has managed policies.
     let of_others = ["Would create a policy for s3://shared/alex/"];
-    for (sandbox, policy) in [
-        (&Sandbox::with_host_of_aws(&aws), of_aws.as_slice()),
-        (&sandbox, &of_others),
-    ] {
+    for (sandbox, policy) in
+        [(&Sandbox::with_host_of_aws(&aws), of_aws.as_slice()), (&sandbox, &of_others)]
+    {
         let run = sandbox.create("alex", &["--dry-run"]).await.succeeded();
-        assert_eq!(
-            serde_json::from_str::<Value>(&run.stdout).unwrap(),
-            policy_of_alex()
-        );
+        assert_eq!(serde_json::from_str::<Value>(&run.stdout).unwrap(), policy_of_alex());
         let steps: Vec<_> = run.stderr.lines().collect();
         let rest = [
             "Would create an access key for alex",
@@ -153,9 +138,7 @@ async fn dry_run_shows_steps_and_policy_and_makes_nothing() {
         assert_eq!(steps, [&["Would create user alex"], policy, &rest].concat());
     }
 
-    let run = sandbox
-        .create("alex", &["--dry-run", "--json", "--inline-policy", "-q"])
-        .await;
+    let run = sandbox.create("alex", &["--dry-run", "--json", "--inline-policy", "-q"]).await;
     let expected = json!({
         "user": "alex",
         "bucket": "shared",
@@ -182,17 +165,9 @@ async fn dry_run_shows_steps_and_policy_and_makes_nothing() {
 async fn dry_run_fails_where_a_run_would() {
     let aws = aws_with_files().await;
     let sandbox = Sandbox::new(&aws);
-    let run = sandbox
-        .run(
-            "create_s3_user",
-            &["-b", "nowhere", "-u", "alex", "--dry-run"],
-        )
-        .await;
+    let run = sandbox.run("create_s3_user", &["-b", "nowhere", "-u", "alex", "--dry-run"]).await;
     run.failed_with("there is no bucket nowhere");
-    sandbox
-        .create("admin", &["--dry-run"])
-        .await
-        .failed_with("user admin already exists");
+    sandbox.create("admin", &["--dry-run"]).await.failed_with("user admin already exists");
 }
 
 #[tokio::test]
@@ -201,21 +176,12 @@ async fn verbose_shows_calls_and_quiet_shows_nothing_and_neither_the_secret() {
     let sandbox = Sandbox::new(&aws).set("RUST_LOG", Some("trace"));
     let run = sandbox.create("alex", &["-v"]).await.succeeded();
     let secret = sandbox.key_of("alex").1;
-    for call in [
-        "HeadBucket",
-        "GetUser",
-        "CreateUser",
-        "CreatePolicy",
-        "CreateAccessKey",
-    ] {
+    for call in ["HeadBucket", "GetUser", "CreateUser", "CreatePolicy", "CreateAccessKey"] {
         let line = run.stderr.lines().find(|line| line.contains(call));
         assert!(line.unwrap().contains(" ms"), "{}", run.stderr);
     }
     assert!(!run.stderr.contains(&secret) && !run.stdout.contains(&secret));
-    assert_eq!(
-        sandbox.create("jaime", &["-q"]).await.succeeded().stderr,
-        ""
-    );
+    assert_eq!(sandbox.create("jaime", &["-q"]).await.succeeded().stderr, "");
 }
 
 #[tokio::test]
@@ -242,11 +208,7 @@ async fn options_of_the_earlier_scripts_still_work() {
 async fn empty_folder_is_pointed_out() {
     let aws = aws_with_files().await;
     let run = Sandbox::new(&aws).create("kim", &[]).await.succeeded();
-    assert!(
-        run.stderr.contains("note: there are no files yet"),
-        "{}",
-        run.stderr
-    );
+    assert!(run.stderr.contains("note: there are no files yet"), "{}", run.stderr);
 }
 
 #[tokio::test]
@@ -255,11 +217,7 @@ async fn store_that_refuses_tags_gets_an_untagged_user_and_a_note() {
     aws.faults.refuse_tags();
     let sandbox = Sandbox::new(&aws);
     let run = sandbox.create("alex", &[]).await.succeeded();
-    assert!(
-        run.stderr.contains("note: the user got no tags"),
-        "{}",
-        run.stderr
-    );
+    assert!(run.stderr.contains("note: the user got no tags"), "{}", run.stderr);
     assert_complete(&aws, &sandbox, "alex");
     aws.iam(|iam| assert!(iam.users["alex"].tags.is_empty()));
     sandbox.delete("alex", &[]).await.succeeded();
@@ -281,15 +239,8 @@ async fn bucket_in_another_region_is_found() {
 async fn partition_follows_the_region_of_the_bucket() {
     let aws = aws_with_files().await;
     aws.move_bucket("shared", "cn-north-1");
-    let run = Sandbox::new(&aws)
-        .create("alex", &["--dry-run"])
-        .await
-        .succeeded();
-    assert!(
-        run.stdout.contains("arn:aws-cn:s3:::shared/alex/*"),
-        "{}",
-        run.stdout
-    );
+    let run = Sandbox::new(&aws).create("alex", &["--dry-run"]).await.succeeded();
+    assert!(run.stdout.contains("arn:aws-cn:s3:::shared/alex/*"), "{}", run.stdout);
 }
 
 #[tokio::test]
@@ -299,15 +250,9 @@ async fn user_that_is_set_up_already_is_left_alone_with_a_hint() {
     let key = sandbox.key_of("alex").0;
 
     let elsewhere = Sandbox::new(&aws);
-    let run = elsewhere
-        .create("alex", &[])
-        .await
-        .failed_with(&format!("with access key {key}"));
+    let run = elsewhere.create("alex", &[]).await.failed_with(&format!("with access key {key}"));
     assert!(run.stderr.contains("hint: "), "{}", run.stderr);
-    assert!(
-        run.stderr
-            .contains("delete_s3_user -b shared -u alex --keep-objects")
-    );
+    assert!(run.stderr.contains("delete_s3_user -b shared -u alex --keep-objects"));
     assert_eq!(elsewhere.key_file("alex"), None);
     let run = sandbox.create("alex", &[]).await;
     let run = run.failed_with(&format!("with access key {key}"));
@@ -336,24 +281,12 @@ async fn users_of_others_are_left_alone_saying_which() {
     let aws = aws_with_files().await;
     aws.add_bucket("other", &[]).await;
     let sandbox = Sandbox::new(&aws);
-    sandbox
-        .run("create_s3_user", &["-b", "other", "-u", "alex"])
-        .await
-        .succeeded();
+    sandbox.run("create_s3_user", &["-b", "other", "-u", "alex"]).await.succeeded();
     let elsewhere = Sandbox::new(&aws);
-    elsewhere
-        .create("alex", &[])
-        .await
-        .failed_with("it is tagged for bucket other");
-    elsewhere
-        .create("admin", &[])
-        .await
-        .failed_with("was not created by create_s3_user");
+    elsewhere.create("alex", &[]).await.failed_with("it is tagged for bucket other");
+    elsewhere.create("admin", &[]).await.failed_with("was not created by create_s3_user");
 
-    let run = elsewhere
-        .create("admin", &["--json"])
-        .await
-        .failed_with("admin");
+    let run = elsewhere.create("admin", &["--json"]).await.failed_with("admin");
     let json = run.json();
     assert_eq!(json["user"], "admin");
     assert_eq!(json["left"], json!([]));
@@ -371,10 +304,7 @@ async fn user_that_differs_only_in_case_is_left_alone() {
     aws.faults.always("GetUser", Fault::Answer(found));
     let run = Sandbox::new(&aws).create("alex", &[]).await;
     run.failed_with("there is a user Alex, and IAM user names must differ in more than case");
-    Sandbox::new(&aws)
-        .delete("alex", &[])
-        .await
-        .failed_with("there is no user alex, only Alex");
+    Sandbox::new(&aws).delete("alex", &[]).await.failed_with("there is no user alex, only Alex");
     Sandbox::new(&aws)
         .delete("alex", &["--force"])
         .await
@@ -391,11 +321,7 @@ async fn user_without_a_key_is_refused_whatever_access_it_has() {
         put_inline_policy(&aws, "alex", policy, ALLOW_ALL).await;
 
         let elsewhere = Sandbox::new(&aws);
-        let options = if inline {
-            ["--inline-policy"].as_slice()
-        } else {
-            &[]
-        };
+        let options = if inline { ["--inline-policy"].as_slice() } else { &[] };
         let run = elsewhere.create("alex", options).await;
         let run = run.failed_with("already exists for bucket shared, without an access key");
         let hint = "hint: if no other run is working on it, first run: delete_s3_user -b shared -u alex --keep-objects";
@@ -449,10 +375,7 @@ async fn existing_policy_that_differs_is_not_taken_over() {
     let create = iam.create_policy().policy_name("s3-access-for-alex");
     create.policy_document(ALLOW_ALL).send().await.unwrap();
     let sandbox = Sandbox::new(&aws);
-    sandbox
-        .create("alex", &[])
-        .await
-        .failed_with("CreatePolicy: EntityAlreadyExists");
+    sandbox.create("alex", &[]).await.failed_with("CreatePolicy: EntityAlreadyExists");
     aws.iam(|iam| {
         assert!(!iam.users.contains_key("alex"));
         assert_eq!(iam.policies.len(), 1);

@@ -75,26 +75,15 @@ async fn listing_tells_why_a_look_at_the_bucket_is_refused() {
                            resource control policy";
     for (status, code, message, hint) in [
         (400, "ExpiredToken", ended, "sign in again"),
-        (
-            403,
-            "InvalidAccessKeyId",
-            "No such key.",
-            "check AWS_ACCESS_KEY_ID",
-        ),
+        (403, "InvalidAccessKeyId", "No such key.", "check AWS_ACCESS_KEY_ID"),
         (403, "RequestTimeTooSkewed", "Too far off.", "set the clock"),
         (403, "AccessDenied", denied, "aws sts get-caller-identity"),
-        (
-            403,
-            "AccessDenied",
-            by_organization,
-            "resource control policy",
-        ),
+        (403, "AccessDenied", by_organization, "resource control policy"),
     ] {
         for head in [400, 403] {
             aws.faults.forget();
             aws.faults.always("HeadBucket", Fault::Refuse(head, ""));
-            aws.faults
-                .always("ListObjectsV2", Fault::Say(status, code, message));
+            aws.faults.always("ListObjectsV2", Fault::Say(status, code, message));
             for args in [["-u", "alex"].as_slice(), &["--list"]] {
                 let args = [&["-b", "shared"], args].concat();
                 let run = sandbox.run("create_s3_user", &args).await;
@@ -123,9 +112,7 @@ fn write_config(sandbox: &Sandbox, config: &str) {
 }
 
 fn without_keys(aws: &LocalAws) -> Sandbox {
-    Sandbox::new(aws)
-        .set("AWS_ACCESS_KEY_ID", None)
-        .set("AWS_SECRET_ACCESS_KEY", None)
+    Sandbox::new(aws).set("AWS_ACCESS_KEY_ID", None).set("AWS_SECRET_ACCESS_KEY", None)
 }
 
 #[tokio::test]
@@ -140,14 +127,8 @@ async fn token_file_that_can_not_be_read_is_named() {
         format!("[profile work]\nrole_arn = {role}\nweb_identity_token_file = tokens/missing\n");
     write_config(&by_profile, &config);
     let of_container = without_keys(&aws)
-        .set(
-            "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-            Some("http://127.0.0.1:9"),
-        )
-        .set(
-            "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
-            Some("tokens/missing"),
-        );
+        .set("AWS_CONTAINER_CREDENTIALS_FULL_URI", Some("http://127.0.0.1:9"))
+        .set("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", Some("tokens/missing"));
     for sandbox in [by_environment, by_profile, of_container] {
         let run = sandbox.create("alex", &[]).await;
         run.failed_with(
@@ -173,24 +154,15 @@ async fn profile_that_asks_for_an_mfa_code_has_the_hint_how_to_give_it() {
         )
     };
     let sandbox = without_keys(&aws);
-    write_config(
-        &sandbox,
-        &with_serial("mfa_serial = arn:aws:iam::1:mfa/kim\n"),
-    );
+    write_config(&sandbox, &with_serial("mfa_serial = arn:aws:iam::1:mfa/kim\n"));
     let denied = Fault::Deny("User: kim is not authorized to perform: sts:AssumeRole");
     aws.faults.always("AssumeRole", denied);
     let run = sandbox.create("alex", &["--profile", "work"]).await;
     let run = run.failed_with("can't load the AWS credentials: AccessDenied");
-    assert_hint(
-        &run,
-        "eval \"$(aws configure export-credentials --format env --profile work)\"",
-    );
+    assert_hint(&run, "eval \"$(aws configure export-credentials --format env --profile work)\"");
     let by_variable = sandbox.set("AWS_PROFILE", Some("more"));
     let run = by_variable.create("alex", &[]).await;
-    assert_hint(
-        &run,
-        "eval \"$(aws configure export-credentials --format env)\"",
-    );
+    assert_hint(&run, "eval \"$(aws configure export-credentials --format env)\"");
     // A role that wants no code after all.
     aws.faults.forget();
     by_variable.create("alex", &[]).await.succeeded();

@@ -10,13 +10,7 @@ use crate::support::{
 
 const BOUNDARY: &str = "arn:aws:iam::123456789012:policy/s3-user-boundary-shared";
 const PATH: &str = "/s3-user/shared/";
-const WITHIN: [&str; 5] = [
-    "--inline-policy",
-    "--path",
-    PATH,
-    "--permissions-boundary",
-    BOUNDARY,
-];
+const WITHIN: [&str; 5] = ["--inline-policy", "--path", PATH, "--permissions-boundary", BOUNDARY];
 
 fn boundary() -> String {
     include_str!("../permissions/boundary.json").replace("shared-files", "shared")
@@ -57,11 +51,7 @@ async fn delegate_of(aws: &LocalAws) -> Sandbox {
 async fn every_workflow_works_for_a_delegate() {
     let aws = aws_with_boundary().await;
     let delegate = delegate_of(&aws).await;
-    let kit = [
-        &WITHIN[..],
-        &["--kit", "--verify", "--access", "read-write"],
-    ]
-    .concat();
+    let kit = [&WITHIN[..], &["--kit", "--verify", "--access", "read-write"]].concat();
     delegate.create("alex", &kit).await.succeeded();
     aws.iam(|iam| {
         let user = &iam.users["alex"];
@@ -82,11 +72,7 @@ async fn every_workflow_works_for_a_delegate() {
     assert_eq!(run.json_lines().len(), 1);
     delegate.delete("alex", &[]).await.succeeded();
     assert!(is_gone(&aws, "alex"));
-    assert!(
-        !aws.keys("shared")
-            .iter()
-            .any(|key| key.starts_with("alex/"))
-    );
+    assert!(!aws.keys("shared").iter().any(|key| key.starts_with("alex/")));
 }
 
 #[tokio::test]
@@ -106,10 +92,7 @@ async fn failed_and_killed_runs_of_a_delegate_leave_nothing() {
     aws.faults.resume();
     aws.faults.forget();
     assert!(!is_gone(&aws, "alex"));
-    delegate
-        .delete("alex", &["--keep-objects"])
-        .await
-        .succeeded();
+    delegate.delete("alex", &["--keep-objects"]).await.succeeded();
     assert!(is_gone(&aws, "alex"));
 }
 
@@ -150,11 +133,7 @@ async fn delegate_cannot_change_users_that_an_admin_made() {
     let delegate = delegate_of(&aws).await;
     Sandbox::new(&aws).create("alex", &[]).await.succeeded();
     let before = aws.iam(|iam| iam.access_keys["alex"].len());
-    for options in [
-        ["--update", "--browse-root"].as_slice(),
-        &["--rotate-key"],
-        &["--suspend"],
-    ] {
+    for options in [["--update", "--browse-root"].as_slice(), &["--rotate-key"], &["--suspend"]] {
         let run = delegate.create("alex", options).await;
         run.failed_with("needs the permission iam:");
     }
@@ -179,10 +158,7 @@ async fn refused_create_names_the_options_of_the_boundary() {
     let delegate = delegate_of(&aws).await;
     let run = delegate.create("alex", &[]).await.failed_with("CreateUser");
     let options = format!("--inline-policy --path {PATH} --permissions-boundary {BOUNDARY}");
-    assert!(
-        run.stderr.ends_with(&format!("add: {options}\n")),
-        "{run:?}"
-    );
+    assert!(run.stderr.ends_with(&format!("add: {options}\n")), "{run:?}");
     assert!(is_gone(&aws, "alex"));
     let script = format!("\"$0\" -b shared -u alex {options}");
     let run = delegate.run_script(&script, "create_s3_user").await;
@@ -300,18 +276,10 @@ async fn succeeds(attempt: &str, iam: &aws_sdk_iam::Client) -> bool {
             create.send().await.is_ok()
         }
         "user without the tag" => create.permissions_boundary(BOUNDARY).send().await.is_ok(),
-        "key of an admin" => iam
-            .create_access_key()
-            .user_name("admin")
-            .send()
-            .await
-            .is_ok(),
-        "key of a user of another bucket at our path" => iam
-            .create_access_key()
-            .user_name("foreign")
-            .send()
-            .await
-            .is_ok(),
+        "key of an admin" => iam.create_access_key().user_name("admin").send().await.is_ok(),
+        "key of a user of another bucket at our path" => {
+            iam.create_access_key().user_name("foreign").send().await.is_ok()
+        }
         "policy on a user without the boundary" => {
             let put = iam.put_user_policy().user_name("unbounded");
             let put = put.policy_name("s3-access").policy_document(ALLOW_ALL);
@@ -343,21 +311,13 @@ async fn succeeds(attempt: &str, iam: &aws_sdk_iam::Client) -> bool {
             tagged.is_ok() || key.is_ok()
         }
         "change the bucket tag" => {
-            let tagged = iam
-                .tag_user()
-                .user_name("foreign")
-                .tags(ours())
-                .send()
-                .await;
+            let tagged = iam.tag_user().user_name("foreign").tags(ours()).send().await;
             let other = tag("s3-user:bucket", "other");
             let untagged = iam.tag_user().user_name("mine").tags(other).send().await;
             tagged.is_ok() || untagged.is_ok()
         }
         "take the bucket tag off" => {
-            let untag = iam
-                .untag_user()
-                .user_name("mine")
-                .tag_keys("s3-user:bucket");
+            let untag = iam.untag_user().user_name("mine").tag_keys("s3-user:bucket");
             untag.send().await.is_ok()
         }
         "change the end of a foreign user" => {
@@ -468,12 +428,7 @@ async fn boundary_caps_whatever_a_delegate_allows() {
     let put = iam.put_user_policy().user_name("mine");
     let put = put.policy_name("s3-access").policy_document(ALLOW_ALL);
     put.send().await.unwrap();
-    let key = iam
-        .create_access_key()
-        .user_name("mine")
-        .send()
-        .await
-        .unwrap();
+    let key = iam.create_access_key().user_name("mine").send().await.unwrap();
     let key = key.access_key.unwrap();
     let key = (key.access_key_id, key.secret_access_key);
     let s3 = aws.s3_client_of(&key);
@@ -485,8 +440,5 @@ async fn boundary_caps_whatever_a_delegate_allows() {
     let iam = aws.iam_client_of(&key);
     assert!(iam.list_users().send().await.is_err());
     assert!(iam.create_user().user_name("new").send().await.is_err());
-    assert_eq!(
-        tag_of(&aws, "mine", "s3-user:bucket").as_deref(),
-        Some("shared")
-    );
+    assert_eq!(tag_of(&aws, "mine", "s3-user:bucket").as_deref(), Some("shared"));
 }

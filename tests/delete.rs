@@ -13,24 +13,14 @@ use crate::support::{
 fn others(aws: &LocalAws, except: &str) -> Value {
     aws.iam(|iam| {
         let users: Vec<_> = iam.users.keys().filter(|user| *user != except).collect();
-        let keys: Vec<_> = iam
-            .access_keys
-            .iter()
-            .filter(|(user, _)| *user != except)
-            .collect();
-        let attached: Vec<_> = iam
-            .user_policies
-            .iter()
-            .filter(|(user, _)| *user != except)
-            .collect();
+        let keys: Vec<_> = iam.access_keys.iter().filter(|(user, _)| *user != except).collect();
+        let attached: Vec<_> =
+            iam.user_policies.iter().filter(|(user, _)| *user != except).collect();
         let suffix = format!("-for-{except}");
-        let policies = iam
-            .policies
-            .values()
-            .filter(|policy| !policy.policy_name.ends_with(&suffix));
-        let policies: Vec<_> = policies
-            .map(|policy| (&policy.arn, policy.versions.len()))
-            .collect();
+        let policies =
+            iam.policies.values().filter(|policy| !policy.policy_name.ends_with(&suffix));
+        let policies: Vec<_> =
+            policies.map(|policy| (&policy.arn, policy.versions.len())).collect();
         let groups: Vec<_> = iam.groups.keys().collect();
         json!([users, format!("{keys:?}"), attached, policies, groups])
     })
@@ -39,14 +29,7 @@ fn others(aws: &LocalAws, except: &str) -> Value {
 #[tokio::test]
 async fn deletes_the_user_and_its_folder_and_nothing_else() {
     let aws = aws_with_files().await;
-    for key in [
-        "alex",
-        "Alex/private.txt",
-        "alex.txt",
-        "al/x",
-        "alex0",
-        "alex-/x",
-    ] {
+    for key in ["alex", "Alex/private.txt", "alex.txt", "al/x", "alex0", "alex-/x"] {
         aws.put("shared", key).await;
     }
     aws.add_bucket("other", &["alex/report.txt"]).await;
@@ -59,11 +42,7 @@ async fn deletes_the_user_and_its_folder_and_nothing_else() {
     let run = sandbox.delete("alex", &[]).await.succeeded();
     assert_eq!(run.stdout, "");
     assert_eq!(run.stderr.lines().last(), Some("Deleted user alex"));
-    assert!(
-        run.stderr
-            .contains("Deleted 2 objects under s3://shared/alex/"),
-        "{run:?}"
-    );
+    assert!(run.stderr.contains("Deleted 2 objects under s3://shared/alex/"), "{run:?}");
 
     assert!(is_gone(&aws, "alex"));
     assert_eq!(others(&aws, "alex"), before);
@@ -84,12 +63,9 @@ async fn deletes_the_user_and_its_folder_and_nothing_else() {
 
 #[tokio::test]
 async fn folders_that_the_user_may_read_too_stay_as_they_are() {
-    for options in [
-        [].as_slice(),
-        &["--force"],
-        &["--force", "--all-versions"],
-        &["--keep-objects"],
-    ] {
+    for options in
+        [[].as_slice(), &["--force"], &["--force", "--all-versions"], &["--keep-objects"]]
+    {
         let aws = aws_with_files().await;
         aws.keep_versions("shared").await;
         for key in ["prices/", "prices/2026/may.csv", "prices/2026/may.csv"] {
@@ -164,10 +140,7 @@ async fn dry_run_shows_what_there_is_and_stops() {
     let (last, would) = shown.split_last().unwrap();
     assert_eq!(would, steps.map(|step| format!("Would {step}")));
     assert_eq!(*last, DRY_RUN.trim_end());
-    let run = sandbox
-        .delete("alex", &["--dry-run", "--json"])
-        .await
-        .succeeded();
+    let run = sandbox.delete("alex", &["--dry-run", "--json"]).await.succeeded();
     assert_eq!(run.json()["steps"], json!(steps));
     assert_eq!(run.json()["dry_run"], true);
     assert!(!is_gone(&aws, "alex"));
@@ -177,10 +150,7 @@ async fn dry_run_shows_what_there_is_and_stops() {
 #[tokio::test]
 async fn objects_are_kept_when_asked_for() {
     let (aws, sandbox) = aws_with_alex(&[]).await;
-    sandbox
-        .delete("alex", &["--keep-objects"])
-        .await
-        .succeeded();
+    sandbox.delete("alex", &["--keep-objects"]).await.succeeded();
     assert!(is_gone(&aws, "alex"));
     assert_eq!(aws.keys("shared").len(), 4);
 }
@@ -192,20 +162,13 @@ async fn user_whose_bucket_is_gone_can_be_deleted_without_its_objects() {
     let sandbox = Sandbox::new(&aws);
     let args = ["-b", "short-lived", "-u", "alex", "--keep-objects"];
     sandbox.run("create_s3_user", &args[..4]).await.succeeded();
-    aws.s3_client()
-        .delete_bucket()
-        .bucket("short-lived")
-        .send()
-        .await
-        .unwrap();
+    aws.s3_client().delete_bucket().bucket("short-lived").send().await.unwrap();
     // A bucket with a similar name isn't meant: the user is of this one.
     aws.add_bucket("short-livid", &[]).await;
     let alone = "hint: if it was deleted, delete the user alone: \
                  delete_s3_user -b short-lived -u alex --keep-objects\n";
     for options in [[].as_slice(), &["--force"], &["--dry-run"]] {
-        let run = sandbox
-            .run("delete_s3_user", &[&args[..4], options].concat())
-            .await;
+        let run = sandbox.run("delete_s3_user", &[&args[..4], options].concat()).await;
         let run = run.failed_with("there is no bucket short-lived");
         assert!(run.stderr.contains(alone), "{run:?}");
         assert!(!run.stderr.contains("did you mean"), "{run:?}");
@@ -255,10 +218,7 @@ async fn everything_that_blocks_deleting_a_user_goes_first() {
     }
     assert!(is_gone(&aws, "alex"));
     aws.iam(|iam| {
-        assert!(
-            iam.policies.contains_key(&team),
-            "a shared policy is only detached"
-        );
+        assert!(iam.policies.contains_key(&team), "a shared policy is only detached");
         assert!(iam.groups["partners"].members.is_empty());
         assert!(iam.virtual_mfa_devices.is_empty());
         assert!(!iam.login_profiles.contains_key("alex"));
@@ -271,10 +231,7 @@ async fn policy_with_many_versions_goes() {
     let iam = aws.iam_client();
     let arn = aws.iam(|iam| iam.user_policies["alex"][0].clone());
     for default in [false, true, false, false] {
-        let version = iam
-            .create_policy_version()
-            .policy_arn(&arn)
-            .policy_document(ALLOW_ALL);
+        let version = iam.create_policy_version().policy_arn(&arn).policy_document(ALLOW_ALL);
         version.set_as_default(default).send().await.unwrap();
     }
     sandbox.delete("alex", &[]).await.succeeded();
@@ -306,10 +263,7 @@ async fn policy_that_a_killed_run_never_attached_goes_too() {
     aws.faults.always("AttachUserPolicy", Fault::DENIED);
     aws.faults.always("DeletePolicy", Fault::DENIED);
     aws.faults.always("DeleteUser", Fault::DENIED);
-    sandbox
-        .create("alex", &[])
-        .await
-        .failed_with("AttachUserPolicy");
+    sandbox.create("alex", &[]).await.failed_with("AttachUserPolicy");
     aws.faults.forget();
     aws.iam(|iam| assert_eq!(iam.policies.len(), 1));
     sandbox.delete("alex", &[]).await.succeeded();
@@ -333,15 +287,9 @@ async fn users_not_made_for_this_bucket_are_refused_saying_what_was_found() {
     let aws = aws_with_files().await;
     aws.add_bucket("other", &["alex/x", "kim/x"]).await;
     let sandbox = Sandbox::new(&aws);
-    sandbox
-        .run("create_s3_user", &["-b", "other", "-u", "alex"])
-        .await
-        .succeeded();
+    sandbox.run("create_s3_user", &["-b", "other", "-u", "alex"]).await.succeeded();
     add_user_of_the_scripts(&aws, "kim", "other").await;
-    let run = sandbox
-        .delete("alex", &[])
-        .await
-        .failed_with("it is tagged for bucket other");
+    let run = sandbox.delete("alex", &[]).await.failed_with("it is tagged for bucket other");
     let hint = "hint: to delete it with its folder there, run: delete_s3_user -b other -u alex";
     assert!(run.stderr.contains(hint), "{run:?}");
     let run = sandbox.delete("kim", &[]).await;
@@ -360,45 +308,31 @@ async fn users_not_made_for_this_bucket_are_refused_saying_what_was_found() {
     }
     assert_eq!(aws.keys("shared").len(), 4);
     let changing = aws.faults.operations();
-    let changing = changing
-        .iter()
-        .filter(|call| call.starts_with("Delete") || call.starts_with("Detach"));
+    let changing =
+        changing.iter().filter(|call| call.starts_with("Delete") || call.starts_with("Detach"));
     assert_eq!(changing.count(), 0);
 
     sandbox.delete("kim", &["--force"]).await.succeeded();
     assert!(is_gone(&aws, "kim"));
-    assert_eq!(
-        aws.keys("other"),
-        ["alex/x", "kim/x"],
-        "only the bucket that was named"
-    );
+    assert_eq!(aws.keys("other"), ["alex/x", "kim/x"], "only the bucket that was named");
 }
 
 #[tokio::test]
 async fn missing_user_deletes_nothing_but_force_empties_the_folder() {
     let aws = aws_with_files().await;
     let sandbox = Sandbox::new(&aws);
-    let run = sandbox
-        .delete("alex", &[])
-        .await
-        .failed_with("there is no user alex");
+    let run = sandbox.delete("alex", &[]).await.failed_with("there is no user alex");
     assert!(
         run.stderr
             .contains("hint: s3://shared/alex/ still holds objects; to delete them, add --force"),
         "{run:?}"
     );
     assert_eq!(aws.keys("shared").len(), 4);
-    let run = sandbox
-        .delete("kim", &[])
-        .await
-        .failed_with("there is no user kim");
+    let run = sandbox.delete("kim", &[]).await.failed_with("there is no user kim");
     let hint = "\nhint: to see all users: create_s3_user -b shared --list\n";
     assert!(run.stderr.ends_with(hint), "{run:?}");
 
-    let run = sandbox
-        .delete("alex", &["--force", "--json"])
-        .await
-        .succeeded();
+    let run = sandbox.delete("alex", &["--force", "--json"]).await.succeeded();
     assert_eq!(run.json()["objects"], 2);
     assert_eq!(run.json()["user_deleted"], false);
     assert_eq!(aws.keys("shared"), FILES_OF_OTHERS);
@@ -407,15 +341,10 @@ async fn missing_user_deletes_nothing_but_force_empties_the_folder() {
 #[tokio::test]
 async fn bucket_is_checked_before_anything_is_touched() {
     let (aws, sandbox) = aws_with_alex(&[]).await;
-    let run = sandbox
-        .run("delete_s3_user", &["-b", "nowhere", "-u", "alex"])
-        .await;
+    let run = sandbox.run("delete_s3_user", &["-b", "nowhere", "-u", "alex"]).await;
     run.failed_with("there is no bucket nowhere");
     aws.faults.always("HeadBucket", Fault::Refuse(403, ""));
-    sandbox
-        .delete("alex", &[])
-        .await
-        .failed_with("bucket shared exists, but you can't access it");
+    sandbox.delete("alex", &[]).await.failed_with("bucket shared exists, but you can't access it");
     aws.iam(|iam| assert_eq!(iam.access_keys["alex"].len(), 1));
 }
 
@@ -440,16 +369,10 @@ async fn strange_keys_go_over_any_number_of_pages() {
     ];
     aws.put_many("shared", strange.iter().map(|key| (*key).to_owned()));
     aws.put_many("shared", [format!("alex/{}", "k".repeat(1019))]);
-    aws.put_many(
-        "shared",
-        (0..2500).map(|number| format!("alex/many/{number}")),
-    );
+    aws.put_many("shared", (0..2500).map(|number| format!("alex/many/{number}")));
     let sandbox = Sandbox::new(&aws);
     sandbox.create("alex", &[]).await.succeeded();
-    let run = sandbox
-        .delete("alex", &["--json", "--dry-run"])
-        .await
-        .succeeded();
+    let run = sandbox.delete("alex", &["--json", "--dry-run"]).await.succeeded();
     let steps = run.json()["steps"].to_string();
     assert!(steps.contains("delete 1,000+ objects under"), "{steps}");
     let run = sandbox.delete("alex", &["--json"]).await.succeeded();
@@ -463,11 +386,7 @@ async fn object_that_cannot_be_deleted_keeps_the_user_until_a_second_run() {
     aws.undeletable.lock().insert("alex/report.txt".to_owned());
     let run = sandbox.delete("alex", &["--json"]).await;
     let run = run.failed_with("1 object could not be deleted, so user alex stays");
-    assert!(
-        run.stderr
-            .contains("alex/report.txt: AccessDenied: Access Denied"),
-        "{run:?}"
-    );
+    assert!(run.stderr.contains("alex/report.txt: AccessDenied: Access Denied"), "{run:?}");
     let json = run.json();
     assert_eq!(json["objects"], 1);
     assert_eq!(json["user_deleted"], false);
@@ -522,13 +441,8 @@ async fn failed_run_is_finished_by_running_again() {
 
 #[tokio::test]
 async fn interrupted_run_says_so_and_is_finished_by_running_again() {
-    for call in [
-        "GetUser",
-        "DeleteAccessKey",
-        "DetachUserPolicy",
-        "DeletePolicy",
-        "DeleteObjects",
-    ] {
+    for call in ["GetUser", "DeleteAccessKey", "DetachUserPolicy", "DeletePolicy", "DeleteObjects"]
+    {
         let (aws, sandbox) = aws_with_alex(&[]).await;
         aws.faults.once(call, Fault::Pause);
         let started = sandbox.start_delete("alex", &[]);
@@ -558,18 +472,12 @@ async fn store_without_the_optional_parts_of_iam_is_no_obstacle() {
     let (aws, sandbox) = aws_with_alex(&["--inline-policy"]).await;
     for (call, fault) in [
         ("GetLoginProfile", Fault::Refuse(400, "InvalidAction")),
-        (
-            "ListSigningCertificates",
-            Fault::Refuse(501, "NotImplemented"),
-        ),
+        ("ListSigningCertificates", Fault::Refuse(501, "NotImplemented")),
         ("ListSSHPublicKeys", Fault::Refuse(405, "MethodNotAllowed")),
         ("ListServiceSpecificCredentials", Fault::Refuse(400, "")),
         ("ListMFADevices", Fault::Refuse(404, "")),
         ("ListGroupsForUser", Fault::Refuse(501, "NotImplemented")),
-        (
-            "ListAttachedUserPolicies",
-            Fault::Refuse(405, "MethodNotAllowed"),
-        ),
+        ("ListAttachedUserPolicies", Fault::Refuse(405, "MethodNotAllowed")),
         ("GetPolicy", Fault::Refuse(400, "InvalidAction")),
     ] {
         aws.faults.always(call, fault);
@@ -615,10 +523,7 @@ async fn folder_deleted_without_a_user_says_that_there_was_none() {
     let run = sandbox.delete("typo", &["--force", "--dry-run"]).await;
     let note = "note: there is no user typo";
     assert!(run.succeeded().stderr.contains(note));
-    let run = sandbox
-        .delete("typo", &["--force", "--json"])
-        .await
-        .succeeded();
+    let run = sandbox.delete("typo", &["--force", "--json"]).await.succeeded();
     assert!(run.stderr.contains(note), "{run:?}");
     assert_eq!(run.json()["notes"], json!(["there is no user typo"]));
 }
@@ -726,11 +631,7 @@ async fn refusal_in_the_middle_says_what_is_gone_and_what_is_left() {
             "left: policy s3-access-for-alex, what is still in s3://shared/alex/, user alex; \
              running the same command again continues",
         ),
-        (
-            "DeleteUser",
-            Some("gone: access key KEY, policy s3-access-for-alex, 2 objects"),
-            alex,
-        ),
+        ("DeleteUser", Some("gone: access key KEY, policy s3-access-for-alex, 2 objects"), alex),
     ] {
         let (aws, sandbox) = aws_with_alex(&[]).await;
         let key = sandbox.key_of("alex").0;

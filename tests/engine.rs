@@ -162,13 +162,7 @@ impl Engine {
 
     /// The keys of the access keys that IAM has for the user.
     async fn access_keys(&self, user: &str) -> Vec<String> {
-        let keys = self
-            .iam
-            .list_access_keys()
-            .user_name(user)
-            .send()
-            .await
-            .unwrap();
+        let keys = self.iam.list_access_keys().user_name(user).send().await.unwrap();
         let keys = keys.access_key_metadata.into_iter();
         keys.filter_map(|key| key.access_key_id).collect()
     }
@@ -179,13 +173,7 @@ impl Engine {
     }
 
     async fn keys(&self) -> Vec<String> {
-        let list = self
-            .s3
-            .list_objects_v2()
-            .bucket(&self.bucket)
-            .send()
-            .await
-            .unwrap();
+        let list = self.s3.list_objects_v2().bucket(&self.bucket).send().await.unwrap();
         let objects = list.contents.unwrap_or_default().into_iter();
         objects.filter_map(|object| object.key).collect()
     }
@@ -193,25 +181,15 @@ impl Engine {
 
 async fn user_comes_and_goes(engine: Arc<Engine>, options: Options) {
     let [alex, alexander] = &engine.users;
-    let created = [
-        options,
-        &["--kit", "--make-folder", "--expires", "1d", "--json"],
-    ]
-    .concat();
+    let created = [options, &["--kit", "--make-folder", "--expires", "1d", "--json"]].concat();
     let run = engine.create(alex, &created).await.succeeded();
     let (id, _) = engine.sandbox.key_of(alex);
     assert_eq!(run.json()["access_key_id"], id.as_str());
     assert_eq!(engine.access_keys(alex).await, [id.as_str()]);
     engine.create(alexander, options).await.succeeded();
-    engine
-        .create(alex, options)
-        .await
-        .failed_with("already exists for bucket ");
+    engine.create(alex, options).await.failed_with("already exists for bucket ");
 
-    let run = engine
-        .create(alex, &["--update", "--access", "read-write"])
-        .await
-        .succeeded();
+    let run = engine.create(alex, &["--update", "--access", "read-write"]).await.succeeded();
     assert!(run.stderr.contains("access: read -> read-write"), "{run:?}");
     for says in ["access: read-write -> read", "Nothing to change"] {
         let run = engine.create(alex, &["--update", "--access", "read"]).await;
@@ -225,18 +203,9 @@ async fn user_comes_and_goes(engine: Arc<Engine>, options: Options) {
     engine.delete(&["-u", alex]).await.succeeded();
     assert!(engine.is_gone(alex).await && !engine.is_gone(alexander).await);
     let left = engine.keys().await;
-    assert!(
-        left.len() == 2 && left.iter().all(|key| key.starts_with(alexander)),
-        "{left:?}"
-    );
-    engine
-        .delete(&["-u", alex])
-        .await
-        .failed_with("there is no user");
-    engine
-        .delete(&["-u", alexander, "--all-versions"])
-        .await
-        .succeeded();
+    assert!(left.len() == 2 && left.iter().all(|key| key.starts_with(alexander)), "{left:?}");
+    engine.delete(&["-u", alex]).await.failed_with("there is no user");
+    engine.delete(&["-u", alexander, "--all-versions"]).await.succeeded();
     assert!(engine.is_gone(alexander).await);
 }
 
@@ -252,10 +221,7 @@ async fn several_users_come_and_go(engine: Arc<Engine>, options: Options) {
     assert_eq!(engine.list().await, expected);
     engine.delete(&["--expired"]).await.succeeded();
     assert_eq!(engine.list().await, expected);
-    engine
-        .delete(&["-u", alex, "-u", alexander])
-        .await
-        .succeeded();
+    engine.delete(&["-u", alex, "-u", alexander]).await.succeeded();
     assert!(engine.is_gone(alex).await && engine.is_gone(alexander).await);
     assert_eq!(engine.list().await, []);
 }

@@ -35,10 +35,7 @@ async fn aws_with_two_expired() -> (LocalAws, Sandbox) {
     let (aws, sandbox) = aws_with_an_end(&[]).await;
     let inline = ["--expires", "9d", "--inline-policy"];
     sandbox.create("kim", &inline).await.succeeded();
-    sandbox
-        .create("jaime", &["--expires", "9d"])
-        .await
-        .succeeded();
+    sandbox.create("jaime", &["--expires", "9d"]).await.succeeded();
     set_end(&aws, "alex", LONG_AGO);
     set_end(&aws, "kim", LONG_AGO);
     aws.put("shared", "kim/photo.jpg").await;
@@ -74,32 +71,17 @@ async fn access_that_has_not_surely_ended_is_left() {
 #[tokio::test]
 async fn user_whose_policy_still_gives_access_stays_and_is_named() {
     for (what, why) in [
-        (
-            "later",
-            format!("by its policy s3-access-for-alex it ends at {LONG_HENCE}"),
-        ),
-        (
-            "a moment ago",
-            "by its policy s3-access-for-alex it ends at AGO".to_owned(),
-        ),
-        (
-            "never",
-            "its policy s3-access-for-alex has no end".to_owned(),
-        ),
-        (
-            "edited",
-            "its policy s3-access-for-alex is not as create_s3_user writes it".to_owned(),
-        ),
+        ("later", format!("by its policy s3-access-for-alex it ends at {LONG_HENCE}")),
+        ("a moment ago", "by its policy s3-access-for-alex it ends at AGO".to_owned()),
+        ("never", "its policy s3-access-for-alex has no end".to_owned()),
+        ("edited", "its policy s3-access-for-alex is not as create_s3_user writes it".to_owned()),
         (
             "of another bucket",
             "its policy s3-access-for-alex is not as create_s3_user writes it".to_owned(),
         ),
         ("replaced", "it also has policy team".to_owned()),
         ("group", "it also has group partners".to_owned()),
-        (
-            "two",
-            "its policy s3-access is not as create_s3_user writes it".to_owned(),
-        ),
+        ("two", "its policy s3-access is not as create_s3_user writes it".to_owned()),
     ] {
         let (aws, sandbox) = aws_with_an_end(&[]).await;
         set_end(&aws, "alex", LONG_AGO);
@@ -132,11 +114,7 @@ async fn user_whose_policy_still_gives_access_stays_and_is_named() {
         let before = state_of(&aws);
         let run = expired(&sandbox, &[]).await;
         let is_told_by_tag = !["replaced", "group"].contains(&what);
-        let by = if is_told_by_tag {
-            "its tag says that "
-        } else {
-            ""
-        };
+        let by = if is_told_by_tag { "its tag says that " } else { "" };
         let tagged = format!("{by}access ended at {LONG_AGO}");
         let note = format!("note: user alex stays: {tagged}, but {why}\n").replace("AGO", &ago);
         assert_nobody(&aws, &before, run, &note);
@@ -190,23 +168,14 @@ async fn users_whose_access_has_ended_go_with_their_folders_and_nobody_else() {
         if look_up == "one by one" {
             aws.faults.look_up_one_by_one();
         }
-        let jaime = (
-            keys_of(&aws, "jaime"),
-            tag_of(&aws, "jaime", "s3-user:expires"),
-        );
+        let jaime = (keys_of(&aws, "jaime"), tag_of(&aws, "jaime", "s3-user:expires"));
         let run = expired(&sandbox, &[]).await.succeeded();
         assert!(run.stderr.contains("2 of 2 users deleted"), "{run:?}");
         assert!(is_gone(&aws, "alex") && is_gone(&aws, "kim"));
         assert_eq!(users(&aws), ["admin", "jaime"], "{look_up}");
-        let left = (
-            keys_of(&aws, "jaime"),
-            tag_of(&aws, "jaime", "s3-user:expires"),
-        );
+        let left = (keys_of(&aws, "jaime"), tag_of(&aws, "jaime", "s3-user:expires"));
         assert_eq!(left, jaime);
-        assert_eq!(
-            aws.keys("shared"),
-            ["alexander/secret.txt", "jaime/photo.jpg"]
-        );
+        assert_eq!(aws.keys("shared"), ["alexander/secret.txt", "jaime/photo.jpg"]);
         aws.faults.forget();
         let run = expired(&sandbox, &[]).await;
         assert_nobody(&aws, &state_of(&aws), run, "");
@@ -219,10 +188,7 @@ async fn user_who_holds_more_than_our_policy_stays_and_is_named() {
         ("policy", "it also has policy team"),
         ("inline", "it also has policy more"),
         ("group", "it also has group partners"),
-        (
-            "policy and group",
-            "it also has policy team, group partners",
-        ),
+        ("policy and group", "it also has policy team, group partners"),
         ("login", "it also has a login to the console"),
     ] {
         for look_up in ["at once", "one by one"] {
@@ -294,10 +260,7 @@ async fn clock_that_is_ahead_deletes_nobody_early() {
                 "without tags" => aws.faults.be_like_ceph(),
                 _ => {}
             }
-            sandbox
-                .create("alex", &["--expires", "9d"])
-                .await
-                .succeeded();
+            sandbox.create("alex", &["--expires", "9d"]).await.succeeded();
             let end = seconds_ago(ended);
             if look_up == "without tags" {
                 set_end_by_policy(&aws, "alex", Some(&end));
@@ -324,9 +287,7 @@ async fn end_of_just_more_than_a_minute_ago_counts() {
 async fn options_are_those_of_any_delete() {
     let (aws, sandbox) = aws_with_two_expired().await;
     let before = state_of(&aws);
-    let run = expired(&sandbox, &["--dry-run", "--json"])
-        .await
-        .succeeded();
+    let run = expired(&sandbox, &["--dry-run", "--json"]).await.succeeded();
     let lines = run.json_lines();
     assert_eq!(lines.len(), 2, "{run:?}");
     assert!(lines.iter().all(|line| line["dry_run"] == true), "{run:?}");
@@ -437,8 +398,7 @@ async fn access_that_is_extended_while_somebody_thinks_is_left() {
 #[tokio::test]
 async fn access_that_is_extended_while_users_are_looked_up_is_left() {
     let (aws, sandbox) = aws_with_two_expired().await;
-    aws.faults
-        .once("GetAccountAuthorizationDetails", Fault::Pause);
+    aws.faults.once("GetAccountAuthorizationDetails", Fault::Pause);
     let started = sandbox.start("delete_s3_user", &["-b", "shared", "--expired"]);
     aws.faults.paused().await;
     let extend = ["--update", "--expires", "9d"];
@@ -510,18 +470,11 @@ async fn interrupted_run_is_finished_by_the_next() {
         let started = sandbox.start("delete_s3_user", &["-b", "shared", "--expired"]);
         let run = started.stopped_while_paused(&aws, "INT").await;
         let is_last = call == "DeleteUser";
-        assert_eq!(
-            run.code,
-            Some(if is_last { 0 } else { 130 }),
-            "{call}: {run:?}"
-        );
+        assert_eq!(run.code, Some(if is_last { 0 } else { 130 }), "{call}: {run:?}");
         assert_eq!(is_gone(&aws, "alex"), is_last, "{call}");
         expired(&sandbox, &[]).await.succeeded();
         assert!(is_gone(&aws, "alex"), "{call}");
-        assert_eq!(
-            aws.keys("shared"),
-            ["alexander/secret.txt", "jaime/photo.jpg"]
-        );
+        assert_eq!(aws.keys("shared"), ["alexander/secret.txt", "jaime/photo.jpg"]);
     }
 }
 
@@ -559,9 +512,8 @@ async fn call_that_fails_before_it_is_known_who_goes_deletes_nobody() {
 #[tokio::test]
 async fn credentials_that_are_missing_are_told_once() {
     let (aws, _) = aws_with_two_expired().await;
-    let nobody = Sandbox::new(&aws)
-        .set("AWS_ACCESS_KEY_ID", None)
-        .set("AWS_SECRET_ACCESS_KEY", None);
+    let nobody =
+        Sandbox::new(&aws).set("AWS_ACCESS_KEY_ID", None).set("AWS_SECRET_ACCESS_KEY", None);
     let run = expired(&nobody, &["--json"]).await;
     let run = run.failed_with("no AWS credentials found");
     assert_eq!(run.stdout, "");

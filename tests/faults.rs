@@ -160,11 +160,7 @@ impl Scenario {
 
     /// The options that say whom it is about.
     fn target(&self) -> &'static [&'static str] {
-        if self.is_of_expired() {
-            &["-b", "shared"]
-        } else {
-            &["-b", "shared", "-u", "alex"]
-        }
+        if self.is_of_expired() { &["-b", "shared"] } else { &["-b", "shared", "-u", "alex"] }
     }
 
     /// What goes wrong with a call. The more ways in which an answer can be lost
@@ -218,17 +214,9 @@ impl World {
             take_what_gives_access(&aws).await;
             set_end(&aws, "alex", "2020-01-01T00:00:00Z");
         }
-        let old_key = key_files(&sandbox)
-            .pop()
-            .map(|file| sandbox.key_in(&file).0);
+        let old_key = key_files(&sandbox).pop().map(|file| sandbox.key_in(&file).0);
         let others = of_others(&aws);
-        Self {
-            aws,
-            sandbox,
-            scenario,
-            old_key,
-            others,
-        }
+        Self { aws, sandbox, scenario, old_key, others }
     }
 
     /// The same world once more, where nothing has been called yet.
@@ -266,9 +254,7 @@ impl World {
             _ => "2",
         };
         let attempts = [("AWS_MAX_ATTEMPTS", attempts)];
-        self.sandbox
-            .run_with(self.scenario.program, &args, &attempts)
-            .await
+        self.sandbox.run_with(self.scenario.program, &args, &attempts).await
     }
 }
 
@@ -321,10 +307,7 @@ async fn at_every_call(scenario: Scenario) {
     }
     let count = points.len();
     points.join_all().await;
-    println!(
-        "{count} points of {} {:?}",
-        scenario.program, scenario.options
-    );
+    println!("{count} points of {} {:?}", scenario.program, scenario.options);
 }
 
 async fn point(world: World, operation: &str, skip: usize, trouble: Trouble) {
@@ -355,10 +338,7 @@ async fn point(world: World, operation: &str, skip: usize, trouble: Trouble) {
         } else {
             scenario.options
         };
-        let scenario = Scenario {
-            options,
-            ..scenario
-        };
+        let scenario = Scenario { options, ..scenario };
         let world = World { scenario, ..world };
         let again = world.run(None).await.succeeded();
         assert_eq!(of_others(&world.aws), world.others, "{what}: {again:?}");
@@ -388,9 +368,7 @@ fn assert_told(run: &Run, trouble: Trouble, operation: &str, what: &str) {
 fn made_or_undone(world: &World, run: &Run, what: &str) {
     let has = |option| world.scenario.options.contains(&option);
     let probes = world.aws.keys("shared").into_iter();
-    let probes: Vec<_> = probes
-        .filter(|key| key.contains("s3-user-verify"))
-        .collect();
+    let probes: Vec<_> = probes.filter(|key| key.contains("s3-user-verify")).collect();
     for probe in &probes {
         let left = format!("left: object s3://shared/{probe};");
         assert!(run.stderr.contains(&left), "{what}: {run:?}");
@@ -398,13 +376,9 @@ fn made_or_undone(world: &World, run: &Run, what: &str) {
     let folder = world.aws.keys("shared").contains(&"alex/".to_owned());
     let kit = world.sandbox.path().join("alex_kit");
     // Of an object whose deletion got no answer nobody knows whether it is left.
-    let is_unclear = [
-        "DeleteObject",
-        "AbortMultipartUpload",
-        "CreateMultipartUpload",
-    ]
-    .iter()
-    .any(|call| run.stderr.contains(&format!("verify: {call}: ")));
+    let is_unclear = ["DeleteObject", "AbortMultipartUpload", "CreateMultipartUpload"]
+        .iter()
+        .any(|call| run.stderr.contains(&format!("verify: {call}: ")));
     let mut left = run.stderr.lines().filter(|line| line.starts_with("left: "));
     let is_named_in_doubt = |line: &str| {
         let of_call = |call| run.stderr.contains(&format!(": error: {call}: "));
@@ -415,16 +389,10 @@ fn made_or_undone(world: &World, run: &Run, what: &str) {
     if run.code == Some(0) {
         assert_complete(&world.aws, &world.sandbox, "alex");
         assert_eq!(folder, has("--make-folder"), "{what}: {run:?}");
-        assert_eq!(
-            kit.join("README.txt").exists(),
-            has("--kit"),
-            "{what}: {run:?}"
-        );
+        assert_eq!(kit.join("README.txt").exists(), has("--kit"), "{what}: {run:?}");
     } else {
         let is_bare = keys_of(&world.aws, "alex").is_empty()
-            && world
-                .aws
-                .iam(|iam| !iam.user_inline_policies.contains_key("alex"));
+            && world.aws.iam(|iam| !iam.user_inline_policies.contains_key("alex"));
         let is_named = run.stderr.contains("left: user alex, if it is there and ");
         let is_left = world.scenario.like_ceph && is_bare && is_named;
         assert!(is_left || is_gone(&world.aws, "alex"), "{what}: {run:?}");
@@ -444,16 +412,10 @@ const CREATE: Scenario = Scenario {
 };
 
 /// On a store that keeps no tags, where nothing tells whose a bare user is.
-const CREATE_ON_CEPH: Scenario = Scenario {
-    like_ceph: true,
-    ..CREATE
-};
+const CREATE_ON_CEPH: Scenario = Scenario { like_ceph: true, ..CREATE };
 
-const VERIFIED: Scenario = Scenario {
-    options: &["--verify", "--access", "read-write"],
-    operations: OF_VERIFY,
-    ..CREATE
-};
+const VERIFIED: Scenario =
+    Scenario { options: &["--verify", "--access", "read-write"], operations: OF_VERIFY, ..CREATE };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn create_is_all_or_nothing() {
@@ -514,10 +476,7 @@ fn assert_left_is_named(world: &World, run: &Run, refused: &str) {
         let mut managed = iam.policies.values();
         let managed = managed.any(|it| it.policy_name.ends_with("-alex"));
         let inline = iam.user_inline_policies.get("alex");
-        (
-            iam.users.contains_key("alex"),
-            managed || inline.is_some_and(|inline| !inline.is_empty()),
-        )
+        (iam.users.contains_key("alex"), managed || inline.is_some_and(|inline| !inline.is_empty()))
     });
     let key = !keys_of(&world.aws, "alex").is_empty();
     let folder = world.aws.keys("shared").contains(&"alex/".to_owned());
@@ -525,26 +484,16 @@ fn assert_left_is_named(world: &World, run: &Run, refused: &str) {
     assert_eq!(named("access key "), key, "{refused}: {run:?}");
     let named_policy = named("policy ") || named("inline policy ");
     assert_eq!(named_policy, policy, "{refused}: {run:?}");
-    assert_eq!(
-        named("object s3://shared/alex/;"),
-        folder,
-        "{refused}: {run:?}"
-    );
+    assert_eq!(named("object s3://shared/alex/;"), folder, "{refused}: {run:?}");
     let at = |text: &str| run.stderr.rfind(text);
-    assert!(
-        at("\nhint: ").is_none() || at("\nleft: ") < at("\nhint: "),
-        "{run:?}"
-    );
+    assert!(at("\nhint: ").is_none() || at("\nleft: ") < at("\nhint: "), "{run:?}");
     let anything = user || key || policy || folder;
     assert!(anything || refused.starts_with("Get"), "{refused}: {run:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_could_not_be_undone_is_named() {
-    for options in [
-        ["--make-folder"].as_slice(),
-        &["--make-folder", "--inline-policy"],
-    ] {
+    for options in [["--make-folder"].as_slice(), &["--make-folder", "--inline-policy"]] {
         let (world, run) = undone_at_the_end(options, None).await;
         made_or_undone(&world, &run, "undone");
         let calls = world.aws.faults.counts();
@@ -580,18 +529,11 @@ fn new_key_or_old_one(world: &World, run: &Run, what: &str) {
     }
 }
 
-const ROTATE: Scenario = Scenario {
-    options: &["--rotate-key"],
-    alex: &[&[]],
-    check: new_key_or_old_one,
-    ..CREATE
-};
+const ROTATE: Scenario =
+    Scenario { options: &["--rotate-key"], alex: &[&[]], check: new_key_or_old_one, ..CREATE };
 
-const VERIFIED_ROTATE: Scenario = Scenario {
-    options: &["--rotate-key", "--verify", "--kit"],
-    operations: OF_VERIFY,
-    ..ROTATE
-};
+const VERIFIED_ROTATE: Scenario =
+    Scenario { options: &["--rotate-key", "--verify", "--kit"], operations: OF_VERIFY, ..ROTATE };
 
 /// A rotation that first deletes the key that an earlier one suspended.
 const ROTATE_AGAIN: Scenario = Scenario {
@@ -625,10 +567,7 @@ fn old_access_or_new(world: &World, run: &Run, what: &str) {
     let document = world.aws.iam(|iam| {
         let inline = iam.user_inline_policies.get("alex");
         let inline = inline.and_then(|policies| policies.get("s3-access").cloned());
-        let managed = iam
-            .policies
-            .values()
-            .find(|it| it.policy_name.ends_with("-alex"));
+        let managed = iam.policies.values().find(|it| it.policy_name.ends_with("-alex"));
         let managed = managed.map(|policy| {
             let mut versions = policy.versions.iter();
             let default = versions.find(|it| it.version_id == policy.default_version_id);
@@ -727,10 +666,7 @@ fn deleted_when_it_says_so(world: &World, run: &Run, what: &str) {
         assert_eq!(world.aws.uploads("shared"), [""; 0], "{what}: {run:?}");
     } else {
         let there = world.aws.iam(|iam| iam.users.contains_key("alex"));
-        assert!(
-            there,
-            "the user is what running again needs; {what}: {run:?}"
-        );
+        assert!(there, "the user is what running again needs; {what}: {run:?}");
     }
 }
 
@@ -854,10 +790,7 @@ async fn stopped_at_every_call<Then>(
     }
     let count = points.len();
     points.join_all().await;
-    println!(
-        "{count} times SIG{signal} to {} {:?}",
-        scenario.program, scenario.options
-    );
+    println!("{count} times SIG{signal} to {} {:?}", scenario.program, scenario.options);
 }
 
 /// A run that gets a signal while a call is paused.
@@ -878,10 +811,7 @@ async fn undone_or_done(world: World, run: Run, what: String) {
     let signals = [("HUP", 129), ("INT", 130), ("QUIT", 131), ("TERM", 143)];
     let stopped = signals.iter().find(|(name, _)| what.starts_with(name));
     let stopped = stopped.unwrap().1;
-    assert!(
-        [0, stopped].map(Some).contains(&run.code),
-        "{what}: {run:?}"
-    );
+    assert!([0, stopped].map(Some).contains(&run.code), "{what}: {run:?}");
     assert_eq!(of_others(&world.aws), world.others, "{what}: {run:?}");
     let code = run.code.map(|code| code.min(1));
     (world.scenario.check)(&world, &Run { code, ..run }, &what);
@@ -958,8 +888,7 @@ async fn delete_cleans_up_what_a_killed_create_left() {
 async fn same_command_again_succeeds(world: World, _: Run, what: String) {
     let folder = || {
         let keys = world.aws.keys("shared").into_iter();
-        keys.filter(|key| key.starts_with("alex/"))
-            .collect::<Vec<_>>()
+        keys.filter(|key| key.starts_with("alex/")).collect::<Vec<_>>()
     };
     let before = folder();
     let mut run = world.run(None).await;
@@ -982,9 +911,8 @@ async fn same_command_again_succeeds(world: World, _: Run, what: String) {
 async fn run_hinted_command(world: &World, run: &Run, what: &str) {
     let mut hints = run.stderr.lines().filter(|line| line.starts_with("hint: "));
     let hint = hints.next_back().expect(what);
-    let command = ["delete_s3_user ", "aws iam "]
-        .iter()
-        .find_map(|start| Some(&hint[hint.find(start)?..]));
+    let command =
+        ["delete_s3_user ", "aws iam "].iter().find_map(|start| Some(&hint[hint.find(start)?..]));
     let command = command.unwrap_or_else(|| panic!("{what}: {run:?}"));
     let by_aws = "aws iam delete-access-key --user-name alex --access-key-id ";
     match command.strip_prefix(by_aws) {
@@ -1001,15 +929,7 @@ async fn run_hinted_command(world: &World, run: &Run, what: &str) {
 async fn same_command_again_succeeds_after_a_kill() {
     let options = &["--inline-policy", "--make-folder", "--kit"];
     let inline = Scenario { options, ..CREATE };
-    for scenario in [
-        CREATE,
-        inline,
-        VERIFIED,
-        ROTATE,
-        ROTATE_AGAIN,
-        VERIFIED_ROTATE,
-        UPDATE,
-    ] {
+    for scenario in [CREATE, inline, VERIFIED, ROTATE, ROTATE_AGAIN, VERIFIED_ROTATE, UPDATE] {
         stopped_at_every_call(scenario, "KILL", same_command_again_succeeds).await;
     }
 }
@@ -1029,21 +949,11 @@ async fn suspension_again_finishes_after_a_kill() {
 }
 
 async fn delete_again_finishes(world: World, run: Run, what: String) {
-    assert!(
-        matches!(run.code, None | Some(0 | 129 | 130 | 131 | 143)),
-        "{what}: {run:?}"
-    );
+    assert!(matches!(run.code, None | Some(0 | 129 | 130 | 131 | 143)), "{what}: {run:?}");
     let run = world.run(None).await;
     let nothing_to_do = run.stderr.contains("there is no user alex");
     assert!(run.code == Some(0) || nothing_to_do, "{what}: {run:?}");
-    deleted_when_it_says_so(
-        &world,
-        &Run {
-            code: Some(0),
-            ..run
-        },
-        &what,
-    );
+    deleted_when_it_says_so(&world, &Run { code: Some(0), ..run }, &what);
     assert_eq!(of_others(&world.aws), world.others, "{what}");
 }
 

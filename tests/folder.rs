@@ -103,11 +103,8 @@ async fn keys_of_many_users_are_not_all_kept_while_planning() {
 
 #[tokio::test]
 async fn one_request_at_a_time_is_enough() {
-    let script = Script {
-        strict_xml: true,
-        latency: Duration::from_millis(20),
-        ..Script::default()
-    };
+    let script =
+        Script { strict_xml: true, latency: Duration::from_millis(20), ..Script::default() };
     let odd = ["alex/000000\u{1}", "alex/002000\u{1}"].map(str::to_owned);
     let store = ScriptedS3::start(script, with_others(numbered(3000).chain(odd))).await;
     let (_, _, run) = delete_from(&store, &["--json", "--concurrency", "1"]).await;
@@ -120,10 +117,7 @@ async fn one_request_at_a_time_is_enough() {
 
 #[tokio::test]
 async fn no_more_requests_than_allowed_are_under_way() {
-    let script = Script {
-        latency: Duration::from_millis(20),
-        ..Script::default()
-    };
+    let script = Script { latency: Duration::from_millis(20), ..Script::default() };
     let store = ScriptedS3::start(script, with_others(numbered(3000))).await;
     let (_, _, run) = delete_from(&store, &["--json", "--concurrency", "3"]).await;
     assert_eq!(run.succeeded().json()["objects"], 3000);
@@ -133,13 +127,7 @@ async fn no_more_requests_than_allowed_are_under_way() {
 
 #[tokio::test]
 async fn keys_that_xml_cannot_carry_are_deleted_one_at_a_time() {
-    let odd = [
-        "alex/\u{1}",
-        "alex/bell\u{7}",
-        "alex/\u{1f}",
-        "alex/\u{fffe}",
-        "alex/\u{ffff}x",
-    ];
+    let odd = ["alex/\u{1}", "alex/bell\u{7}", "alex/\u{1f}", "alex/\u{fffe}", "alex/\u{ffff}x"];
     let even = [
         "alex/tab\t",
         "alex/line\nfeed",
@@ -151,35 +139,19 @@ async fn keys_that_xml_cannot_carry_are_deleted_one_at_a_time() {
         "alex/",
         "alex/é漢😀",
     ];
-    let script = Script {
-        strict_xml: true,
-        ..Script::default()
-    };
+    let script = Script { strict_xml: true, ..Script::default() };
     let longest = format!("alex/{}", "k".repeat(1019));
-    let keys = odd
-        .iter()
-        .chain(&even)
-        .map(|key| (*key).to_owned())
-        .chain([longest]);
+    let keys = odd.iter().chain(&even).map(|key| (*key).to_owned()).chain([longest]);
     let store = ScriptedS3::start(script, with_others(keys)).await;
     let (_, _, run) = delete_from(&store, &["--json"]).await;
-    assert_eq!(
-        run.succeeded().json()["objects"],
-        odd.len() + even.len() + 1
-    );
+    assert_eq!(run.succeeded().json()["objects"], odd.len() + even.len() + 1);
     assert_eq!(store.keys(), OTHERS);
-    assert_eq!(
-        (store.requests("single"), store.requests("batch")),
-        (odd.len(), 1)
-    );
+    assert_eq!((store.requests("single"), store.requests("batch")), (odd.len(), 1));
 }
 
 #[tokio::test]
 async fn store_that_lists_plain_keys_is_taken_at_its_word() {
-    let script = Script {
-        plain_listing: true,
-        ..Script::default()
-    };
+    let script = Script { plain_listing: true, ..Script::default() };
     let keys = ["alex/100%25", "alex/a+b", "alex/a b&c"].map(str::to_owned);
     let store = ScriptedS3::start(script, with_others(keys)).await;
     delete_from(&store, &[]).await.2.succeeded();
@@ -194,10 +166,7 @@ async fn store_that_does_not_take_batches_is_emptied_key_by_key() {
         (501, "NotImplemented"),
         (405, "MethodNotAllowed"),
     ] {
-        let script = Script {
-            refuse_batches: Some((status, code)),
-            ..Script::default()
-        };
+        let script = Script { refuse_batches: Some((status, code)), ..Script::default() };
         let store = ScriptedS3::start(script, with_others(numbered(30))).await;
         let (_, _, run) = delete_from(&store, &["--json"]).await;
         assert_eq!(run.succeeded().json()["objects"], 30, "{code}");
@@ -207,10 +176,7 @@ async fn store_that_does_not_take_batches_is_emptied_key_by_key() {
 
 #[tokio::test]
 async fn slow_downs_slow_down_and_leave_nothing_behind() {
-    let script = Script {
-        slow_downs: AtomicUsize::new(6),
-        ..Script::default()
-    };
+    let script = Script { slow_downs: AtomicUsize::new(6), ..Script::default() };
     let store = ScriptedS3::start(script, with_others(numbered(6000))).await;
     let (_, _, run) = delete_from(&store, &["--json"]).await;
     assert_eq!(run.succeeded().json()["objects"], 6000);
@@ -219,47 +185,29 @@ async fn slow_downs_slow_down_and_leave_nothing_behind() {
 
 #[tokio::test]
 async fn keys_of_a_store_in_trouble_are_tried_again() {
-    let passing = [
-        "InternalError",
-        "SlowDown",
-        "ServiceUnavailable",
-        "RequestTimeout",
-        "OperationAborted",
-    ];
+    let passing =
+        ["InternalError", "SlowDown", "ServiceUnavailable", "RequestTimeout", "OperationAborted"];
     let keys = passing.map(|code| (format!("alex/{code}"), vec![code, code]));
-    let script = Script {
-        key_errors: Mutex::new(keys.clone().into_iter().collect()),
-        ..Script::default()
-    };
+    let script =
+        Script { key_errors: Mutex::new(keys.clone().into_iter().collect()), ..Script::default() };
     let keys = keys.into_iter().map(|(key, _)| key);
     let store = ScriptedS3::start(script, with_others(keys.chain(numbered(100)))).await;
     let (_, _, run) = delete_from(&store, &["--json"]).await;
     let json = run.succeeded().json();
-    assert_eq!(
-        (&json["objects"], &json["failed"]),
-        (&json!(105), &json!([]))
-    );
+    assert_eq!((&json["objects"], &json["failed"]), (&json!(105), &json!([])));
     assert_eq!(store.keys(), OTHERS);
 }
 
 #[tokio::test]
 async fn keys_that_stay_are_named_with_the_code_and_stop_nothing_else() {
-    let locked: Vec<_> = (0..25)
-        .map(|number| format!("alex/locked-{number:02}"))
-        .collect();
+    let locked: Vec<_> = (0..25).map(|number| format!("alex/locked-{number:02}")).collect();
     let errors = locked.iter().map(|key| (key.clone(), vec!["AccessDenied"]));
-    let script = Script {
-        key_errors: Mutex::new(errors.collect()),
-        stubborn: true,
-        ..Script::default()
-    };
+    let script =
+        Script { key_errors: Mutex::new(errors.collect()), stubborn: true, ..Script::default() };
     let store = ScriptedS3::start(script, with_others(numbered(2500).chain(locked.clone()))).await;
     let (aws, sandbox, run) = delete_from(&store, &["--json"]).await;
     let run = run.failed_with("25 objects could not be deleted, so user alex stays");
-    let named = run
-        .stderr
-        .lines()
-        .filter(|line| line.ends_with(": AccessDenied: No."));
+    let named = run.stderr.lines().filter(|line| line.ends_with(": AccessDenied: No."));
     assert_eq!(named.count(), 20, "{run:?}");
     assert!(run.stderr.contains("and 5 more"), "{run:?}");
     let json = run.json();
@@ -277,10 +225,7 @@ async fn keys_that_stay_are_named_with_the_code_and_stop_nothing_else() {
 #[tokio::test]
 async fn foreign_key_in_a_listing_is_an_error_and_no_deletion() {
     for foreign in ["alexander/x", "alex", "jaime/x", "Alex/x", ""] {
-        let script = Script {
-            foreign_key: Some(foreign),
-            ..Script::default()
-        };
+        let script = Script { foreign_key: Some(foreign), ..Script::default() };
         let store = ScriptedS3::start(script, with_others(numbered(10))).await;
         let (aws, _, run) = delete_from(&store, &[]).await;
         run.failed_with("asked for alex/, the store listed");
@@ -292,10 +237,7 @@ async fn foreign_key_in_a_listing_is_an_error_and_no_deletion() {
 
 #[tokio::test]
 async fn keys_skipped_while_paging_are_found_by_listing_again() {
-    let script = Script {
-        skip_every: Some(3),
-        ..Script::default()
-    };
+    let script = Script { skip_every: Some(3), ..Script::default() };
     let store = ScriptedS3::start(script, with_others(numbered(5000))).await;
     let (_, _, run) = delete_from(&store, &["--json"]).await;
     assert_eq!(run.succeeded().json()["objects"], 5000);
@@ -304,10 +246,7 @@ async fn keys_skipped_while_paging_are_found_by_listing_again() {
 
 #[tokio::test]
 async fn store_that_only_says_it_deletes_is_found_out() {
-    let script = Script {
-        keep_all: true,
-        ..Script::default()
-    };
+    let script = Script { keep_all: true, ..Script::default() };
     let store = ScriptedS3::start(script, with_others(numbered(10))).await;
     let (aws, _, run) = delete_from(&store, &[]).await;
     let run = run.failed_with("10 objects are still listed after deleting them");
@@ -337,10 +276,7 @@ async fn undeletable_keys_of_a_store_that_lists_all_from_the_start_are_sent_twic
 
 #[tokio::test]
 async fn store_that_lists_all_from_the_start_is_emptied_and_each_key_sent_once() {
-    let script = Script {
-        ignores_start_after: true,
-        ..Script::default()
-    };
+    let script = Script { ignores_start_after: true, ..Script::default() };
     let store = ScriptedS3::start(script, with_others(numbered(20_000))).await;
     let (_, _, run) = delete_from(&store, &["--json"]).await;
     assert_eq!(run.succeeded().json()["objects"], 20_000);
@@ -364,19 +300,12 @@ async fn emptying_ends_where_one_key_stays_and_another_is_written_again() {
         let store = ScriptedS3::start(script, with_others(files)).await;
         let (aws, _, run) = delete_from(&store, &["--json"]).await;
         let run = run.failed_with("1 object could not be deleted, so user alex stays");
-        assert_eq!(
-            run.json()["objects"],
-            others,
-            "the one that is back isn't gone"
-        );
+        assert_eq!(run.json()["objects"], others, "the one that is back isn't gone");
         assert!(!is_gone(&aws, "alex"));
         assert!(store.requests("list") < 20, "{}", store.requests("list"));
         assert_eq!(
             store.keys(),
-            with_others(keys.clone())
-                .collect::<BTreeSet<_>>()
-                .into_iter()
-                .collect::<Vec<_>>()
+            with_others(keys.clone()).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>()
         );
     }
 }
@@ -458,10 +387,7 @@ async fn lists_of_versions_that_go_on_for_ever_come_to_an_end() {
 #[tokio::test]
 async fn pages_of_nothing_are_followed_and_are_no_empty_folder() {
     for (empty_pages, code) in [(30, 0), (usize::MAX, 1)] {
-        let script = Script {
-            empty_pages: AtomicUsize::new(empty_pages),
-            ..Script::default()
-        };
+        let script = Script { empty_pages: AtomicUsize::new(empty_pages), ..Script::default() };
         let store = ScriptedS3::start(script, with_others(numbered(10))).await;
         let (aws, _, run) = delete_from(&store, &[]).await;
         assert_eq!(run.code, Some(code), "{run:?}");
@@ -536,10 +462,7 @@ async fn aborted_upload_that_is_listed_again_is_looked_at_again() {
 
 #[tokio::test]
 async fn answer_without_an_end_is_an_error_of_its_call() {
-    let script = Script {
-        endless: Some(Endless::Answer),
-        ..Script::default()
-    };
+    let script = Script { endless: Some(Endless::Answer), ..Script::default() };
     let store = ScriptedS3::start(script, with_others(numbered(10))).await;
     let (aws, _, run) = delete_from(&store, &[]).await;
     run.failed_with("ListObjectsV2: the answer is too large");
@@ -554,15 +477,11 @@ async fn answer_without_an_end_is_an_error_of_its_call() {
 /// alex's folder, and the same into that of alexander.
 async fn aws_with_versions(status: BucketVersioningStatus) -> LocalAws {
     let aws = LocalAws::start().await;
-    aws.add_bucket("shared", &["alex/before", "alexander/before"])
-        .await;
+    aws.add_bucket("shared", &["alex/before", "alexander/before"]).await;
     let s3 = aws.s3_client();
     let set = |status| {
         let versioning = VersioningConfiguration::builder().status(status).build();
-        s3.put_bucket_versioning()
-            .bucket("shared")
-            .versioning_configuration(versioning)
-            .send()
+        s3.put_bucket_versioning().bucket("shared").versioning_configuration(versioning).send()
     };
     set(BucketVersioningStatus::Enabled).await.unwrap();
     for folder in ["alex", "alexander"] {
@@ -571,12 +490,7 @@ async fn aws_with_versions(status: BucketVersioningStatus) -> LocalAws {
         }
         let gone = format!("{folder}/gone");
         aws.put("shared", &gone).await;
-        s3.delete_object()
-            .bucket("shared")
-            .key(gone)
-            .send()
-            .await
-            .unwrap();
+        s3.delete_object().bucket("shared").key(gone).send().await.unwrap();
     }
     if status == BucketVersioningStatus::Suspended {
         set(status).await.unwrap();
@@ -586,18 +500,12 @@ async fn aws_with_versions(status: BucketVersioningStatus) -> LocalAws {
 
 #[tokio::test]
 async fn all_versions_and_delete_markers_go_when_asked_for() {
-    for status in [
-        BucketVersioningStatus::Enabled,
-        BucketVersioningStatus::Suspended,
-    ] {
+    for status in [BucketVersioningStatus::Enabled, BucketVersioningStatus::Suspended] {
         let aws = aws_with_versions(status).await;
         let sandbox = Sandbox::new(&aws);
         sandbox.create("alex", &[]).await.succeeded();
         let before = aws.versions("shared", "alexander/").await;
-        let run = sandbox
-            .delete("alex", &["--all-versions", "--json"])
-            .await
-            .succeeded();
+        let run = sandbox.delete("alex", &["--all-versions", "--json"]).await.succeeded();
         assert!(!run.stderr.contains("note:"), "{run:?}");
         let json = run.json();
         assert_eq!(json["objects"], 2, "{json}");
@@ -641,24 +549,12 @@ async fn delete_markers_of_objects_long_gone_go_too() {
     let sandbox = Sandbox::new(&aws);
     sandbox.create("alex", &[]).await.succeeded();
     let s3 = aws.s3_client();
-    for key in aws
-        .keys("shared")
-        .iter()
-        .filter(|key| key.starts_with("alex/"))
-    {
-        s3.delete_object()
-            .bucket("shared")
-            .key(key)
-            .send()
-            .await
-            .unwrap();
+    for key in aws.keys("shared").iter().filter(|key| key.starts_with("alex/")) {
+        s3.delete_object().bucket("shared").key(key).send().await.unwrap();
     }
     let all = s3.list_object_versions().bucket("shared").prefix("alex/");
     for version in all.send().await.unwrap().versions() {
-        let delete = s3
-            .delete_object()
-            .bucket("shared")
-            .key(version.key().unwrap());
+        let delete = s3.delete_object().bucket("shared").key(version.key().unwrap());
         let delete = delete.version_id(version.version_id().unwrap());
         delete.send().await.unwrap();
     }
@@ -671,10 +567,7 @@ async fn delete_markers_of_objects_long_gone_go_too() {
 
 #[tokio::test]
 async fn earlier_versions_that_remain_are_pointed_out() {
-    for status in [
-        BucketVersioningStatus::Enabled,
-        BucketVersioningStatus::Suspended,
-    ] {
+    for status in [BucketVersioningStatus::Enabled, BucketVersioningStatus::Suspended] {
         let aws = aws_with_versions(status).await;
         let sandbox = Sandbox::new(&aws);
         sandbox.create("alex", &[]).await.succeeded();
@@ -682,11 +575,7 @@ async fn earlier_versions_that_remain_are_pointed_out() {
         let note = "note: earlier versions of the objects remain; to delete them too, run \
                     delete_s3_user again with only -u USER --force --all-versions\n";
         assert!(run.stderr.contains(note), "{run:?}");
-        let list = aws
-            .s3_client()
-            .list_objects_v2()
-            .bucket("shared")
-            .prefix("alex/");
+        let list = aws.s3_client().list_objects_v2().bucket("shared").prefix("alex/");
         assert_eq!(list.send().await.unwrap().key_count(), Some(0));
         assert!(!aws.versions("shared", "alex/").await.is_empty());
         let advised = ["--force", "--all-versions"];
@@ -703,28 +592,21 @@ async fn advice_on_earlier_versions_is_for_the_users_that_are_gone_alone() {
     aws.add_user("alexander", ALLOW_ALL).await;
     let run = sandbox.delete("alex", &["-u", "alexander"]).await;
     assert_eq!(run.code, Some(1), "{run:?}");
-    assert!(
-        run.stderr.contains("again with only -u USER --force"),
-        "{run:?}"
-    );
+    assert!(run.stderr.contains("again with only -u USER --force"), "{run:?}");
     assert!(!run.stderr.contains("same command"), "{run:?}");
     let before = aws.versions("shared", "alexander/").await;
     assert!(!before.is_empty());
     let advised = ["--force", "--all-versions"];
     sandbox.delete("alex", &advised).await.succeeded();
     assert!(aws.versions("shared", "alex/").await.is_empty());
-    assert_eq!(
-        aws.versions("shared", "alexander/").await.len(),
-        before.len()
-    );
+    assert_eq!(aws.versions("shared", "alexander/").await.len(), before.len());
     assert!(!is_gone(&aws, "alexander"));
 }
 
 #[tokio::test]
 async fn nothing_is_said_of_versions_where_there_are_none() {
     let aws = LocalAws::start().await;
-    aws.add_bucket("shared", &["alex/before.txt", "jaime/photo.jpg"])
-        .await;
+    aws.add_bucket("shared", &["alex/before.txt", "jaime/photo.jpg"]).await;
     let sandbox = Sandbox::new(&aws);
     aws.keep_versions("shared").await;
     for user in ["kim", "lee"] {
@@ -740,10 +622,7 @@ async fn nothing_is_said_of_versions_where_there_are_none() {
     let delete = s3.delete_object().bucket("shared").key("lee/report.txt");
     delete.send().await.unwrap();
     for (options, note) in [
-        (
-            &["--dry-run"][..],
-            "note: earlier versions of the objects will remain; ",
-        ),
+        (&["--dry-run"][..], "note: earlier versions of the objects will remain; "),
         (&[], "note: earlier versions of the objects remain; "),
     ] {
         let run = sandbox.delete("lee", options).await.succeeded();
@@ -801,30 +680,16 @@ async fn mfa_delete_is_one_clear_line_before_anything_is_touched() {
 async fn version_under_legal_hold_stays_with_its_marker_and_the_user() {
     let aws = LocalAws::start().await;
     let s3 = aws.s3_client();
-    let create = s3
-        .create_bucket()
-        .bucket("shared")
-        .object_lock_enabled_for_bucket(true);
+    let create = s3.create_bucket().bucket("shared").object_lock_enabled_for_bucket(true);
     create.send().await.unwrap();
     for key in ["alex/held", "alex/held", "alex/free", "jaime/x"] {
         aws.put("shared", key).await;
     }
-    let hold = ObjectLockLegalHold::builder()
-        .status(ObjectLockLegalHoldStatus::On)
-        .build();
-    let put = s3
-        .put_object_legal_hold()
-        .bucket("shared")
-        .key("alex/held")
-        .legal_hold(hold);
+    let hold = ObjectLockLegalHold::builder().status(ObjectLockLegalHoldStatus::On).build();
+    let put = s3.put_object_legal_hold().bucket("shared").key("alex/held").legal_hold(hold);
     put.send().await.unwrap();
     for key in ["alex/held", "alex/free"] {
-        s3.delete_object()
-            .bucket("shared")
-            .key(key)
-            .send()
-            .await
-            .unwrap();
+        s3.delete_object().bucket("shared").key(key).send().await.unwrap();
     }
     let sandbox = Sandbox::new(&aws);
     sandbox.create("alex", &[]).await.succeeded();
@@ -847,12 +712,7 @@ async fn unfinished_uploads_are_aborted_always() {
         let s3 = aws.s3_client();
         for key in ["alex/big", "alex/bigger", "alexander/big", "Alex/big"] {
             let id = begin_upload(&aws, key).await;
-            let part = s3
-                .upload_part()
-                .bucket("shared")
-                .key(key)
-                .upload_id(&id)
-                .part_number(1);
+            let part = s3.upload_part().bucket("shared").key(key).upload_id(&id).part_number(1);
             part.body(b"part".to_vec().into()).send().await.unwrap();
         }
         let sandbox = Sandbox::new(&aws);
@@ -869,10 +729,7 @@ async fn uploads_are_kept_with_the_objects() {
     begin_upload(&aws, "alex/big").await;
     let sandbox = Sandbox::new(&aws);
     sandbox.create("alex", &[]).await.succeeded();
-    sandbox
-        .delete("alex", &["--keep-objects"])
-        .await
-        .succeeded();
+    sandbox.delete("alex", &["--keep-objects"]).await.succeeded();
     assert_eq!(aws.uploads("shared"), ["alex/big"]);
 }
 
@@ -959,11 +816,7 @@ async fn folder_of_a_person_who_could_only_read_is_listed_once_when_it_is_empty(
         let store = ScriptedS3::start(Script::default(), with_others([])).await;
         let (_aws, sandbox) = aws_with(&store, options).await;
         // No shorter than what would be waited for otherwise.
-        sandbox
-            .with_full_pauses()
-            .delete("alex", &[])
-            .await
-            .succeeded();
+        sandbox.with_full_pauses().delete("alex", &[]).await.succeeded();
         let listings = (store.requests("list"), store.requests("list uploads"));
         assert_eq!(listings, (2, 1), "one more for the plan");
     }
@@ -1008,10 +861,7 @@ async fn interrupted_emptying_says_how_many_are_gone_and_continues() {
 
 #[tokio::test]
 async fn listing_that_does_not_say_whether_it_is_whole_deletes_nothing() {
-    let script = Script {
-        vague_listing: true,
-        ..Script::default()
-    };
+    let script = Script { vague_listing: true, ..Script::default() };
     let store = ScriptedS3::start(script, with_others(numbered(10))).await;
     let (aws, _, run) = delete_from(&store, &[]).await;
     run.failed_with("does not say whether it is the whole listing");

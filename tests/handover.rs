@@ -18,11 +18,7 @@ fn kit_file(sandbox: &Sandbox, name: &str) -> String {
 }
 
 fn mode(path: &Path) -> u32 {
-    std::fs::symlink_metadata(path)
-        .unwrap()
-        .permissions()
-        .mode()
-        & 0o777
+    std::fs::symlink_metadata(path).unwrap().permissions().mode() & 0o777
 }
 
 /// The settings of a file with one section.
@@ -105,10 +101,7 @@ async fn kit_is_closed_to_others_and_holds_the_key_and_the_place() {
     let decoded = |text| percent_decode_str(text).decode_utf8().unwrap().into_owned();
     assert_eq!((winscp.scheme(), winscp.username()), ("s3", id.as_str()));
     assert_eq!(decoded(winscp.password().unwrap()), secret);
-    assert_eq!(
-        (winscp.host_str(), winscp.port()),
-        (Some("127.0.0.1"), url.port())
-    );
+    assert_eq!((winscp.host_str(), winscp.port()), (Some("127.0.0.1"), url.port()));
     assert_eq!(decoded(winscp.path()), "/shared/alex/");
 
     let to_paste = kit_file(&sandbox, "cyberduck-secret.txt");
@@ -141,12 +134,7 @@ async fn archive_holds_the_same_files_as_the_kit() {
     for index in 0..archive.len() {
         let mut file = archive.by_index(index).unwrap();
         assert_eq!(file.unix_mode().unwrap() & 0o777, 0o600);
-        let name = file
-            .name()
-            .unwrap()
-            .strip_prefix("alex_kit/")
-            .unwrap()
-            .to_owned();
+        let name = file.name().unwrap().strip_prefix("alex_kit/").unwrap().to_owned();
         let mut content = String::new();
         std::io::Read::read_to_string(&mut file, &mut content).unwrap();
         assert_eq!(content, kit_file(&sandbox, &name));
@@ -184,11 +172,7 @@ async fn archive_that_exists_is_not_overwritten() {
     std::fs::write(sandbox.path().join("kim_kit/README.txt"), "precious").unwrap();
     let run = sandbox.create("kim", &["--kit"]).await;
     let run = run.failed_with("kim_kit already exists; not overwriting it");
-    assert!(
-        run.stderr
-            .contains("\nhint: it may hold the user's only key"),
-        "{run:?}"
-    );
+    assert!(run.stderr.contains("\nhint: it may hold the user's only key"), "{run:?}");
     std::fs::remove_dir_all(sandbox.path().join("kim_kit")).unwrap();
     assert_eq!(sandbox.files(), ["alex_kit.zip"]);
     assert_eq!(std::fs::read(&path).unwrap(), b"precious");
@@ -263,22 +247,15 @@ async fn folder_object_is_made_once_and_not_taken_away_from_others() {
     aws.add_bucket("shared", &["jaime/photo.jpg"]).await;
     let sandbox = Sandbox::new(&aws);
     let run = sandbox.create("alex", &["--make-folder"]).await.succeeded();
-    assert!(
-        run.stderr.contains("Made folder s3://shared/alex/"),
-        "{run:?}"
-    );
+    assert!(run.stderr.contains("Made folder s3://shared/alex/"), "{run:?}");
     assert!(!run.stderr.contains("note:"), "{run:?}");
-    aws.bucket("shared", |bucket| {
-        assert_eq!(bucket.objects["alex/"].size, 0)
-    });
+    aws.bucket("shared", |bucket| assert_eq!(bucket.objects["alex/"].size, 0));
 
     aws.put("shared", "kim/").await;
     aws.faults.forget();
     sandbox.create("kim", &["--make-folder"]).await.succeeded();
     assert!(!aws.faults.operations().contains(&"PutObject".to_owned()));
-    aws.bucket("shared", |bucket| {
-        assert_eq!(bucket.objects["kim/"].size, 4)
-    });
+    aws.bucket("shared", |bucket| assert_eq!(bucket.objects["kim/"].size, 4));
 
     sandbox.create("lee", &[]).await.succeeded();
     assert_eq!(aws.keys("shared"), ["alex/", "jaime/photo.jpg", "kim/"]);
@@ -322,10 +299,7 @@ async fn folder_object_is_undone_with_the_rest() {
     aws.faults.paused().await;
     std::fs::remove_dir_all(sandbox.path().join("keys")).unwrap();
     aws.faults.resume();
-    let run = started
-        .ended()
-        .await
-        .failed_with("can't write keys/alex_accessKeys.csv");
+    let run = started.ended().await.failed_with("can't write keys/alex_accessKeys.csv");
     let left = "left: object s3://shared/alex/; remove it with: aws s3 rm s3://shared/alex/";
     assert!(run.stderr.contains(left), "{run:?}");
     assert!(is_gone(&aws, "alex"));
@@ -344,24 +318,15 @@ async fn run_with_closed_stdout(command: &mut Command) -> Run {
 async fn key_goes_to_stdout_and_into_no_file() {
     let aws = aws_with_files().await;
     let sandbox = Sandbox::new(&aws);
-    let run = sandbox
-        .create("alex", &["-o", "-", "--verify"])
-        .await
-        .succeeded();
+    let run = sandbox.create("alex", &["-o", "-", "--verify"]).await.succeeded();
     std::fs::write(sandbox.path().join("alex_accessKeys.csv"), &run.stdout).unwrap();
     assert_complete(&aws, &sandbox, "alex");
     let secret = sandbox.key_of("alex").1;
-    assert!(
-        run.stdout
-            .starts_with("Access key ID,Secret access key,User name\n")
-    );
+    assert!(run.stdout.starts_with("Access key ID,Secret access key,User name\n"));
     assert!(!run.stderr.contains(&secret) && run.stderr.contains("stdout"));
     assert_eq!(sandbox.files(), ["alex_accessKeys.csv"]);
 
-    let run = sandbox
-        .create("alex", &["-o", "-", "--rotate-key", "-q"])
-        .await
-        .succeeded();
+    let run = sandbox.create("alex", &["-o", "-", "--rotate-key", "-q"]).await.succeeded();
     assert_eq!((run.stdout.lines().count(), run.stderr.as_str()), (2, ""));
 }
 
@@ -433,10 +398,7 @@ async fn kit_says_what_the_store_is_and_when_access_ends() {
     sandbox.create("alex", &options).await.succeeded();
     let readme = kit_file(&sandbox, "README.txt");
     let title = format!("The server:\r\n\r\n    {}\r\n", aws.url);
-    assert!(
-        readme.starts_with("Your files on an S3 server\r\n"),
-        "{readme}"
-    );
+    assert!(readme.starts_with("Your files on an S3 server\r\n"), "{readme}");
     assert!(readme.contains(&title), "{readme}");
     assert!(!readme.contains("Amazon"), "{readme}");
     let ends = "Your access works until 25 December 2099, 06:38 UTC.\r\n";
@@ -481,10 +443,7 @@ async fn kit_is_the_admins_whatever_the_umask_takes_away() {
     let aws = aws_with_files().await;
     let sandbox = Sandbox::new(&aws);
     let script = "umask 0777; exec \"$0\" -b shared -u alex --kit";
-    sandbox
-        .run_script(script, "create_s3_user")
-        .await
-        .succeeded();
+    sandbox.run_script(script, "create_s3_user").await.succeeded();
     let mode = |file: &str| {
         let found = std::fs::metadata(sandbox.path().join(file)).unwrap();
         found.permissions().mode() & 0o777

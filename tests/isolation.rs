@@ -17,9 +17,7 @@ async fn own_folder_lists_in_every_way_clients_do() {
             assert!(lists(&s3, Some(prefix), None).await, "{prefix}");
             assert!(lists(&s3, Some(prefix), Some("/")).await, "{prefix}");
         }
-        assert!(allowed(
-            s3.get_bucket_location().bucket("shared").send().await
-        ));
+        assert!(allowed(s3.get_bucket_location().bucket("shared").send().await));
     }
 }
 
@@ -65,34 +63,16 @@ async fn own_objects_download_and_no_others() {
     aws.add_bucket("other", &["alex/report.txt"]).await;
     let s3 = client_of_alex(&aws, &[]).await;
 
-    let got = s3
-        .get_object()
-        .bucket("shared")
-        .key("alex/report.txt")
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(
-        got.body.collect().await.unwrap().into_bytes(),
-        "alex/report.txt"
-    );
+    let got = s3.get_object().bucket("shared").key("alex/report.txt").send().await.unwrap();
+    assert_eq!(got.body.collect().await.unwrap().into_bytes(), "alex/report.txt");
     assert!(gets(&s3, "alex/2026/may.csv").await);
-    for key in [
-        "alexander/secret.txt",
-        "Alex/private.txt",
-        "jaime/photo.jpg",
-        "alex",
-        "alex-too/x",
-    ] {
+    for key in ["alexander/secret.txt", "Alex/private.txt", "jaime/photo.jpg", "alex", "alex-too/x"]
+    {
         assert!(!gets(&s3, key).await, "{key}");
     }
     let elsewhere = s3.get_object().bucket("other").key("alex/report.txt");
     assert!(!allowed(elsewhere.send().await));
-    let version = s3
-        .get_object()
-        .bucket("shared")
-        .key("alex/report.txt")
-        .version_id("null");
+    let version = s3.get_object().bucket("shared").key("alex/report.txt").version_id("null");
     assert!(!allowed(version.send().await));
 }
 
@@ -101,42 +81,21 @@ async fn nothing_can_be_changed() {
     let aws = aws_with_files().await;
     let s3 = client_of_alex(&aws, &[]).await;
     let before = aws.keys("shared");
-    for key in [
-        "alex/report.txt",
-        "alex/new.txt",
-        "jaime/photo.jpg",
-        "new.txt",
-    ] {
-        let put = s3
-            .put_object()
-            .bucket("shared")
-            .key(key)
-            .body(b"x".to_vec().into());
+    for key in ["alex/report.txt", "alex/new.txt", "jaime/photo.jpg", "new.txt"] {
+        let put = s3.put_object().bucket("shared").key(key).body(b"x".to_vec().into());
         assert!(!allowed(put.send().await), "{key}");
-        assert!(
-            !allowed(s3.delete_object().bucket("shared").key(key).send().await),
-            "{key}"
-        );
+        assert!(!allowed(s3.delete_object().bucket("shared").key(key).send().await), "{key}");
         let upload = s3.create_multipart_upload().bucket("shared").key(key);
         assert!(!allowed(upload.send().await), "{key}");
-        let copy = s3
-            .copy_object()
-            .bucket("shared")
-            .key(key)
-            .copy_source("shared/alex/report.txt");
+        let copy = s3.copy_object().bucket("shared").key(key).copy_source("shared/alex/report.txt");
         assert!(!allowed(copy.send().await), "{key}");
         let batch =
             Delete::builder().objects(ObjectIdentifier::builder().key(key).build().unwrap());
-        let delete = s3
-            .delete_objects()
-            .bucket("shared")
-            .delete(batch.build().unwrap());
+        let delete = s3.delete_objects().bucket("shared").delete(batch.build().unwrap());
         assert!(!allowed(delete.send().await), "{key}");
     }
     assert!(!allowed(s3.create_bucket().bucket("mine").send().await));
-    assert!(!allowed(
-        s3.get_bucket_policy().bucket("shared").send().await
-    ));
+    assert!(!allowed(s3.get_bucket_policy().bucket("shared").send().await));
     assert_eq!(aws.keys("shared"), before);
 }
 
@@ -146,9 +105,7 @@ async fn nothing_of_iam_is_open() {
     let iam = aws.iam_client_of(&sandbox.key_of("alex"));
     assert!(!allowed(iam.list_users().send().await));
     assert!(!allowed(iam.get_user().user_name("alex").send().await));
-    assert!(!allowed(
-        iam.create_access_key().user_name("alex").send().await
-    ));
+    assert!(!allowed(iam.create_access_key().user_name("alex").send().await));
     let put = iam.put_user_policy().user_name("alex").policy_name("more");
     assert!(!allowed(put.policy_document(ALLOW_ALL).send().await));
 }
@@ -158,15 +115,7 @@ async fn key_opens_nothing_once_the_user_is_deleted() {
     let (aws, sandbox) = aws_with_alex(&[]).await;
     let s3 = aws.s3_client_of(&sandbox.key_of("alex"));
     assert!(gets(&s3, "alex/report.txt").await);
-    sandbox
-        .delete("alex", &["--keep-objects"])
-        .await
-        .succeeded();
-    let refused = s3
-        .get_object()
-        .bucket("shared")
-        .key("alex/report.txt")
-        .send()
-        .await;
+    sandbox.delete("alex", &["--keep-objects"]).await.succeeded();
+    let refused = s3.get_object().bucket("shared").key("alex/report.txt").send().await;
     assert_eq!(refused.unwrap_err().code(), Some("InvalidAccessKeyId"));
 }

@@ -222,11 +222,7 @@ async fn list_is_the_same_where_users_must_be_looked_up_one_by_one() {
 }
 
 /// What happens to the user alex, and what is odd about it then.
-type Odd = (
-    &'static str,
-    &'static [&'static str],
-    &'static [&'static str],
-);
+type Odd = (&'static str, &'static [&'static str], &'static [&'static str]);
 
 const ODD: [Odd; 19] = [
     ("nothing", &[], &[]),
@@ -235,38 +231,18 @@ const ODD: [Odd; 19] = [
     ("made yesterday", &["never-used"], &["key never used"]),
     ("made today", &[], &[]),
     ("unused for 89 days", &[], &[]),
-    (
-        "unused for 90 days",
-        &["unused-key"],
-        &["key unused for 90 days"],
-    ),
+    ("unused for 90 days", &["unused-key"], &["key unused for 90 days"]),
     ("365 days old", &[], &[]),
     ("366 days old", &["old-key"], &["key older than 365 days"]),
     ("two keys", &["two-keys"], &["two access keys"]),
     ("eight keys", &["two-keys"], &["8 access keys"]),
     ("ended", &["access-ended"], &["access ended"]),
-    (
-        "ends later by the tag",
-        &["other-end"],
-        &["tag says that access ends 2100-01-01T00:00:00Z"],
-    ),
-    (
-        "ends by the policy alone",
-        &["other-end"],
-        &["no tag says that access ends"],
-    ),
-    (
-        "older policy",
-        &["old-policy"],
-        &["policy in an older form"],
-    ),
+    ("ends later by the tag", &["other-end"], &["tag says that access ends 2100-01-01T00:00:00Z"]),
+    ("ends by the policy alone", &["other-end"], &["no tag says that access ends"]),
+    ("older policy", &["old-policy"], &["policy in an older form"]),
     ("edited policy", &["edited-policy"], &["policy edited"]),
     ("no policy", &["no-policy"], &["no access policy"]),
-    (
-        "more policies",
-        &["other-policies"],
-        &["also has policy ReadOnlyAccess, more, s3-access"],
-    ),
+    ("more policies", &["other-policies"], &["also has policy ReadOnlyAccess, more, s3-access"]),
     ("group", &["groups"], &["in group partners"]),
 ];
 
@@ -338,23 +314,14 @@ async fn table_has_a_row_for_each_user_and_each_key() {
     let iam = aws.iam_client();
     let old = keys_of(&aws, "alex").remove(0);
     let create = iam.create_access_key().user_name("alex");
-    let new = create
-        .send()
-        .await
-        .unwrap()
-        .access_key
-        .unwrap()
-        .access_key_id;
+    let new = create.send().await.unwrap().access_key.unwrap().access_key_id;
     let suspend = iam.update_access_key().user_name("alex");
     let suspend = suspend.access_key_id(&new);
     suspend.status(StatusType::Inactive).send().await.unwrap();
     age_keys(&aws, "alex", 400 * DAY, Some(3 * 60 * 60));
     aws.change_iam(|iam| {
         let keys = iam.access_keys.get_mut("alex").unwrap();
-        let first = keys
-            .iter_mut()
-            .find(|key| key.access_key_id == old)
-            .unwrap();
+        let first = keys.iter_mut().find(|key| key.access_key_id == old).unwrap();
         first.created_at = seconds_ago(500 * DAY).parse().unwrap();
     });
     age_keys(&aws, "kim", DAY, None);
@@ -370,9 +337,9 @@ kim   kim/ + prices/  read-write  2099-12-31  KIMS                 active, 24 ho
 lee   lee/            read        never       none                                                       no access key; policies of the Python scripts
 ";
     let ids = [("OLD", &old), ("NEW", &new), ("KIMS", kims)];
-    let expected = ids.iter().fold(expected.to_owned(), |table, (name, id)| {
-        table.replace(&format!("{name:20}"), id)
-    });
+    let expected = ids
+        .iter()
+        .fold(expected.to_owned(), |table, (name, id)| table.replace(&format!("{name:20}"), id));
     assert_eq!(run.stdout, expected);
 }
 
@@ -391,19 +358,13 @@ async fn table_fits_the_terminal() {
         let command = command.args(["-b", "shared", "--list"]);
         let shown = Session::start(&sandbox, command).ends_with(0).await;
         let table = &shown[shown.find("USER").unwrap()..];
-        let widest = table
-            .lines()
-            .map(|line| line.trim_end().chars().count())
-            .max();
+        let widest = table.lines().map(|line| line.trim_end().chars().count()).max();
         assert!(widest.unwrap() <= width, "{columns:?}\n{table}");
         assert!(widest.unwrap() > width / 2, "{columns:?}\n{table}");
         let key = &keys_of(&aws, "alex")[0];
         assert!(table.contains(key), "{key} is cut in\n{table}");
         for word in ["alex/", "read-write", "2099-12-31"] {
-            assert!(
-                table.contains(word) || width < 80,
-                "{word} is cut in\n{table}"
-            );
+            assert!(table.contains(word) || width < 80, "{word} is cut in\n{table}");
         }
     }
 }
@@ -433,10 +394,7 @@ async fn name_of_no_user_of_ours_is_told_and_nothing_is_listed() {
         ("kimm", "there is no user kimm; did you mean kim?"),
         ("nobody", "there is no user nobody"),
         ("Alex", "there is no user Alex; did you mean alex?"),
-        (
-            "ada",
-            "user ada was not made for bucket shared: it is tagged for bucket other",
-        ),
+        ("ada", "user ada was not made for bucket shared: it is tagged for bucket other"),
         ("cleo", "user cleo was not created by create_s3_user"),
     ] {
         for format in [[].as_slice(), &["--json"]] {
@@ -449,14 +407,8 @@ async fn name_of_no_user_of_ours_is_told_and_nothing_is_listed() {
     assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""));
     let errors: Vec<_> = run.stderr.lines().collect();
     assert_eq!(errors.len(), 2, "{run:?}");
-    assert!(
-        errors[0].contains("error: kimm: there is no user kimm"),
-        "{run:?}"
-    );
-    assert!(
-        errors[1].contains("error: ada: user ada was not made for"),
-        "{run:?}"
-    );
+    assert!(errors[0].contains("error: kimm: there is no user kimm"), "{run:?}");
+    assert!(errors[1].contains("error: ada: user ada was not made for"), "{run:?}");
 }
 
 #[tokio::test]
@@ -521,8 +473,7 @@ async fn page_that_does_not_lead_on_fails_the_list() {
     for marker in ["", "<Marker>again</Marker>"] {
         let page = cut.replace("MARKER", marker).leak();
         aws.faults.forget();
-        aws.faults
-            .always("GetAccountAuthorizationDetails", Fault::Answer(page));
+        aws.faults.always("GetAccountAuthorizationDetails", Fault::Answer(page));
         let run = list(&sandbox, &[]).await;
         let run = run.failed_with("GetAccountAuthorizationDetails: the list is incomplete");
         assert_eq!(run.stdout, "");
@@ -541,13 +492,9 @@ async fn call_that_fails_fails_the_list_and_changes_nothing() {
     let (aws, sandbox) = aws_with_many_kinds().await;
     let before = state_of(&aws);
     for (call, is_one_by_one) in calls() {
-        for fault in [
-            Fault::DENIED,
-            Fault::Throttle,
-            Fault::BROKEN,
-            Fault::LoseAnswer,
-            Fault::HalfAnswer,
-        ] {
+        for fault in
+            [Fault::DENIED, Fault::Throttle, Fault::BROKEN, Fault::LoseAnswer, Fault::HalfAnswer]
+        {
             let is_refused = fault == Fault::DENIED;
             let is_replaced = is_refused && call == "GetAccountAuthorizationDetails";
             let is_noted = is_refused && call == "GetAccessKeyLastUsed";
@@ -598,10 +545,8 @@ async fn last_use_that_is_not_told_is_unknown_and_noted_once() {
     let refused =
         "note: last use of keys is unknown (needs the permission iam:GetAccessKeyLastUsed)";
     let lacking = "note: this store does not tell when keys were last used";
-    for (fault, note) in [
-        (Fault::DENIED, refused),
-        (Fault::Refuse(400, "InvalidAction"), lacking),
-    ] {
+    for (fault, note) in [(Fault::DENIED, refused), (Fault::Refuse(400, "InvalidAction"), lacking)]
+    {
         aws.faults.forget();
         aws.faults.always("GetAccessKeyLastUsed", fault);
         let run = list(&sandbox, &["--json"]).await.succeeded();
@@ -694,18 +639,14 @@ async fn options_that_change_something_are_refused() {
 #[tokio::test]
 async fn bucket_and_credentials_that_are_wrong_are_told() {
     let (aws, sandbox) = aws_with_alex(&[]).await;
-    let run = sandbox
-        .run("create_s3_user", &["-b", "shard", "--list"])
-        .await;
+    let run = sandbox.run("create_s3_user", &["-b", "shard", "--list"]).await;
     run.failed_with("there is no bucket shard; did you mean shared?");
-    let nobody = Sandbox::new(&aws)
-        .set("AWS_ACCESS_KEY_ID", None)
-        .set("AWS_SECRET_ACCESS_KEY", None);
+    let nobody =
+        Sandbox::new(&aws).set("AWS_ACCESS_KEY_ID", None).set("AWS_SECRET_ACCESS_KEY", None);
     let run = list(&nobody, &["--json", "-u", "alex"]).await;
     let run = run.failed_with("no AWS credentials found");
     assert_eq!(run.stdout, "");
-    aws.faults
-        .always("ListAccessKeys", Fault::Refuse(403, "ExpiredToken"));
+    aws.faults.always("ListAccessKeys", Fault::Refuse(403, "ExpiredToken"));
     let run = list(&sandbox, &[]).await;
     let run = run.failed_with("ListAccessKeys: ExpiredToken: As the test wants it.");
     assert!(run.stderr.contains("\nhint: sign in again"), "{run:?}");
@@ -727,10 +668,7 @@ async fn list_that_stdout_does_not_take_is_a_failure() {
         run.failed_with("can't write to stdout: No space left on device");
     }
     let script = "\"$0\" -b shared --list --json | true";
-    let run = sandbox
-        .run_script(script, "create_s3_user")
-        .await
-        .succeeded();
+    let run = sandbox.run_script(script, "create_s3_user").await.succeeded();
     assert_eq!(run.stderr, "");
 }
 
@@ -739,9 +677,7 @@ async fn names_of_others_do_nothing_to_a_terminal() {
     let (aws, sandbox) = aws_with_alex(&[]).await;
     aws.change_iam(|iam| {
         let policies = iam.user_inline_policies.entry("alex".to_owned());
-        policies
-            .or_default()
-            .insert("\u{9b}2J".to_owned(), ALLOW_ALL.to_owned());
+        policies.or_default().insert("\u{9b}2J".to_owned(), ALLOW_ALL.to_owned());
     });
     for format in [[].as_slice(), &["--json"]] {
         let run = list(&sandbox, format).await.succeeded();
@@ -762,8 +698,7 @@ async fn user_twice_in_the_details_counts_once() {
         <Arn>arn:aws:iam::123456789012:user/alex</Arn><Tags><member><Key>s3-user:bucket</Key>\
         <Value>shared</Value></member></Tags></member></UserDetailList>\
         </GetAccountAuthorizationDetailsResult></GetAccountAuthorizationDetailsResponse>";
-    aws.faults
-        .always("GetAccountAuthorizationDetails", Fault::Answer(twice));
+    aws.faults.always("GetAccountAuthorizationDetails", Fault::Answer(twice));
     let run = list(&sandbox, &["--json"]).await.succeeded();
     assert_eq!(run.json()["user"], "alex");
 }
@@ -780,10 +715,7 @@ async fn folder_that_somebody_else_reads_is_odd_for_both() {
     assert_eq!(codes(&users[0]), [""; 0], "nobody is alex yet");
     sandbox.create("alex", &[]).await.succeeded();
     sandbox.create("alexander", &[]).await.succeeded();
-    for names in [
-        [].as_slice(),
-        &["-u", "alex", "-u", "alexander", "-u", "kim"],
-    ] {
+    for names in [[].as_slice(), &["-u", "alex", "-u", "alexander", "-u", "kim"]] {
         let users = listed(&sandbox, names).await;
         assert_eq!(texts(&users[0]), ["folder is also read by kim"]);
         assert_eq!(texts(&users[1]), [""; 0]);

@@ -6,11 +6,8 @@ use crate::support::{
 };
 
 /// That a list goes on, and nowhere, or where it was before.
-const CUT: [Fault; 3] = [
-    Fault::CutList(""),
-    Fault::CutList("<Marker/>"),
-    Fault::CutList("<Marker>again</Marker>"),
-];
+const CUT: [Fault; 3] =
+    [Fault::CutList(""), Fault::CutList("<Marker/>"), Fault::CutList("<Marker>again</Marker>")];
 
 const INCOMPLETE: &str = "the list is incomplete: there is more, but the server doesn't say where";
 
@@ -59,10 +56,7 @@ async fn nothing_is_deleted_by_a_list_that_is_cut() {
 #[tokio::test(flavor = "multi_thread")]
 async fn users_beyond_a_cut_list_are_never_taken_for_none() {
     let (aws, _) = aws_with_alex(&[]).await;
-    for command in [
-        ["create_s3_user", "--list"],
-        ["delete_s3_user", "--expired"],
-    ] {
+    for command in [["create_s3_user", "--list"], ["delete_s3_user", "--expired"]] {
         assert_cut(&aws, &command, "GetAccountAuthorizationDetails").await;
     }
     for cut in CUT {

@@ -120,11 +120,7 @@ async fn login_and_groups_of_a_user_made_anew_stay() {
     aws.faults.resume();
     assert_stopped(started.ended().await, MADE_ANEW, "login");
     assert_new_alex_is_whole(&aws, &other, "login");
-    iam.get_login_profile()
-        .user_name("alex")
-        .send()
-        .await
-        .unwrap();
+    iam.get_login_profile().user_name("alex").send().await.unwrap();
     let groups = iam.list_groups_for_user().user_name("alex").send().await;
     assert_eq!(groups.unwrap().groups.len(), 1);
 }
@@ -147,11 +143,7 @@ async fn nobody_is_told_to_go_on_with_a_user_made_anew_whatever_failed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn files_of_a_user_made_where_there_was_none_stay() {
-    for (operation, skip) in [
-        ("GetUser", 1),
-        ("DeleteObjects", 0),
-        ("ListMultipartUploads", 0),
-    ] {
+    for (operation, skip) in [("GetUser", 1), ("DeleteObjects", 0), ("ListMultipartUploads", 0)] {
         let aws = aws_with_files().await;
         aws.faults.at(operation, skip, 1, Fault::Pause);
         let (sandbox, other) = (Sandbox::new(&aws), Sandbox::new(&aws));

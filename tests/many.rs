@@ -11,15 +11,11 @@ use crate::support::{
 };
 
 async fn create(sandbox: &Sandbox, args: &[&str]) -> Run {
-    sandbox
-        .run("create_s3_user", &[&["-b", "shared"], args].concat())
-        .await
+    sandbox.run("create_s3_user", &[&["-b", "shared"], args].concat()).await
 }
 
 async fn delete(sandbox: &Sandbox, args: &[&str]) -> Run {
-    sandbox
-        .run("delete_s3_user", &[&["-b", "shared"], args].concat())
-        .await
+    sandbox.run("delete_s3_user", &[&["-b", "shared"], args].concat()).await
 }
 
 #[tokio::test]
@@ -42,12 +38,7 @@ async fn one_that_fails_stops_no_other() {
     assert_eq!(lines.len(), 3);
     assert_eq!(lines[0]["key_file"], "alex_accessKeys.csv");
     assert_eq!(lines[1]["key_file"], "jaime_accessKeys.csv");
-    assert!(
-        lines[2]["error"]
-            .as_str()
-            .unwrap()
-            .contains("already exists")
-    );
+    assert!(lines[2]["error"].as_str().unwrap().contains("already exists"));
     assert_complete(&aws, &sandbox, "alex");
     assert_complete(&aws, &sandbox, "jaime");
 
@@ -65,37 +56,21 @@ async fn names_come_from_a_file_or_from_stdin() {
     let sandbox = Sandbox::new(&aws);
     let names = "# customers\nalex\n\n  kim  # since May\r\n";
     std::fs::write(sandbox.path().join("customers"), names).unwrap();
-    let run = create(&sandbox, &["--users-from", "customers", "-u", "lee"])
-        .await
-        .succeeded();
+    let run = create(&sandbox, &["--users-from", "customers", "-u", "lee"]).await.succeeded();
     let mut files: Vec<_> = run.stdout.lines().collect();
     files.sort();
-    assert_eq!(
-        files,
-        [
-            "alex_accessKeys.csv",
-            "kim_accessKeys.csv",
-            "lee_accessKeys.csv"
-        ]
-    );
+    assert_eq!(files, ["alex_accessKeys.csv", "kim_accessKeys.csv", "lee_accessKeys.csv"]);
     assert!(run.stderr.contains("3 of 3 users created"), "{run:?}");
 
     let mut command = sandbox.command(binary("delete_s3_user"));
     command.args(["-b", "shared", "--users-from", "-"]);
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(b"alex\nkim\nlee\n").await.unwrap();
     drop(stdin);
     Run::from(child.wait_with_output().await.unwrap()).succeeded();
-    assert!(
-        ["alex", "kim", "lee"]
-            .iter()
-            .all(|user| is_gone(&aws, user))
-    );
+    assert!(["alex", "kim", "lee"].iter().all(|user| is_gone(&aws, user)));
 }
 
 #[tokio::test]
@@ -103,9 +78,7 @@ async fn one_name_in_a_file_is_as_one_on_the_command_line() {
     let aws = aws_with_files().await;
     let sandbox = Sandbox::new(&aws);
     std::fs::write(sandbox.path().join("customers"), "alex\n").unwrap();
-    let run = create(&sandbox, &["--users-from", "customers"])
-        .await
-        .succeeded();
+    let run = create(&sandbox, &["--users-from", "customers"]).await.succeeded();
     assert!(run.stderr.starts_with("Created "), "{run:?}");
 }
 
@@ -142,14 +115,10 @@ async fn all_that_is_wrong_with_the_names_is_told_before_any_call() {
             ("missing", "can't read missing: No such file"),
             ("binary", "binary is not UTF-8; save it as UTF-8"),
         ] {
-            let run = sandbox
-                .run(program, &["-b", "shared", "--users-from", file])
-                .await;
+            let run = sandbox.run(program, &["-b", "shared", "--users-from", file]).await;
             assert_usage(&run, part);
         }
-        let run = sandbox
-            .run(program, &["-b", "shared", "-u", "alex", "--jobs", "0"])
-            .await;
+        let run = sandbox.run(program, &["-b", "shared", "-u", "alex", "--jobs", "0"]).await;
         assert_usage(&run, "--jobs");
     }
     assert_eq!(aws.faults.operations(), [""; 0]);
@@ -170,10 +139,7 @@ async fn file_in_another_encoding_is_told_from_one_with_bad_names() {
     ] {
         std::fs::write(sandbox.path().join("customers.csv"), content).unwrap();
         let run = create(&sandbox, &["--users-from", "customers.csv"]).await;
-        assert_usage(
-            &run,
-            "customers.csv is UTF-16, or no text at all; save it as UTF-8",
-        );
+        assert_usage(&run, "customers.csv is UTF-16, or no text at all; save it as UTF-8");
     }
 }
 
@@ -181,19 +147,14 @@ async fn file_in_another_encoding_is_told_from_one_with_bad_names() {
 async fn of_a_wrong_file_the_first_problems_are_told() {
     let aws = LocalAws::start().await;
     let sandbox = Sandbox::new(&aws);
-    for (lines, rest) in [
-        (20, None),
-        (21, Some("1 more problem")),
-        (1000, Some("980 more problems")),
-    ] {
+    for (lines, rest) in
+        [(20, None), (21, Some("1 more problem")), (1000, Some("980 more problems"))]
+    {
         std::fs::write(sandbox.path().join("log"), "no name\n".repeat(lines)).unwrap();
         let run = create(&sandbox, &["--users-from", "log"]).await;
         assert_eq!(run.code, Some(2), "{run:?}");
         let told: Vec<_> = run.stderr.lines().collect();
-        assert!(
-            told[19].starts_with("create_s3_user: error: log:20: no name: "),
-            "{run:?}"
-        );
+        assert!(told[19].starts_with("create_s3_user: error: log:20: no name: "), "{run:?}");
         let rest = rest.map(|rest| format!("create_s3_user: error: {rest}"));
         assert_eq!(told.get(20).copied(), rest.as_deref());
         assert!(told.len() <= 21);
@@ -236,18 +197,10 @@ async fn interruption_undoes_those_under_way_and_names_the_rest() {
     let started = sandbox.start_create("alex", &["-u", "kim", "-u", "lee", "--jobs", "1"]);
     let run = started.stopped_while_paused(&aws, "INT").await;
     assert_eq!(run.code, Some(130), "{run:?}");
-    for part in [
-        "0 of 3 users created",
-        "interrupted: alex",
-        "not started: kim, lee",
-    ] {
+    for part in ["0 of 3 users created", "interrupted: alex", "not started: kim, lee"] {
         assert!(run.stderr.contains(part), "{part}: {run:?}");
     }
-    assert!(
-        ["alex", "kim", "lee"]
-            .iter()
-            .all(|user| is_gone(&aws, user))
-    );
+    assert!(["alex", "kim", "lee"].iter().all(|user| is_gone(&aws, user)));
     assert_eq!(sandbox.files(), [""; 0]);
 }
 
@@ -320,23 +273,12 @@ async fn dry_runs_show_the_steps_of_each_user() {
     let aws = aws_with_files().await;
     let sandbox = Sandbox::new(&aws);
     let users = ["-u", "alex", "-u", "jaime"];
-    let run = create(&sandbox, &[&users[..], &["--dry-run"]].concat())
-        .await
-        .succeeded();
-    assert!(
-        run.stderr.contains("jaime: Would create user jaime"),
-        "{run:?}"
-    );
+    let run = create(&sandbox, &[&users[..], &["--dry-run"]].concat()).await.succeeded();
+    assert!(run.stderr.contains("jaime: Would create user jaime"), "{run:?}");
     assert!(is_gone(&aws, "alex") && is_gone(&aws, "jaime"));
     create(&sandbox, &users).await.succeeded();
-    let run = delete(&sandbox, &[&users[..], &["--dry-run", "--json"]].concat())
-        .await
-        .succeeded();
-    assert!(
-        run.stderr
-            .contains("alex: Would delete 2 objects under s3://shared/alex/"),
-        "{run:?}"
-    );
+    let run = delete(&sandbox, &[&users[..], &["--dry-run", "--json"]].concat()).await.succeeded();
+    assert!(run.stderr.contains("alex: Would delete 2 objects under s3://shared/alex/"), "{run:?}");
     assert_eq!(run.json_lines().len(), 2);
     assert_eq!(aws.keys("shared").len(), 4);
 }
@@ -392,13 +334,7 @@ async fn user_that_is_skipped_keeps_its_access() {
     let (aws, sandbox) = aws_with_alex(&[]).await;
     let policies = || aws.iam(|iam| format!("{:?}", iam.policies));
     let before = policies();
-    let options = [
-        "--skip-existing",
-        "--access",
-        "read-write",
-        "--expires",
-        "9d",
-    ];
+    let options = ["--skip-existing", "--access", "read-write", "--expires", "9d"];
     let run = sandbox.create("alex", &options).await.succeeded();
     let key = sandbox.key_of("alex").0;
     let said = format!("User alex already exists, with access key {key}; skipped\n");
@@ -414,11 +350,7 @@ async fn dry_run_shows_who_would_be_skipped() {
     let run = sandbox.create("alex", &options).await.succeeded();
     assert!(run.stderr.contains("User alex already exists, "), "{run:?}");
     assert!(run.stderr.contains("kim: Would create user kim"), "{run:?}");
-    let skipped: Vec<_> = run
-        .json_lines()
-        .iter()
-        .map(|it| it["skipped"] == true)
-        .collect();
+    let skipped: Vec<_> = run.json_lines().iter().map(|it| it["skipped"] == true).collect();
     assert_eq!(skipped.iter().filter(|it| **it).count(), 1, "{run:?}");
     assert!(is_gone(&aws, "kim"));
     assert_complete(&aws, &sandbox, "alex");
@@ -461,10 +393,7 @@ async fn user_whose_key_a_killed_run_lost_is_not_skipped() {
     started.signal("KILL").await;
     started.ended().await;
     let all = ["alex", "kim", "lee"];
-    let lost: Vec<_> = all
-        .into_iter()
-        .filter(|user| !keys_of(&aws, user).is_empty())
-        .collect();
+    let lost: Vec<_> = all.into_iter().filter(|user| !keys_of(&aws, user).is_empty()).collect();
     let again = ["-u", "kim", "-u", "lee", "--skip-existing"];
     let run = sandbox.create("alex", &again).await;
     assert_eq!(run.code, Some(1), "{run:?}");
@@ -508,19 +437,14 @@ async fn key_in_any_file_of_the_directory_is_not_lost() {
     assert!(!aws.faults.counts().contains_key("GetAccessKeyLastUsed"));
 
     // The file of another user, whose name begins alike, is no proof.
-    let other = std::fs::read_to_string(&at)
-        .unwrap()
-        .replace(&id, "AKIAOTHER00000000000");
+    let other = std::fs::read_to_string(&at).unwrap().replace(&id, "AKIAOTHER00000000000");
     std::fs::write(file("alexander_accessKeys.csv"), other).unwrap();
     std::fs::remove_file(&at).unwrap();
     let run = sandbox.create("alex", &["--skip-existing"]).await;
     let run = run.failed_with(&format!("with access key {id}, which is in no file here: "));
     assert!(!run.stderr.contains(&secret), "{run:?}");
     std::fs::remove_file(file(".alex_accessKeys.csv.Ab12Cd")).unwrap();
-    sandbox
-        .create("alex", &["--skip-existing"])
-        .await
-        .succeeded();
+    sandbox.create("alex", &["--skip-existing"]).await.succeeded();
     assert_eq!(keys_of(&aws, "alex"), [id]);
 }
 
@@ -596,10 +520,7 @@ async fn rows_of_a_table_override_the_options_of_each_user() {
         ("lee", "write", "never", vec!["any"]),
     ] {
         let [found_access, found_expires, found] = grant_of(&sandbox, user).await;
-        assert_eq!(
-            (found_access.as_str(), found_expires.as_str()),
-            (access, expires)
-        );
+        assert_eq!((found_access.as_str(), found_expires.as_str()), (access, expires));
         let mut found: Vec<_> = found.split(", ").collect();
         found.sort();
         assert_eq!(found, addresses, "{user}");
@@ -611,10 +532,7 @@ async fn rows_of_a_table_override_the_options_of_each_user() {
     let update = [&from[..], &["--update"]].concat();
     sandbox.run("create_s3_user", &update).await.succeeded();
     let [access, expires, _] = grant_of(&sandbox, "alex").await;
-    assert_eq!(
-        (access.as_str(), expires.as_str()),
-        ("read-write", "2098-01-01T00:00:00Z")
-    );
+    assert_eq!((access.as_str(), expires.as_str()), ("read-write", "2098-01-01T00:00:00Z"));
     assert_eq!(grant_of(&sandbox, "kim").await[1], "2099-01-01T00:00:00Z");
 
     // Of the same file, delete takes the names.
@@ -661,10 +579,7 @@ async fn table_is_checked_as_a_whole_before_any_call() {
                 "customers.csv:1: the columns are separated by semicolons; save the file as CSV with commas",
             ],
         ),
-        (
-            "alex\tread\nkim\tread\n",
-            &["customers.csv:1: the columns are separated by tabs; "],
-        ),
+        ("alex\tread\nkim\tread\n", &["customers.csv:1: the columns are separated by tabs; "]),
         (
             "\"alex\"\n'kim'\n\u{201c}lee\u{201d}\n",
             &[
@@ -673,10 +588,7 @@ async fn table_is_checked_as_a_whole_before_any_call() {
                 "customers.csv:3: \u{201c}lee\u{201d}: remove the quotes",
             ],
         ),
-        (
-            "user,access\n'kim',read\n",
-            &["customers.csv:2: 'kim': remove the quotes"],
-        ),
+        ("user,access\n'kim',read\n", &["customers.csv:2: 'kim': remove the quotes"]),
     ] {
         std::fs::write(sandbox.path().join("customers.csv"), table).unwrap();
         let run = sandbox.run("create_s3_user", &from).await;
@@ -684,10 +596,7 @@ async fn table_is_checked_as_a_whole_before_any_call() {
         let lines: Vec<_> = run.stderr.lines().collect();
         assert_eq!(lines.len(), problems.len(), "{run:?}");
         for (line, problem) in lines.iter().zip(problems) {
-            assert!(
-                line.starts_with(&format!("create_s3_user: error: {problem}")),
-                "{line}"
-            );
+            assert!(line.starts_with(&format!("create_s3_user: error: {problem}")), "{line}");
         }
     }
     assert_eq!(aws.faults.operations(), [""; 0]);
@@ -732,10 +641,7 @@ async fn who_else_reads_a_folder_is_told_when_its_user_comes_and_goes() {
     let sandbox = Sandbox::new(&aws);
     let shares = ["--also-read", "alex/", "--also-read", "ada/"];
     sandbox.create("kim", &shares).await.succeeded();
-    sandbox
-        .create("lee", &["--also-read", "alex/a/"])
-        .await
-        .succeeded();
+    sandbox.create("lee", &["--also-read", "alex/a/"]).await.succeeded();
     let note = "note: users kim, lee may read s3://shared/alex/ too (--also-read)\n";
     let users: Vec<_> = (0..58).map(|number| format!("user{number}")).collect();
     let named = users.iter().flat_map(|user| ["-u", user]);
@@ -750,15 +656,8 @@ async fn who_else_reads_a_folder_is_told_when_its_user_comes_and_goes() {
         aws.faults.forget();
         let args = [&args[..], options].concat();
         let run = sandbox.run(program, &args).await.succeeded();
-        assert!(
-            run.stderr.contains(note.trim_start_matches("note: ")),
-            "{run:?}"
-        );
-        assert!(
-            run.stderr
-                .contains("user kim may read s3://shared/ada/ too"),
-            "{run:?}"
-        );
+        assert!(run.stderr.contains(note.trim_start_matches("note: ")), "{run:?}");
+        assert!(run.stderr.contains("user kim may read s3://shared/ada/ too"), "{run:?}");
         assert_eq!(aws.faults.counts()["GetAccountAuthorizationDetails"], 1);
     }
     // Where that may not be asked, nothing is, and nothing is said.
@@ -768,10 +667,7 @@ async fn who_else_reads_a_folder_is_told_when_its_user_comes_and_goes() {
         aws.faults.always("GetAccountAuthorizationDetails", fault);
         let run = elsewhere.create("alex", &["--json"]).await.succeeded();
         assert!(!run.stderr.contains("too (--also-read)"), "{run:?}");
-        let run = sandbox
-            .delete("alex", &["--keep-objects"])
-            .await
-            .succeeded();
+        let run = sandbox.delete("alex", &["--keep-objects"]).await.succeeded();
         assert!(!run.stderr.contains("too (--also-read)"), "{run:?}");
         let calls = aws.faults.counts();
         assert!(!calls.contains_key("ListUsers") && !calls.contains_key("GetUserPolicy"));

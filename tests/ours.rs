@@ -7,12 +7,8 @@ use crate::support::{
 };
 
 /// What changes an existing user, with a part of access where that is needed.
-const COMMANDS: [&[&str]; 4] = [
-    &["--update", "--access", "read-write"],
-    &["--rotate-key"],
-    &["--suspend"],
-    &["--resume"],
-];
+const COMMANDS: [&[&str]; 4] =
+    [&["--update", "--access", "read-write"], &["--rotate-key"], &["--suspend"], &["--resume"]];
 
 /// Every part of access there is.
 const ALL_OPTIONS: [&str; 12] = [
@@ -70,12 +66,7 @@ fn policies_of_others() -> [String; 5] {
 
 #[tokio::test]
 async fn employee_with_a_policy_of_our_name_is_not_taken_for_ours() {
-    let names_of_ours = [
-        "s3-access",
-        "s3-access-for-bob",
-        "s3-get-for-bob",
-        "s3-list-for-bob",
-    ];
+    let names_of_ours = ["s3-access", "s3-access-for-bob", "s3-get-for-bob", "s3-list-for-bob"];
     for name in names_of_ours {
         for document in policies_of_others() {
             let aws = aws_with_files().await;
@@ -128,10 +119,7 @@ impl Untagged {
     async fn add(self, aws: &LocalAws, sandbox: &Sandbox) {
         match self {
             Self::Managed => sandbox.create("alex", &[]).await.succeeded(),
-            Self::Inline => sandbox
-                .create("alex", &["--inline-policy"])
-                .await
-                .succeeded(),
+            Self::Inline => sandbox.create("alex", &["--inline-policy"]).await.succeeded(),
             Self::OfScripts => return add_user_of_the_scripts(aws, "alex", "shared").await,
         };
         aws.change_iam(|iam| {
@@ -162,12 +150,8 @@ async fn untagged_user_with_our_policy_is_ours() {
 #[tokio::test]
 async fn untagged_user_who_has_more_than_ours_is_left_alone() {
     for kind in Untagged::ALL {
-        for more in [
-            "a login profile",
-            "policy AdministratorAccess",
-            "policy given",
-            "group staff",
-        ] {
+        for more in ["a login profile", "policy AdministratorAccess", "policy given", "group staff"]
+        {
             let aws = aws_with_files().await;
             let sandbox = Sandbox::new(&aws);
             kind.add(&aws, &sandbox).await;
@@ -258,10 +242,7 @@ async fn unattached_policy_of_somebody_else_stays_when_a_user_goes() {
         for document in policies_of_others() {
             let aws = aws_with_files().await;
             let sandbox = Sandbox::new(&aws);
-            sandbox
-                .create("bob", &["--inline-policy"])
-                .await
-                .succeeded();
+            sandbox.create("bob", &["--inline-policy"]).await.succeeded();
             let arn = attach_new_policy(&aws, "bob", name, &document).await;
             let detach = aws.iam_client().detach_user_policy().user_name("bob");
             detach.policy_arn(&arn).send().await.unwrap();
@@ -286,30 +267,21 @@ async fn edited_policy_without_tags_is_enough_to_see_and_to_suspend() {
     let key = keys_of(&aws, "alex")[0].clone();
     put_inline_policy(&aws, "alex", "s3-access", &policy_for("shared")).await;
     // An employee's, that allows more than the bucket.
-    let more = policy_for("shared").replace(
-        "\"arn:aws:s3:::shared\"",
-        "[\"arn:aws:s3:::shared\", \"arn:aws:s3:::other\"]",
-    );
+    let more = policy_for("shared")
+        .replace("\"arn:aws:s3:::shared\"", "[\"arn:aws:s3:::shared\", \"arn:aws:s3:::other\"]");
     put_inline_policy(&aws, "kim", "s3-access", &more).await;
     let users = listed(&sandbox).await;
     assert_eq!(names(&users), ["alex"]);
     assert_eq!(users[0]["odd"][0]["code"], "edited-policy");
     let before = state_of(&aws);
-    for options in [
-        ["--rotate-key"].as_slice(),
-        &["--resume"],
-        &["--update", "--access", "read"],
-    ] {
+    for options in [["--rotate-key"].as_slice(), &["--resume"], &["--update", "--access", "read"]] {
         let run = sandbox.create("alex", options).await;
         run.failed_with("policy s3-access ");
     }
     let run = sandbox.delete("alex", &[]).await.failed_with("s3-access");
     assert!(run.stderr.contains("anyway, add --force\n"), "{run:?}");
     for options in COMMANDS.into_iter().chain([&ALL_OPTIONS[..]]) {
-        sandbox
-            .create("kim", options)
-            .await
-            .failed_with("s3-access");
+        sandbox.create("kim", options).await.failed_with("s3-access");
     }
     assert_eq!(state_of(&aws), before);
 
@@ -429,9 +401,7 @@ async fn update_gives_a_user_of_the_scripts_the_policy_of_today() {
         let changes = ["Create", "Attach", "Detach", "Delete", "Tag"];
         let changes = |call: &&String| changes.iter().any(|verb| call.starts_with(verb));
         let calls: Vec<_> = calls.iter().filter(changes).map(String::as_str).collect();
-        let tags = ["TagUser"]
-            .into_iter()
-            .filter(|_| options.contains(&"--expires"));
+        let tags = ["TagUser"].into_iter().filter(|_| options.contains(&"--expires"));
         let expected = ["CreatePolicy", "AttachUserPolicy", "DetachUserPolicy"].into_iter();
         let expected = expected.chain(["DetachUserPolicy"]).chain(tags);
         let expected: Vec<_> = expected.chain(["DeletePolicy"; 2]).collect();
@@ -448,18 +418,10 @@ async fn update_gives_a_user_of_the_scripts_the_policy_of_today() {
         assert_eq!(user["made_by"], "create_s3_user");
         assert_eq!(user["browse_root"], browses);
         let codes = user["odd"].to_string();
-        assert!(
-            !codes.contains("policy") && !codes.contains("end"),
-            "{codes}"
-        );
-        let ends = options
-            .contains(&"--expires")
-            .then(|| "2100-01-01T00:00:00Z".to_owned());
+        assert!(!codes.contains("policy") && !codes.contains("end"), "{codes}");
+        let ends = options.contains(&"--expires").then(|| "2100-01-01T00:00:00Z".to_owned());
         assert_eq!(tag_of(&aws, "lee", "s3-user:expires"), ends);
-        sandbox
-            .create("lee", &["--rotate-key", "--verify"])
-            .await
-            .succeeded();
+        sandbox.create("lee", &["--rotate-key", "--verify"]).await.succeeded();
         let s3 = aws.s3_client_of(&sandbox.key_of("lee"));
         assert_eq!(lists(&s3, Some(""), Some("/")).await, browses);
         sandbox.delete("lee", &[]).await.succeeded();
@@ -480,17 +442,10 @@ async fn failed_update_of_a_user_of_the_scripts_is_undone() {
         for fault in [Fault::DENIED, Fault::BROKEN, Fault::LoseAnswer, Fault::Hang] {
             let (aws, sandbox) = aws_with_lee().await;
             let hangs = matches!(fault, Fault::Hang);
-            let times = if hangs || fault == Fault::DENIED {
-                1
-            } else {
-                8
-            };
+            let times = if hangs || fault == Fault::DENIED { 1 } else { 8 };
             aws.faults.at(call, skip, times, fault);
-            let options = if hangs {
-                [&update[..], &["--timeout", "1"]].concat()
-            } else {
-                update.to_vec()
-            };
+            let options =
+                if hangs { [&update[..], &["--timeout", "1"]].concat() } else { update.to_vec() };
             let run = sandbox.create("lee", &options).await;
             if run.code == Some(0) {
                 // What was carried out although the answer was lost is found.
@@ -535,10 +490,7 @@ async fn interrupted_update_of_a_user_of_the_scripts_is_undone_or_finished() {
 #[tokio::test]
 async fn killed_update_of_a_user_of_the_scripts_is_finished_by_the_next() {
     let update = ["--update", "--access", "read-write"];
-    for (call, pause) in [
-        ("AttachUserPolicy", Fault::Pause),
-        ("DetachUserPolicy", Fault::Pause),
-    ] {
+    for (call, pause) in [("AttachUserPolicy", Fault::Pause), ("DetachUserPolicy", Fault::Pause)] {
         let (aws, sandbox) = aws_with_lee().await;
         aws.faults.once(call, pause);
         let started = sandbox.start_create("lee", &update);
@@ -573,16 +525,11 @@ async fn killed_update_of_a_user_of_the_scripts_is_finished_by_the_next() {
 async fn old_policy_that_could_not_be_deleted_is_named() {
     let (aws, sandbox) = aws_with_lee().await;
     aws.faults.once("DeletePolicy", Fault::DENIED);
-    let run = sandbox
-        .create("lee", &["--update", "--browse-root", "--json"])
-        .await;
+    let run = sandbox.create("lee", &["--update", "--browse-root", "--json"]).await;
     let run = run.failed_with("DeletePolicy: AccessDenied");
     let left = run.json()["left"].to_string();
     assert!(left.contains("policy s3-get-for-lee"), "{left}");
-    assert!(
-        run.stderr.contains("aws iam delete-policy --policy-arn"),
-        "{run:?}"
-    );
+    assert!(run.stderr.contains("aws iam delete-policy --policy-arn"), "{run:?}");
     let (attached, all) = policies_of_lee(&aws);
     assert_eq!(attached, NEW);
     assert_eq!(all, ["s3-access-for-lee", "s3-get-for-lee"]);
@@ -595,12 +542,7 @@ async fn old_policy_that_could_not_be_deleted_is_named() {
 async fn policy_of_the_scripts_that_others_use_is_only_detached() {
     let (aws, sandbox) = aws_with_lee().await;
     aws.add_user("cleo", ALLOW_ALL).await;
-    attach_policy(
-        &aws,
-        "cleo",
-        "arn:aws:iam::123456789012:policy/s3-get-for-lee",
-    )
-    .await;
+    attach_policy(&aws, "cleo", "arn:aws:iam::123456789012:policy/s3-get-for-lee").await;
     let update = ["--update", "--access", "read"];
     sandbox.create("lee", &update).await.succeeded();
     let (attached, all) = policies_of_lee(&aws);

@@ -24,19 +24,15 @@ fn coloured(aws: &LocalAws) -> Sandbox {
 /// Whether anything sets a colour or bold.
 fn has_colour(shown: &str) -> bool {
     let mut sequences = shown.split("\x1b[").skip(1);
-    sequences.any(|it| {
-        it.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';')
-            .starts_with('m')
-    })
+    sequences
+        .any(|it| it.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';').starts_with('m'))
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn marks_and_colours_are_for_terminals_that_want_them() {
-    for (variable, value, are_shown) in [
-        ("TERM", "xterm", true),
-        ("TERM", "dumb", false),
-        ("NO_COLOR", "1", false),
-    ] {
+    for (variable, value, are_shown) in
+        [("TERM", "xterm", true), ("TERM", "dumb", false), ("NO_COLOR", "1", false)]
+    {
         let aws = aws_with_files().await;
         let sandbox = coloured(&aws).set(variable, Some(value));
         let mut session = at_terminal(&sandbox, "create_s3_user", &["-u", "alex"]);
@@ -90,18 +86,11 @@ async fn note_that_holds_for_many_is_said_once_with_their_names() {
     let sandbox = Sandbox::new(&aws);
     let users = ["-u", "kim", "-u", "lee"];
     let run = sandbox.create("alex", &users).await.succeeded();
-    let notes: Vec<_> = run
-        .stderr
-        .lines()
-        .filter(|it| it.contains("note: "))
-        .collect();
+    let notes: Vec<_> = run.stderr.lines().filter(|it| it.contains("note: ")).collect();
     let [note] = notes[..] else {
         panic!("{notes:?}");
     };
-    assert!(
-        note.starts_with("note: kim, lee: there are no files yet"),
-        "{note}"
-    );
+    assert!(note.starts_with("note: kim, lee: there are no files yet"), "{note}");
     let run = sandbox.create("mia", &["-u", "jaime"]).await.succeeded();
     let own = "mia: note: there are no files yet";
     assert!(run.stderr.contains(own), "{run:?}");

@@ -81,13 +81,9 @@ async fn create_and_delete_end_as_one_after_the_other() {
             let what = format!("{point:?}");
             let aws = aws_with_files().await;
             let (creates, deletes) = (Sandbox::new(&aws), Sandbox::new(&aws));
-            let (create, delete) = overtaken(
-                &aws,
-                point,
-                (&creates, "create_s3_user"),
-                (&deletes, "delete_s3_user"),
-            )
-            .await;
+            let (create, delete) =
+                overtaken(&aws, point, (&creates, "create_s3_user"), (&deletes, "delete_s3_user"))
+                    .await;
             if create.code == Some(0) && delete.code == Some(1) {
                 assert_complete(&aws, &creates, "alex");
                 return;
@@ -141,10 +137,7 @@ async fn delete_overtaken_by_another_command_ends_consistently() {
                     }
                     (Some(0 | 1), Some(0 | 1)) => {
                         assert!(is_gone(&aws, "alex"), "{what}: {one:?} {two:?}");
-                        assert!(
-                            [one.code, two.code].contains(&Some(0)),
-                            "{what}: {one:?} {two:?}"
-                        );
+                        assert!([one.code, two.code].contains(&Some(0)), "{what}: {one:?} {two:?}");
                     }
                     _ => panic!("{what}: {one:?} {two:?}"),
                 }
@@ -172,14 +165,8 @@ enum Command {
 }
 
 impl Command {
-    const ALL: [Self; 6] = [
-        Self::Create,
-        Self::Rotate,
-        Self::Update,
-        Self::Suspend,
-        Self::Delete,
-        Self::Expired,
-    ];
+    const ALL: [Self; 6] =
+        [Self::Create, Self::Rotate, Self::Update, Self::Suspend, Self::Delete, Self::Expired];
 
     /// What may come in between, where alex's access has ended, or not.
     fn seconds(self, has_ended: bool) -> Vec<Self> {
@@ -191,11 +178,7 @@ impl Command {
     }
 
     fn program(self) -> &'static str {
-        if self.deletes() {
-            "delete_s3_user"
-        } else {
-            "create_s3_user"
-        }
+        if self.deletes() { "delete_s3_user" } else { "create_s3_user" }
     }
 
     fn args(self) -> Vec<&'static str> {
@@ -323,39 +306,22 @@ async fn meet(
     let runs = [(first, &one, started.ended().await), (second, &two, later)];
     let live = aws.iam(|iam| {
         let keys = iam.access_keys.get("alex").into_iter().flatten();
-        keys.map(|key| key.access_key_id.clone())
-            .collect::<Vec<_>>()
+        keys.map(|key| key.access_key_id.clone()).collect::<Vec<_>>()
     });
     let told = format!("{}{}", runs[0].2.stderr, runs[1].2.stderr);
-    let known = [
-        Vec::from_iter(old_key.clone()),
-        written(&one),
-        written(&two),
-    ]
-    .concat();
+    let known = [Vec::from_iter(old_key.clone()), written(&one), written(&two)].concat();
     for key in &live {
         let named = told.contains(&format!("left: access key {key}"));
-        assert!(
-            known.contains(key) || named,
-            "{what}: {key}: {runs:?}",
-            runs = told
-        );
+        assert!(known.contains(key) || named, "{what}: {key}: {runs:?}", runs = told);
     }
     for (index, (_, sandbox, run)) in runs.iter().enumerate() {
         assert!(matches!(run.code, Some(0 | 1)), "{what}: {run:?}");
         let errors = run.stderr.lines().filter(|line| line.contains(": error: "));
-        assert_eq!(
-            errors.count(),
-            usize::from(run.code == Some(1)),
-            "{what}: {run:?}"
-        );
+        assert_eq!(errors.count(), usize::from(run.code == Some(1)), "{what}: {run:?}");
         let (other, _, others) = &runs[1 - index];
         let taken = other.ends_keys() && others.code == Some(0);
         for key in written(sandbox) {
-            assert!(
-                live.contains(&key) || taken,
-                "{what}: {key} is dead: {run:?} {others:?}"
-            );
+            assert!(live.contains(&key) || taken, "{what}: {key} is dead: {run:?} {others:?}");
         }
     }
     let suspends =
@@ -370,10 +336,7 @@ async fn meet(
     if both && both_of(Command::Rotate, Command::Suspend) {
         // Who suspends a user gets to know of each key that works, or who rotates does.
         let known = told.contains("is suspended; the new key gives access again");
-        assert!(
-            known || active_keys_of(aws, "alex").is_empty(),
-            "{what}: {told}"
-        );
+        assert!(known || active_keys_of(aws, "alex").is_empty(), "{what}: {told}");
     }
     let creates = (first, second) == (Command::Create, Command::Create);
     assert!(!(both && creates), "{what}: both have won");
@@ -472,10 +435,7 @@ async fn no_limit_is_lost_where_two_updates_meet() {
                     "user alex was deleted and created again meanwhile; the new user and its files stay",
                     "user alex or its policy has changed since it was looked at",
                 ];
-                assert!(
-                    says.iter().any(|it| run.stderr.contains(it)),
-                    "{what}: {run:?}"
-                );
+                assert!(says.iter().any(|it| run.stderr.contains(it)), "{what}: {run:?}");
             }
         }
     }

@@ -11,24 +11,10 @@ use crate::support::LocalAws;
 
 const PAGE: &str = include_str!("../docs/permissions.md");
 
-const FILES: [&str; 5] = [
-    "create_s3_user",
-    "delete_s3_user",
-    "list",
-    "boundary",
-    "delegate",
-];
+const FILES: [&str; 5] = ["create_s3_user", "delete_s3_user", "list", "boundary", "delegate"];
 
-const PARTITIONS: [&str; 8] = [
-    "aws",
-    "aws-cn",
-    "aws-us-gov",
-    "aws-eusc",
-    "aws-iso",
-    "aws-iso-b",
-    "aws-iso-e",
-    "aws-iso-f",
-];
+const PARTITIONS: [&str; 8] =
+    ["aws", "aws-cn", "aws-us-gov", "aws-eusc", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f"];
 
 /// Those of them that the local AWS knows.
 const KNOWN: [&str; 3] = ["aws", "aws-cn", "aws-us-gov"];

@@ -40,10 +40,7 @@ fn actions_on_the_page(file: &str) -> Vec<String> {
 fn without(policy: &Value, action: &str) -> Value {
     let mut policy = policy.clone();
     for statement in policy["Statement"].as_array_mut().unwrap() {
-        statement["Action"]
-            .as_array_mut()
-            .unwrap()
-            .retain(|given| given != action);
+        statement["Action"].as_array_mut().unwrap().retain(|given| given != action);
     }
     let statements = policy["Statement"].as_array_mut().unwrap();
     statements.retain(|statement| statement["Action"] != json!([]));
@@ -52,12 +49,8 @@ fn without(policy: &Value, action: &str) -> Value {
 
 fn actions(policy: &Value) -> HashSet<String> {
     let statements = policy["Statement"].as_array().unwrap();
-    let actions = statements
-        .iter()
-        .flat_map(|statement| statement["Action"].as_array().unwrap());
-    actions
-        .map(|action| action.as_str().unwrap().to_owned())
-        .collect()
+    let actions = statements.iter().flat_map(|statement| statement["Action"].as_array().unwrap());
+    actions.map(|action| action.as_str().unwrap().to_owned()).collect()
 }
 
 /// Somebody who may do what the policy says.
@@ -68,12 +61,7 @@ async fn with_policy(aws: &LocalAws, name: &str, policy: &Value) -> Sandbox {
 
 #[test]
 fn page_explains_exactly_the_actions_of_the_files() {
-    let files = [
-        "create_s3_user.json",
-        "delete_s3_user.json",
-        "list.json",
-        "delegate.json",
-    ];
+    let files = ["create_s3_user.json", "delete_s3_user.json", "list.json", "delegate.json"];
     let delegate = include_str!("../permissions/delegate.json");
     let delegate = serde_json::from_str(delegate).unwrap();
     let policies = policies_of_the_files().into_iter().chain([delegate]);
@@ -95,10 +83,7 @@ async fn create_needs_what_its_file_says_and_nothing_less() {
     helper.create("kim", &["--inline-policy"]).await.succeeded();
 
     let elsewhere = [&undo_actions()[..], &option_actions()[..]].concat();
-    for action in actions(&policy)
-        .iter()
-        .filter(|action| !elsewhere.contains(&action.as_str()))
-    {
+    for action in actions(&policy).iter().filter(|action| !elsewhere.contains(&action.as_str())) {
         let helper = with_policy(&aws, &action.replace(':', "-"), &without(&policy, action)).await;
         let inline = match action.as_str() {
             "iam:PutUserPolicy" => ["--inline-policy"].as_slice(),
@@ -158,11 +143,7 @@ async fn permission_named_is_the_one_that_aws_says_is_missing() {
         ("CreateUser", "iam:TagUser", user),
         ("CreatePolicy", "iam:TagPolicy", policy),
         ("PutObject", "kms:GenerateDataKey", key),
-        (
-            "PutObject",
-            "s3:PutObjectTagging",
-            "\"arn:aws:s3:::shared/alex/\"",
-        ),
+        ("PutObject", "s3:PutObjectTagging", "\"arn:aws:s3:::shared/alex/\""),
         ("GetUser", "sts:TagSession", user),
     ] {
         aws.faults.always(call, missing(action, resource));
@@ -178,67 +159,25 @@ async fn permission_named_is_the_one_that_aws_says_is_missing() {
 /// How AWS words that something else than a missing permission refuses a call, and
 /// what the hint says to that.
 const REFUSERS: [(&str, &str); 15] = [
-    (
-        "with an explicit deny in a service control policy",
-        "your organization forbids this",
-    ),
+    ("with an explicit deny in a service control policy", "your organization forbids this"),
     (
         "with an explicit deny in a service control policy: \
          arn:aws:organizations::123456789012:policy/o-1/service_control_policy/p-1",
         "your organization forbids this",
     ),
-    (
-        "because no service control policy allows the iam:X action",
-        "your organization forbids this",
-    ),
-    (
-        "with an explicit deny in a resource control policy",
-        "a resource control policy",
-    ),
-    (
-        "because no resource control policy allows the iam:X action",
-        "a resource control policy",
-    ),
-    (
-        "with an explicit deny in a permissions boundary",
-        "your permissions boundary",
-    ),
-    (
-        "because no permissions boundary allows the iam:X action",
-        "your permissions boundary",
-    ),
-    (
-        "with an explicit deny in a session policy",
-        "the session policy",
-    ),
-    (
-        "because no session policy allows the iam:X action",
-        "the session policy",
-    ),
-    (
-        "with an explicit deny in a VPC endpoint policy",
-        "the VPC endpoint",
-    ),
-    (
-        "because no VPC endpoint policy allows the iam:X action",
-        "the VPC endpoint",
-    ),
-    (
-        "with an explicit deny in a resource-based policy",
-        "the bucket policy",
-    ),
-    (
-        "because no resource-based policy allows the iam:X action",
-        "another account",
-    ),
-    (
-        "with an explicit deny in an identity-based policy",
-        "one of your own policies",
-    ),
-    (
-        "because no identity-based policy allows the iam:X action",
-        "get this permission",
-    ),
+    ("because no service control policy allows the iam:X action", "your organization forbids this"),
+    ("with an explicit deny in a resource control policy", "a resource control policy"),
+    ("because no resource control policy allows the iam:X action", "a resource control policy"),
+    ("with an explicit deny in a permissions boundary", "your permissions boundary"),
+    ("because no permissions boundary allows the iam:X action", "your permissions boundary"),
+    ("with an explicit deny in a session policy", "the session policy"),
+    ("because no session policy allows the iam:X action", "the session policy"),
+    ("with an explicit deny in a VPC endpoint policy", "the VPC endpoint"),
+    ("because no VPC endpoint policy allows the iam:X action", "the VPC endpoint"),
+    ("with an explicit deny in a resource-based policy", "the bucket policy"),
+    ("because no resource-based policy allows the iam:X action", "another account"),
+    ("with an explicit deny in an identity-based policy", "one of your own policies"),
+    ("because no identity-based policy allows the iam:X action", "get this permission"),
 ];
 
 #[tokio::test]
@@ -331,29 +270,13 @@ async fn options_need_what_the_file_says_and_nothing_less() {
         ("iam:GetUserPolicy", &[], update),
         ("iam:ListAttachedUserPolicies", &[], update),
         ("iam:GetPolicyVersion", &[], update),
-        (
-            "iam:CreatePolicyVersion",
-            &[],
-            &["--update", "--browse-root"],
-        ),
-        (
-            "iam:DeletePolicyVersion",
-            &["four versions"],
-            &["--update", "--browse-root"],
-        ),
+        ("iam:CreatePolicyVersion", &[], &["--update", "--browse-root"]),
+        ("iam:DeletePolicyVersion", &["four versions"], &["--update", "--browse-root"]),
         ("iam:UpdateAccessKey", &[], &["--suspend"]),
         ("iam:UpdateAccessKey", &["--suspend"], &["--resume"]),
-        (
-            "iam:UpdateAccessKey",
-            &[],
-            &["--rotate-key", "--suspend-old"],
-        ),
+        ("iam:UpdateAccessKey", &[], &["--rotate-key", "--suspend-old"]),
         ("s3:PutObject", &["nobody"], &["--make-folder"]),
-        (
-            "s3:DeleteObject",
-            &["nobody"],
-            &["--verify", "--access", "write"],
-        ),
+        ("s3:DeleteObject", &["nobody"], &["--verify", "--access", "write"]),
         (
             "s3:DeleteObjectVersion",
             &["nobody", "versions"],
@@ -387,11 +310,7 @@ async fn users_of_the_scripts_need_what_the_file_says_and_nothing_less() {
         helper.create("lee", options).await.succeeded();
     }
     aws.iam(|iam| assert_eq!(iam.policies.len(), 1));
-    for action in [
-        "iam:GetLoginProfile",
-        "iam:ListUserPolicies",
-        "iam:ListGroupsForUser",
-    ] {
+    for action in ["iam:GetLoginProfile", "iam:ListUserPolicies", "iam:ListGroupsForUser"] {
         let aws = aws_with_files().await;
         let helper = with_policy(&aws, "helper", &without(&policy, action)).await;
         add_user_of_the_scripts(&aws, "lee", "shared").await;
@@ -447,11 +366,7 @@ async fn prepare(aws: &LocalAws, before: &[&str]) {
     if before.contains(&"nobody") {
         return;
     }
-    let expires = if before.contains(&"--expires") {
-        before
-    } else {
-        &[]
-    };
+    let expires = if before.contains(&"--expires") { before } else { &[] };
     admin.create("alex", expires).await.succeeded();
     if before.contains(&"--suspend") {
         admin.create("alex", before).await.succeeded();
@@ -472,21 +387,14 @@ async fn notes_need_what_the_file_says() {
     let actions = ["s3:GetEncryptionConfiguration", "iam:GetAccessKeyLastUsed"];
     for (user, given, noted) in [
         ("alex", policy.clone(), true),
-        (
-            "kim",
-            without(&without(&policy, actions[0]), actions[1]),
-            false,
-        ),
+        ("kim", without(&without(&policy, actions[0]), actions[1]), false),
     ] {
         let helper = with_policy(&aws, &format!("helper-of-{user}"), &given).await;
         let run = helper.create(user, &[]).await.succeeded();
         assert_eq!(run.stderr.contains("--kms-key"), noted, "{run:?}");
         let rotate = ["--rotate-key", "--keep-old-keys"];
         helper.create(user, &rotate).await.succeeded();
-        let run = helper
-            .create(user, &rotate)
-            .await
-            .failed_with("2 access keys");
+        let run = helper.create(user, &rotate).await.failed_with("2 access keys");
         assert_eq!(!run.stderr.contains("last use unknown"), noted, "{run:?}");
     }
     for action in ["iam:ListUserPolicies", "iam:ListGroupsForUser"] {
@@ -518,43 +426,13 @@ async fn undoing_needs_what_the_file_says_and_nothing_less() {
     let managed = [].as_slice();
     let mut cases = JoinSet::new();
     for (action, call, fault, options) in [
-        (
-            "iam:ListAccessKeys",
-            "CreateAccessKey",
-            Fault::LoseAnswer,
-            managed,
-        ),
-        (
-            "iam:DeleteAccessKey",
-            "AttachUserPolicy",
-            Fault::DENIED,
-            managed,
-        ),
-        (
-            "iam:DetachUserPolicy",
-            "CreateAccessKey",
-            Fault::DENIED,
-            managed,
-        ),
-        (
-            "iam:DeleteUserPolicy",
-            "CreateAccessKey",
-            Fault::DENIED,
-            &["--inline-policy"],
-        ),
+        ("iam:ListAccessKeys", "CreateAccessKey", Fault::LoseAnswer, managed),
+        ("iam:DeleteAccessKey", "AttachUserPolicy", Fault::DENIED, managed),
+        ("iam:DetachUserPolicy", "CreateAccessKey", Fault::DENIED, managed),
+        ("iam:DeleteUserPolicy", "CreateAccessKey", Fault::DENIED, &["--inline-policy"]),
         ("iam:GetPolicy", "CreatePolicy", Fault::LoseAnswer, managed),
-        (
-            "iam:ListPolicyVersions",
-            "CreateAccessKey",
-            Fault::DENIED,
-            managed,
-        ),
-        (
-            "iam:DeletePolicy",
-            "CreateAccessKey",
-            Fault::DENIED,
-            managed,
-        ),
+        ("iam:ListPolicyVersions", "CreateAccessKey", Fault::DENIED, managed),
+        ("iam:DeletePolicy", "CreateAccessKey", Fault::DENIED, managed),
         ("iam:DeleteUser", "CreateAccessKey", Fault::DENIED, managed),
     ] {
         assert!(undo_actions().contains(&action) && actions(&policy).contains(action));
@@ -564,10 +442,7 @@ async fn undoing_needs_what_the_file_says_and_nothing_less() {
             let helper = with_policy(&aws, "helper", &policy).await;
             aws.faults.at(call, 0, 2, fault);
             let run = helper.create("alex", options).await;
-            assert!(
-                run.code == Some(0) || is_gone(&aws, "alex"),
-                "{action}: {run:?}"
-            );
+            assert!(run.code == Some(0) || is_gone(&aws, "alex"), "{action}: {run:?}");
             assert!(!run.stderr.contains("left:"), "{action}: {run:?}");
 
             let aws = aws_with_files().await;
@@ -594,18 +469,10 @@ async fn delete_needs_what_its_file_says_and_nothing_less() {
         } else {
             &[]
         };
-        let both = [
-            &["-b", "shared", "-u", "alex", "-u", "lee", "-u", "lia"],
-            options,
-        ]
-        .concat();
+        let both = [&["-b", "shared", "-u", "alex", "-u", "lee", "-u", "lia"], options].concat();
         let run = helper.run("delete_s3_user", &both).await;
         // Two things may fail: tagging a user of the earlier scripts, and a note.
-        let optional = [
-            "iam:TagUser",
-            "s3:GetBucketVersioning",
-            "iam:GetAccessKeyLastUsed",
-        ];
+        let optional = ["iam:TagUser", "s3:GetBucketVersioning", "iam:GetAccessKeyLastUsed"];
         let expected = i32::from(!optional.contains(&action.as_str()));
         assert_eq!(run.code, Some(expected), "without {action}: {run:?}");
         let helper = with_policy(&aws, "helper", &policy).await;
@@ -621,10 +488,7 @@ async fn delete_needs_what_its_file_says_and_nothing_less() {
 #[tokio::test]
 async fn tagged_user_is_deleted_without_reading_its_policies() {
     let [_, policy, _] = policies_of_the_files();
-    let policy = without(
-        &without(&policy, "iam:GetUserPolicy"),
-        "iam:GetPolicyVersion",
-    );
+    let policy = without(&without(&policy, "iam:GetUserPolicy"), "iam:GetPolicyVersion");
     for options in [[].as_slice(), &["--inline-policy"]] {
         let aws = aws_with_files().await;
         let admin = Sandbox::new(&aws);
@@ -684,20 +548,11 @@ async fn list_needs_what_its_file_says_and_nothing_less() {
         let name = format!("again-{}", action.replace(':', "-"));
         let helper = with_policy(&aws, &name, &without(&policy, action)).await;
         let run = helper.run("create_s3_user", &list).await;
-        assert!(
-            run.failed_with("needs the permission")
-                .stderr
-                .contains(action)
-        );
+        assert!(run.failed_with("needs the permission").stderr.contains(action));
     }
     let mut least = policy.clone();
     for action in actions(&policy) {
-        let needed = [
-            at_once,
-            "s3:ListBucket",
-            "iam:ListAccessKeys",
-            "iam:GetAccessKeyLastUsed",
-        ];
+        let needed = [at_once, "s3:ListBucket", "iam:ListAccessKeys", "iam:GetAccessKeyLastUsed"];
         if !needed.contains(&action.as_str()) {
             least = without(&least, &action);
         }
@@ -725,10 +580,7 @@ async fn deleting_those_whose_access_has_ended_needs_two_of_the_files() {
         statement.as_object_mut().unwrap().remove("Sid");
     }
     for (name, policy) in [
-        (
-            "one-by-one",
-            without(&delete, "iam:GetAccountAuthorizationDetails"),
-        ),
+        ("one-by-one", without(&delete, "iam:GetAccountAuthorizationDetails")),
         ("at-once", delete),
     ] {
         let aws = aws.copy().await;
@@ -745,10 +597,7 @@ async fn users_with_everything(aws: &LocalAws, admin: &Sandbox) {
     let iam = aws.iam_client();
     let document = policy_of_the_scripts("list", "alex", "shared");
     let arn = attach_new_policy(aws, "alex", "s3-list-for-alex", &document).await;
-    let version = iam
-        .create_policy_version()
-        .policy_arn(&arn)
-        .set_as_default(true);
+    let version = iam.create_policy_version().policy_arn(&arn).set_as_default(true);
     version.policy_document(document).send().await.unwrap();
     add_every_blocker(aws, "alex").await;
     begin_upload(aws, "alex/unfinished").await;

@@ -8,23 +8,17 @@ const PICTURE: &str = include_str!("../docs/terminal.svg");
 fn text_of(line: &str) -> String {
     let parts = line.split('<').filter_map(|part| part.split_once('>'));
     let text: String = parts.map(|(_, text)| text).collect();
-    text.replace("&lt;", "<")
-        .replace("&gt;", ">")
-        .replace("&amp;", "&")
+    text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 }
 
 /// What create_s3_user does at once, by how the lines about it begin: either line
 /// may come first.
-const AT_ONCE: [[&str; 2]; 2] = [
-    ["✓ Created user ", "✓ Created policy "],
-    ["✓ Attached policy ", "✓ Created an access key "],
-];
+const AT_ONCE: [[&str; 2]; 2] =
+    [["✓ Created user ", "✓ Created policy "], ["✓ Attached policy ", "✓ Created an access key "]];
 
 fn are_at_once(one: &str, next: &str) -> bool {
     let begins = |line: &str, starts: &[&str]| starts.iter().any(|start| line.starts_with(start));
-    AT_ONCE
-        .iter()
-        .any(|starts| begins(one, starts) && begins(next, starts))
+    AT_ONCE.iter().any(|starts| begins(one, starts) && begins(next, starts))
 }
 
 /// The lines, where those about what is done at once are sorted.

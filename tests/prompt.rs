@@ -46,17 +46,11 @@ async fn user_made_again_while_somebody_thinks_is_not_deleted() {
     let mut session = delete_at_terminal(&aws, &[]).await;
     session.shows(Some(QUESTION)).await;
     let meanwhile = Sandbox::new(&aws);
-    meanwhile
-        .delete("alex", &["--keep-objects"])
-        .await
-        .succeeded();
+    meanwhile.delete("alex", &["--keep-objects"]).await.succeeded();
     meanwhile.create("alex", &[]).await.succeeded();
     session.types("y\n").await;
     let shown = session.ends_with(1).await;
-    assert!(
-        shown.contains("user alex was deleted and created again meanwhile"),
-        "{shown}"
-    );
+    assert!(shown.contains("user alex was deleted and created again meanwhile"), "{shown}");
     assert!(!shown.contains("same command"), "{shown}");
     assert_complete(&aws, &meanwhile, "alex");
     assert_eq!(aws.keys("shared").len(), 4);
@@ -100,10 +94,7 @@ async fn anything_but_yes_deletes_nothing() {
         session.shows(Some(QUESTION)).await;
         session.types(&format!("{answer}\n")).await;
         let shown = session.ends_with(1).await;
-        assert!(
-            shown.contains("not confirmed, so nothing was deleted"),
-            "{shown}"
-        );
+        assert!(shown.contains("not confirmed, so nothing was deleted"), "{shown}");
         assert!(!is_gone(&aws, "alex"));
         assert_eq!(aws.keys("shared").len(), 4);
     }
@@ -197,11 +188,7 @@ async fn loop_over_a_file_of_names_is_asked_each_time() {
 #[tokio::test(flavor = "multi_thread")]
 async fn whole_question_reaches_the_terminal_wherever_the_streams_go() {
     let (aws, sandbox) = aws_with_alex(&[]).await;
-    for (streams, code) in [
-        ("2> log", 1),
-        ("2>&1 | cat > log", 0),
-        ("< /dev/null > log 2>&1", 1),
-    ] {
+    for (streams, code) in [("2> log", 1), ("2>&1 | cat > log", 0), ("< /dev/null > log 2>&1", 1)] {
         let script = format!("\"$0\" -b shared -u alex {streams}");
         let mut session = script_at_terminal(&sandbox, &script);
         let shown = session.shows(Some(QUESTION)).await;
@@ -340,11 +327,7 @@ async fn names_that_look_misspelled_are_asked_about_one_at_a_time() {
     let shown = session.shows(Some("[y/N] ")).await;
     let question = "Create user jamie anyway? [y/N] ";
     assert!(shown.ends_with(question), "{shown}");
-    assert!(
-        ["alexandr", "kim", "jamie"]
-            .iter()
-            .all(|user| is_gone(&aws, user))
-    );
+    assert!(["alexandr", "kim", "jamie"].iter().all(|user| is_gone(&aws, user)));
     session.types("y\n").await;
     let shown = session.ends_with(1).await;
     assert!(shown.contains("2 of 3 users created"), "{shown}");

@@ -17,10 +17,7 @@ async fn both_programs_get_through() {
         aws.faults.lag(2, &aws.admin.0);
         sandbox.create("alex", options).await.succeeded();
         assert_complete(&aws, &sandbox, "alex");
-        sandbox
-            .create("alex", &["--rotate-key", "--verify"])
-            .await
-            .succeeded();
+        sandbox.create("alex", &["--rotate-key", "--verify"]).await.succeeded();
         let update = ["--update", "--access", "read", "--expires", "9d"];
         sandbox.create("alex", &update).await.succeeded();
         let new = sandbox.key_in("alex_accessKeys.2.csv");
@@ -75,8 +72,7 @@ async fn what_iam_does_not_know_yet_is_undone_all_the_same() {
         let sandbox = Sandbox::new(&aws);
         aws.faults.once(make, Fault::LoseAnswer);
         let skip = usize::from(look == "GetUser");
-        aws.faults
-            .at(look, skip, 1, Fault::Refuse(404, "NoSuchEntity"));
+        aws.faults.at(look, skip, 1, Fault::Refuse(404, "NoSuchEntity"));
         sandbox.create("alex", &[]).await.succeeded();
         assert_complete(&aws, &sandbox, "alex");
     }

@@ -26,12 +26,7 @@ fn is_like(pattern: &str, text: &str) -> bool {
 }
 
 fn strings(value: &Value) -> Vec<&str> {
-    value
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .collect()
+    value.as_array().into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
 fn statements<'a>(document: &'a Value, action: &'a str) -> impl Iterator<Item = &'a Value> {
@@ -42,20 +37,15 @@ fn statements<'a>(document: &'a Value, action: &'a str) -> impl Iterator<Item = 
 /// Whether the policy lets its user do this with the object.
 fn allows_object(document: &Value, action: &str, bucket: &str, key: &str) -> bool {
     let arn = format!("arn:aws:s3:::{bucket}/{key}");
-    statements(document, action).any(|one| {
-        strings(&one["Resource"])
-            .iter()
-            .any(|pattern| is_like(pattern, &arn))
-    })
+    statements(document, action)
+        .any(|one| strings(&one["Resource"]).iter().any(|pattern| is_like(pattern, &arn)))
 }
 
 /// Whether the policy lets its user list this prefix, without a delimiter.
 fn allows_list(document: &Value, bucket: &str, prefix: &str) -> bool {
     let arn = format!("arn:aws:s3:::{bucket}");
     statements(document, "s3:ListBucket").any(|one| {
-        let on_bucket = strings(&one["Resource"])
-            .iter()
-            .any(|pattern| is_like(pattern, &arn));
+        let on_bucket = strings(&one["Resource"]).iter().any(|pattern| is_like(pattern, &arn));
         let condition = &one["Condition"];
         // Without a delimiter in the request, a condition on it never holds.
         let no_delimiter = condition["StringEquals"]["s3:delimiter"].is_null();
@@ -68,38 +58,22 @@ fn targets() -> impl Strategy<Value = Target> {
     let bucket = "[a-z0-9][a-z0-9-]{1,20}[a-z0-9]";
     let user = "[A-Za-z0-9_+=,.@][A-Za-z0-9_+=,.@-]{0,20}";
     (bucket, user).prop_filter_map("no name", |(bucket, user)| {
-        Some(Target {
-            bucket: bucket.parse().ok()?,
-            user: user.parse().ok()?,
-        })
+        Some(Target { bucket: bucket.parse().ok()?, user: user.parse().ok()? })
     })
 }
 
 fn grants() -> impl Strategy<Value = Grant> {
-    let access = prop_oneof![
-        Just(Access::Read),
-        Just(Access::ReadWrite),
-        Just(Access::Write)
-    ];
-    (
-        access,
-        any::<bool>(),
-        any::<bool>(),
-        any::<bool>(),
-        shared(),
-    )
-        .prop_map(|(access, browse_root, expires, limited, also_read)| Grant {
+    let access = prop_oneof![Just(Access::Read), Just(Access::ReadWrite), Just(Access::Write)];
+    (access, any::<bool>(), any::<bool>(), any::<bool>(), shared()).prop_map(
+        |(access, browse_root, expires, limited, also_read)| Grant {
             access,
             browse_root: browse_root && access != Access::Write,
             expires: expires.then(|| "2099-12-31".parse().unwrap()),
-            source_ips: if limited {
-                vec!["10.0.0.0/8".parse().unwrap()]
-            } else {
-                Vec::new()
-            },
+            source_ips: if limited { vec!["10.0.0.0/8".parse().unwrap()] } else { Vec::new() },
             kms_key: None,
             also_read,
-        })
+        },
+    )
 }
 
 /// Folders to be read besides the user's own.
@@ -113,9 +87,8 @@ fn shared() -> impl Strategy<Value = Vec<SharedPrefix>> {
 /// What can be granted together, and keys to try.
 fn cases() -> impl Strategy<Value = (Target, Grant, String)> {
     let granted = (targets(), grants());
-    let granted = granted.prop_filter("overlap", |(target, grant)| {
-        grant.check(&target.prefix()).is_ok()
-    });
+    let granted =
+        granted.prop_filter("overlap", |(target, grant)| grant.check(&target.prefix()).is_ok());
     granted.prop_flat_map(|(target, grant)| {
         let mut folders: Vec<_> = grant.also_read.iter().map(|it| it.to_string()).collect();
         folders.push(target.prefix().to_string());

@@ -29,90 +29,32 @@ async fn hosts_are_reached_through_the_proxy_or_not_as_by_the_aws_cli() {
         (store, [("HTTP_PROXY", proxy), ("NO_PROXY", "")], true),
         (store, [("HTTP_PROXY", proxy), ("NO_PROXY", "*")], false),
         (store, [("HTTP_PROXY", proxy), ("no_proxy", "*")], false),
-        (
-            store,
-            [("HTTP_PROXY", proxy), ("NO_PROXY", "STORE.invalid")],
-            false,
-        ),
-        (
-            store,
-            [("HTTP_PROXY", proxy), ("NO_PROXY", "a.b , .invalid")],
-            false,
-        ),
-        (
-            store,
-            [("HTTP_PROXY", proxy), ("NO_PROXY", "invalid")],
-            false,
-        ),
-        (
-            store,
-            [("HTTP_PROXY", proxy), ("NO_PROXY", "ore.invalid")],
-            true,
-        ),
-        (
-            store,
-            [("HTTP_PROXY", proxy), ("NO_PROXY", "a.store.invalid")],
-            true,
-        ),
-        (
-            at_port,
-            [("HTTP_PROXY", proxy), ("NO_PROXY", "store.invalid:9000")],
-            false,
-        ),
-        (
-            at_port,
-            [("HTTP_PROXY", proxy), ("NO_PROXY", "invalid:9000")],
-            false,
-        ),
-        (
-            at_port,
-            [("HTTP_PROXY", proxy), ("NO_PROXY", "store.invalid")],
-            false,
-        ),
-        (
-            at_port,
-            [("HTTP_PROXY", proxy), ("NO_PROXY", "store.invalid:9001")],
-            true,
-        ),
+        (store, [("HTTP_PROXY", proxy), ("NO_PROXY", "STORE.invalid")], false),
+        (store, [("HTTP_PROXY", proxy), ("NO_PROXY", "a.b , .invalid")], false),
+        (store, [("HTTP_PROXY", proxy), ("NO_PROXY", "invalid")], false),
+        (store, [("HTTP_PROXY", proxy), ("NO_PROXY", "ore.invalid")], true),
+        (store, [("HTTP_PROXY", proxy), ("NO_PROXY", "a.store.invalid")], true),
+        (at_port, [("HTTP_PROXY", proxy), ("NO_PROXY", "store.invalid:9000")], false),
+        (at_port, [("HTTP_PROXY", proxy), ("NO_PROXY", "invalid:9000")], false),
+        (at_port, [("HTTP_PROXY", proxy), ("NO_PROXY", "store.invalid")], false),
+        (at_port, [("HTTP_PROXY", proxy), ("NO_PROXY", "store.invalid:9001")], true),
         // A variable in lower case goes first, even if it is empty.
         (store, [("HTTP_PROXY", ""), ("http_proxy", proxy)], true),
         (store, [("HTTP_PROXY", &dead), ("http_proxy", proxy)], true),
         (store, [("HTTP_PROXY", proxy), ("http_proxy", "")], false),
-        (
-            store,
-            [("http_proxy", without_scheme), ("NO_PROXY", "")],
-            true,
-        ),
+        (store, [("http_proxy", without_scheme), ("NO_PROXY", "")], true),
         (store, [("ALL_PROXY", proxy), ("HTTP_PROXY", "")], true),
-        (
-            store,
-            [
-                ("HTTPS_PROXY", proxy),
-                ("ALL_PROXY", "socks5://127.0.0.1:9"),
-            ],
-            false,
-        ),
+        (store, [("HTTPS_PROXY", proxy), ("ALL_PROXY", "socks5://127.0.0.1:9")], false),
         // As behind a web server, where a header of the request would set it.
-        (
-            store,
-            [("HTTP_PROXY", proxy), ("REQUEST_METHOD", "GET")],
-            false,
-        ),
-        (
-            store,
-            [("http_proxy", proxy), ("REQUEST_METHOD", "GET")],
-            true,
-        ),
+        (store, [("HTTP_PROXY", proxy), ("REQUEST_METHOD", "GET")], false),
+        (store, [("http_proxy", proxy), ("REQUEST_METHOD", "GET")], true),
     ] {
         let sandbox = sandbox_at(&aws, url, &environment);
         let run = sandbox.create("alex", &[]).await;
         if is_proxied {
             assert_eq!(run.code, Some(0), "{environment:?}: {run:?}");
             assert_complete(&aws, &sandbox, "alex");
-            sandbox
-                .delete("alex", &["--keep-objects"])
-                .await
-                .succeeded();
+            sandbox.delete("alex", &["--keep-objects"]).await.succeeded();
         } else {
             assert_eq!(run.code, Some(1), "{environment:?}: {run:?}");
             run.failed_with(&format!("can't reach {url}: "));
@@ -121,11 +63,7 @@ async fn hosts_are_reached_through_the_proxy_or_not_as_by_the_aws_cli() {
     let of_no_proxy = sandbox_at(
         &aws,
         store,
-        &[
-            ("HTTP_PROXY", proxy),
-            ("NO_PROXY", "store.invalid"),
-            ("no_proxy", ""),
-        ],
+        &[("HTTP_PROXY", proxy), ("NO_PROXY", "store.invalid"), ("no_proxy", "")],
     );
     of_no_proxy.create("alex", &[]).await.succeeded();
 }
@@ -155,9 +93,7 @@ async fn proxy_that_can_not_be_reached_is_named_without_its_password() {
     let refused = format!("through proxy http://{address}: Connection refused");
     let check = "\nhint: check the proxy in HTTPS_PROXY or HTTP_PROXY";
     let to_store = sandbox_at(&aws, "http://store.invalid", &[("HTTP_PROXY", &dead)]);
-    let to_aws = Sandbox::new(&aws)
-        .set("AWS_ENDPOINT_URL", None)
-        .set("HTTPS_PROXY", Some(&dead));
+    let to_aws = Sandbox::new(&aws).set("AWS_ENDPOINT_URL", None).set("HTTPS_PROXY", Some(&dead));
     for (sandbox, whom) in [(&to_store, "http://store.invalid"), (&to_aws, "AWS")] {
         for program in ["create_s3_user", "delete_s3_user"] {
             let run = sandbox.run(program, &["-b", "shared", "-u", "alex"]).await;
@@ -179,13 +115,9 @@ async fn proxy_that_can_not_be_reached_is_named_without_its_password() {
          [profile base]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n"
     );
     std::fs::write(closed.path().join("config"), config).unwrap();
-    let with_role = closed
-        .set("AWS_CONFIG_FILE", Some("config"))
-        .set("HTTPS_PROXY", Some(&dead));
+    let with_role = closed.set("AWS_CONFIG_FILE", Some("config")).set("HTTPS_PROXY", Some(&dead));
     let run = with_role.create("alex", &["--profile", "work"]).await;
-    let run = run.failed_with(&format!(
-        "can't load the AWS credentials: can't connect {refused}"
-    ));
+    let run = run.failed_with(&format!("can't load the AWS credentials: can't connect {refused}"));
     assert!(run.stderr.contains(check), "{run:?}");
     assert!(is_gone(&aws, "alex"));
 }
@@ -201,10 +133,7 @@ async fn proxy_that_can_not_be_one_is_bad_usage() {
     ] {
         let sandbox = sandbox_at(&aws, &aws.url, &[(name, value)]);
         let run = sandbox.create("alex", &[]).await;
-        assert_usage(
-            &run,
-            &format!("{name}: a proxy is http:// or https:// and a host"),
-        );
+        assert_usage(&run, &format!("{name}: a proxy is http:// or https:// and a host"));
         assert!(!run.stderr.contains("hunter2"), "{run:?}");
     }
     assert_eq!(aws.faults.operations(), [""; 0]);

@@ -75,9 +75,7 @@ fn blocks(page: &str) -> Vec<Block> {
 fn shell_of_an_admin(aws: &LocalAws) -> Sandbox {
     let sandbox = Sandbox::new(aws);
     let mut path = vec![binary("").to_owned()];
-    path.extend(std::env::split_paths(
-        &std::env::var_os("PATH").unwrap_or_default(),
-    ));
+    path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
     let path: OsString = std::env::join_paths(path).unwrap();
     let permissions = sandbox.path().join("permissions");
     std::fs::create_dir(&permissions).unwrap();
@@ -245,10 +243,7 @@ async fn page_about_the_day_to_day_keeps_a_list_of_customers() {
     let keys = aws.iam(|iam| iam.access_keys["hal"].clone());
     assert_eq!(keys.len(), 1, "the old key is gone");
     assert_eq!(keys[0].status, "Active");
-    assert_files(
-        &sandbox,
-        &["keys/hal_accessKeys.2.csv", "keys/ben_accessKeys.csv"],
-    );
+    assert_files(&sandbox, &["keys/hal_accessKeys.2.csv", "keys/ben_accessKeys.csv"]);
     let made = std::fs::read_to_string(sandbox.path().join("made.jsonl")).unwrap();
     assert_eq!(made.lines().count(), 2, "{made}");
 }
@@ -291,9 +286,7 @@ async fn reference_writes_completions_and_man_page() {
 fn options(text: &str) -> BTreeSet<&str> {
     let is_of_option = |c: char| c.is_ascii_lowercase() || c == '-';
     let words = text.split(|c| !is_of_option(c));
-    words
-        .filter(|word| word.starts_with("--") && word.len() > 2)
-        .collect()
+    words.filter(|word| word.starts_with("--") && word.len() > 2).collect()
 }
 
 #[test]
@@ -307,10 +300,8 @@ fn reference_has_every_option_of_the_help() {
         let lines = help.lines().map(str::trim_start);
         let of_options: Vec<_> = lines.filter(|line| line.starts_with('-')).collect();
         let of_options = of_options.join("\n");
-        let missing: Vec<_> = options(&of_options)
-            .difference(&options(&explained))
-            .copied()
-            .collect();
+        let missing: Vec<_> =
+            options(&of_options).difference(&options(&explained)).copied().collect();
         assert!(missing.is_empty(), "{missing:?}");
     }
 }
@@ -320,17 +311,12 @@ fn reference_has_every_option_of_the_help() {
 async fn page_about_scripting_gives_each_user_a_key() {
     let aws = aws_of_the_examples().await;
     let sandbox = shell_of_an_admin(&aws);
-    walk(
-        &aws,
-        &sandbox,
-        &page("docs/scripting.md"),
-        |aws, block, run| {
-            if block.contains("access_key_id") {
-                let id = run.stdout.trim_end();
-                aws.iam(|iam| assert_eq!(iam.access_keys["finn"][0].access_key_id, id));
-            }
-        },
-    )
+    walk(&aws, &sandbox, &page("docs/scripting.md"), |aws, block, run| {
+        if block.contains("access_key_id") {
+            let id = run.stdout.trim_end();
+            aws.iam(|iam| assert_eq!(iam.access_keys["finn"][0].access_key_id, id));
+        }
+    })
     .await;
     assert_users(&aws, &["admin", "eva", "finn"]);
     assert_files(&sandbox, &["eva_accessKeys.csv"]);
@@ -403,11 +389,7 @@ fn anchors(page: &str) -> BTreeSet<String> {
     let anchor = |line: &str| {
         let title = line.trim_start_matches('#').trim().to_lowercase();
         let kept = |c: &char| c.is_alphanumeric() || " -_".contains(*c);
-        title
-            .chars()
-            .filter(kept)
-            .collect::<String>()
-            .replace(' ', "-")
+        title.chars().filter(kept).collect::<String>().replace(' ', "-")
     };
     headings.map(anchor).collect()
 }
@@ -416,10 +398,7 @@ fn anchors(page: &str) -> BTreeSet<String> {
 fn links_between_pages_lead_somewhere() {
     for name in all_pages() {
         let text = page(&name);
-        let links = text
-            .split("](")
-            .skip(1)
-            .map(|rest| rest.split(')').next().unwrap());
+        let links = text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap());
         for link in links.filter(|link| !link.contains("://")) {
             let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
             let target = if path.is_empty() {
@@ -445,11 +424,7 @@ async fn line_for_cron_deletes_none_but_the_ended_of_its_bucket() {
     let aws = aws_of_the_examples().await;
     aws.add_bucket("others", &[]).await;
     let sandbox = shell_of_an_admin(&aws);
-    for (bucket, user) in [
-        ("shared-files", "alex"),
-        ("shared-files", "ada"),
-        ("others", "cleo"),
-    ] {
+    for (bucket, user) in [("shared-files", "alex"), ("shared-files", "ada"), ("others", "cleo")] {
         let args = ["-b", bucket, "-u", user, "--expires", "9d"];
         sandbox.run("create_s3_user", &args).await.succeeded();
     }
@@ -492,10 +467,7 @@ async fn role_for_a_partner_gives_one_folder_to_who_knows_the_external_id() {
     let arn = said.next().unwrap();
     let external_id = said.next().unwrap().strip_prefix("external ID: ");
     assert!(aws.s3_client_in_role(arn, "guessed").await.is_none());
-    let s3 = aws
-        .s3_client_in_role(arn, external_id.unwrap())
-        .await
-        .unwrap();
+    let s3 = aws.s3_client_in_role(arn, external_id.unwrap()).await.unwrap();
     for (prefix, listed) in [("acme/", true), ("alex/", false), ("", false)] {
         let list = s3.list_objects_v2().bucket("shared-files").prefix(prefix);
         assert_eq!(allowed(list.send().await), listed, "{prefix}");

@@ -8,17 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// From the top floor down to the ground. `iam` and `s3` are side by side.
-const ROOMS: [&str; 9] = [
-    "cli",
-    "workflows",
-    "handover",
-    "iam",
-    "s3",
-    "aws",
-    "errors",
-    "step",
-    "access",
-];
+const ROOMS: [&str; 9] =
+    ["cli", "workflows", "handover", "iam", "s3", "aws", "errors", "step", "access"];
 
 fn rust_files(dir: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
@@ -46,11 +37,7 @@ fn uses() -> BTreeMap<String, BTreeSet<String>> {
         }
         assert!(ROOMS.contains(&room), "{room} is no room");
         let text = std::fs::read_to_string(&path).unwrap();
-        assert!(
-            text.starts_with("//! "),
-            "{} does not say what it is for",
-            inside.display()
-        );
+        assert!(text.starts_with("//! "), "{} does not say what it is for", inside.display());
         let uses = uses.entry(room.to_owned()).or_default();
         for used in text.split("crate::").skip(1) {
             let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';

@@ -47,10 +47,7 @@ async fn old_key_can_be_kept_and_a_third_is_refused_naming_both() {
     let old = sandbox.key_of("alex");
     let options = ["--rotate-key", "--keep-old-keys"];
     let run = sandbox.create("alex", &options).await.succeeded();
-    assert!(
-        run.stderr.contains(&format!("{} still works", old.0)),
-        "{run:?}"
-    );
+    assert!(run.stderr.contains(&format!("{} still works", old.0)), "{run:?}");
     let new = sandbox.key_in("alex_accessKeys.2.csv");
     assert!(opens_folder(&aws, &new).await && opens_folder(&aws, &old).await);
 
@@ -64,11 +61,7 @@ async fn old_key_can_be_kept_and_a_third_is_refused_naming_both() {
     }
     assert_eq!(keys_of(&aws, "alex").len(), 2);
     assert_eq!(sandbox.key_file("alex.3"), None);
-    assert!(
-        !aws.faults
-            .operations()
-            .contains(&"CreateAccessKey".to_owned())
-    );
+    assert!(!aws.faults.operations().contains(&"CreateAccessKey".to_owned()));
 }
 
 #[tokio::test]
@@ -99,10 +92,7 @@ async fn failure_before_the_new_key_is_safe_leaves_the_old_one_alone() {
         let named = |key: &String| run.stderr.contains(&format!("left: access key {key}"));
         let keys = keys_of(&aws, "alex");
         assert!(keys.contains(&old.0), "{call} {fault:?}: {run:?}");
-        assert!(
-            keys.iter().all(|key| *key == old.0 || named(key)),
-            "{run:?}"
-        );
+        assert!(keys.iter().all(|key| *key == old.0 || named(key)), "{run:?}");
         assert!(opens_folder(&aws, &old).await);
         assert_eq!(sandbox.files(), ["alex_accessKeys.csv"]);
     }
@@ -139,8 +129,7 @@ async fn old_key_that_can_not_be_deleted_is_named_and_the_new_one_stays() {
 #[tokio::test]
 async fn new_key_that_opens_too_much_is_deleted_and_the_old_one_kept() {
     let aws = LocalAws::start_without_enforcement().await;
-    aws.add_bucket("shared", &["alex/report.txt", "jaime/photo.jpg"])
-        .await;
+    aws.add_bucket("shared", &["alex/report.txt", "jaime/photo.jpg"]).await;
     let sandbox = Sandbox::new(&aws);
     sandbox.create("alex", &[]).await.succeeded();
     let old = sandbox.key_of("alex");
@@ -163,17 +152,11 @@ async fn kit_and_verification_follow_the_access_the_user_has() {
         "can't list s3://shared/alex/",
         "can list s3://shared/jaime/",
     ] {
-        assert!(
-            run.stderr.contains(&format!("Verified: {tried}")),
-            "{run:?}"
-        );
+        assert!(run.stderr.contains(&format!("Verified: {tried}")), "{run:?}");
     }
     let kit = sandbox.path().join("alex_kit.2");
     let readme = std::fs::read_to_string(kit.join("README.txt")).unwrap();
-    for part in [
-        "until the end of 31 December 2099 (UTC)",
-        "    s3://shared/jaime/\r\n",
-    ] {
+    for part in ["until the end of 31 December 2099 (UTC)", "    s3://shared/jaime/\r\n"] {
         assert!(readme.contains(part), "{readme}");
     }
     let new = sandbox.key_in("alex_accessKeys.2.csv");
@@ -215,10 +198,7 @@ async fn only_users_of_ours_for_this_bucket_are_given_keys() {
 async fn dry_run_shows_the_steps_and_makes_nothing() {
     let (aws, sandbox) = aws_with_alex(&[]).await;
     let old = sandbox.key_of("alex").0;
-    let run = sandbox
-        .create("alex", &["--rotate-key", "--dry-run"])
-        .await
-        .succeeded();
+    let run = sandbox.create("alex", &["--rotate-key", "--dry-run"]).await.succeeded();
     let expected = format!(
         "Would create an access key for alex\nWould write alex_accessKeys.2.csv\nWould delete access key {old}\n{DRY_RUN}"
     );
@@ -249,10 +229,7 @@ async fn second_ctrl_c_does_not_tell_to_delete_a_user_that_works() {
     let run = started.ended().await;
     assert_eq!(run.code, Some(130), "{run:?}");
     let see = "aws iam list-access-keys --user-name alex --region us-east-1";
-    assert!(
-        run.stderr.contains(see) && !run.stderr.contains("delete_s3_user"),
-        "{run:?}"
-    );
+    assert!(run.stderr.contains(see) && !run.stderr.contains("delete_s3_user"), "{run:?}");
 }
 
 #[tokio::test]
@@ -271,10 +248,7 @@ async fn key_of_another_run_is_named_and_not_deleted() {
     let run = started.ended().await.failed_with("CreateAccessKey: ");
     let left = format!("left: access key {other}, created ");
     let delete = format!("aws iam delete-access-key --user-name alex --access-key-id {other}");
-    assert!(
-        run.stderr.contains(&left) && run.stderr.contains(&delete),
-        "{run:?}"
-    );
+    assert!(run.stderr.contains(&left) && run.stderr.contains(&delete), "{run:?}");
     let mut keys = keys_of(&aws, "alex");
     keys.sort();
     let mut expected = [sandbox.key_of("alex").0, other];
@@ -311,11 +285,7 @@ async fn second_of_two_rotations_at_once_deletes_no_key() {
         aws.faults.resume();
         let run = started.ended().await;
         let run = run.failed_with("another run gave user alex an access key meanwhile");
-        assert!(
-            run.stderr
-                .contains(&format!("left: access key {}", winner.0)),
-            "{run:?}"
-        );
+        assert!(run.stderr.contains(&format!("left: access key {}", winner.0)), "{run:?}");
         assert_eq!(run.stdout, "alex_accessKeys.csv\n");
         for key in [winner, first.key_of("alex")] {
             assert!(opens_folder(&aws, &key).await, "{}", key.0);
@@ -328,12 +298,8 @@ async fn key_that_aws_does_not_know_takes_no_old_key_away() {
     let (aws, sandbox) = aws_with_alex(&[]).await;
     let old = sandbox.key_of("alex");
     let unknown = Fault::Refuse(403, "SignatureDoesNotMatch");
-    aws.faults
-        .unless_signed_by(&aws.admin.0, "GetCallerIdentity", usize::MAX, unknown);
-    for options in [
-        ["--rotate-key"].as_slice(),
-        &["--rotate-key", "--suspend-old"],
-    ] {
+    aws.faults.unless_signed_by(&aws.admin.0, "GetCallerIdentity", usize::MAX, unknown);
+    for options in [["--rotate-key"].as_slice(), &["--rotate-key", "--suspend-old"]] {
         let run = sandbox.create("alex", options).await;
         let run =
             run.failed_with("the new key does not work: GetCallerIdentity: SignatureDoesNotMatch");
@@ -344,8 +310,7 @@ async fn key_that_aws_does_not_know_takes_no_old_key_away() {
     assert_eq!(sandbox.files(), ["alex_accessKeys.csv"]);
     aws.faults.forget();
     let known_late = Fault::Refuse(403, "InvalidClientTokenId");
-    aws.faults
-        .unless_signed_by(&aws.admin.0, "GetCallerIdentity", 3, known_late);
+    aws.faults.unless_signed_by(&aws.admin.0, "GetCallerIdentity", 3, known_late);
     sandbox.create("alex", &["--rotate-key"]).await.succeeded();
 }
 
@@ -506,18 +471,12 @@ async fn answers_of_a_proxy_are_taken_for_neither_success_nor_refusal() {
         aws.faults.always(operation, fault);
         let run = sandbox.create("alex", &["--rotate-key"]).await;
         let run = run.failed_with(operation);
-        let written = sandbox
-            .files()
-            .into_iter()
-            .filter(|file| file.ends_with(".2.csv"));
+        let written = sandbox.files().into_iter().filter(|file| file.ends_with(".2.csv"));
         let written: Vec<_> = written.map(|file| sandbox.key_in(&file).0).collect();
         for key in keys_of(&aws, "alex") {
             let is_first = operation == "CreateAccessKey" && key == sandbox.key_of("alex").0;
             let named = run.stderr.contains(&format!("left: access key {key}"));
-            assert!(
-                is_first || written.contains(&key) || named,
-                "{key}: {run:?}"
-            );
+            assert!(is_first || written.contains(&key) || named, "{key}: {run:?}");
         }
     }
 }
@@ -597,15 +556,8 @@ async fn old_key_is_suspended_instead_of_deleted_and_can_be_resumed() {
     let json = run.json();
     assert_eq!(json["access_key_id"], new.0);
     assert_eq!(json["suspended_keys"], json!([old.0]));
-    assert_eq!(
-        (&json["deleted_keys"], &json["kept_keys"]),
-        (&json!([]), &json!([]))
-    );
-    assert!(
-        run.stderr
-            .contains(&format!("Suspended access key {}\n", old.0)),
-        "{run:?}"
-    );
+    assert_eq!((&json["deleted_keys"], &json["kept_keys"]), (&json!([]), &json!([])));
+    assert!(run.stderr.contains(&format!("Suspended access key {}\n", old.0)), "{run:?}");
     let note = format!("note: the old access key {} is suspended; --resume ", old.0);
     assert!(run.stderr.contains(&note), "{run:?}");
     assert!(opens_folder(&aws, &new).await && !opens_folder(&aws, &old).await);
@@ -630,9 +582,7 @@ async fn later_rotation_deletes_the_suspended_key_first_and_says_so_before() {
     assert_eq!(run.stderr, expected);
     assert_eq!(keys_of(&aws, "alex"), [suspended.as_str(), active.as_str()]);
 
-    let run = sandbox
-        .create("alex", &[&options[..], &["--json"]].concat())
-        .await;
+    let run = sandbox.create("alex", &[&options[..], &["--json"]].concat()).await;
     let json = run.succeeded().json();
     assert_eq!(json["deleted_keys"], json!([suspended]));
     assert_eq!(json["suspended_keys"], json!([active]));
@@ -653,10 +603,7 @@ async fn later_rotation_deletes_the_suspended_key_first_and_says_so_before() {
 
 #[tokio::test]
 async fn key_that_was_resumed_meanwhile_is_not_deleted() {
-    for options in [
-        ["--rotate-key"].as_slice(),
-        &["--rotate-key", "--suspend-old"],
-    ] {
+    for options in [["--rotate-key"].as_slice(), &["--rotate-key", "--suspend-old"]] {
         let (aws, sandbox, suspended, active) = aws_with_suspended_key().await;
         aws.faults.once("ListAccessKeys", Fault::Pause);
         let started = sandbox.start_create("alex", options);
@@ -690,10 +637,7 @@ async fn no_key_is_deleted_to_make_room_where_both_work_or_none_is_known_to_be_o
         for key in [&suspended, &active] {
             set_created(&aws, key, "2026-01-01T00:00:00Z");
         }
-        for options in [
-            ["--rotate-key"].as_slice(),
-            &["--rotate-key", "--suspend-old"],
-        ] {
+        for options in [["--rotate-key"].as_slice(), &["--rotate-key", "--suspend-old"]] {
             let run = sandbox.create("alex", options).await;
             let run = run.failed_with("already has 2 access keys");
             let names_one = |key| run.stderr.contains(&format!("--access-key-id {key}"));
@@ -715,10 +659,9 @@ async fn rotation_says_that_access_has_ended() {
 
 #[tokio::test]
 async fn older_one_of_two_suspended_keys_makes_room() {
-    for (options, others) in [
-        (["--rotate-key"].as_slice(), 0),
-        (&["--rotate-key", "--suspend-old"], 1),
-    ] {
+    for (options, others) in
+        [(["--rotate-key"].as_slice(), 0), (&["--rotate-key", "--suspend-old"], 1)]
+    {
         let (aws, sandbox, older, newer) = aws_with_suspended_key().await;
         set_created(&aws, &older, "2026-01-01T00:00:00Z");
         sandbox.create("alex", &["--suspend"]).await.succeeded();
@@ -752,18 +695,9 @@ async fn hint_names_the_newer_one_of_two_unused_keys_with_a_doubt() {
 #[tokio::test]
 async fn key_that_another_run_makes_in_the_room_is_not_touched() {
     for (paused, error) in [
-        (
-            ("ListAccessKeys", Fault::Pause),
-            "the access keys of user alex have changed since",
-        ),
-        (
-            ("DeleteAccessKey", Fault::Pause),
-            "the access keys of user alex have changed since",
-        ),
-        (
-            ("CreateAccessKey", Fault::PauseBefore),
-            "CreateAccessKey: LimitExceeded",
-        ),
+        (("ListAccessKeys", Fault::Pause), "the access keys of user alex have changed since"),
+        (("DeleteAccessKey", Fault::Pause), "the access keys of user alex have changed since"),
+        (("CreateAccessKey", Fault::PauseBefore), "CreateAccessKey: LimitExceeded"),
     ] {
         let (aws, _, suspended, active) = aws_with_suspended_key().await;
         aws.faults.once(paused.0, paused.1);
@@ -830,10 +764,9 @@ async fn failure_after_room_was_made_says_so_and_leaves_the_key_that_works() {
 #[tokio::test]
 async fn key_directory_that_takes_no_file_costs_no_suspended_key() {
     let (aws, sandbox, suspended, active) = aws_with_suspended_key().await;
-    for options in [
-        &["--rotate-key", "-o", "/proc", "--dry-run"][..],
-        &["--rotate-key", "-o", "/proc"],
-    ] {
+    for options in
+        [&["--rotate-key", "-o", "/proc", "--dry-run"][..], &["--rotate-key", "-o", "/proc"]]
+    {
         let run = sandbox.create("alex", options).await;
         run.failed_with("can't create /proc/alex_accessKeys.csv");
     }
@@ -847,11 +780,7 @@ async fn interruption_after_room_was_made_leaves_the_key_that_works() {
     let started = sandbox.start_create("alex", &["--rotate-key"]);
     let run = started.stopped_while_paused(&aws, "TERM").await;
     assert_eq!(run.code, Some(143), "{run:?}");
-    assert!(
-        run.stderr
-            .contains(&format!("{suspended} was deleted to make room")),
-        "{run:?}"
-    );
+    assert!(run.stderr.contains(&format!("{suspended} was deleted to make room")), "{run:?}");
     assert_eq!(active_keys_of(&aws, "alex"), [active]);
 }
 
@@ -869,9 +798,7 @@ async fn suspended_user_gets_access_again_by_a_new_key_and_a_note_says_so() {
         let dry = [options, &["--dry-run"]].concat();
         let run = sandbox.create("alex", &dry).await.succeeded();
         assert!(run.stderr.contains(note), "{run:?}");
-        let run = sandbox
-            .create("alex", &[options, &["--json"]].concat())
-            .await;
+        let run = sandbox.create("alex", &[options, &["--json"]].concat()).await;
         let run = run.succeeded();
         assert!(run.stderr.contains(note), "{run:?}");
         assert!(!run.stderr.contains("still works"), "{run:?}");
@@ -915,9 +842,6 @@ async fn key_of_another_run_stops_the_suspension_of_the_old_one() {
     aws.faults.resume();
     let run = started.ended().await;
     let run = run.failed_with("another run gave user alex an access key meanwhile");
-    assert!(
-        run.stderr
-            .contains(&format!("left: access key {other}, created "))
-    );
+    assert!(run.stderr.contains(&format!("left: access key {other}, created ")));
     assert_eq!(active_keys_of(&aws, "alex").len(), 2);
 }

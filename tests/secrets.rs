@@ -23,9 +23,8 @@ fn files_with(dir: &Path, text: &str) -> Vec<String> {
 #[tokio::test]
 async fn nothing_that_is_printed_holds_a_secret() {
     let aws = aws_with_files().await;
-    let sandbox = Sandbox::new(&aws)
-        .set("RUST_LOG", Some("trace"))
-        .set("RUST_BACKTRACE", Some("full"));
+    let sandbox =
+        Sandbox::new(&aws).set("RUST_LOG", Some("trace")).set("RUST_BACKTRACE", Some("full"));
     let mut runs: Vec<Run> = Vec::new();
     for options in [
         ["--dry-run", "--json", "-v"].as_slice(),
@@ -55,11 +54,7 @@ async fn nothing_that_is_printed_holds_a_secret() {
             assert!(files.contains(&file.to_owned()), "{files:?}");
         }
     }
-    assert!(
-        runs.iter()
-            .any(|run| run.stderr.contains("CreateAccessKey")),
-        "-v says little"
-    );
+    assert!(runs.iter().any(|run| run.stderr.contains("CreateAccessKey")), "-v says little");
 }
 
 #[tokio::test]
@@ -70,8 +65,7 @@ async fn names_from_elsewhere_do_nothing_to_a_terminal() {
         <Arn>arn:aws:iam::123456789012:group/x</Arn><CreateDate>2026-01-01T00:00:00Z</CreateDate>\
         </member></Groups><IsTruncated>false</IsTruncated></ListGroupsForUserResult>\
         </ListGroupsForUserResponse>";
-    aws.faults
-        .always("ListGroupsForUser", Fault::Answer(groups));
+    aws.faults.always("ListGroupsForUser", Fault::Answer(groups));
     let run = sandbox.delete("alex", &["--dry-run", "--json"]).await;
     let run = run.succeeded();
     for printed in [&run.stdout, &run.stderr] {
@@ -114,9 +108,7 @@ async fn no_core_dump_is_written() {
     let limits = fs::read_to_string(format!("/proc/{}/limits", pid.trim())).unwrap();
     aws.faults.resume();
     started.ended().await.succeeded();
-    let core = limits
-        .lines()
-        .find(|line| line.starts_with("Max core file size"));
+    let core = limits.lines().find(|line| line.starts_with("Max core file size"));
     let core: Vec<_> = core.unwrap().split_whitespace().collect();
     assert_eq!(core[4..6], ["0", "0"], "{limits}");
 }

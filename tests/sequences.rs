@@ -50,12 +50,7 @@ impl Operation {
         steps: Vec<Step>,
         changes: &'static [&'static str],
     ) -> Self {
-        Self {
-            name,
-            gets_through,
-            steps,
-            changes,
-        }
+        Self { name, gets_through, steps, changes }
     }
 }
 
@@ -85,9 +80,7 @@ const CLIENTS: [Client; 2] = [
 fn objects(aws: &LocalAws) -> BTreeMap<String, String> {
     aws.bucket("shared", |bucket| {
         let objects = bucket.objects.iter();
-        objects
-            .map(|(key, object)| (key.clone(), object.etag.clone()))
-            .collect()
+        objects.map(|(key, object)| (key.clone(), object.etag.clone())).collect()
     })
 }
 
@@ -202,10 +195,9 @@ async fn empty_folder_can_be_connected_to_only_with_its_object() {
                 }
                 _ => assert!(by_winscp.is_ok() && by_cyberduck.is_ok(), "{what}"),
             }
-            for (client, upload) in [
-                (winscp, winscp::upload("alex/", NEW)),
-                (cyberduck, cyberduck::upload("alex/")),
-            ] {
+            for (client, upload) in
+                [(winscp, winscp::upload("alex/", NEW)), (cyberduck, cyberduck::upload("alex/"))]
+            {
                 let uploads = access == "read-write" && !make_folder.is_empty();
                 let outcome = connect_and(client, &aws, &key, &upload).await;
                 assert_eq!(outcome.is_ok(), uploads, "{access} {make_folder:?}");

@@ -9,10 +9,7 @@ use crate::support::{
 async fn policy_is_made_without_an_action_that_the_store_does_not_know() {
     for (options, call) in [
         (["--access", "read-write"].as_slice(), "CreatePolicy"),
-        (
-            &["--access", "read-write", "--inline-policy"],
-            "PutUserPolicy",
-        ),
+        (&["--access", "read-write", "--inline-policy"], "PutUserPolicy"),
     ] {
         let aws = aws_with_files().await;
         let sandbox = Sandbox::new(&aws);
@@ -44,10 +41,7 @@ async fn policy_is_made_without_an_action_that_the_store_does_not_know() {
 async fn policy_that_is_refused_for_something_else_is_an_error() {
     let aws = aws_with_files().await;
     let sandbox = Sandbox::new(&aws);
-    aws.faults.always(
-        "CreatePolicy",
-        Fault::Refuse(400, "MalformedPolicyDocument"),
-    );
+    aws.faults.always("CreatePolicy", Fault::Refuse(400, "MalformedPolicyDocument"));
     let run = sandbox.create("alex", &[]).await;
     run.failed_with("CreatePolicy: MalformedPolicyDocument");
     assert_eq!(aws.faults.counts()["CreatePolicy"], 1);
@@ -92,9 +86,7 @@ async fn users_come_and_go_where_iam_is_like_that_of_ceph() {
     }
     assert!(opens_folder(&aws, &sandbox.key_of("alex")).await);
 
-    let run = sandbox
-        .run("create_s3_user", &["-b", "shared", "--list", "--json"])
-        .await;
+    let run = sandbox.run("create_s3_user", &["-b", "shared", "--list", "--json"]).await;
     let listed = run.succeeded();
     assert_eq!(listed.json()["odd"], serde_json::json!([]), "{listed:?}");
     let told = "note: this store does not tell when keys were last used\n";
@@ -103,14 +95,8 @@ async fn users_come_and_go_where_iam_is_like_that_of_ceph() {
     // What says when access ends is the policy alone.
     let extend = ["--update", "--expires", "2030-12-31T00:00:00Z"];
     for (args, steps) in [
-        (
-            [&extend[..], &["--dry-run"]].concat(),
-            "Would update policy s3-access\nDry run",
-        ),
-        (
-            extend.to_vec(),
-            "Updated policy s3-access\nChanged alex's access",
-        ),
+        ([&extend[..], &["--dry-run"]].concat(), "Would update policy s3-access\nDry run"),
+        (extend.to_vec(), "Updated policy s3-access\nChanged alex's access"),
         (extend.to_vec(), "Nothing to change for user alex:\n"),
     ] {
         let run = sandbox.create("alex", &args).await.succeeded();
@@ -139,13 +125,7 @@ async fn percent_sign_in_a_folder_is_kept_however_the_store_returns_policies() {
         if is_plain {
             aws.faults.be_like_ceph();
         }
-        let args = [
-            "--inline-policy",
-            "--also-read",
-            "a%41/",
-            "--also-read",
-            "100%/",
-        ];
+        let args = ["--inline-policy", "--also-read", "a%41/", "--also-read", "100%/"];
         sandbox.create("alex", &args).await.succeeded();
         let update = ["--update", "--expires", "9d"];
         let run = sandbox.create("alex", &update).await.succeeded();
@@ -201,9 +181,7 @@ async fn policy_alone_says_whose_access_has_ended_without_tags() {
     });
     // Who has more than our policy stays.
     put_inline_policy(&aws, "jaime", "more", ALLOW_ALL).await;
-    let run = sandbox
-        .run("delete_s3_user", &["-b", "shared", "--expired"])
-        .await;
+    let run = sandbox.run("delete_s3_user", &["-b", "shared", "--expired"]).await;
     run.succeeded();
     let gone = ["alex", "kim", "jaime"].map(|user| is_gone(&aws, user));
     assert_eq!(gone, [true, false, false]);
@@ -231,15 +209,8 @@ async fn inline_policy_takes_the_place_of_a_managed_one_that_is_not_offered() {
         let sandbox = Sandbox::new(&aws);
         aws.faults.always("CreatePolicy", refusal);
         let run = sandbox.create("alex", &["--json"]).await.succeeded();
-        assert_eq!(
-            run.json()["policy"],
-            serde_json::json!({"name": "s3-access", "arn": null})
-        );
-        assert!(
-            run.stderr
-                .contains("note: this store has no managed policies"),
-            "{run:?}"
-        );
+        assert_eq!(run.json()["policy"], serde_json::json!({"name": "s3-access", "arn": null}));
+        assert!(run.stderr.contains("note: this store has no managed policies"), "{run:?}");
         assert!(opens_folder(&aws, &sandbox.key_of("alex")).await);
         sandbox.delete("alex", &[]).await.succeeded();
         assert!(is_gone(&aws, "alex"));
@@ -266,11 +237,8 @@ async fn aws_behind_an_endpoint_keeps_its_tags() {
 #[tokio::test]
 async fn refused_input_alone_drops_no_tag_of_an_existing_user() {
     let (aws, sandbox) = aws_with_alex(&[]).await;
-    aws.faults
-        .always("TagUser", Fault::Refuse(400, "InvalidInput"));
-    let run = sandbox
-        .create("alex", &["--update", "--expires", "9d"])
-        .await;
+    aws.faults.always("TagUser", Fault::Refuse(400, "InvalidInput"));
+    let run = sandbox.create("alex", &["--update", "--expires", "9d"]).await;
     run.failed_with("lacks the tag that says when access ends");
 }
 
@@ -279,13 +247,7 @@ async fn kit_for_aws_names_no_endpoint_of_the_admin() {
     let aws = aws_with_files().await;
     let sandbox = Sandbox::with_host_of_aws(&aws);
     sandbox.create("alex", &["--kit"]).await.succeeded();
-    for file in [
-        "aws-config",
-        "rclone.conf",
-        "README.txt",
-        "alex.duck",
-        "winscp-url.txt",
-    ] {
+    for file in ["aws-config", "rclone.conf", "README.txt", "alex.duck", "winscp-url.txt"] {
         let file = std::fs::read_to_string(sandbox.path().join("alex_kit").join(file)).unwrap();
         let names_it = ["endpoint", "127.0.0.1", "s3.us-east-1"];
         assert!(!names_it.iter().any(|it| file.contains(it)), "{file}");
@@ -304,12 +266,7 @@ async fn store_without_users_is_said_to_have_none() {
     ] {
         let aws = aws_with_files().await;
         let sandbox = Sandbox::new(&aws);
-        for call in [
-            "GetUser",
-            "CreateUser",
-            "ListUsers",
-            "GetAccountAuthorizationDetails",
-        ] {
+        for call in ["GetUser", "CreateUser", "ListUsers", "GetAccountAuthorizationDetails"] {
             aws.faults.always(call, fault);
         }
         let says = format!("this store has no IAM users: {}", aws.url);
@@ -322,11 +279,7 @@ async fn store_without_users_is_said_to_have_none() {
         ] {
             let args = [&["-b", "shared"], args].concat();
             let run = sandbox.run(program, &args).await.failed_with(&says);
-            assert!(
-                run.stderr
-                    .contains("hint: docs/stores.md says which stores work"),
-                "{run:?}"
-            );
+            assert!(run.stderr.contains("hint: docs/stores.md says which stores work"), "{run:?}");
         }
     }
 }
@@ -357,11 +310,7 @@ async fn refusal_that_looks_like_a_success_is_none() {
     let on_aws = Sandbox::with_host_of_aws(&aws);
     let update = ["--update", "--access", "write"].as_slice();
     for (call, fault, args) in [
-        (
-            "UpdateAccessKey",
-            Fault::Answer(error),
-            ["--suspend"].as_slice(),
-        ),
+        ("UpdateAccessKey", Fault::Answer(error), ["--suspend"].as_slice()),
         ("CreatePolicyVersion", Fault::Answer(error), update),
         ("ListAttachedUserPolicies", Fault::Answer(error), update),
         ("ListAttachedUserPolicies", Fault::HalfAnswer, update),
@@ -405,10 +354,7 @@ async fn interrupted_deletion_is_finished_where_tags_are_not_shown() {
     let run = sandbox.create("alex", &[]).await.succeeded();
     assert!(run.stderr.contains("note: the user got no tags"), "{run:?}");
     aws.faults.once("DeleteObjects", Fault::DENIED);
-    sandbox
-        .delete("alex", &[])
-        .await
-        .failed_with("DeleteObjects");
+    sandbox.delete("alex", &[]).await.failed_with("DeleteObjects");
     assert!(!is_gone(&aws, "alex"));
     sandbox.delete("alex", &[]).await.succeeded();
     assert!(is_gone(&aws, "alex"));

@@ -67,9 +67,7 @@ async fn bucket_with_a_similar_name_is_named_where_buckets_may_be_listed() {
 #[tokio::test]
 async fn option_with_a_similar_name_is_named() {
     let aws = aws_with_files().await;
-    let run = Sandbox::new(&aws)
-        .create("alex", &["--acces", "read"])
-        .await;
+    let run = Sandbox::new(&aws).create("alex", &["--acces", "read"]).await;
     assert_usage(&run, "a similar argument exists: '--access'");
 }
 
@@ -83,11 +81,7 @@ fn note(user: &str, similar: &str) -> String {
 #[tokio::test]
 async fn folder_with_a_similar_name_is_noted_where_the_users_own_is_empty() {
     let aws = aws_with_files().await;
-    for (user, similar) in [
-        ("alexandr", "alexander"),
-        ("Alex", "alex"),
-        ("jamie", "jaime"),
-    ] {
+    for (user, similar) in [("alexandr", "alexander"), ("Alex", "alex"), ("jamie", "jaime")] {
         let sandbox = Sandbox::new(&aws);
         let note = note(user, similar);
         let run = sandbox.create(user, &["--dry-run"]).await.succeeded();

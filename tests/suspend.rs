@@ -32,9 +32,7 @@ async fn aws_with_two_keys() -> (LocalAws, Sandbox) {
 fn all_but_status(aws: &LocalAws) -> String {
     let iam = aws.iam(|iam| {
         let keys = iam.access_keys["alex"].iter();
-        let keys: Vec<_> = keys
-            .map(|key| (&key.access_key_id, &key.secret_access_key))
-            .collect();
+        let keys: Vec<_> = keys.map(|key| (&key.access_key_id, &key.secret_access_key)).collect();
         let policies: Vec<_> = iam.policies.values().collect();
         let attached = iam.user_policies.get("alex");
         let inline = iam.user_inline_policies.get("alex");
@@ -50,10 +48,7 @@ async fn refusals(aws: &LocalAws, key: &(String, String)) -> [Option<String>; 2]
     let of_s3 = get.key("alex/report.txt").send().await.err();
     let of_iam = aws.iam_client_of(key).list_users().send().await.err();
     let code = |error: &dyn ProvideErrorMetadata| error.code().map(str::to_owned);
-    [
-        of_s3.as_ref().and_then(|error| code(error)),
-        of_iam.as_ref().and_then(|error| code(error)),
-    ]
+    [of_s3.as_ref().and_then(|error| code(error)), of_iam.as_ref().and_then(|error| code(error))]
 }
 
 /// A status that is to come, such as one of keys that end by themselves.
@@ -129,10 +124,7 @@ async fn said_twice_is_no_error_and_no_call() {
 #[tokio::test]
 async fn every_key_is_suspended_and_resumed() {
     let (aws, sandbox) = aws_with_two_keys().await;
-    let keys = [
-        sandbox.key_of("alex"),
-        sandbox.key_in("alex_accessKeys.2.csv"),
-    ];
+    let keys = [sandbox.key_of("alex"), sandbox.key_in("alex_accessKeys.2.csv")];
     // One is suspended already.
     set_status(&aws, &keys[0].0, "Inactive").await;
     let run = suspend(&sandbox, &["--json"]).await.succeeded();
@@ -157,18 +149,13 @@ async fn several_users_from_a_file_are_suspended_and_others_not() {
     sandbox.run("create_s3_user", &args).await.succeeded();
     std::fs::write(sandbox.path().join("ended"), "alex\nnobody\njaime\n").unwrap();
     let from_file = ["-b", "shared", "--users-from", "ended"];
-    for (option, active, summary) in [
-        ("--suspend", 0, "2 of 3 users suspended"),
-        ("--resume", 1, "2 of 3 users resumed"),
-    ] {
+    for (option, active, summary) in
+        [("--suspend", 0, "2 of 3 users suspended"), ("--resume", 1, "2 of 3 users resumed")]
+    {
         let args = [&from_file[..], &[option, "--json"]].concat();
         let run = sandbox.run("create_s3_user", &args).await;
         assert_eq!(run.code, Some(1), "{run:?}");
-        for part in [
-            "error: nobody: there is no user nobody",
-            summary,
-            "failed: nobody",
-        ] {
+        for part in ["error: nobody: there is no user nobody", summary, "failed: nobody"] {
             assert!(run.stderr.contains(part), "{part}: {run:?}");
         }
         let lines = run.json_lines();
@@ -328,9 +315,7 @@ async fn key_that_another_run_makes_meanwhile_is_told() {
     aws.faults.resume();
     let run = started.ended().await;
     let new = sandbox.key_in("alex_accessKeys.2.csv").0;
-    run.failed_with(&format!(
-        "user alex got access key {new} meanwhile, which works"
-    ));
+    run.failed_with(&format!("user alex got access key {new} meanwhile, which works"));
     suspend(&sandbox, &[]).await.succeeded();
     assert_eq!(active_keys_of(&aws, "alex"), [""; 0]);
 }
@@ -355,8 +340,7 @@ async fn key_whose_status_a_store_does_not_tell_counts_as_active() {
          </ListAccessKeysResponse>",
         key.0
     );
-    aws.faults
-        .once("ListAccessKeys", Fault::Answer(answer.leak()));
+    aws.faults.once("ListAccessKeys", Fault::Answer(answer.leak()));
     suspend(&sandbox, &[]).await.succeeded();
     assert!(!opens_folder(&aws, &key).await);
 }

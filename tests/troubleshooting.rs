@@ -102,8 +102,7 @@ async fn run(title: &str, command: &[&str]) -> Option<(LocalAws, Sandbox, Run)> 
         "The key can do too little" => {
             let deny = Fault::Deny(LIST_DENIED);
             let admin = &aws.admin.0;
-            aws.faults
-                .unless_signed_by(admin, "ListObjectsV2", usize::MAX, deny);
+            aws.faults.unless_signed_by(admin, "ListObjectsV2", usize::MAX, deny);
         }
         "User not made for this bucket" => drop(aws.add_user("lee", ALLOW_ALL).await),
         "Interrupted" => {
@@ -138,9 +137,7 @@ fn make_unwritable(dir: &Path) {
 fn as_on_the_page(line: &str, sandbox: &Sandbox) -> String {
     let is_key = |word: &&str| word.len() == 20 && word[1..].starts_with("KIA");
     let words = line.split([' ', ',', ';']).filter(is_key);
-    let line = words.fold(line.to_owned(), |line, key| {
-        line.replace(key, "AKIAIOSFODNN7EXAMPLE")
-    });
+    let line = words.fold(line.to_owned(), |line, key| line.replace(key, "AKIAIOSFODNN7EXAMPLE"));
     let mut urls = sandbox.environment().iter();
     let url = urls.find(|(name, _)| name == "AWS_ENDPOINT_URL");
     let line = line.replace(&url.unwrap().1, "https://s3.example.com");
@@ -167,10 +164,7 @@ async fn every_error_of_the_page_is_printed_as_it_stands_there() {
         let printed = run.stderr.lines();
         let printed: Vec<_> = printed.map(|it| as_on_the_page(it, &sandbox)).collect();
         for line in &section.shown {
-            assert!(
-                printed.contains(&line.to_string()),
-                "{title}: {line}\n{printed:#?}"
-            );
+            assert!(printed.contains(&line.to_string()), "{title}: {line}\n{printed:#?}");
         }
         let matters = |line: &&String| {
             let starts = ["hint: ", "left: ", "gone: ", "everything "];

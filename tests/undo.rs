@@ -13,10 +13,7 @@ async fn answer_without_the_secret_is_no_success() {
     let sandbox = Sandbox::new(&aws);
     let answer = "<CreateAccessKeyResponse><CreateAccessKeyResult/></CreateAccessKeyResponse>";
     aws.faults.once("CreateAccessKey", Fault::Answer(answer));
-    sandbox
-        .create("alex", &[])
-        .await
-        .failed_with("CreateAccessKey: ");
+    sandbox.create("alex", &[]).await.failed_with("CreateAccessKey: ");
     assert_nothing_left(&aws, &sandbox, "CreateAccessKey");
 }
 
@@ -48,17 +45,10 @@ async fn what_cannot_be_undone_is_named_with_the_command_that_removes_it() {
         };
         aws.faults.once(cause, Fault::DENIED);
         aws.faults.always(undo, Fault::DENIED);
-        let run = sandbox
-            .create("alex", &["--json"])
-            .await
-            .failed_with(&format!("{cause}: "));
+        let run = sandbox.create("alex", &["--json"]).await.failed_with(&format!("{cause}: "));
         let named = run.json()["left"].clone();
         assert!(
-            named
-                .as_array()
-                .unwrap()
-                .iter()
-                .any(|named| named.as_str().unwrap().starts_with(left)),
+            named.as_array().unwrap().iter().any(|named| named.as_str().unwrap().starts_with(left)),
             "{undo}: {named}"
         );
 
@@ -67,12 +57,7 @@ async fn what_cannot_be_undone_is_named_with_the_command_that_removes_it() {
             let command = line.split("remove it with: ").nth(1).unwrap();
             match command.strip_prefix("aws iam delete-policy --policy-arn ") {
                 Some(arn) => {
-                    aws.iam_client()
-                        .delete_policy()
-                        .policy_arn(arn)
-                        .send()
-                        .await
-                        .ok();
+                    aws.iam_client().delete_policy().policy_arn(arn).send().await.ok();
                 }
                 None => {
                     assert_eq!(command, "delete_s3_user -b shared -u alex --keep-objects");
@@ -89,8 +74,7 @@ async fn signal_while_waiting_for_iam_to_settle_undoes_everything() {
     let aws = aws_with_files().await;
     // The signal is to come while the program waits.
     let sandbox = Sandbox::new(&aws).with_full_pauses();
-    aws.faults
-        .always("AttachUserPolicy", Fault::Refuse(404, "NoSuchEntity"));
+    aws.faults.always("AttachUserPolicy", Fault::Refuse(404, "NoSuchEntity"));
     let mut run = sandbox.start_create("alex", &[]);
     aws.faults.called("AttachUserPolicy").await;
     run.signal("INT").await;
@@ -169,16 +153,9 @@ async fn account_with_no_room_for_policies_is_undone_and_the_way_around_named() 
     aws.faults.always("CreatePolicy", full);
     let run = sandbox.create("alex", &[]).await;
     let run = run.failed_with("CreatePolicy: LimitExceeded: ");
-    assert!(
-        run.stderr
-            .contains("hint: use --inline-policy, which this quota"),
-        "{run:?}"
-    );
+    assert!(run.stderr.contains("hint: use --inline-policy, which this quota"), "{run:?}");
     assert_nothing_left(&aws, &sandbox, "CreatePolicy");
-    sandbox
-        .create("alex", &["--inline-policy"])
-        .await
-        .succeeded();
+    sandbox.create("alex", &["--inline-policy"]).await.succeeded();
 }
 
 /// A key in an answer.
@@ -198,10 +175,7 @@ async fn key_that_can_not_be_one_is_written_nowhere() {
     for (id, secret) in [
         ("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFE"),
         ("AKIAIOSFODNN7EXAMPLE", injected),
-        (
-            "AKIA&#10;[default]",
-            "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
-        ),
+        ("AKIA&#10;[default]", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
     ] {
         for options in [["--kit"].as_slice(), &["-o", "-"]] {
             let aws = aws_with_files().await;
@@ -233,22 +207,15 @@ async fn what_iam_does_not_know_yet_is_undone_although_another_step_fails() {
     let left = run.stderr.lines().filter(|line| line.starts_with("left: "));
     let left: Vec<_> = left.collect();
     assert_eq!(left.len(), 1, "{run:?}");
-    assert!(
-        left[0].starts_with("left: object s3://shared/alex/;"),
-        "{run:?}"
-    );
+    assert!(left[0].starts_with("left: object s3://shared/alex/;"), "{run:?}");
 }
 
 #[tokio::test]
 async fn folder_object_that_another_request_changes_is_put_again() {
-    for (code, status) in [
-        ("ConditionalRequestConflict", 409),
-        ("OperationAborted", 409),
-    ] {
+    for (code, status) in [("ConditionalRequestConflict", 409), ("OperationAborted", 409)] {
         let aws = aws_with_files().await;
         let sandbox = Sandbox::new(&aws);
-        aws.faults
-            .at("PutObject", 0, 2, Fault::Refuse(status, code));
+        aws.faults.at("PutObject", 0, 2, Fault::Refuse(status, code));
         sandbox.create("kim", &["--make-folder"]).await.succeeded();
         assert!(aws.keys("shared").contains(&"kim/".to_owned()), "{code}");
         assert_eq!(aws.faults.counts()["PutObject"], 3);
@@ -261,17 +228,12 @@ async fn what_is_not_found_after_a_failed_step_is_named() {
     let sandbox = Sandbox::new(&aws);
     aws.faults.once("AttachUserPolicy", Fault::DENIED);
     aws.faults.always("DeleteAccessKey", Fault::DENIED);
-    aws.faults
-        .once("DeletePolicy", Fault::Refuse(404, "NoSuchEntity"));
-    aws.faults
-        .once("DeleteUser", Fault::Refuse(404, "NoSuchEntity"));
+    aws.faults.once("DeletePolicy", Fault::Refuse(404, "NoSuchEntity"));
+    aws.faults.once("DeleteUser", Fault::Refuse(404, "NoSuchEntity"));
     let run = sandbox.create("alex", &[]).await;
     let run = run.failed_with("AttachUserPolicy: ");
     for left in ["access key ", "policy s3-access-for-alex;", "user alex;"] {
-        assert!(
-            run.stderr.contains(&format!("left: {left}")),
-            "{left}: {run:?}"
-        );
+        assert!(run.stderr.contains(&format!("left: {left}")), "{left}: {run:?}");
     }
 }
 

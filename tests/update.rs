@@ -9,9 +9,7 @@ use crate::support::{
 const EXPIRES: &str = "s3-user:expires";
 
 async fn update(sandbox: &Sandbox, options: &[&str]) -> Run {
-    sandbox
-        .create("alex", &[&["--update"], options].concat())
-        .await
+    sandbox.create("alex", &[&["--update"], options].concat()).await
 }
 
 #[tokio::test]
@@ -31,10 +29,7 @@ async fn access_changes_as_the_options_say_and_the_key_stays() {
             assert!(run.stderr.lines().any(|it| it == line), "{line}: {run:?}");
         }
         assert!(puts(&s3, "alex/new.txt").await && !puts(&s3, "jaime/new.txt").await);
-        assert_eq!(
-            tag_of(&aws, "alex", EXPIRES).as_deref(),
-            Some("2100-01-01T00:00:00Z")
-        );
+        assert_eq!(tag_of(&aws, "alex", EXPIRES).as_deref(), Some("2100-01-01T00:00:00Z"));
 
         let run = update(&sandbox, &["--expires", "never", "--json"]).await;
         let json = run.succeeded().json();
@@ -59,15 +54,10 @@ async fn access_changes_as_the_options_say_and_the_key_stays() {
 
         aws.faults.forget();
         let run = update(&sandbox, &[]).await.succeeded();
-        assert!(
-            run.stderr.contains("Nothing to change for user alex:"),
-            "{run:?}"
-        );
+        assert!(run.stderr.contains("Nothing to change for user alex:"), "{run:?}");
         assert!(run.stderr.contains("access: read (unchanged)"), "{run:?}");
         let calls = aws.faults.operations();
-        let writes = [
-            "Put", "Create", "Delete", "Tag", "Untag", "Attach", "Detach",
-        ];
+        let writes = ["Put", "Create", "Delete", "Tag", "Untag", "Attach", "Detach"];
         let is_write = |call: &&String| writes.iter().any(|verb| call.starts_with(verb));
         assert_eq!(calls.iter().find(is_write), None, "{calls:?}");
         sandbox.delete("alex", &[]).await.succeeded();
@@ -148,9 +138,7 @@ async fn change_that_does_not_go_with_the_rest_is_refused() {
     let run = update(&sandbox, &["--access", "write"]).await;
     run.failed_with("error: --access write doesn't go with listing the bucket's top level");
     assert_eq!(policy_of_alex(&aws), before);
-    update(&sandbox, &["--access", "write", "--no-browse-root"])
-        .await
-        .succeeded();
+    update(&sandbox, &["--access", "write", "--no-browse-root"]).await.succeeded();
     let before = policy_of_alex(&aws);
     let run = update(&sandbox, &["--browse-root"]).await;
     run.failed_with("error: --browse-root needs access that lists, and the user may only upload");
@@ -181,10 +169,7 @@ async fn whatever_else_may_give_access_is_named() {
         assert_eq!(notes(update(&sandbox, options).await), [all]);
     }
     for (call, rest) in [
-        (
-            "ListUserPolicies",
-            "has policy extra and is in group partners",
-        ),
+        ("ListUserPolicies", "has policy extra and is in group partners"),
         ("ListGroupsForUser", "has policies extra, more"),
     ] {
         aws.faults.always(call, Fault::DENIED);
@@ -217,17 +202,11 @@ async fn sixth_version_of_a_policy_takes_the_place_of_the_oldest() {
     let (aws, sandbox) = aws_with_alex(&[]).await;
     for round in 0..7 {
         let address = format!("10.0.0.{round}");
-        update(&sandbox, &["--source-ip", &address])
-            .await
-            .succeeded();
+        update(&sandbox, &["--source-ip", &address]).await.succeeded();
     }
     aws.iam(|iam| {
         let policy = iam.policies.values().next().unwrap();
-        let versions: Vec<_> = policy
-            .versions
-            .iter()
-            .map(|it| it.version_id.as_str())
-            .collect();
+        let versions: Vec<_> = policy.versions.iter().map(|it| it.version_id.as_str()).collect();
         assert_eq!(versions, ["v4", "v5", "v6", "v7", "v8"]);
         assert_eq!(policy.default_version_id, "v8");
     });
@@ -272,14 +251,9 @@ async fn refused_call_leaves_the_access_as_it_was() {
     ] {
         let (aws, sandbox) = aws_with_alex(options).await;
         aws.faults.always(call, Fault::DENIED);
-        update(&sandbox, &["--access", "read-write"])
-            .await
-            .failed_with(call);
+        update(&sandbox, &["--access", "read-write"]).await.failed_with(call);
         let s3 = aws.s3_client_of(&sandbox.key_of("alex"));
-        assert!(
-            gets(&s3, "alex/report.txt").await && !puts(&s3, "alex/new.txt").await,
-            "{call}"
-        );
+        assert!(gets(&s3, "alex/report.txt").await && !puts(&s3, "alex/new.txt").await, "{call}");
     }
 }
 
@@ -291,9 +265,7 @@ async fn refused_tag_is_an_error_that_running_again_mends() {
     run.failed_with("TagUser: AccessDenied");
     assert_eq!(tag_of(&aws, "alex", EXPIRES), None);
     aws.faults.forget();
-    update(&sandbox, &["--expires", "2099-12-31"])
-        .await
-        .succeeded();
+    update(&sandbox, &["--expires", "2099-12-31"]).await.succeeded();
     assert!(tag_of(&aws, "alex", EXPIRES).is_some());
 }
 
@@ -301,40 +273,27 @@ async fn refused_tag_is_an_error_that_running_again_mends() {
 async fn only_the_one_policy_of_a_user_of_ours_is_replaced() {
     let (aws, sandbox) = aws_with_alex(&[]).await;
     aws.add_bucket("other", &[]).await;
-    let run = sandbox
-        .run("create_s3_user", &["-b", "other", "-u", "alex", "--update"])
-        .await;
+    let run = sandbox.run("create_s3_user", &["-b", "other", "-u", "alex", "--update"]).await;
     run.failed_with("was not made for bucket other");
     let run = sandbox.create("admin", &["--update"]).await;
     run.failed_with("was not created by create_s3_user");
-    sandbox
-        .create("kim", &["--update"])
-        .await
-        .failed_with("there is no user kim");
+    sandbox.create("kim", &["--update"]).await.failed_with("there is no user kim");
 
     let iam = aws.iam_client();
     let arn = format!("arn:aws:iam::{ACCOUNT}:policy/s3-access-for-alex");
     iam.create_user().user_name("kim").send().await.unwrap();
     attach_policy(&aws, "kim", &arn).await;
-    update(&sandbox, &["--access", "write"])
-        .await
-        .failed_with("is not only attached to user alex");
+    update(&sandbox, &["--access", "write"]).await.failed_with("is not only attached to user alex");
     let detach = iam.detach_user_policy().user_name("kim").policy_arn(&arn);
     detach.send().await.unwrap();
 
     put_inline_policy(&aws, "alex", "s3-access", ALLOW_ALL).await;
     let run = update(&sandbox, &["--access", "write"]).await;
     let run = run.failed_with("does not have the one policy that create_s3_user makes, but ");
-    let names = [
-        "s3-access and s3-access-for-alex",
-        "s3-access-for-alex and s3-access",
-    ];
+    let names = ["s3-access and s3-access-for-alex", "s3-access-for-alex and s3-access"];
     let both = |names: &&str| run.stderr.contains(&format!(", but {names}\n"));
     assert!(names.iter().any(both), "{run:?}");
-    let delete = iam
-        .delete_user_policy()
-        .user_name("alex")
-        .policy_name("s3-access");
+    let delete = iam.delete_user_policy().user_name("alex").policy_name("s3-access");
     delete.send().await.unwrap();
 
     let detach = iam.detach_user_policy().user_name("alex").policy_arn(&arn);
@@ -355,13 +314,7 @@ async fn policy_that_somebody_edited_is_replaced_only_as_a_whole() {
              --browse-root or --no-browse-root",
         ),
         (
-            &[
-                "--access",
-                "write",
-                "--expires",
-                "never",
-                "--no-browse-root",
-            ],
+            &["--access", "write", "--expires", "never", "--no-browse-root"],
             "also give --source-ip, --also-read, --kms-key",
         ),
     ] {
@@ -371,10 +324,7 @@ async fn policy_that_somebody_edited_is_replaced_only_as_a_whole() {
         assert_eq!(policy_of_alex(&aws), ALLOW_ALL);
     }
     let run = update(&sandbox, &["--access", "write", "--source-ip", "127.0.0.1"]).await;
-    let (_, command) = run
-        .stderr
-        .split_once(", run for example: create_s3_user ")
-        .unwrap();
+    let (_, command) = run.stderr.split_once(", run for example: create_s3_user ").unwrap();
     assert_eq!(
         command,
         "-b shared -u alex --update --access write --expires never --source-ip 127.0.0.1/32 \
@@ -397,26 +347,17 @@ async fn policy_that_somebody_edited_is_replaced_only_as_a_whole() {
 async fn inline_policy_that_would_be_too_long_is_refused() {
     let (aws, _) = aws_with_alex(&["--inline-policy"]).await;
     let sandbox = Sandbox::with_host_of_aws(&aws);
-    let blocks: Vec<_> = (0..50)
-        .flat_map(|n| ["--source-ip".to_owned(), format!("10.0.{n}.0/24")])
-        .collect();
+    let blocks: Vec<_> =
+        (0..50).flat_map(|n| ["--source-ip".to_owned(), format!("10.0.{n}.0/24")]).collect();
     let blocks: Vec<_> = blocks.iter().map(String::as_str).collect();
-    update(&sandbox, &blocks)
-        .await
-        .failed_with("an inline policy takes 2048");
-    assert!(
-        !aws.faults
-            .operations()
-            .contains(&"PutUserPolicy".to_owned())
-    );
+    update(&sandbox, &blocks).await.failed_with("an inline policy takes 2048");
+    assert!(!aws.faults.operations().contains(&"PutUserPolicy".to_owned()));
 }
 
 #[tokio::test]
 async fn dry_run_shows_changes_and_policy_and_makes_nothing() {
     let (aws, sandbox) = aws_with_alex(&[]).await;
-    let run = update(&sandbox, &["--dry-run", "--access", "read-write"])
-        .await
-        .succeeded();
+    let run = update(&sandbox, &["--dry-run", "--access", "read-write"]).await.succeeded();
     let kept = "expires: never (unchanged)\n\
                 source addresses: any (unchanged)\n\
                 KMS key: none (unchanged)\n\
@@ -435,16 +376,8 @@ async fn dry_run_shows_changes_and_policy_and_makes_nothing() {
 #[tokio::test]
 async fn tag_never_ends_before_the_policy() {
     for (before, after, policy_changes) in [
-        (
-            ["--expires", "2098-12-31"],
-            ["--expires", "2099-12-31"],
-            false,
-        ),
-        (
-            ["--expires", "2099-12-31"],
-            ["--expires", "2098-12-31"],
-            true,
-        ),
+        (["--expires", "2098-12-31"], ["--expires", "2099-12-31"], false),
+        (["--expires", "2099-12-31"], ["--expires", "2098-12-31"], true),
     ] {
         let (aws, sandbox) = aws_with_alex(&before).await;
         aws.faults.always("TagUser", Fault::DENIED);

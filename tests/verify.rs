@@ -30,19 +30,10 @@ async fn each_mode_is_tried_line_by_line_and_leaves_no_object() {
     ] {
         let aws = aws_with_files().await;
         let sandbox = Sandbox::new(&aws);
-        let browse = if browse {
-            ["--browse-root"].as_slice()
-        } else {
-            &[]
-        };
+        let browse = if browse { ["--browse-root"].as_slice() } else { &[] };
         let options = [&["--verify", "-v", "--access", mode], browse].concat();
         let run = sandbox.create("alex", &options).await.succeeded();
-        let lines = |start: &str| {
-            run.stderr
-                .lines()
-                .filter(|line| line.starts_with(start))
-                .count()
-        };
+        let lines = |start: &str| run.stderr.lines().filter(|line| line.starts_with(start)).count();
         assert_eq!(lines("Verified: can "), can, "{mode}: {run:?}");
         assert_eq!(lines("Verified: can't "), cannot, "{mode}: {run:?}");
         let in_all = "access to s3://shared/alex/ and nothing else\n";
@@ -66,10 +57,8 @@ async fn folders_to_be_read_too_are_tried() {
         let aws = aws_with_files().await;
         let sandbox = Sandbox::new(&aws);
         let shares = folders.iter().flat_map(|folder| ["--also-read", folder]);
-        let options: Vec<_> = ["--verify", "-v", "--access", mode]
-            .into_iter()
-            .chain(shares)
-            .collect();
+        let options: Vec<_> =
+            ["--verify", "-v", "--access", mode].into_iter().chain(shares).collect();
         let run = sandbox.create("alex", &options).await.succeeded();
         let lines = |start: &str| {
             let lines = run.stderr.lines();
@@ -205,8 +194,7 @@ async fn interrupted_verification_is_undone() {
     let sandbox = Sandbox::new(&aws).with_full_pauses();
     let unknown = Fault::Refuse(403, "InvalidAccessKeyId");
     let always = usize::MAX;
-    aws.faults
-        .unless_signed_by(&aws.admin.0, "ListObjectsV2", always, unknown);
+    aws.faults.unless_signed_by(&aws.admin.0, "ListObjectsV2", always, unknown);
     let mut started = sandbox.start_create("alex", &["--verify"]);
     started.says("Wrote alex_accessKeys.csv").await;
     started.signal("INT").await;
@@ -224,11 +212,7 @@ async fn key_that_stays_refused_is_given_up_after_a_minute() {
     let run = sandbox.create("alex", &options).await;
     let run =
         run.failed_with("the new key can't list s3://shared/alex/: ListObjectsV2: AccessDenied");
-    assert!(
-        run.stderr
-            .contains("hint: with --source-ip, --verify works only"),
-        "{run:?}"
-    );
+    assert!(run.stderr.contains("hint: with --source-ip, --verify works only"), "{run:?}");
     assert!(is_gone(&aws, "alex"));
     assert_eq!(sandbox.key_file("alex"), None);
 }
@@ -247,8 +231,7 @@ async fn patience_with_a_new_key_is_what_was_asked_for() {
         let aws = aws_with_files().await;
         let sandbox = Sandbox::new(&aws);
         let unknown = Fault::Refuse(403, "InvalidAccessKeyId");
-        aws.faults
-            .unless_signed_by(&aws.admin.0, "ListObjectsV2", refusals, unknown);
+        aws.faults.unless_signed_by(&aws.admin.0, "ListObjectsV2", refusals, unknown);
         let run = sandbox.create("alex", options).await;
         assert_eq!(run.code, Some(code), "{options:?} {refusals}: {run:?}");
         assert_eq!(is_gone(&aws, "alex"), code == 1, "{run:?}");
@@ -258,71 +241,24 @@ async fn patience_with_a_new_key_is_what_was_asked_for() {
 #[tokio::test]
 async fn store_that_enforces_half_of_it_is_found_out() {
     for (mode, action, resource, what) in [
-        (
-            "read",
-            "s3:PutObject",
-            "shared/alex/*",
-            "upload to s3://shared/alex/",
-        ),
+        ("read", "s3:PutObject", "shared/alex/*", "upload to s3://shared/alex/"),
         ("read", "s3:PutObject", "shared/*", "upload to "),
-        (
-            "read-write",
-            "s3:DeleteObject",
-            "shared/*",
-            "delete from another folder",
-        ),
+        ("read-write", "s3:DeleteObject", "shared/*", "delete from another folder"),
         ("write", "s3:GetObject", "shared/alex/*", "download "),
-        (
-            "read",
-            "s3:GetObject",
-            "shared/*",
-            "download an object of another folder",
-        ),
+        ("read", "s3:GetObject", "shared/*", "download an object of another folder"),
         ("write", "s3:ListBucket", "shared", "list "),
-        (
-            "read-write",
-            "s3:GetObject",
-            "shared/alexander/*",
-            "copy an object of another folder",
-        ),
-        (
-            "read-write",
-            "s3:PutObjectTagging",
-            "shared/alex/*",
-            "upload with tags",
-        ),
-        (
-            "read-write",
-            "s3:PutObjectAcl",
-            "shared/alex/*",
-            "upload with an ACL",
-        ),
-        (
-            "read",
-            "s3:GetObjectVersion",
-            "shared/alex/*",
-            "download a version of it",
-        ),
-        (
-            "read",
-            "s3:PutObject",
-            "shared/alexander/*",
-            "upload to alexander/",
-        ),
-        (
-            "read-write",
-            "s3:DeleteObject",
-            "shared/alexander/*",
-            "delete from alexander/",
-        ),
+        ("read-write", "s3:GetObject", "shared/alexander/*", "copy an object of another folder"),
+        ("read-write", "s3:PutObjectTagging", "shared/alex/*", "upload with tags"),
+        ("read-write", "s3:PutObjectAcl", "shared/alex/*", "upload with an ACL"),
+        ("read", "s3:GetObjectVersion", "shared/alex/*", "download a version of it"),
+        ("read", "s3:PutObject", "shared/alexander/*", "upload to alexander/"),
+        ("read-write", "s3:DeleteObject", "shared/alexander/*", "delete from alexander/"),
     ] {
         let aws = aws_with_files().await;
         enable_acls(&aws).await;
         allow_everybody(&aws, action, resource).await;
         for sandbox in [Sandbox::with_host_of_aws(&aws), Sandbox::new(&aws)] {
-            let run = sandbox
-                .create("alex", &["--verify", "--access", mode])
-                .await;
+            let run = sandbox.create("alex", &["--verify", "--access", mode]).await;
             assert_eq!(aws.keys("shared").len(), 4);
             // Ceph asks for no permission of its own for tags.
             if !sandbox.is_host_of_aws() && what == "upload with tags" {
@@ -351,22 +287,14 @@ async fn reading_back_an_upload_is_noted_on_other_stores() {
         assert_eq!(aws.keys("shared").len(), 4);
     }
     aws.faults.let_uploaders_read();
-    aws.s3_client()
-        .delete_bucket_policy()
-        .bucket("shared")
-        .send()
-        .await
-        .unwrap();
+    aws.s3_client().delete_bucket_policy().bucket("shared").send().await.unwrap();
     let run = Sandbox::with_host_of_aws(&aws).create("alex", &args).await;
     run.failed_with("the new key can download what it uploaded");
     let run = Sandbox::new(&aws).create("alex", &args).await.succeeded();
     let note = "note: the person can also download their own uploads, which this store counts as \
                 theirs\n";
     assert_eq!(run.stderr.matches(note).count(), 1, "{run:?}");
-    assert!(
-        run.stderr
-            .contains("Verified: upload-only access to s3://shared/alex/\n")
-    );
+    assert!(run.stderr.contains("Verified: upload-only access to s3://shared/alex/\n"));
     assert_eq!(aws.keys("shared").len(), 4);
 }
 
@@ -384,8 +312,7 @@ async fn lost_answers_leave_no_object_behind() {
         if fails {
             let denied = Fault::Refuse(400, "Broken");
             let always = usize::MAX;
-            aws.faults
-                .unless_signed_by(&aws.admin.0, "ListObjectsV2", always, denied);
+            aws.faults.unless_signed_by(&aws.admin.0, "ListObjectsV2", always, denied);
         }
         let run = sandbox.create("alex", options).await;
         assert_eq!(run.code, Some(i32::from(fails)), "{run:?}");

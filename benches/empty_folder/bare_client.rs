@@ -72,11 +72,7 @@ async fn list(
         start => key(start - 1),
     };
     loop {
-        let page = get(
-            &http,
-            &format!("{url}?list-type=2&prefix=alex/&start-after={after}"),
-        )
-        .await;
+        let page = get(&http, &format!("{url}?list-type=2&prefix=alex/&start-after={after}")).await;
         let keys: Vec<_> = page
             .split("<Key>")
             .skip(1)

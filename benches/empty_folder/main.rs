@@ -77,14 +77,8 @@ fn main() {
         cap: None,
         runs: RUNS_OF_SMALL,
     };
-    let large = |name, latency, cap| Scenario {
-        name,
-        keys: 50_000,
-        versions: 1,
-        latency,
-        cap,
-        runs: RUNS,
-    };
+    let large =
+        |name, latency, cap| Scenario { name, keys: 50_000, versions: 1, latency, cap, runs: RUNS };
     let scenarios = [
         small("300 keys", 300, 1),
         small("1,000 keys", 1000, 1),
@@ -93,11 +87,7 @@ fn main() {
         large("no latency", Latency::default(), None),
         large("latency", slow, None),
         large("latency, 3,500 keys/s", slow, Some(3500.0)),
-        Scenario {
-            keys: 1_000_000,
-            runs: 1,
-            ..large("latency, 1,000,000 keys", slow, None)
-        },
+        Scenario { keys: 1_000_000, runs: 1, ..large("latency, 1,000,000 keys", slow, None) },
     ];
     for scenario in scenarios
         .into_iter()
@@ -122,10 +112,7 @@ fn run(scenario: &Scenario) {
             }
         }
     }
-    println!(
-        "\n{}: {} keys, {} runs\n",
-        scenario.name, scenario.keys, scenario.runs
-    );
+    println!("\n{}: {} keys, {} runs\n", scenario.name, scenario.keys, scenario.runs);
     println!(
         "| program | runs | wall s | against ours | CPU s | memory MiB | calls | refused | left |"
     );
@@ -145,12 +132,7 @@ fn run(scenario: &Scenario) {
             cost.refused,
             cost.left,
         );
-        assert!(
-            !tool.must_finish() || cost.left == 0,
-            "{} left {} keys",
-            tool.name,
-            cost.left
-        );
+        assert!(!tool.must_finish() || cost.left == 0, "{} left {} keys", tool.name, cost.left);
     }
 }
 
@@ -191,13 +173,7 @@ fn tools(server: &Server, iam: &support::LocalAws, scenario: &Scenario) -> Vec<T
     let program = support::binary("delete_s3_user");
     let mut tools = vec![ours("delete_s3_user", program, server, iam, scenario)];
     if let Some(before) = std::env::var_os("BEFORE") {
-        tools.push(ours(
-            "delete_s3_user before",
-            before.into(),
-            server,
-            iam,
-            scenario,
-        ));
+        tools.push(ours("delete_s3_user before", before.into(), server, iam, scenario));
     }
     if scenario.keys >= 50_000 {
         let (url, keys) = (url.clone(), scenario.keys.to_string());
@@ -227,17 +203,7 @@ fn tools(server: &Server, iam: &support::LocalAws, scenario: &Scenario) -> Vec<T
                 &folder,
             ]),
         ),
-        (
-            "s5cmd",
-            words(&[
-                "--endpoint-url",
-                &url,
-                "--log",
-                "error",
-                "rm",
-                &format!("{folder}*"),
-            ]),
-        ),
+        ("s5cmd", words(&["--endpoint-url", &url, "--log", "error", "rm", &format!("{folder}*")])),
         (
             "rclone",
             words(&[
@@ -267,18 +233,7 @@ fn tools(server: &Server, iam: &support::LocalAws, scenario: &Scenario) -> Vec<T
                 &folder,
             ]),
         ),
-        (
-            "aws",
-            words(&[
-                "--endpoint-url",
-                &url,
-                "s3",
-                "rm",
-                "--recursive",
-                "--quiet",
-                &folder,
-            ]),
-        ),
+        ("aws", words(&["--endpoint-url", &url, "s3", "rm", "--recursive", "--quiet", &folder])),
     ];
     if scenario.versions > 1 {
         others[0].1.push("--delete-all-versions".to_owned());
@@ -343,9 +298,7 @@ fn words(words: &[&str]) -> Vec<String> {
 fn measure(server: &Server, scenario: &Scenario, tool: &Tool) -> Cost {
     server.fill(scenario.keys, scenario.versions);
     let mut command = (tool.command)();
-    command
-        .env("AWS_REGION", "us-east-1")
-        .env("AWS_EC2_METADATA_DISABLED", "true");
+    command.env("AWS_REGION", "us-east-1").env("AWS_EC2_METADATA_DISABLED", "true");
     command.stdin(Stdio::null()).stdout(Stdio::null());
     if std::env::var_os("SHOW_ERRORS").is_none() {
         command.stderr(Stdio::null());
@@ -353,11 +306,7 @@ fn measure(server: &Server, scenario: &Scenario, tool: &Tool) -> Cost {
     let start = Instant::now();
     let used = command.spawn().unwrap().wait4().unwrap();
     let wall = start.elapsed();
-    assert!(
-        used.status.success() || !tool.must_finish(),
-        "{} failed",
-        tool.name
-    );
+    assert!(used.status.success() || !tool.must_finish(), "{} failed", tool.name);
     let counts = server.counts();
     Cost {
         wall,

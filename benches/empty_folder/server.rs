@@ -57,11 +57,7 @@ struct Cap {
 
 impl Cap {
     fn new(rate: f64) -> Self {
-        Self {
-            rate,
-            level: rate,
-            filled: Instant::now(),
-        }
+        Self { rate, level: rate, filled: Instant::now() }
     }
 
     fn admits(&mut self, keys: usize) -> bool {
@@ -95,10 +91,7 @@ impl Server {
             counts: Counts::default(),
             cap: cap.map(Cap::new),
         };
-        let store = Arc::new(Store {
-            latency,
-            bucket: Mutex::new(bucket),
-        });
+        let store = Arc::new(Store { latency, bucket: Mutex::new(bucket) });
         let router = Router::new().fallback(answer).with_state(store.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
         Self { url, store }
@@ -116,10 +109,7 @@ impl Server {
 
     pub fn counts(&self) -> Counts {
         let bucket = self.store.bucket.lock();
-        Counts {
-            left: bucket.entries.len(),
-            ..bucket.counts
-        }
+        Counts { left: bucket.entries.len(), ..bucket.counts }
     }
 }
 
@@ -184,10 +174,7 @@ impl Store {
     async fn list(&self, query: &HashMap<&str, String>) -> Response {
         tokio::time::sleep(self.latency.list).await;
         let from = ["continuation-token", "start-after", "marker"];
-        let after = from
-            .iter()
-            .find_map(|name| query.get(name))
-            .map_or("", String::as_str);
+        let after = from.iter().find_map(|name| query.get(name)).map_or("", String::as_str);
         let page: Vec<_> = {
             let bucket = self.bucket.lock();
             let rest = bucket.entries.range((first_after(after), 0)..);
@@ -329,11 +316,7 @@ fn first_after(after: &str) -> u32 {
         None => return u32::MAX,
     };
     // The longest beginning that is digits, filled up to the nine of a key.
-    let valid: String = digits
-        .chars()
-        .take_while(char::is_ascii_digit)
-        .take(9)
-        .collect();
+    let valid: String = digits.chars().take_while(char::is_ascii_digit).take(9).collect();
     let rest = &digits[valid.len()..];
     let (low, width) = (valid.parse::<u64>().unwrap_or(0), 9 - valid.len() as u32);
     let number = match rest.chars().next() {

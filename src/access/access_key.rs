@@ -14,10 +14,7 @@ pub(crate) struct AccessKey {
 
 impl AccessKey {
     pub fn new(id: String, secret: String) -> Self {
-        Self {
-            id,
-            secret: Zeroizing::new(secret),
-        }
+        Self { id, secret: Zeroizing::new(secret) }
     }
 
     /// Whether this can be a whole key: an ID of [16 to 128 capitals and
@@ -64,10 +61,7 @@ mod tests {
         let is_plausible = |id: &str, secret: &str, is_aws| {
             AccessKey::new(id.to_owned(), secret.to_owned()).is_plausible(is_aws)
         };
-        let (id, secret) = (
-            "AKIAIOSFODNN7EXAMPLE",
-            "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
-        );
+        let (id, secret) = ("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY");
         assert!(is_plausible(id, secret, true) && is_plausible(id, secret, false));
         assert!(!is_plausible(id, &secret[..39], true));
         assert!(is_plausible(id, &secret[..16], false));

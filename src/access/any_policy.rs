@@ -70,33 +70,21 @@ mod tests {
 
     #[test]
     fn only_reads_knows_what_allows_more() {
-        let target = Target {
-            bucket: "shared".parse().unwrap(),
-            user: "alex".parse().unwrap(),
-        };
+        let target = Target { bucket: "shared".parse().unwrap(), user: "alex".parse().unwrap() };
         for access in [Access::Read, Access::ReadWrite, Access::Write] {
-            let grant = Grant {
-                access,
-                ..Grant::default()
-            };
+            let grant = Grant { access, ..Grant::default() };
             let document = PolicyDocument::new(&grant, &target, "eu-central-1");
             assert_eq!(only_reads(&document.to_json()), access == Access::Read);
         }
         for (statement, reads) in [
             (r#"{"Effect":"Allow","Action":"s3:ListBucket"}"#, true),
             (r#"[{"Effect":"Allow","Action":["S3:getobject*"]}]"#, true),
-            (
-                r#"[{"Effect":"Deny","Action":"*"},{"Effect":"Allow","Action":"s3:Get*"}]"#,
-                true,
-            ),
+            (r#"[{"Effect":"Deny","Action":"*"},{"Effect":"Allow","Action":"s3:Get*"}]"#, true),
             (r#"{"Effect":"Allow","Action":"s3:*"}"#, false),
             (r#"{"Effect":"Allow","Action":"*"}"#, false),
             (r#"{"Effect":"Allow","Action":"sts:AssumeRole"}"#, false),
             (r#"{"Effect":"Allow","NotAction":"s3:GetObject"}"#, false),
-            (
-                r#"[{"Effect":"Allow","Action":["s3:GetObject","s3:PutObject"]}]"#,
-                false,
-            ),
+            (r#"[{"Effect":"Allow","Action":["s3:GetObject","s3:PutObject"]}]"#, false),
             ("null", false),
         ] {
             let document = format!(r#"{{"Version":"2012-10-17","Statement":{statement}}}"#);
@@ -136,30 +124,12 @@ mod tests {
     fn names_bucket_reads_every_form_of_resource() {
         let bucket = "shared".parse().unwrap();
         for (document, names_it) in [
-            (
-                r#"{"Statement":[{"Resource":["arn:aws:s3:::shared"]}]}"#,
-                true,
-            ),
-            (
-                r#"{"Statement":{"Resource":"arn:aws:s3:::shared/alex/*"}}"#,
-                true,
-            ),
-            (
-                r#"{"Statement":[{"Resource":"arn:aws-cn:s3:::shared/*"}]}"#,
-                true,
-            ),
-            (
-                r#"{"Statement":[{"Resource":"arn:aws:s3:::shared-too"}]}"#,
-                false,
-            ),
-            (
-                r#"{"Statement":[{"Resource":"arn:aws:s3:::other/shared"}]}"#,
-                false,
-            ),
-            (
-                r#"{"Statement":[{"Resource":"arn:aws:sqs:eu-central-1:1:shared"}]}"#,
-                false,
-            ),
+            (r#"{"Statement":[{"Resource":["arn:aws:s3:::shared"]}]}"#, true),
+            (r#"{"Statement":{"Resource":"arn:aws:s3:::shared/alex/*"}}"#, true),
+            (r#"{"Statement":[{"Resource":"arn:aws-cn:s3:::shared/*"}]}"#, true),
+            (r#"{"Statement":[{"Resource":"arn:aws:s3:::shared-too"}]}"#, false),
+            (r#"{"Statement":[{"Resource":"arn:aws:s3:::other/shared"}]}"#, false),
+            (r#"{"Statement":[{"Resource":"arn:aws:sqs:eu-central-1:1:shared"}]}"#, false),
             (r#"{"Statement":[{"Resource":"*"}]}"#, false),
             ("no json", false),
         ] {

@@ -33,10 +33,7 @@ impl Expiry {
             ["m", "y"].contains(&unit) || unit.starts_with("mo") || unit.starts_with("year")
         };
         let lower = text.to_ascii_lowercase();
-        if lower
-            .split(|c: char| !c.is_ascii_alphabetic())
-            .any(is_vague)
-        {
+        if lower.split(|c: char| !c.is_ascii_alphabetic()).any(is_vague) {
             return Err(ValueError(
                 "a duration is in weeks, days, hours or min, such as 2w, 90d, 12h or 30min, \
                  since months and years have no fixed length",
@@ -49,20 +46,12 @@ impl Expiry {
             Self::midnight(date.checked_add(1.day()).map_err(|_| TOO_FAR)?)?
         } else {
             let span = text.parse().ok().filter(|span: &Span| !span.is_negative());
-            let wrong = if names_no_day(text) {
-                NO_SUCH_DAY
-            } else {
-                ACCEPTED
-            };
+            let wrong = if names_no_day(text) { NO_SUCH_DAY } else { ACCEPTED };
             let span = span.ok_or(wrong)?;
             let ends = now.to_zoned_datetime(TimeZone::UTC).checked_add(span);
             Self(ends.map_err(|_| TOO_FAR)?.timestamp())
         };
-        if expiry.0 > now {
-            Ok(expiry)
-        } else {
-            Err(ValueError("that time has already passed"))
-        }
+        if expiry.0 > now { Ok(expiry) } else { Err(ValueError("that time has already passed")) }
     }
 
     fn midnight(date: Date) -> Result<Self, ValueError> {
@@ -94,8 +83,7 @@ impl Expiry {
 
     /// The same without words, for a table of times in UTC.
     pub(crate) fn in_table(&self) -> String {
-        self.last_day()
-            .map_or_else(|| self.minute(), |day| day.to_string())
+        self.last_day().map_or_else(|| self.minute(), |day| day.to_string())
     }
 
     /// The last whole day, where access ends with one.
@@ -169,16 +157,8 @@ mod tests {
     #[test]
     fn people_read_the_last_day_or_the_minute() {
         for (text, expected, in_table) in [
-            (
-                "2026-12-31",
-                "until the end of 31 December 2026 (UTC)",
-                "2026-12-31",
-            ),
-            (
-                "2027-01-05T18:00:30+01:00",
-                "until 5 January 2027, 17:00 UTC",
-                "2027-01-05 17:00",
-            ),
+            ("2026-12-31", "until the end of 31 December 2026 (UTC)", "2026-12-31"),
+            ("2027-01-05T18:00:30+01:00", "until 5 January 2027, 17:00 UTC", "2027-01-05 17:00"),
         ] {
             let expiry = parse(text).unwrap();
             assert_eq!(expiry.for_people(), expected);

@@ -98,24 +98,15 @@ impl Grant {
     /// All parts, where what was before can't be read.
     pub(crate) fn all_as_changes(&self) -> Vec<String> {
         let parts = self.in_words().into_iter();
-        parts
-            .map(|(part, value)| format!("{part}: unknown -> {value}"))
-            .collect()
+        parts.map(|(part, value)| format!("{part}: unknown -> {value}")).collect()
     }
 
     fn in_words(&self) -> [(&'static str, String); 6] {
-        let top = if self.browse_root {
-            "visible"
-        } else {
-            "hidden"
-        };
+        let top = if self.browse_root { "visible" } else { "hidden" };
         [
             ("access", self.access.to_string()),
             ("expires", texts(self.expires, "never").join(", ")),
-            (
-                "source addresses",
-                texts(&self.source_ips, "any").join(", "),
-            ),
+            ("source addresses", texts(&self.source_ips, "any").join(", ")),
             ("KMS key", texts(&self.kms_key, "none").join(", ")),
             ("top level of the bucket", top.to_owned()),
             ("other folders", texts(&self.also_read, "none").join(", ")),
@@ -193,19 +184,10 @@ mod tests {
     fn private_blocks_are_pointed_out() {
         let note = |block: &str| {
             let source_ips = vec!["203.0.113.0/24".parse().unwrap(), block.parse().unwrap()];
-            let grant = Grant {
-                source_ips,
-                ..Grant::default()
-            };
+            let grant = Grant { source_ips, ..Grant::default() };
             grant.private_block_note()
         };
-        for private in [
-            "10.0.0.0/8",
-            "192.168.1.7/32",
-            "127.0.0.0/8",
-            "fd00::/8",
-            "::1/128",
-        ] {
+        for private in ["10.0.0.0/8", "192.168.1.7/32", "127.0.0.0/8", "fd00::/8", "::1/128"] {
             assert!(note(private).unwrap().contains(private), "{private}");
         }
         for public in ["198.51.100.7/32", "2001:db8::/32", "0.0.0.0/0", "::/0"] {
@@ -217,10 +199,7 @@ mod tests {
     fn every_address_is_pointed_out() {
         let note = |block: &str| {
             let source_ips = vec![block.parse().unwrap()];
-            let grant = Grant {
-                source_ips,
-                ..Grant::default()
-            };
+            let grant = Grant { source_ips, ..Grant::default() };
             grant.whole_block_note()
         };
         for whole in ["0.0.0.0/0", "::/0"] {
@@ -240,10 +219,7 @@ mod tests {
             source_ips: vec!["10.0.0.0/8".parse().unwrap()],
             ..old.clone()
         };
-        let changed = [
-            "access: read -> read-write",
-            "source addresses: any -> 10.0.0.0/8",
-        ];
+        let changed = ["access: read -> read-write", "source addresses: any -> 10.0.0.0/8"];
         assert_eq!(old.changes_to(&new), changed);
         let kept = [
             "expires: never",
@@ -260,10 +236,7 @@ mod tests {
         let own = Prefix::from(&"alex".parse().unwrap());
         let check = |also_read: &[&str]| {
             let also_read = also_read.iter().map(|text| text.parse().unwrap());
-            let grant = Grant {
-                also_read: also_read.collect(),
-                ..Grant::default()
-            };
+            let grant = Grant { also_read: also_read.collect(), ..Grant::default() };
             grant.check(&own)
         };
         for good in [&[][..], &["prices/", "a/b/", "a/c/", "alexander/", "Alex/"]] {
@@ -271,14 +244,8 @@ mod tests {
         }
         for (bad, part) in [
             (["alex/", "prices/"], "alex/ overlaps with the user's own"),
-            (
-                ["prices/", "alex/a/"],
-                "alex/a/ overlaps with the user's own",
-            ),
-            (
-                ["prices/", "prices/"],
-                "prices/ overlaps with --also-read prices/",
-            ),
+            (["prices/", "alex/a/"], "alex/a/ overlaps with the user's own"),
+            (["prices/", "prices/"], "prices/ overlaps with --also-read prices/"),
             (["a/b/", "a/"], "a/ overlaps with --also-read a/b/"),
         ] {
             let error = check(&bad).unwrap_err().to_string();

@@ -52,12 +52,7 @@ pub struct GrantChange {
     /// Such as prices/ or lists/2026/, ending in /. The person can't change anything there,
     /// and delete_s3_user never touches it. With --update, the new folders replace all
     /// earlier ones, and "none" removes them.
-    #[arg(
-        verbatim_doc_comment,
-        hide_short_help = true,
-        long,
-        value_name = "PREFIX/"
-    )]
+    #[arg(verbatim_doc_comment, hide_short_help = true, long, value_name = "PREFIX/")]
     #[arg(value_parser = |text: &str| setting("none", text, SharedPrefix::from_str))]
     pub also_read: Option<Vec<Setting<SharedPrefix>>>,
     /// KMS key that the bucket is encrypted with, if it is one you manage
@@ -85,25 +80,17 @@ impl GrantChange {
             given.len() > 1 && given.iter().any(Option::is_none)
         }
         if is_mixed(&self.source_ips) {
-            return Err(ValueError(
-                "--source-ip any can't be given with another --source-ip",
-            ));
+            return Err(ValueError("--source-ip any can't be given with another --source-ip"));
         }
         if is_mixed(&self.also_read) {
-            return Err(ValueError(
-                "--also-read none can't be given with another --also-read",
-            ));
+            return Err(ValueError("--also-read none can't be given with another --also-read"));
         }
         Ok(())
     }
 
     /// The same change, except in the parts that the other one names.
     pub fn overridden_by(&self, other: &Self) -> Self {
-        let top = if other.browse_root || other.no_browse_root {
-            other
-        } else {
-            self
-        };
+        let top = if other.browse_root || other.no_browse_root { other } else { self };
         let other = other.clone();
         Self {
             access: other.access.or(self.access),
@@ -118,14 +105,7 @@ impl GrantChange {
 
     /// The grant as it is after the change.
     pub fn apply_to(&self, grant: &Grant) -> Grant {
-        let Grant {
-            access,
-            expires,
-            source_ips,
-            kms_key,
-            browse_root,
-            also_read,
-        } = grant.clone();
+        let Grant { access, expires, source_ips, kms_key, browse_root, also_read } = grant.clone();
         Grant {
             access: self.access.unwrap_or(access),
             expires: self.expires.unwrap_or(expires),
@@ -160,10 +140,7 @@ impl GrantChange {
             ("--source-ip", self.source_ips.is_some()),
             ("--also-read", self.also_read.is_some()),
             ("--kms-key", self.kms_key.is_some()),
-            (
-                "--browse-root or --no-browse-root",
-                self.browse_root || self.no_browse_root,
-            ),
+            ("--browse-root or --no-browse-root", self.browse_root || self.no_browse_root),
         ];
         let unnamed = parts.into_iter().filter(|(_, is_named)| !is_named);
         unnamed.map(|(option, _)| option).collect()
@@ -180,18 +157,10 @@ impl Grant {
             ("--also-read", texts(&self.also_read, "none")),
             ("--kms-key", texts(&self.kms_key, "none")),
         ];
-        let browse_root = if self.browse_root {
-            "--browse-root"
-        } else {
-            "--no-browse-root"
-        };
+        let browse_root = if self.browse_root { "--browse-root" } else { "--no-browse-root" };
         let mut options = Vec::new();
         for (option, values) in with_values {
-            options.extend(
-                values
-                    .into_iter()
-                    .flat_map(|value| [option.to_owned(), value]),
-            );
+            options.extend(values.into_iter().flat_map(|value| [option.to_owned(), value]));
         }
         options.push(browse_root.to_owned());
         options
@@ -225,9 +194,7 @@ fn cidr(text: &str) -> Result<IpNet, String> {
     if let IpNet::V6(mapped) = block
         && let Some(address) = mapped.addr().to_ipv4_mapped()
     {
-        return Err(format!(
-            "write an IPv4 address as {address}, not as ::ffff:{address}"
-        ));
+        return Err(format!("write an IPv4 address as {address}, not as ::ffff:{address}"));
     }
     // One address with the length of its network would give access to the whole network.
     if block.addr() != block.network() {
@@ -259,24 +226,14 @@ mod tests {
     fn change_overrides_the_parts_that_it_names() {
         let first = change(&["--access", "write", "--expires", "2099-12-31"]);
         for (other, expected) in [
-            (
-                &[][..],
-                &["--access", "write", "--expires", "2099-12-31"][..],
-            ),
+            (&[][..], &["--access", "write", "--expires", "2099-12-31"][..]),
             (
                 &["--expires", "never", "--browse-root"],
                 &["--access", "write", "--expires", "never", "--browse-root"],
             ),
             (
                 &["--access", "read", "--source-ip", "203.0.113.7"],
-                &[
-                    "--access",
-                    "read",
-                    "--expires",
-                    "2099-12-31",
-                    "--source-ip",
-                    "203.0.113.7",
-                ],
+                &["--access", "read", "--expires", "2099-12-31", "--source-ip", "203.0.113.7"],
             ),
         ] {
             assert_eq!(first.overridden_by(&change(other)), change(expected));

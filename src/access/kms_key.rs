@@ -34,10 +34,7 @@ impl FromStr for KmsKey {
                     && word(account)
                     && key.strip_prefix("key/").is_some_and(word) =>
             {
-                Ok(Self {
-                    arn: arn.to_owned(),
-                    region: region.to_owned(),
-                })
+                Ok(Self { arn: arn.to_owned(), region: region.to_owned() })
             }
             [.., alias] if alias.starts_with("alias/") => Err(ValueError(
                 "a policy needs the ARN of the key itself, not of an alias: \
@@ -64,17 +61,11 @@ mod tests {
     fn kms_key_is_an_arn_of_a_key() {
         let arn = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
         let key: KmsKey = arn.parse().unwrap();
-        assert_eq!(
-            (key.to_string().as_str(), key.region()),
-            (arn, "eu-central-1")
-        );
+        assert_eq!((key.to_string().as_str(), key.region()), (arn, "eu-central-1"));
         for (text, part) in [
             ("1234abcd-12ab-34cd-56ef-1234567890ab", "by its ARN"),
             ("alias/mine", "not of an alias"),
-            (
-                "arn:aws:kms:eu-central-1:123456789012:alias/mine",
-                "not of an alias",
-            ),
+            ("arn:aws:kms:eu-central-1:123456789012:alias/mine", "not of an alias"),
             ("arn:aws:kms:eu-central-1:123456789012:key/*", "by its ARN"),
             ("arn:aws:s3:::bucket", "by its ARN"),
         ] {

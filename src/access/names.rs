@@ -52,10 +52,7 @@ impl FromStr for BucketName {
             "bucket names with capitals or _ are not supported, only a-z, 0-9, . and -"
         } else if !(3..=63).contains(&name.len()) {
             "a bucket name has 3 to 63 characters of a-z, 0-9, . and -"
-        } else if !name
-            .chars()
-            .all(|c| letter_or_digit(c) || c == '.' || c == '-')
-        {
+        } else if !name.chars().all(|c| letter_or_digit(c) || c == '.' || c == '-') {
             "a bucket name has only a-z, 0-9, . and -"
         } else if !name.starts_with(letter_or_digit) || !name.ends_with(letter_or_digit) {
             "a bucket name starts and ends with a letter or digit"

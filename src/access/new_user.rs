@@ -58,9 +58,8 @@ impl FromStr for UserTag {
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
         let allowed = |c: char| c.is_alphanumeric() || " _.:/=+-@".contains(c);
-        let (key, value) = text
-            .split_once('=')
-            .ok_or(ValueError("a tag is written as KEY=VALUE"))?;
+        let (key, value) =
+            text.split_once('=').ok_or(ValueError("a tag is written as KEY=VALUE"))?;
         let lower = key.to_lowercase();
         let wrong = if !(1..=128).contains(&key.chars().count()) {
             "the key of a tag has 1 to 128 characters"
@@ -71,10 +70,7 @@ impl FromStr for UserTag {
         } else if lower.starts_with("aws:") || lower.starts_with("s3-user:") {
             "the key of a tag does not start with aws: or s3-user:"
         } else {
-            return Ok(Self {
-                key: key.to_owned(),
-                value: value.to_owned(),
-            });
+            return Ok(Self { key: key.to_owned(), value: value.to_owned() });
         };
         Err(ValueError(wrong))
     }
@@ -111,10 +107,7 @@ mod tests {
     #[test]
     fn tags_are_key_and_value() {
         let tag: UserTag = "Cost center=a=b".parse().unwrap();
-        assert_eq!(
-            (tag.key.as_str(), tag.value.as_str()),
-            ("Cost center", "a=b")
-        );
+        assert_eq!((tag.key.as_str(), tag.value.as_str()), ("Cost center", "a=b"));
         assert_eq!("k=".parse::<UserTag>().unwrap().value, "");
         let long_key = format!("{}=v", "k".repeat(129));
         for (text, part) in [

@@ -20,45 +20,20 @@ const fn partition(
     domain: &'static str,
     dual_stack_domain: &'static str,
 ) -> Partition {
-    Partition {
-        regions,
-        name,
-        domain,
-        dual_stack_domain,
-    }
+    Partition { regions, name, domain, dual_stack_domain }
 }
 
 /// The one that regions belong to that no other partition has.
 const AWS: Partition = partition("", "aws", "amazonaws.com", "api.aws");
 
 const OTHERS: [Partition; 7] = [
-    partition(
-        "cn-",
-        "aws-cn",
-        "amazonaws.com.cn",
-        "api.amazonwebservices.com.cn",
-    ),
+    partition("cn-", "aws-cn", "amazonaws.com.cn", "api.amazonwebservices.com.cn"),
     partition("us-gov-", "aws-us-gov", "amazonaws.com", "api.aws"),
     partition("us-iso-", "aws-iso", "c2s.ic.gov", "api.aws.ic.gov"),
     partition("us-isob-", "aws-iso-b", "sc2s.sgov.gov", "api.aws.scloud"),
-    partition(
-        "eu-isoe-",
-        "aws-iso-e",
-        "cloud.adc-e.uk",
-        "api.cloud-aws.adc-e.uk",
-    ),
-    partition(
-        "us-isof-",
-        "aws-iso-f",
-        "csp.hci.ic.gov",
-        "api.aws.hci.ic.gov",
-    ),
-    partition(
-        "eusc-",
-        "aws-eusc",
-        "amazonaws.eu",
-        "api.amazonwebservices.eu",
-    ),
+    partition("eu-isoe-", "aws-iso-e", "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk"),
+    partition("us-isof-", "aws-iso-f", "csp.hci.ic.gov", "api.aws.hci.ic.gov"),
+    partition("eusc-", "aws-eusc", "amazonaws.eu", "api.amazonwebservices.eu"),
 ];
 
 fn of_region(region: &str) -> &'static Partition {
@@ -82,10 +57,7 @@ pub(crate) fn s3_host(region: &str) -> String {
 /// Not a customer's own machine or service, which AWS gives a name too.
 pub(crate) fn is_host_of_aws(host: &str) -> bool {
     let host = host.trim_end_matches('.');
-    let mut domains = OTHERS
-        .iter()
-        .chain([&AWS])
-        .flat_map(|it| [it.domain, it.dual_stack_domain]);
+    let mut domains = OTHERS.iter().chain([&AWS]).flat_map(|it| [it.domain, it.dual_stack_domain]);
     domains.any(|domain| {
         let service = host.strip_suffix(domain);
         service.is_some_and(|service| service.ends_with('.') && names_service(service))
@@ -95,15 +67,7 @@ pub(crate) fn is_host_of_aws(host: &str) -> bool {
 /// Whether one of the labels is a service's, as in `BUCKET.s3.REGION.`; the region may
 /// also be in the label, as in `s3-eu-west-1.`
 fn names_service(labels: &str) -> bool {
-    let services = [
-        "iam",
-        "iam-fips",
-        "sts",
-        "sts-fips",
-        "s3",
-        "s3-fips",
-        "s3-accelerate",
-    ];
+    let services = ["iam", "iam-fips", "sts", "sts-fips", "s3", "s3-fips", "s3-accelerate"];
     let labels: Vec<_> = labels.trim_end_matches('.').split('.').collect();
     let has_region = labels.last().is_some_and(|last| last.starts_with("s3-"));
     has_region || labels.iter().any(|label| services.contains(label))

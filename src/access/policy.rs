@@ -26,11 +26,7 @@ pub(crate) fn boundary_name(bucket: &BucketName) -> String {
 /// the Python scripts that came before it.
 pub(crate) fn names_made_for(user: &UserName) -> [String; 3] {
     let of_scripts = |kind| format!("s3-{kind}-for-{user}");
-    [
-        managed_policy_name(user),
-        of_scripts("list"),
-        of_scripts("get"),
-    ]
+    [managed_policy_name(user), of_scripts("list"), of_scripts("get")]
 }
 
 /// Whether a policy of the user has one of the names of those made for it: its
@@ -118,8 +114,7 @@ impl Statement {
 
     fn values(&self, operator: &str, key: &str) -> &[String] {
         let keys = self.condition.get(operator);
-        keys.and_then(|keys| keys.get(key))
-            .map_or(&[], |values| &values.0)
+        keys.and_then(|keys| keys.get(key)).map_or(&[], |values| &values.0)
     }
 }
 
@@ -189,10 +184,7 @@ impl PolicyDocument {
                 .map(|one| one.when("DateLessThan", "aws:CurrentTime", vec![expiry.to_string()]))
                 .collect();
         }
-        Self {
-            version: "2012-10-17".to_owned(),
-            statement,
-        }
+        Self { version: "2012-10-17".to_owned(), statement }
     }
 
     /// The grant that a policy's text stands for, if it is just as
@@ -242,11 +234,7 @@ impl PolicyDocument {
     ///
     /// [quotas]: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
     pub fn check_size(&self, inline: bool) -> Result<()> {
-        let (kind, most) = if inline {
-            ("an inline", 2048)
-        } else {
-            ("a managed", 6144)
-        };
+        let (kind, most) = if inline { ("an inline", 2048) } else { ("a managed", 6144) };
         let length = self.to_json().len();
         ensure!(
             length <= most,
@@ -289,17 +277,9 @@ fn s3_statements(grant: &Grant, target: &Target, partition: &str) -> Vec<Stateme
             let list = list.when("StringEquals", "s3:prefix", vec![String::new()]);
             statements.push(list.when("StringEquals", "s3:delimiter", vec!["/".to_owned()]));
         }
-        statements.push(Statement::allow(
-            "GetObjects",
-            &["s3:GetObject"],
-            [&objects],
-        ));
+        statements.push(Statement::allow("GetObjects", &["s3:GetObject"], [&objects]));
     }
-    let upload = [
-        "s3:PutObject",
-        "s3:AbortMultipartUpload",
-        "s3:ListMultipartUploadParts",
-    ];
+    let upload = ["s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"];
     match grant.access {
         Access::Read => {}
         Access::Write => statements.push(Statement::allow("UploadObjects", &upload, [&objects])),
@@ -324,28 +304,17 @@ mod tests {
     use super::*;
 
     fn target(bucket: &str, user: &str) -> Target {
-        Target {
-            bucket: bucket.parse().unwrap(),
-            user: user.parse().unwrap(),
-        }
+        Target { bucket: bucket.parse().unwrap(), user: user.parse().unwrap() }
     }
 
     /// Every grant that can be told apart in the policy's form.
     fn grants() -> Vec<Grant> {
-        let plain = [Access::Read, Access::ReadWrite, Access::Write].map(|access| Grant {
-            access,
-            ..Grant::default()
-        });
-        let browsing = plain[..2].iter().cloned().map(|grant| Grant {
-            browse_root: true,
-            ..grant
-        });
+        let plain = [Access::Read, Access::ReadWrite, Access::Write]
+            .map(|access| Grant { access, ..Grant::default() });
+        let browsing = plain[..2].iter().cloned().map(|grant| Grant { browse_root: true, ..grant });
         let limited = plain.clone().map(|grant| Grant {
             expires: Expiry::at("2020-01-01T00:00:00Z"),
-            source_ips: vec![
-                "10.0.0.0/8".parse().unwrap(),
-                "2001:db8::/32".parse().unwrap(),
-            ],
+            source_ips: vec!["10.0.0.0/8".parse().unwrap(), "2001:db8::/32".parse().unwrap()],
             kms_key: Some("arn:aws:kms:eu-central-1:1:key/k".parse().unwrap()),
             ..grant
         });
@@ -417,9 +386,7 @@ mod tests {
     #[test]
     fn policy_longer_than_iam_takes_is_refused() {
         let grant = |blocks: u8| Grant {
-            source_ips: (0..blocks)
-                .map(|n| format!("10.0.{n}.0/24").parse().unwrap())
-                .collect(),
+            source_ips: (0..blocks).map(|n| format!("10.0.{n}.0/24").parse().unwrap()).collect(),
             ..Grant::default()
         };
         let check = |blocks, inline| {

@@ -7,10 +7,7 @@ use super::{Grant, PolicyDocument, Target, UserName};
 
 /// What the two give together.
 pub(crate) fn grant_of_scripts() -> Grant {
-    Grant {
-        browse_root: true,
-        ..Grant::default()
-    }
+    Grant { browse_root: true, ..Grant::default() }
 }
 
 /// Whether a policy is the one of the two that has this name, as the scripts wrote
@@ -71,10 +68,7 @@ mod tests {
         "Action": "s3:GetObject", "Resource": "arn:aws:s3:::shared/alex/*"}]}"#;
 
     fn target(user: &str) -> Target {
-        Target {
-            bucket: "shared".parse().unwrap(),
-            user: user.parse().unwrap(),
-        }
+        Target { bucket: "shared".parse().unwrap(), user: user.parse().unwrap() }
     }
 
     #[test]
@@ -87,8 +81,7 @@ mod tests {
                 text.replace("Allow", "Deny"),
                 text.replace("alex/", "kim/"),
                 text.replace("shared", "other"),
-                text.replace(":ListBucket", ":*")
-                    .replace(":GetObject", ":*"),
+                text.replace(":ListBucket", ":*").replace(":GetObject", ":*"),
                 text.replace("alex/*", "*").replace("\"\", ", ""),
                 text.replace("\"Effect\"", "\"Sid\": \"Bob\", \"Effect\""),
                 text.replace(
@@ -107,10 +100,6 @@ mod tests {
         }
         assert!(!is_of_scripts("s3-get-for-alex", LIST, &alex));
         let dotted = GET.replace("alex", "a.lex");
-        assert!(!is_of_scripts(
-            "s3-get-for-a.lex",
-            &dotted,
-            &target("a.lex")
-        ));
+        assert!(!is_of_scripts("s3-get-for-a.lex", &dotted, &target("a.lex")));
     }
 }

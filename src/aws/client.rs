@@ -71,10 +71,7 @@ impl Aws {
         let ask = async || {
             let answer = self.sts.as_ref()?.get_caller_identity().send();
             let answer = self.call("GetCallerIdentity", answer).await.ok()?;
-            Some(Identity {
-                arn: answer.arn?,
-                account: answer.account?,
-            })
+            Some(Identity { arn: answer.arn?, account: answer.account? })
         };
         self.identity.get_or_init(ask).await.as_ref()
     }
@@ -101,10 +98,7 @@ impl Aws {
 
     /// The same clients, with every call told to the log.
     pub(crate) fn logging(self, log: CallLog) -> Self {
-        Self {
-            log: Some(log),
-            ..self
-        }
+        Self { log: Some(log), ..self }
     }
 
     fn with_s3(
@@ -112,10 +106,7 @@ impl Aws {
         configure: impl FnOnce(aws_sdk_s3::config::Builder) -> aws_sdk_s3::config::Builder,
     ) -> Self {
         let config = configure(self.s3.config().to_builder());
-        Self {
-            s3: aws_sdk_s3::Client::from_conf(config.build()),
-            ..self.clone()
-        }
+        Self { s3: aws_sdk_s3::Client::from_conf(config.build()), ..self.clone() }
     }
 
     /// The same clients, with S3 in another region.
@@ -165,18 +156,10 @@ impl Aws {
             let error = AwsError::new(operation, endpoint, &error, sent);
             // STS knows every session, and S3 has a code of its own.
             let is_of_iam = !is_s3(operation) && operation != "GetCallerIdentity";
-            if self.is_session && is_of_iam {
-                error.of_session()
-            } else {
-                error
-            }
+            if self.is_session && is_of_iam { error.of_session() } else { error }
         });
         if let Some(log) = &self.log {
-            log(Call {
-                operation,
-                duration: start.elapsed(),
-                error: result.as_ref().err(),
-            });
+            log(Call { operation, duration: start.elapsed(), error: result.as_ref().err() });
         }
         result
     }

@@ -68,11 +68,7 @@ pub(super) fn wrong_clock(response: &HttpResponse, code: Option<&str>) -> Option
 /// Whether the words of a refusal name the clock, as those of IAM do in the code for
 /// any wrong signature.
 pub(super) fn is_about_clock(code: Option<&str>, message: &str) -> bool {
-    let codes = [
-        "RequestExpired",
-        "RequestInTheFuture",
-        "RequestTimeTooSkewed",
-    ];
+    let codes = ["RequestExpired", "RequestInTheFuture", "RequestTimeTooSkewed"];
     let words = ["Signature expired", "Signature not yet current"];
     code.is_some_and(|code| codes.contains(&code)) || words.iter().any(|it| message.starts_with(it))
 }

@@ -132,10 +132,7 @@ impl Aws {
         let (iam, sts) = if store.is_aws() {
             (iam, sts)
         } else {
-            (
-                iam.interceptor(ReadInFormOfAws),
-                sts.interceptor(ReadInFormOfAws),
-            )
+            (iam.interceptor(ReadInFormOfAws), sts.interceptor(ReadInFormOfAws))
         };
         Ok(Self {
             iam: aws_sdk_iam::Client::from_conf(iam.build()),
@@ -202,10 +199,7 @@ async fn first_credentials(settings: &Settings) -> Result<Credentials, LoadError
         let told = why_none(&error);
         let reason = unreadable_token_file(&error, settings.profile.as_ref()).unwrap_or(told.0);
         let mfa = settings.asks_for_mfa.then_some(Remedy::ExportCredentials);
-        LoadError::Credentials {
-            reason,
-            remedy: told.1.or(mfa),
-        }
+        LoadError::Credentials { reason, remedy: told.1.or(mfa) }
     })
 }
 
@@ -262,9 +256,7 @@ fn shared_profile(files: &ConfigFiles, named: Option<&str>) -> Result<Option<Pro
 /// All settings but those of a single service, the region included.
 async fn settings(connection: &Connection) -> Result<Settings, LoadError> {
     let given = connection.profile.clone();
-    let named = given
-        .or(variable("AWS_PROFILE"))
-        .or(variable("AWS_DEFAULT_PROFILE"));
+    let named = given.or(variable("AWS_PROFILE")).or(variable("AWS_DEFAULT_PROFILE"));
     let keys = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
     let has_keys = keys.iter().all(|name| variable(name).is_some());
     let files = ConfigFiles::read(has_keys && named.is_none()).await?;
@@ -304,12 +296,7 @@ async fn settings(connection: &Connection) -> Result<Settings, LoadError> {
     if let Some(url) = &connection.endpoint_url {
         loader = loader.endpoint_url(url);
     }
-    Ok(Settings {
-        config: loader.load().await,
-        profile: shared,
-        asks_for_mfa,
-        timeout,
-    })
+    Ok(Settings { config: loader.load().await, profile: shared, asks_for_mfa, timeout })
 }
 
 /// An HTTP client as the SDK makes it by default, but with a TLS library that
@@ -337,9 +324,7 @@ async fn starting_region(
     providers: &ProviderConfig,
 ) -> Result<Region, LoadError> {
     let given = connection.region.clone();
-    let given = given
-        .or(variable("AWS_REGION"))
-        .or(variable("AWS_DEFAULT_REGION"));
+    let given = given.or(variable("AWS_REGION")).or(variable("AWS_DEFAULT_REGION"));
     let of_profile = ProfileFileRegionProvider::builder().configure(providers);
     let of_profile = of_profile.profile_files(files.for_sdk());
     let of_machine = ImdsRegionProvider::builder().configure(providers).build();

@@ -63,9 +63,7 @@ impl ConfigFiles {
     /// Whether the profile of this name, or one that it takes its keys from, asks
     /// for an MFA code, which the SDK doesn't.
     pub fn asks_for_mfa(&self, name: &str) -> bool {
-        let mut profiles = self
-            .sources(name)
-            .filter_map(|name| self.profiles.get_profile(name));
+        let mut profiles = self.sources(name).filter_map(|name| self.profiles.get_profile(name));
         profiles.any(|profile| profile.get("mfa_serial").is_some())
     }
 
@@ -78,11 +76,9 @@ impl ConfigFiles {
 }
 
 fn as_the_sdk_takes_them<'a>(files: impl IntoIterator<Item = &'a ConfigFile>) -> EnvConfigFiles {
-    let builder = files
-        .into_iter()
-        .fold(EnvConfigFiles::builder(), |builder, file| {
-            builder.with_contents(file.kind, &file.text)
-        });
+    let builder = files.into_iter().fold(EnvConfigFiles::builder(), |builder, file| {
+        builder.with_contents(file.kind, &file.text)
+    });
     builder.build()
 }
 
@@ -108,11 +104,7 @@ struct ConfigFile {
 
 impl ConfigFile {
     fn read(kind: EnvConfigFileKind, dispensable: bool) -> Result<Self, LoadError> {
-        let file = Self {
-            kind,
-            path: path(kind),
-            text: String::new(),
-        };
+        let file = Self { kind, path: path(kind), text: String::new() };
         let content = match fs::read(&file.path) {
             Ok(content) => content,
             Err(error) if dispensable || is_absence(error.kind()) => return Ok(file),

@@ -32,9 +32,7 @@ pub(crate) fn region(name: &str) -> Result<String, ValueError> {
     if !name.is_empty() && name.len() <= 63 && name.chars().all(fits) {
         Ok(name.to_owned())
     } else {
-        Err(ValueError(
-            "a region is given by its code, such as eu-central-1",
-        ))
+        Err(ValueError("a region is given by its code, such as eu-central-1"))
     }
 }
 

@@ -24,10 +24,7 @@ pub(super) struct Preloaded {
 
 impl Preloaded {
     pub fn new(first: Credentials, provider: SharedCredentialsProvider) -> Self {
-        Self {
-            first: Mutex::new(Some(first)),
-            provider,
-        }
+        Self { first: Mutex::new(Some(first)), provider }
     }
 }
 
@@ -59,10 +56,7 @@ pub(super) struct Helpers {
 impl Helpers {
     /// Waits for what they give, and ends them when the waiting is given up.
     pub async fn end_with<T>(given: impl Future<Output = T>) -> T {
-        let mut helpers = Self {
-            others: descendants(),
-            are_done: false,
-        };
+        let mut helpers = Self { others: descendants(), are_done: false };
         let given = given.await;
         helpers.are_done = true;
         given
@@ -111,24 +105,18 @@ fn pid_and_parent(process: fs::DirEntry) -> Option<(u32, u32)> {
 pub(super) fn why_none(error: &CredentialsError) -> (String, Option<Remedy>) {
     let of_sessions = ["SSO", "/sso/", "Login token", "/login/cache/"];
     let is_about_sign_in = |cause: &String| of_sessions.iter().any(|it| cause.contains(it));
-    let of_sign_in = super::error::chain(error)
-        .map(ToString::to_string)
-        .find(is_about_sign_in);
+    let of_sign_in = super::error::chain(error).map(ToString::to_string).find(is_about_sign_in);
     let cause = super::error::innermost(error);
     let (cause, remedy) = match (of_sign_in, error) {
         (Some(cause), _) => (cause, Some(Remedy::SignIn)),
         // What is not about one profile lists all the places where there are none.
         (None, CredentialsError::CredentialsNotLoaded(_)) if !cause.starts_with("profile `") => {
-            return (
-                "no AWS credentials found".to_owned(),
-                Some(Remedy::Configure),
-            );
+            return ("no AWS credentials found".to_owned(), Some(Remedy::Configure));
         }
         _ => match proxy_of(error) {
-            Some(proxy) => (
-                format!("can't connect through proxy {proxy}: {cause}"),
-                Some(Remedy::CheckProxy),
-            ),
+            Some(proxy) => {
+                (format!("can't connect through proxy {proxy}: {cause}"), Some(Remedy::CheckProxy))
+            }
             None => (cause, None),
         },
     };
@@ -151,8 +139,6 @@ pub(super) fn unreadable_token_file(
     ];
     files.into_iter().flatten().find_map(|file| {
         let error = fs::read(&file).err()?;
-        Some(format!(
-            "can't load the AWS credentials: can't read token file {file}: {error}"
-        ))
+        Some(format!("can't load the AWS credentials: can't read token file {file}: {error}"))
     })
 }

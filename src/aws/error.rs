@@ -78,10 +78,7 @@ impl AwsError {
                 let proxy = proxy_of(error);
                 let through = proxy.map_or(String::new(), |it| format!(" through proxy {it}"));
                 let of_proxy = proxy.map(|_| Remedy::CheckProxy);
-                (
-                    format!("can't reach {endpoint}{through}: {cause}"),
-                    remedy.or(of_proxy),
-                )
+                (format!("can't reach {endpoint}{through}: {cause}"), remedy.or(of_proxy))
             }
         };
         Self {
@@ -159,9 +156,7 @@ impl AwsError {
     /// lost, cut, a proxy's, or that of a server in trouble.
     pub(crate) fn is_unclear(&self) -> bool {
         let has_code = self.code().is_some_and(|code| !code.is_empty());
-        let refuses = self
-            .status
-            .is_some_and(|status| (300..500).contains(&status));
+        let refuses = self.status.is_some_and(|status| (300..500).contains(&status));
         let is_refusal = has_code && refuses || self.is_unsupported();
         let was_sent = self.sent > 0 || !self.lacks_credentials;
         was_sent && !(self.answered && is_refusal)
@@ -175,9 +170,7 @@ impl AwsError {
 
     /// What helps where the call could not be made, or the credentials have ended.
     pub(crate) fn remedy(&self) -> Option<Remedy> {
-        let is_expired = self
-            .code()
-            .is_some_and(|code| code.starts_with("ExpiredToken"));
+        let is_expired = self.code().is_some_and(|code| code.starts_with("ExpiredToken"));
         self.remedy.or(is_expired.then_some(Remedy::SignIn))
     }
 
@@ -225,12 +218,7 @@ impl AwsError {
     /// Whether a store other than AWS has no users at all, by its answer to creating
     /// or looking for them. A server in trouble, or a proxy that refuses, doesn't say so.
     pub(crate) fn has_no_users(&self) -> bool {
-        let about_users = [
-            "CreateUser",
-            "GetAccountAuthorizationDetails",
-            "GetUser",
-            "ListUsers",
-        ];
+        let about_users = ["CreateUser", "GetAccountAuthorizationDetails", "GetUser", "ListUsers"];
         // What S3 says of a bucket or object by the name of the call.
         let of_s3 = ["NoSuchBucket", "NoSuchKey"];
         let has_no_page = match self.status {
@@ -288,8 +276,7 @@ impl AwsError {
 
     /// Whether the admin's permissions don't allow the call.
     pub(crate) fn is_access_denied(&self) -> bool {
-        self.code()
-            .is_some_and(|code| code.starts_with("AccessDenied"))
+        self.code().is_some_and(|code| code.starts_with("AccessDenied"))
     }
 
     /// Whether this object can't be deleted or had now, whoever asks: it is
@@ -305,9 +292,7 @@ impl AwsError {
     /// Whether the answer shows that a download would be allowed, although
     /// there is nothing to be had.
     pub(crate) fn is_allowed_download(&self) -> bool {
-        ["NoSuchKey", "NoSuchVersion", "InvalidRange"]
-            .iter()
-            .any(|code| self.is(code))
+        ["NoSuchKey", "NoSuchVersion", "InvalidRange"].iter().any(|code| self.is(code))
             || self.is_archived()
     }
 
@@ -331,10 +316,7 @@ impl AwsError {
     pub(super) fn of_session(self) -> Self {
         let is_unknown = self.is("InvalidClientTokenId");
         let remedy = is_unknown.then_some(Remedy::StartSessionWithMfa);
-        Self {
-            remedy: remedy.or(self.remedy),
-            ..self
-        }
+        Self { remedy: remedy.or(self.remedy), ..self }
     }
 
     /// The permission that is missing: what the answer says, or else the one that
@@ -343,9 +325,7 @@ impl AwsError {
         if let Some(named) = permission_in(&self.message) {
             return named.to_owned();
         }
-        let listed = S3_PERMISSIONS
-            .iter()
-            .find(|(operation, _)| *operation == self.operation);
+        let listed = S3_PERMISSIONS.iter().find(|(operation, _)| *operation == self.operation);
         match listed {
             Some((_, permission)) => format!("s3:{permission}"),
             None if self.operation == "GetCallerIdentity" => format!("sts:{}", self.operation),
@@ -366,10 +346,7 @@ const S3_PERMISSIONS: [(&str, &str); 17] = [
     ("CreateMultipartUpload", "PutObject"),
     ("UploadPartCopy", "PutObject"),
     ("GetBucketVersioning", "GetBucketVersioning"),
-    (
-        "GetObjectLockConfiguration",
-        "GetBucketObjectLockConfiguration",
-    ),
+    ("GetObjectLockConfiguration", "GetBucketObjectLockConfiguration"),
     ("ListObjectsV2", "ListBucket"),
     ("ListObjectVersions", "ListBucketVersions"),
     ("ListMultipartUploads", "ListBucketMultipartUploads"),
@@ -386,12 +363,7 @@ pub(super) fn is_s3(operation: &str) -> bool {
 impl AwsError {
     /// The operation and what was answered, without advice.
     pub(crate) fn answer(&self) -> String {
-        let Self {
-            operation,
-            message,
-            endpoint,
-            ..
-        } = self;
+        let Self { operation, message, endpoint, .. } = self;
         if self.has_no_users() {
             return format!("{operation}: this store has no IAM users: {endpoint}");
         }
@@ -425,9 +397,7 @@ impl Error for AwsError {}
 fn is_web_page(response: &HttpResponse) -> bool {
     let body = response.body().bytes().unwrap_or_default();
     let start = String::from_utf8_lossy(&body[..body.len().min(100)]).to_lowercase();
-    ["<html", "<!doctype html"]
-        .iter()
-        .any(|tag| start.trim_start().starts_with(tag))
+    ["<html", "<!doctype html"].iter().any(|tag| start.trim_start().starts_with(tag))
 }
 
 /// Why no answer came, and what helps if that is known.
@@ -439,10 +409,9 @@ where
         return ("no response in time (see --timeout)".to_owned(), None);
     }
     let (cause, remedy) = match tls_error(error) {
-        Some(InvalidCertificate(CertificateError::UnknownIssuer)) => (
-            "the server's certificate is not trusted",
-            Remedy::TrustAuthority,
-        ),
+        Some(InvalidCertificate(CertificateError::UnknownIssuer)) => {
+            ("the server's certificate is not trusted", Remedy::TrustAuthority)
+        }
         // What a plain self-signed one is.
         Some(InvalidCertificate(wrong)) if format!("{wrong:?}").contains("CaUsedAsEndEntity") => (
             "the server's certificate is one of a certificate authority, which can't be a server's",

@@ -60,11 +60,7 @@ impl ClassifyRetry for GiveUpAfterCrash {
             let code = code.split("<Code>").nth(1).unwrap_or("<");
             response.status().as_u16() == 500 && code.starts_with('<')
         });
-        if crashed {
-            RetryAction::RetryForbidden
-        } else {
-            RetryAction::NoActionIndicated
-        }
+        if crashed { RetryAction::RetryForbidden } else { RetryAction::NoActionIndicated }
     }
 
     fn name(&self) -> &'static str {
@@ -189,21 +185,14 @@ mod tests {
         for (children, in_order) in [
             ([METADATA, RESULT, ""], Some([RESULT, METADATA, ""])),
             (["\n", METADATA, RESULT], Some([RESULT, "\n", METADATA])),
-            (
-                ["<Empty/>", RESULT, METADATA],
-                Some([RESULT, "<Empty/>", METADATA]),
-            ),
+            (["<Empty/>", RESULT, METADATA], Some([RESULT, "<Empty/>", METADATA])),
             ([RESULT, METADATA, ""], None),
             (["\n  ", RESULT, METADATA], None),
             ([METADATA, "", ""], None),
             (["", "", ""], None),
         ] {
             let expected = in_order.map(|children| answer(&children));
-            assert_eq!(
-                with_result_first(&answer(&children)),
-                expected,
-                "{children:?}"
-            );
+            assert_eq!(with_result_first(&answer(&children)), expected, "{children:?}");
         }
     }
 

@@ -75,9 +75,7 @@ fn proxy(scheme: &str) -> Result<Option<Proxy>, LoadError> {
     };
     let proxy = Proxy::new(scheme, &own.value);
     let wrong = "a proxy is http:// or https:// and a host";
-    proxy
-        .map(Some)
-        .ok_or_else(|| LoadError::setting(own.name, wrong))
+    proxy.map(Some).ok_or_else(|| LoadError::setting(own.name, wrong))
 }
 
 struct Proxy {
@@ -101,10 +99,7 @@ impl Proxy {
         shown.set_username("").ok()?;
         shown.set_password(None).ok()?;
         let host = &shown[url::Position::BeforeHost..url::Position::AfterPort];
-        Some(Self {
-            name: format!("{}://{host}", shown.scheme()),
-            config: config.ok()?,
-        })
+        Some(Self { name: format!("{}://{host}", shown.scheme()), config: config.ok()? })
     }
 }
 
@@ -128,11 +123,7 @@ struct Ways<C> {
 impl<C> Ways<C> {
     /// The way through a proxy; none where the host is to be reached directly.
     fn through(&self, url: &str) -> Option<&Through<C>> {
-        let way = if url.starts_with("https:") {
-            &self.https
-        } else {
-            &self.http
-        };
+        let way = if url.starts_with("https:") { &self.https } else { &self.http };
         let authority = url.split("://").nth(1)?.split(['/', '?', '#']).next()?;
         let passed_over = passes_over(&self.no_proxy, &authority.to_lowercase());
         way.as_ref().filter(|_| !passed_over)
@@ -148,13 +139,9 @@ fn passes_over(no_proxy: &str, host: &str) -> bool {
     };
     let is_in = |domain: &str| {
         let end = format!(".{domain}");
-        [host, without_port]
-            .iter()
-            .any(|it| *it == domain || it.ends_with(&end))
+        [host, without_port].iter().any(|it| *it == domain || it.ends_with(&end))
     };
-    let domains = no_proxy
-        .split(',')
-        .map(|it| it.trim().trim_start_matches('.'));
+    let domains = no_proxy.split(',').map(|it| it.trim().trim_start_matches('.'));
     no_proxy == "*" || domains.filter(|it| !it.is_empty()).any(is_in)
 }
 
@@ -215,11 +202,7 @@ fn named(error: ConnectorError, proxy: Arc<str>) -> ConnectorError {
     let connection = error.connection_metadata().cloned();
     let source = error.into_source();
     let through = Box::new(ThroughProxy { proxy, source });
-    let made = if is_other {
-        ConnectorError::other(through, other)
-    } else {
-        make(through)
-    };
+    let made = if is_other { ConnectorError::other(through, other) } else { make(through) };
     match connection {
         Some(connection) => made.with_connection(connection),
         None => made,

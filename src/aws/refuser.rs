@@ -75,10 +75,7 @@ mod tests {
             let message = format!("User: x is not authorized to perform: {rest}");
             permission_in(&message).map(str::to_owned)
         };
-        assert_eq!(
-            named("iam:TagUser on resource: y").as_deref(),
-            Some("iam:TagUser")
-        );
+        assert_eq!(named("iam:TagUser on resource: y").as_deref(), Some("iam:TagUser"));
         assert_eq!(named("iam:TagUser").as_deref(), Some("iam:TagUser"));
         for other in ["", "something on y", "iam: on y", "a:b:c", "\u{1b}[2J:x"] {
             assert_eq!(named(other), None, "{other}");

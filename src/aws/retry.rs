@@ -11,11 +11,8 @@ use super::Run;
 use super::error::AwsError;
 
 /// What IAM answers while it settles after a change: try again.
-const SETTLING: [&str; 3] = [
-    "ConcurrentModification",
-    "DeleteConflict",
-    "EntityTemporarilyUnmodifiable",
-];
+const SETTLING: [&str; 3] =
+    ["ConcurrentModification", "DeleteConflict", "EntityTemporarilyUnmodifiable"];
 
 /// What S3 answers while another request changes the same object: [try again][errors].
 ///
@@ -74,10 +71,7 @@ impl Patience {
     /// For AWS to know a new key and its policy everywhere, for as long as is
     /// asked for.
     pub fn of_new_key(total: Duration) -> Self {
-        Self {
-            left: total,
-            ..Self::new(500, 5_000, 0)
-        }
+        Self { left: total, ..Self::new(500, 5_000, 0) }
     }
 
     /// Begins with short pauses again, for something else that shares what is

@@ -32,21 +32,12 @@ impl Run {
         cancel: CancellationToken,
         on_step: impl Fn(&Step) + Send + Sync + 'static,
     ) -> Self {
-        Self {
-            aws,
-            target,
-            cancel,
-            is_allowed_by_tags: false,
-            on_step: Arc::new(on_step),
-        }
+        Self { aws, target, cancel, is_allowed_by_tags: false, on_step: Arc::new(on_step) }
     }
 
     /// The same, where what may be done to the user depends on its tags.
     pub(crate) fn allowed_by_tags(&self, is_allowed_by_tags: bool) -> Self {
-        Self {
-            is_allowed_by_tags,
-            ..self.clone()
-        }
+        Self { is_allowed_by_tags, ..self.clone() }
     }
 
     /// Whether a refusal may be one of somebody who is only not known to be allowed
@@ -67,10 +58,7 @@ impl Run {
 
     /// The same, with other clients.
     pub(crate) fn with_aws(&self, aws: Aws) -> Self {
-        Self {
-            aws,
-            ..self.clone()
-        }
+        Self { aws, ..self.clone() }
     }
 
     /// The same for another user of the bucket.

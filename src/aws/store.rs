@@ -125,12 +125,8 @@ const REFUSED_INPUT: [&str; 5] = [
 const REFUSED_BATCH: [&str; 3] = ["MissingContentMD5", "InvalidRequest", "MalformedXML"];
 
 /// The codes for an operation that isn't offered.
-pub(super) const UNSUPPORTED: [&str; 4] = [
-    "InvalidAction",
-    "NotImplemented",
-    "UnsupportedOperation",
-    "MethodNotAllowed",
-];
+pub(super) const UNSUPPORTED: [&str; 4] =
+    ["InvalidAction", "NotImplemented", "UnsupportedOperation", "MethodNotAllowed"];
 
 #[cfg(test)]
 mod tests {
@@ -145,10 +141,9 @@ mod tests {
             ..Store::default()
         };
         let md5_of_abc = "kAFQmDzST7DWlj99KOF/cg==";
-        for (store, crc32, md5) in [
-            (Store::default(), Some("NSRBwg=="), None),
-            (elsewhere, None, Some(md5_of_abc)),
-        ] {
+        for (store, crc32, md5) in
+            [(Store::default(), Some("NSRBwg=="), None), (elsewhere, None, Some(md5_of_abc))]
+        {
             let mut request = HttpRequest::new(SdkBody::from("abc"));
             let headers = request.headers_mut();
             headers.insert("x-amz-checksum-crc32", "NSRBwg==");

@@ -58,10 +58,7 @@ pub(super) fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rust
 
 /// Whether it is so the next time too.
 fn stays(error: &rustls::Error) -> bool {
-    matches!(
-        error,
-        rustls::Error::InvalidCertificate(_) | rustls::Error::InvalidMessage(_)
-    )
+    matches!(error, rustls::Error::InvalidCertificate(_) | rustls::Error::InvalidMessage(_))
 }
 
 /// The chain of causes with those within errors of I/O, which name as their source
@@ -117,29 +114,17 @@ mod tests {
         assert_eq!(classified(&give_up, refused()), RetryAction::RetryForbidden);
         let no_such_host = "failed to lookup address information: Name or service not known";
         let no_such_host = io::Error::other(no_such_host);
-        assert_eq!(
-            classified(&give_up, no_such_host),
-            RetryAction::RetryForbidden
-        );
+        assert_eq!(classified(&give_up, no_such_host), RetryAction::RetryForbidden);
         let reset = || io::ErrorKind::ConnectionReset.into();
-        assert_eq!(
-            classified(&give_up, reset()),
-            RetryAction::NoActionIndicated
-        );
+        assert_eq!(classified(&give_up, reset()), RetryAction::NoActionIndicated);
         answer(&of_another_client);
-        assert_eq!(
-            classified(&give_up, refused()),
-            RetryAction::NoActionIndicated
-        );
+        assert_eq!(classified(&give_up, refused()), RetryAction::NoActionIndicated);
     }
 
     #[test]
     fn certificate_is_never_trusted_later() {
         let give_up = GiveUpUnreached::default();
         answer(&give_up);
-        assert_eq!(
-            classified(&give_up, untrusted()),
-            RetryAction::RetryForbidden
-        );
+        assert_eq!(classified(&give_up, untrusted()), RetryAction::RetryForbidden);
     }
 }

@@ -183,10 +183,7 @@ impl Args {
              which only the person has"
         );
         if !self.change.rotate_key {
-            ensure!(
-                !self.change.keep_old_keys,
-                "--keep-old-keys needs --rotate-key"
-            );
+            ensure!(!self.change.keep_old_keys, "--keep-old-keys needs --rotate-key");
             ensure!(!self.change.suspend_old, "--suspend-old needs --rotate-key");
         }
         if let Some(option) = self.change.takes_names_alone()
@@ -264,10 +261,8 @@ impl Args {
         if let Some(direction) = self.change.direction() {
             return job.suspend(direction).await;
         }
-        let options = rotate::Options {
-            handover: (&self.handover).into(),
-            old_keys: self.change.old_keys(),
-        };
+        let options =
+            rotate::Options { handover: (&self.handover).into(), old_keys: self.change.old_keys() };
         job.rotate(&options).await
     }
 
@@ -294,13 +289,7 @@ async fn work() -> ExitCode {
     cli::refuse_users(NAME, args.problems(&users));
     let (first, second) = args.stopping();
     let signals = Signals::listen(first, second);
-    let out = Output::new(
-        NAME,
-        args.change.did(),
-        &args.output,
-        &args.connection,
-        users.len(),
-    );
+    let out = Output::new(NAME, args.change.did(), &args.output, &args.connection, users.len());
     let names: Vec<_> = users.iter().map(|user| user.name.clone()).collect();
     if args.change.list {
         return cli::list(&out, &signals, &args.connection, &args.target, names).await;

@@ -23,13 +23,7 @@ pub async fn create_all<'a>(
     at_a_time: usize,
     skip_existing: bool,
 ) -> (Vec<(UserName, ExitStatus)>, Vec<UserName>) {
-    let Some((
-        Job {
-            out, signals, run, ..
-        },
-        options,
-    )) = jobs.first()
-    else {
+    let Some((Job { out, signals, run, .. }, options)) = jobs.first() else {
         return Default::default();
     };
     let (out, cancel, run) = (out.of_all(), signals.cancel.clone(), run.clone());
@@ -40,10 +34,8 @@ pub async fn create_all<'a>(
         (job, plan)
     };
     let asked = Everybody::ask(&run.aws, &run.target.bucket);
-    let (everybody, (planned, not_started)) = tokio::join!(
-        cancel.run_until_cancelled(asked),
-        each(jobs, at_a_time, &cancel, planned)
-    );
+    let (everybody, (planned, not_started)) =
+        tokio::join!(cancel.run_until_cancelled(asked), each(jobs, at_a_time, &cancel, planned));
     let everybody = everybody.unwrap_or_default();
     // Nothing moves at the terminal while somebody is asked.
     drop(line);
@@ -76,10 +68,7 @@ pub async fn create_all<'a>(
     };
     let (created, waiting) = each(plans, at_a_time, &cancel, create).await;
     finished.extend(created);
-    let mut not_started: Vec<_> = not_started
-        .iter()
-        .map(|(job, _)| job.user().clone())
-        .collect();
+    let mut not_started: Vec<_> = not_started.iter().map(|(job, _)| job.user().clone()).collect();
     not_started.extend(not_skipped);
     not_started.extend(waiting.iter().map(|(job, _)| job.user().clone()));
     (finished, not_started)
@@ -202,11 +191,7 @@ fn unused_note(users: &[UserName]) -> String {
 /// the bucket and lacks nothing.
 fn keys_if_set_up(error: &anyhow::Error) -> Option<&[String]> {
     match &error.downcast_ref::<Hinted>()?.hint {
-        Hint::UserIsSetUp {
-            access_keys,
-            has_policy: true,
-            ..
-        } => Some(access_keys),
+        Hint::UserIsSetUp { access_keys, has_policy: true, .. } => Some(access_keys),
         _ => None,
     }
 }

@@ -27,10 +27,7 @@ async fn of_one(job: &Job<'_>, plan: &Plan<Delete>) -> Vec<String> {
     let mut lines = vec!["This will delete:".to_owned()];
     let mut push = |what, which: &str| lines.push(job.out.line(format!("  {what:<15} {which}")));
     if let Some(Step::DeleteUser(user)) = plan.preview.steps.last() {
-        push(
-            "user",
-            &format!("{user}{}", in_brackets(&about(plan).await)),
-        );
+        push("user", &format!("{user}{}", in_brackets(&about(plan).await)));
     }
     for step in &plan.preview.steps {
         if let Some((what, which)) = row(step, &plan.preview.steps) {
@@ -95,10 +92,7 @@ fn total(planned: &[Planned<'_>]) -> String {
     match all {
         None => format!("This will delete {users}:"),
         Some(Content { count, more, kind }) => {
-            format!(
-                "This will delete {users} and {}:",
-                counted(count, more, kind)
-            )
+            format!("This will delete {users} and {}:", counted(count, more, kind))
         }
     }
 }
@@ -107,11 +101,7 @@ fn total(planned: &[Planned<'_>]) -> String {
 async fn about(plan: &Plan<Delete>) -> Vec<String> {
     let now = Timestamp::now();
     let mut about = Vec::new();
-    about.extend(
-        plan.work
-            .created()
-            .map(|at| format!("made {} ago", span(at, now))),
-    );
+    about.extend(plan.work.created().map(|at| format!("made {} ago", span(at, now))));
     match delete::last_use(plan).await {
         Some(LastUse::At(at, _)) => about.push(format!("last used {} ago", span(at, now))),
         Some(LastUse::Never) => about.push("never used".to_owned()),

@@ -53,20 +53,17 @@ impl<'a> Job<'a> {
 
     /// Creates a new key for the user, or shows how.
     pub async fn rotate(&self, options: &rotate::Options) -> ExitStatus {
-        self.work(rotate::plan(&self.run, options), rotate::apply)
-            .await
+        self.work(rotate::plan(&self.run, options), rotate::apply).await
     }
 
     /// Changes what the user may do, or shows how.
     pub async fn update(&self, change: &GrantChange) -> ExitStatus {
-        self.work(update::plan(&self.run, change), update::apply)
-            .await
+        self.work(update::plan(&self.run, change), update::apply).await
     }
 
     /// Makes the user's access keys inactive, or active again, or shows how.
     pub async fn suspend(&self, direction: suspend::Direction) -> ExitStatus {
-        self.work(suspend::plan(&self.run, direction), suspend::apply)
-            .await
+        self.work(suspend::plan(&self.run, direction), suspend::apply).await
     }
 
     async fn work<W, D: Outcome>(
@@ -148,11 +145,7 @@ impl<'a> Job<'a> {
 
     async fn nothing_deleted(&self, error: anyhow::Error) -> ExitStatus {
         let deleted = Some(Deleted::nothing(&self.run.target));
-        self.failed(Failed {
-            deleted,
-            ..error.into()
-        })
-        .await
+        self.failed(Failed { deleted, ..error.into() }).await
     }
 }
 
@@ -203,12 +196,7 @@ async fn fail(out: &Output, target: &Target, run: Option<&Run>, failed: Failed) 
     out.explained(&explained);
     let Some(deleted) = &failed.deleted else {
         let handed_over = failed.handed_over.as_ref();
-        let failure = Failure {
-            user: target.user.as_str(),
-            error,
-            left,
-            handed_over,
-        };
+        let failure = Failure { user: target.user.as_str(), error, left, handed_over };
         let key_file = handed_over.and_then(|key| key.key_file.as_ref());
         out.result(&failure, key_file.map(|path| path.display().to_string()));
         return ExitStatus::of(&failed.error);
@@ -228,10 +216,7 @@ pub async fn no_clients(
     let mut finished = Vec::new();
     for target in targets {
         let deleted = deletes.then(|| Deleted::nothing(&target));
-        let failed = Failed {
-            deleted,
-            ..anyhow::Error::from(error.clone()).into()
-        };
+        let failed = Failed { deleted, ..anyhow::Error::from(error.clone()).into() };
         let status = fail(&out.of(&target.user), &target, None, failed).await;
         finished.push((target.user, status));
     }
@@ -246,13 +231,7 @@ pub async fn delete_all(
     at_a_time: usize,
     options: delete::Options,
 ) -> (Vec<(UserName, ExitStatus)>, Vec<UserName>) {
-    let Some(Job {
-        run,
-        out,
-        signals,
-        dry_run,
-    }) = jobs.first()
-    else {
+    let Some(Job { run, out, signals, dry_run }) = jobs.first() else {
         return Default::default();
     };
     let (out, signals, dry_run) = (out.of_all(), (*signals).clone(), *dry_run);

@@ -26,17 +26,13 @@ pub(super) fn asked_for(mut command: Command, args: &[OsString]) -> Result<(), E
     let man = Arg::new("man").long("man").action(ArgAction::SetTrue);
     let asked = Command::new("generate").args([completions, man]);
     let mut text = Vec::new();
-    match asked
-        .try_get_matches_from(args)?
-        .get_one::<Shell>("completions")
-    {
+    match asked.try_get_matches_from(args)?.get_one::<Shell>("completions") {
         Some(shell) => clap_complete::generate(*shell, &mut command, &name, &mut text),
         None => {
             // It would leave out the words of what only --help shows.
             let command = command.mut_args(|arg| arg.hide_short_help(false));
             let man = clap_mangen::Man::new(command).title(name.to_uppercase());
-            man.render(&mut text)
-                .expect("a Vec takes all that is written");
+            man.render(&mut text).expect("a Vec takes all that is written");
             // What comes after the options is examples first.
             let page = String::from_utf8_lossy(&text).replace(".SH EXTRA", ".SH EXAMPLES");
             text = page.into_bytes();

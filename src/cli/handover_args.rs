@@ -54,20 +54,11 @@ impl HandoverArgs {
     pub fn check(&self, json: bool, users: usize) -> Result<(), ValueError> {
         let wrong = [
             (self.contact.is_some() && !self.kit, "--contact needs --kit"),
-            (
-                self.verify_timeout.is_some() && !self.verify,
-                "--verify-timeout needs --verify",
-            ),
+            (self.verify_timeout.is_some() && !self.verify, "--verify-timeout needs --verify"),
         ];
         let for_stdout = [
-            (
-                self.kit,
-                "--kit can't be used with -o -, which writes no files",
-            ),
-            (
-                json,
-                "--json can't be used with -o -: the key goes to stdout",
-            ),
+            (self.kit, "--kit can't be used with -o -, which writes no files"),
+            (json, "--json can't be used with -o -: the key goes to stdout"),
             (users > 1, "-o - takes one user at a time"),
             (
                 is_null_device(),
@@ -79,11 +70,7 @@ impl HandoverArgs {
             ),
         ];
         let for_stdout = for_stdout.into_iter().filter(|_| self.is_stdout());
-        match wrong
-            .into_iter()
-            .chain(for_stdout)
-            .find(|(is_so, _)| *is_so)
-        {
+        match wrong.into_iter().chain(for_stdout).find(|(is_so, _)| *is_so) {
             Some((_, message)) => Err(ValueError(message)),
             None => Ok(()),
         }
@@ -106,9 +93,9 @@ impl From<&HandoverArgs> for handover::Options {
             kit: args.kit,
             contact: args.contact.clone(),
             verify: args.verify,
-            verify_timeout: args.verify_timeout.map_or(VERIFY_TIMEOUT, |seconds| {
-                Duration::from_secs(seconds.into())
-            }),
+            verify_timeout: args
+                .verify_timeout
+                .map_or(VERIFY_TIMEOUT, |seconds| Duration::from_secs(seconds.into())),
         }
     }
 }

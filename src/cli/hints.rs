@@ -33,17 +33,11 @@ pub(super) struct Advice {
 
 impl Advice {
     fn new(words: impl Into<String>) -> Self {
-        Self {
-            words: words.into(),
-            command: None,
-        }
+        Self { words: words.into(), command: None }
     }
 
     pub(super) fn with(words: impl Into<String>, command: impl Into<String>) -> Self {
-        Self {
-            command: Some(command.into()),
-            ..Self::new(words)
-        }
+        Self { command: Some(command.into()), ..Self::new(words) }
     }
 }
 
@@ -65,12 +59,7 @@ impl Explained {
             hints.clear();
         }
         hints.extend(general_hint(error, commands));
-        Self {
-            error: line,
-            state: Vec::new(),
-            left: Vec::new(),
-            hints,
-        }
+        Self { error: line, state: Vec::new(), left: Vec::new(), hints }
     }
 
     /// The error of work on all users of a bucket, whoever they are.
@@ -83,10 +72,8 @@ impl Explained {
     ) -> Self {
         let mut line = one_line(&format!("{error:#}"));
         let mut hints: Vec<_> = general_hint(error, commands).into_iter().collect();
-        if let Some(Hinted {
-            hint: Hint::Nearest(Candidates::Buckets(names)),
-            ..
-        }) = error.downcast_ref()
+        if let Some(Hinted { hint: Hint::Nearest(Candidates::Buckets(names)), .. }) =
+            error.downcast_ref()
         {
             match nearest(bucket.as_str(), names) {
                 Some(meant) => line += &did_you_mean(&meant),
@@ -96,12 +83,7 @@ impl Explained {
                 None => {}
             }
         }
-        Self {
-            error: line,
-            state: Vec::new(),
-            left: Vec::new(),
-            hints,
-        }
+        Self { error: line, state: Vec::new(), left: Vec::new(), hints }
     }
 }
 
@@ -132,10 +114,7 @@ fn general_hint(error: &anyhow::Error, commands: &ShellCommands) -> Option<Advic
         _ => Some(error.downcast_ref()?),
     };
     match call {
-        None => Some(Advice::with(
-            "see whose credentials these are",
-            commands.identity(),
-        )),
+        None => Some(Advice::with("see whose credentials these are", commands.identity())),
         Some(error) => call_hint(error).map(Advice::new),
     }
 }
@@ -256,11 +235,7 @@ fn hints(hint: &Hint, target: &Target, commands: &ShellCommands) -> Vec<Advice> 
     let new_key = || Advice::with("for a new key", commands.create("--rotate-key", target));
     let if_alone = "if no other run is working on it, first run";
     let advice = match hint {
-        Hint::UserIsSetUp {
-            in_the_way,
-            is_suspended,
-            ..
-        } => {
+        Hint::UserIsSetUp { in_the_way, is_suspended, .. } => {
             let resume = || Advice::with("to resume access", commands.create("--resume", target));
             let start_over = start_over(target, in_the_way, commands);
             let other = [
@@ -326,10 +301,9 @@ fn hints(hint: &Hint, target: &Target, commands: &ShellCommands) -> Vec<Advice> 
         Hint::ExtendAccess => {
             Advice::with("extend it first", format!("{} --expires WHEN", update()))
         }
-        Hint::DeleteForBucket(made_for) => Advice::with(
-            "to delete it with its folder there, run",
-            commands.delete(made_for, user),
-        ),
+        Hint::DeleteForBucket(made_for) => {
+            Advice::with("to delete it with its folder there, run", commands.delete(made_for, user))
+        }
         Hint::KeepObjects => Advice::with(
             "if it was deleted, delete the user alone",
             commands.delete_user(&target.bucket, user),
@@ -347,9 +321,9 @@ fn hints(hint: &Hint, target: &Target, commands: &ShellCommands) -> Vec<Advice> 
             "check the name; to delete user {user} and all objects in {} anyway, add --force",
             target.folder_url()
         )),
-        Hint::ForceFolder(folder) => Advice::new(format!(
-            "{folder} still holds objects; to delete them, add --force"
-        )),
+        Hint::ForceFolder(folder) => {
+            Advice::new(format!("{folder} still holds objects; to delete them, add --force"))
+        }
         Hint::Nearest(Candidates::Folders(_)) => {
             Advice::with("to see all users", commands.list(&target.bucket))
         }
@@ -362,10 +336,9 @@ fn hints(hint: &Hint, target: &Target, commands: &ShellCommands) -> Vec<Advice> 
 pub(super) fn state_after(failed: &Failed, target: &Target) -> Vec<String> {
     match &failed.deleted {
         Some(deleted) => gone_and_left(deleted),
-        None if failed.undone => vec![format!(
-            "everything made for user {} was undone",
-            target.user
-        )],
+        None if failed.undone => {
+            vec![format!("everything made for user {} was undone", target.user)]
+        }
         None => Vec::new(),
     }
 }
@@ -396,10 +369,7 @@ fn gone_and_left(deleted: &Deleted) -> Vec<String> {
     } else {
         "running the same command again continues"
     };
-    vec![
-        format!("gone: {}", gone.join(", ")),
-        format!("left: {}; {again}", left.join(", ")),
-    ]
+    vec![format!("gone: {}", gone.join(", ")), format!("left: {}; {again}", left.join(", "))]
 }
 
 fn gone(deleted: &Deleted) -> Vec<String> {

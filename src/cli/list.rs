@@ -144,22 +144,13 @@ const KEY: usize = 4;
 /// A row for each user, and one more for a second key.
 fn table(users: &[Listed]) -> Table<7> {
     let now = Timestamp::now();
-    let header = [
-        "USER",
-        "FOLDER",
-        "ACCESS",
-        "ENDS (UTC)",
-        "KEY",
-        "LAST USED",
-        "NOTES",
-    ];
+    let header = ["USER", "FOLDER", "ACCESS", "ENDS (UTC)", "KEY", "LAST USED", "NOTES"];
     let mut table = Table::new(header, KEY);
     for user in users {
         let (access, ends) = access_cells(user);
         let first = user.keys.first();
-        let (key, used) = first.map_or(("none".to_owned(), String::new()), |key| {
-            key_cells(key, now)
-        });
+        let (key, used) =
+            first.map_or(("none".to_owned(), String::new()), |key| key_cells(key, now));
         table.push([
             user.target.user.to_string(),
             folder_cell(user),
@@ -210,9 +201,7 @@ fn access_cells(user: &Listed) -> (String, String) {
 /// A key with its state and age, and when it was last used.
 fn key_cells(key: &ListedKey, now: Timestamp) -> (String, String) {
     let state = if key.active { "active" } else { "suspended" };
-    let age = key
-        .created
-        .map(|created| format!(", {} old", span(created, now)));
+    let age = key.created.map(|created| format!(", {} old", span(created, now)));
     let used = match &key.last_use {
         LastUse::Unknown | LastUse::NotOffered => "unknown".to_owned(),
         LastUse::Never => "never".to_owned(),

@@ -92,10 +92,6 @@ pub enum ExitStatus {
 impl ExitStatus {
     /// The status of work that ended with this error.
     pub fn of(error: &anyhow::Error) -> Self {
-        if error.is::<Interrupted>() {
-            Self::Interrupted
-        } else {
-            Self::Failed
-        }
+        if error.is::<Interrupted>() { Self::Interrupted } else { Self::Failed }
     }
 }

@@ -59,10 +59,7 @@ pub fn parse<A: Parser>() -> A {
         if !error.use_stderr() {
             error.exit();
         }
-        bad_usage(
-            A::command().get_name(),
-            usage::wrong(error, A::command(), &args),
-        )
+        bad_usage(A::command().get_name(), usage::wrong(error, A::command(), &args))
     })
 }
 
@@ -72,10 +69,7 @@ pub fn parse<A: Parser>() -> A {
 /// is a limit of the system's, as on open files.
 pub fn run(name: &'static str, work: impl Future<Output = ExitCode>) -> ExitCode {
     // A core dump would hold the secret. Where there is no such limit, so be it.
-    let none = Rlimit {
-        current: Some(0),
-        maximum: Some(0),
-    };
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
     let _ = setrlimit(Resource::Core, none);
     panic::set_hook(Box::new(move |info| {
         let text = info.payload_as_str().unwrap_or("internal error");
@@ -114,10 +108,7 @@ fn refuse(command: &str, problems: impl IntoIterator<Item = impl Display>) -> ! 
     exit_now(2)
 }
 
-#[expect(
-    clippy::exit,
-    reason = "bad usage and a second Ctrl-C end the process where they are"
-)]
+#[expect(clippy::exit, reason = "bad usage and a second Ctrl-C end the process where they are")]
 fn exit_now(code: u8) -> ! {
     std::process::exit(code.into())
 }

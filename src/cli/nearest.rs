@@ -94,9 +94,6 @@ mod tests {
     fn nearest_of_several_slips_is_meant() {
         let names = ["alexandre", "alexander", "Alexandr"].map(str::to_owned);
         assert_eq!(slip_of("alexandr", &names).as_deref(), Some("Alexandr"));
-        assert_eq!(
-            slip_of("alexandrr", &names[..2]).as_deref(),
-            Some("alexandre")
-        );
+        assert_eq!(slip_of("alexandrr", &names[..2]).as_deref(), Some("alexandre"));
     }
 }

@@ -53,10 +53,8 @@ mod tests {
             note("kim", "there are no files yet"),
             note("is", "there are no files yet"),
         ];
-        let expected = [
-            (None, "alex, is, kim: there are no files yet"),
-            (Some("jaime"), "access ended"),
-        ];
+        let expected =
+            [(None, "alex, is, kim: there are no files yet"), (Some("jaime"), "access ended")];
         let expected = expected.map(|(user, text)| {
             let user = user.map(|user: &str| user.parse().unwrap());
             (user, text.to_owned())
@@ -66,9 +64,8 @@ mod tests {
 
     #[test]
     fn no_more_than_twenty_users_are_named() {
-        let notes: Vec<_> = (10..=31)
-            .map(|number| note(&format!("user{number}"), "no end"))
-            .collect();
+        let notes: Vec<_> =
+            (10..=31).map(|number| note(&format!("user{number}"), "no end")).collect();
         let (_, text) = grouped(notes).pop().unwrap();
         assert!(text.starts_with("user10, user11, "), "{text}");
         assert!(text.ends_with(", user29 and 2 more: no end"), "{text}");

@@ -111,18 +111,12 @@ impl Output {
 
     /// The output for one of the users.
     pub fn of(&self, user: &UserName) -> Self {
-        Self {
-            user: Some(user.clone()).filter(|_| !self.is_alone()),
-            ..self.clone()
-        }
+        Self { user: Some(user.clone()).filter(|_| !self.is_alone()), ..self.clone() }
     }
 
     /// The output for what concerns all of the users.
     pub fn of_all(&self) -> Self {
-        Self {
-            user: None,
-            ..self.clone()
-        }
+        Self { user: None, ..self.clone() }
     }
 
     /// Whether stdout didn't take a result.
@@ -142,10 +136,10 @@ impl Output {
         let aws = match Aws::load(connection).await {
             Ok(aws) => aws,
             Err(LoadError::NoProfile { name, profiles }) => {
-                let advice = nearest(&name, &profiles).map_or(
-                    "; aws configure list-profiles shows them".to_owned(),
-                    |meant| did_you_mean(&meant),
-                );
+                let advice = nearest(&name, &profiles)
+                    .map_or("; aws configure list-profiles shows them".to_owned(), |meant| {
+                        did_you_mean(&meant)
+                    });
                 let error = LoadError::NoProfile { name, profiles };
                 refuse(self.name, [format!("{error}{advice}")])
             }
@@ -159,11 +153,7 @@ impl Output {
         Ok(aws.logging(Arc::new(move |call: Call<'_>| {
             let outcome = call.error.map(|error| format!("  {error}"));
             let ms = call.duration.as_millis();
-            let text = format!(
-                "  {} {ms} ms{}",
-                call.operation,
-                outcome.unwrap_or_default()
-            );
+            let text = format!("  {} {ms} ms{}", call.operation, outcome.unwrap_or_default());
             line.suspend(|| to_stderr(&harmless(&text)));
         })))
     }
@@ -215,10 +205,7 @@ impl Output {
     /// Prints what a run would do, and on stdout the policy or all as JSON.
     pub(crate) fn plan(&self, preview: &Preview) {
         preview.changes.iter().for_each(|change| self.say(change));
-        preview
-            .kept
-            .iter()
-            .for_each(|part| self.say(unchanged(part)));
+        preview.kept.iter().for_each(|part| self.say(unchanged(part)));
         if preview.steps.is_empty() {
             let user = &preview.target.user;
             self.say(format!("Nothing to change for user {user}"));
@@ -230,10 +217,7 @@ impl Output {
             self.say("Dry run: nothing was changed");
         }
         let policy = preview.policy.as_ref();
-        self.result(
-            preview,
-            policy.map(|policy| policy.document.to_json_pretty()),
-        );
+        self.result(preview, policy.map(|policy| policy.document.to_json_pretty()));
         preview.notes.iter().for_each(|note| self.note(note));
     }
 
@@ -294,11 +278,7 @@ impl Output {
     /// Prints an error in one line.
     pub fn error(&self, error: &str) {
         let (label, prefix) = (paint::label("error"), self.prefix());
-        self.print(&format!(
-            "{}: {label} {prefix}{}",
-            self.name,
-            one_line(error)
-        ));
+        self.print(&format!("{}: {label} {prefix}{}", self.name, one_line(error)));
     }
 
     /// Prints an error in one line, then what state things are in, what is left,

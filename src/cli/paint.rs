@@ -31,11 +31,7 @@ pub(super) fn to_copy(text: &str) -> String {
 }
 
 fn painted(style: Style, text: &str) -> String {
-    if is_on() {
-        format!("{style}{text}{style:#}")
-    } else {
-        text.to_owned()
-    }
+    if is_on() { format!("{style}{text}{style:#}") } else { text.to_owned() }
 }
 
 fn is_on() -> bool {

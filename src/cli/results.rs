@@ -25,11 +25,8 @@ impl Output {
     pub(super) fn results(&self, results: &[impl Serialize], table: &str) {
         let json =
             |result| escaped(&serde_json::to_string(result).expect("results always serialize"));
-        let lines: Vec<_> = if self.json {
-            results.iter().map(json).collect()
-        } else {
-            vec![table.to_owned()]
-        };
+        let lines: Vec<_> =
+            if self.json { results.iter().map(json).collect() } else { vec![table.to_owned()] };
         if let Err(error) = self.to_stdout(&lines.join("\n")) {
             self.error(&format!("can't write to stdout: {error}"));
         }

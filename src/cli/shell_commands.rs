@@ -23,9 +23,7 @@ impl ShellCommands {
             let value = value.as_ref()?;
             Some([option.to_owned(), value.clone()])
         });
-        Self {
-            options: given.flatten().collect(),
-        }
+        Self { options: given.flatten().collect() }
     }
 
     /// A command with the connection options, each word as a shell reads it.
@@ -91,13 +89,7 @@ impl ShellCommands {
     /// The command that tags a user as ours.
     pub fn tag_user(&self, target: &Target) -> String {
         let tag = format!("Key=s3-user:bucket,Value={}", target.bucket);
-        let aws = [
-            "aws",
-            "iam",
-            "tag-user",
-            "--user-name",
-            target.user.as_str(),
-        ];
+        let aws = ["aws", "iam", "tag-user", "--user-name", target.user.as_str()];
         self.command(&[&aws[..], &["--tags", &tag]].concat())
     }
 
@@ -112,13 +104,7 @@ impl ShellCommands {
     /// new buckets of AWS do.
     pub fn block_public_acls(&self, bucket: &BucketName) -> String {
         let settings = "BlockPublicAcls=true,IgnorePublicAcls=true,BlockPublicPolicy=true,RestrictPublicBuckets=true";
-        let put = [
-            "aws",
-            "s3api",
-            "put-public-access-block",
-            "--bucket",
-            bucket.as_str(),
-        ];
+        let put = ["aws", "s3api", "put-public-access-block", "--bucket", bucket.as_str()];
         let settings = ["--public-access-block-configuration", settings];
         self.command(&[&put[..], &settings].concat())
     }

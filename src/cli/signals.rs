@@ -114,10 +114,7 @@ impl Signals {
     pub(super) fn begin(&self, user: &UserName) -> UnderWay<'_> {
         self.has_begun.store(true, Ordering::Relaxed);
         self.users_under_way().insert(user.to_string());
-        UnderWay {
-            signals: self,
-            user: user.to_string(),
-        }
+        UnderWay { signals: self, user: user.to_string() }
     }
 
     /// Does something that may be dropped at any point, until it is done or a

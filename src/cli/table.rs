@@ -17,10 +17,7 @@ pub(super) struct Table<const COLUMNS: usize> {
 
 impl<const COLUMNS: usize> Table<COLUMNS> {
     pub fn new(header: [&str; COLUMNS], to_copy: usize) -> Self {
-        Self {
-            rows: vec![header.map(str::to_owned)],
-            to_copy,
-        }
+        Self { rows: vec![header.map(str::to_owned)], to_copy }
     }
 
     pub fn push(&mut self, row: [String; COLUMNS]) {
@@ -42,27 +39,15 @@ impl<const COLUMNS: usize> Table<COLUMNS> {
             cells.max().unwrap_or(0)
         };
         let mut widths: Vec<_> = (0..=last).map(|column| widest(width, column)).collect();
-        let words: Vec<_> = (0..=last)
-            .map(|column| widest(longest_word, column))
-            .collect();
+        let words: Vec<_> = (0..=last).map(|column| widest(longest_word, column)).collect();
         let room = most.saturating_sub(GAP * last);
         // First the last column, then all between their words, then within them.
         let only_last = |column| {
-            if column == last {
-                LAST.max(words[last])
-            } else {
-                usize::MAX
-            }
+            if column == last { LAST.max(words[last]) } else { usize::MAX }
         };
         shrink(&mut widths, room, only_last);
         shrink(&mut widths, room, |column| words[column]);
-        shrink(&mut widths, room, |column| {
-            if column == self.to_copy {
-                words[column]
-            } else {
-                1
-            }
-        });
+        shrink(&mut widths, room, |column| if column == self.to_copy { words[column] } else { 1 });
         shrink(&mut widths, room, |_| 1);
         widths
     }
@@ -82,11 +67,7 @@ fn shrink(widths: &mut [usize], room: usize, floor: impl Fn(usize) -> usize) {
 
 /// The lines of a row: more than one where a cell wraps.
 fn lines(row: &[String], widths: &[usize]) -> Vec<String> {
-    let cells: Vec<_> = row
-        .iter()
-        .zip(widths)
-        .map(|(cell, width)| wrapped(cell, *width))
-        .collect();
+    let cells: Vec<_> = row.iter().zip(widths).map(|(cell, width)| wrapped(cell, *width)).collect();
     let height = cells.iter().map(Vec::len).max().unwrap_or(0);
     let line = |index: usize| {
         let parts = cells.iter().zip(widths).map(|(cell, width)| {
@@ -133,9 +114,7 @@ pub(super) fn width_of_terminal() -> Option<usize> {
     let given = std::env::var("COLUMNS").ok();
     let given = given.and_then(|columns| columns.parse().ok());
     let given = given.filter(|columns| *columns > 0);
-    terminal
-        .is_term()
-        .then(|| given.unwrap_or(terminal.size().1.into()))
+    terminal.is_term().then(|| given.unwrap_or(terminal.size().1.into()))
 }
 
 #[cfg(test)]
@@ -204,11 +183,7 @@ i           o";
             let widest = text.lines().map(width).max().unwrap();
             assert!(widest <= most, "{most}:\n{text}");
             let letters = |text: &str| text.chars().filter(|c| *c != ' ' && *c != '\n').count();
-            assert_eq!(
-                letters(&text),
-                letters(&table().text(None)),
-                "{most}:\n{text}"
-            );
+            assert_eq!(letters(&text), letters(&table().text(None)), "{most}:\n{text}");
         }
     }
 }

@@ -15,13 +15,7 @@ use crate::aws::Connection;
 #[command(next_help_heading = "Users")]
 pub struct TargetArgs {
     /// Bucket that all the users share
-    #[arg(
-        short,
-        long,
-        alias = "bucket_name",
-        value_name = "BUCKET",
-        allow_hyphen_values = true
-    )]
+    #[arg(short, long, alias = "bucket_name", value_name = "BUCKET", allow_hyphen_values = true)]
     pub bucket: BucketName,
     /// IAM user, and the name of its folder; may be repeated
     #[arg(
@@ -84,9 +78,6 @@ impl TargetArgs {
 
     /// One of the users in the bucket.
     pub fn target(&self, user: &UserName) -> Target {
-        Target {
-            bucket: self.bucket.clone(),
-            user: user.clone(),
-        }
+        Target { bucket: self.bucket.clone(), user: user.clone() }
     }
 }

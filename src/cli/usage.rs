@@ -36,12 +36,8 @@ fn what_to_give(missing: &[String], mut command: Command) -> String {
 
 /// An option as people type it: by its short name if it has one.
 fn as_typed(option: &str, command: &Command) -> String {
-    let arg = command
-        .get_arguments()
-        .find(|arg| arg.to_string() == option);
-    let short = arg
-        .and_then(Arg::get_short)
-        .map(|short| format!("-{short}"));
+    let arg = command.get_arguments().find(|arg| arg.to_string() == option);
+    let short = arg.and_then(Arg::get_short).map(|short| format!("-{short}"));
     let (long, value) = option.split_once(' ').unwrap_or((option, ""));
     let value = value.trim_matches(['<', '>']);
     let typed = format!("{} {value}", short.unwrap_or(long.to_owned()));
@@ -50,11 +46,7 @@ fn as_typed(option: &str, command: &Command) -> String {
 
 fn either(mut options: Vec<String>) -> String {
     let last = options.pop().unwrap_or_default();
-    if options.is_empty() {
-        last
-    } else {
-        format!("one of {} or {last}", options.join(", "))
-    }
+    if options.is_empty() { last } else { format!("one of {} or {last}", options.join(", ")) }
 }
 
 /// What is wrong with arguments, in one line without the usage.

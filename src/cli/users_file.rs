@@ -27,11 +27,7 @@ pub struct NamedUser {
 impl From<UserName> for NamedUser {
     /// A user without options of its own.
     fn from(name: UserName) -> Self {
-        Self {
-            name,
-            access: GrantChange::default(),
-            place: None,
-        }
+        Self { name, access: GrantChange::default(), place: None }
     }
 }
 
@@ -50,31 +46,19 @@ pub(super) fn read(
         list.add(None, user.into());
     }
     if let Some(file) = file {
-        let name = if file == Path::new("-") {
-            "stdin".to_owned()
-        } else {
-            file.display().to_string()
-        };
+        let name =
+            if file == Path::new("-") { "stdin".to_owned() } else { file.display().to_string() };
         let content = content(file).map_err(|error| format!("can't read {name}: {error}"));
         match content.and_then(|bytes| text(&name, bytes)) {
             Ok(text) => list.add_text(&name, &text),
             Err(problem) => list.problems.push(problem),
         }
         if list.users.is_empty() && list.problems.is_empty() {
-            let after = if list.has_header {
-                " below its header"
-            } else {
-                ""
-            };
-            list.problems
-                .push(format!("{name} contains no user names{after}"));
+            let after = if list.has_header { " below its header" } else { "" };
+            list.problems.push(format!("{name} contains no user names{after}"));
         }
     }
-    if list.problems.is_empty() {
-        Ok(list.users)
-    } else {
-        Err(first_of(list.problems))
-    }
+    if list.problems.is_empty() { Ok(list.users) } else { Err(first_of(list.problems)) }
 }
 
 /// The first problems, and how many more there are: a wrong file may have as many
@@ -119,9 +103,7 @@ fn text(name: &str, bytes: Vec<u8>) -> Result<String, String> {
     // No text in UTF-8 has a NUL in it, and all but a few in UTF-16 have.
     let is_utf16 = bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff");
     if is_utf16 || bytes.contains(&0) {
-        return Err(format!(
-            "{name} is UTF-16, or no text at all; save it as UTF-8"
-        ));
+        return Err(format!("{name} is UTF-16, or no text at all; save it as UTF-8"));
     }
     String::from_utf8(bytes).map_err(|_| format!("{name} is not UTF-8; save it as UTF-8"))
 }
@@ -130,10 +112,7 @@ fn text(name: &str, bytes: Vec<u8>) -> Result<String, String> {
 /// it is a part of a bad name.
 pub(super) fn without_comment(line: &str) -> &str {
     let starts = |(index, _): &(usize, &str)| {
-        line[..*index]
-            .chars()
-            .next_back()
-            .is_none_or(char::is_whitespace)
+        line[..*index].chars().next_back().is_none_or(char::is_whitespace)
     };
     match line.match_indices('#').find(starts) {
         Some((index, _)) => &line[..index],
@@ -151,9 +130,7 @@ pub(super) fn user_name(name: &str) -> Result<UserName, String> {
 }
 
 /// What people and word processors put around names.
-const QUOTES: [char; 7] = [
-    '"', '\'', '`', '\u{2018}', '\u{2019}', '\u{201c}', '\u{201d}',
-];
+const QUOTES: [char; 7] = ['"', '\'', '`', '\u{2018}', '\u{2019}', '\u{201c}', '\u{201d}'];
 
 /// A bad name as it is shown in a message: on one line, and not too long.
 pub(super) fn shown(name: &str) -> String {
@@ -180,9 +157,7 @@ fn is_title(line: &str) -> bool {
 /// What separates the columns of a table that isn't CSV, if the line is of one.
 fn other_separator(line: &str) -> Option<&'static str> {
     let separators = [(';', "semicolons"), ('\t', "tabs")];
-    let found = separators
-        .iter()
-        .find(|(separator, _)| line.contains(*separator));
+    let found = separators.iter().find(|(separator, _)| line.contains(*separator));
     found.filter(|_| !line.contains(',')).map(|(_, name)| *name)
 }
 
@@ -251,9 +226,7 @@ impl List {
             self.users.push(user);
             return;
         };
-        let place = user
-            .place
-            .map_or(String::new(), |place| format!("{place}: "));
+        let place = user.place.map_or(String::new(), |place| format!("{place}: "));
         let first = first.as_deref().unwrap_or("-u");
         let name = &user.name;
         let why = if self.users.iter().any(|it| it.name == *name) {
@@ -293,10 +266,8 @@ mod tests {
             let text = format!("{header}alex\nal ex\n\nAlex\nkim/\nalex\nlee#old\n");
             let (_, problems) = lines(&text);
             let first = 2 + header.lines().count();
-            let places: Vec<_> = problems
-                .iter()
-                .map(|it| it.split(' ').next().unwrap().to_owned())
-                .collect();
+            let places: Vec<_> =
+                problems.iter().map(|it| it.split(' ').next().unwrap().to_owned()).collect();
             let expected = [first, first + 2, first + 3, first + 4, first + 5];
             assert_eq!(places, expected.map(|line| format!("users:{line}:")));
             let first = format!("first by users:{}", first - 1);

@@ -115,10 +115,7 @@ fn user(header: &[String], record: &StringRecord) -> Result<NamedUser, String> {
         options.extend(as_options(column, value)?);
     }
     let access = parsed(&options).map_err(|error| format!("{name}: {error}"))?;
-    Ok(NamedUser {
-        access,
-        ..name.into()
-    })
+    Ok(NamedUser { access, ..name.into() })
 }
 
 /// A cell as it would stand on the command line; nothing for an empty one.
@@ -159,8 +156,7 @@ mod tests {
 
     fn problems(text: &str) -> Vec<(usize, String)> {
         let rows = rows(text).into_iter();
-        rows.filter_map(|row| Some((row.line, row.user.err()?)))
-            .collect()
+        rows.filter_map(|row| Some((row.line, row.user.err()?))).collect()
     }
 
     #[test]
@@ -219,20 +215,14 @@ mod tests {
         ];
         assert_eq!(found.len(), expected.len(), "{found:#?}");
         for ((line, problem), (at, part)) in found.iter().zip(expected) {
-            assert!(
-                *line == at && problem.starts_with(part),
-                "{line}: {problem}"
-            );
+            assert!(*line == at && problem.starts_with(part), "{line}: {problem}");
         }
     }
 
     #[test]
     fn unknown_and_double_columns_are_refused() {
         for (header, part) in [
-            (
-                "user,expire",
-                "unknown column \"expire\"; the columns are user, access",
-            ),
+            ("user,expire", "unknown column \"expire\"; the columns are user, access"),
             ("user,access,access", "column access appears twice"),
         ] {
             let found = problems(&format!("{header}\nalex,,\n"));

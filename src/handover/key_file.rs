@@ -19,11 +19,7 @@ pub(super) fn path(dir: &Path, user: &UserName, number: u32) -> PathBuf {
 
 /// A name in a directory, as people write it.
 pub(super) fn in_directory(dir: &Path, name: String) -> PathBuf {
-    if dir == Path::new(".") {
-        name.into()
-    } else {
-        dir.join(name)
-    }
+    if dir == Path::new(".") { name.into() } else { dir.join(name) }
 }
 
 /// The key as it is handed over: a header and one row, as the AWS console has
@@ -31,9 +27,7 @@ pub(super) fn in_directory(dir: &Path, name: String) -> PathBuf {
 pub(super) fn content(key: &AccessKey, user: &UserName) -> Result<Zeroizing<Vec<u8>>> {
     let mut content = Zeroizing::new(Vec::with_capacity(512));
     // Its buffer is not wiped: this leaves no more than two characters there.
-    let mut csv = csv::WriterBuilder::new()
-        .buffer_capacity(2)
-        .from_writer(&mut *content);
+    let mut csv = csv::WriterBuilder::new().buffer_capacity(2).from_writer(&mut *content);
     csv.write_record(["Access key ID", "Secret access key", "User name"])?;
     csv.write_record([key.id(), key.secret(), user.as_str()])?;
     csv.flush()?;

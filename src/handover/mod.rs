@@ -149,19 +149,14 @@ impl Handover {
 
     /// The files that would have to be overwritten.
     pub fn in_the_way(&self) -> Vec<PathBuf> {
-        let file = self
-            .file
-            .iter()
-            .filter(|path| path.symlink_metadata().is_ok());
+        let file = self.file.iter().filter(|path| path.symlink_metadata().is_ok());
         let kit = self.kit.iter().flat_map(kit::Paths::in_the_way);
         file.chain(kit).cloned().collect()
     }
 
     /// Fails if a file or kit is in the way, or the directory isn't there.
     fn check_free(&self) -> Result<()> {
-        self.file
-            .as_deref()
-            .map_or(Ok(()), private_file::check_free)?;
+        self.file.as_deref().map_or(Ok(()), private_file::check_free)?;
         self.kit.as_ref().map_or(Ok(()), kit::Paths::check_free)
     }
 
@@ -247,11 +242,8 @@ impl Delivery {
         if let Some(written) = self.written.take() {
             written.keep();
         }
-        let (kit, kit_zip) = self
-            .handover
-            .kit
-            .map(|paths| (paths.directory, paths.archive))
-            .unzip();
+        let (kit, kit_zip) =
+            self.handover.kit.map(|paths| (paths.directory, paths.archive)).unzip();
         Ok(HandedOver {
             access_key_id: key.id().to_owned(),
             key_file: self.handover.file,

@@ -33,10 +33,7 @@ impl Reserved {
                 message: format!("can't create {}: {error}", path.display()),
                 hint: Hint::OtherDirectory,
             })?;
-        Ok(Self {
-            path: path.to_owned(),
-            file,
-        })
+        Ok(Self { path: path.to_owned(), file })
     }
 
     /// Writes the content and gives the file its name, unless something has
@@ -47,11 +44,7 @@ impl Reserved {
             self.file.write_all(content)?;
             self.file.as_file().sync_all()?;
             let file = self.file.persist_noclobber(&path)?;
-            let written = Written {
-                path: path.clone(),
-                file,
-                kept: false,
-            };
+            let written = Written { path: path.clone(), file, kept: false };
             sync(&File::open(directory_of(&path))?)?;
             Ok::<_, io::Error>(written)
         };
@@ -140,10 +133,7 @@ fn check_directory(dir: &Path) -> Result<()> {
 }
 
 fn is_not_there(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-    )
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 /// Creates a new file that is closed to others, whatever the umask.
@@ -167,12 +157,7 @@ pub(super) fn create_in(dir: impl AsFd, name: &Path) -> io::Result<File> {
 /// say so of a directory.
 pub(super) fn sync(dir: &File) -> io::Result<()> {
     match dir.sync_all() {
-        Err(error)
-            if matches!(
-                error.kind(),
-                ErrorKind::InvalidInput | ErrorKind::Unsupported
-            ) =>
-        {
+        Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => {
             Ok(())
         }
         synced => synced,

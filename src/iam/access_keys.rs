@@ -29,12 +29,9 @@ async fn create_once(run: &Run) -> Result<AccessKey, AwsError> {
     let create = create.user_name(run.user());
     let answer = create.customize().config_override(once).send();
     let answer = run.aws.call("CreateAccessKey", answer).await?;
-    let key = answer
-        .access_key
-        .map(|key| AccessKey::new(key.access_key_id, key.secret_access_key));
+    let key = answer.access_key.map(|key| AccessKey::new(key.access_key_id, key.secret_access_key));
     let is_aws = run.aws.store.is_aws();
-    key.filter(|key| key.is_plausible(is_aws))
-        .ok_or(AwsError::incomplete("CreateAccessKey"))
+    key.filter(|key| key.is_plausible(is_aws)).ok_or(AwsError::incomplete("CreateAccessKey"))
 }
 
 /// What IAM tells of an access key.
@@ -97,19 +94,12 @@ pub(crate) async fn last_used(run: &Run, id: &str) -> Result<Option<LastUse>, Aw
     let answer = run.aws.call("GetAccessKeyLastUsed", get.send()).await?;
     let used = answer.access_key_last_used;
     let at = used.as_ref().and_then(|used| used.last_used_date);
-    Ok(at.zip(used).map(|(at, used)| LastUse {
-        at,
-        service: used.service_name().to_lowercase(),
-    }))
+    Ok(at.zip(used).map(|(at, used)| LastUse { at, service: used.service_name().to_lowercase() }))
 }
 
 /// Makes an access key active or inactive; one that is so already stays so.
 pub(crate) async fn update_access_key(run: &Run, id: &str, active: bool) -> Result<(), AwsError> {
-    let status = if active {
-        StatusType::Active
-    } else {
-        StatusType::Inactive
-    };
+    let status = if active { StatusType::Active } else { StatusType::Inactive };
     let update = run.aws.iam.update_access_key().user_name(run.user());
     let update = update.access_key_id(id).status(status);
     let update = async || run.aws.call("UpdateAccessKey", update.clone().send()).await;

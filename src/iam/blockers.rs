@@ -17,9 +17,7 @@ pub(crate) async fn blockers(run: &Run) -> Result<Vec<Blocker>, AwsError> {
     let certificates = async {
         let list = iam.list_signing_certificates().user_name(user);
         let all = all_of!(aws, "ListSigningCertificates", list, certificates).await;
-        found(run, all, |one| {
-            Blocker::SigningCertificate(one.certificate_id)
-        })
+        found(run, all, |one| Blocker::SigningCertificate(one.certificate_id))
     };
     let ssh_keys = async {
         let list = iam.list_ssh_public_keys().user_name(user);
@@ -28,13 +26,9 @@ pub(crate) async fn blockers(run: &Run) -> Result<Vec<Blocker>, AwsError> {
     };
     let credentials = async {
         let list = iam.list_service_specific_credentials().user_name(user);
-        let all = all_of!(
-            aws,
-            "ListServiceSpecificCredentials",
-            list,
-            service_specific_credentials
-        )
-        .await;
+        let all =
+            all_of!(aws, "ListServiceSpecificCredentials", list, service_specific_credentials)
+                .await;
         found(run, all, |one| {
             Blocker::ServiceSpecificCredential(one.service_specific_credential_id)
         })

@@ -65,9 +65,7 @@ pub(super) fn url_decoded(document: &str) -> String {
     if document.trim_start().starts_with('{') {
         return document.to_owned();
     }
-    percent_encoding::percent_decode_str(document)
-        .decode_utf8_lossy()
-        .into_owned()
+    percent_encoding::percent_decode_str(document).decode_utf8_lossy().into_owned()
 }
 
 /// Sends a document; and to a store that refuses it, the same without the action
@@ -145,11 +143,7 @@ pub(crate) async fn create_policy_version(
     let create = create.set_as_default(true);
     let create = async |text: String| {
         let create = create.clone().policy_document(text);
-        let create = async || {
-            run.aws
-                .call("CreatePolicyVersion", create.clone().send())
-                .await
-        };
+        let create = async || run.aws.call("CreatePolicyVersion", create.clone().send()).await;
         settle(&run.cancel, create).await
     };
     send_document(run, document, create).await.map(drop)
@@ -159,11 +153,7 @@ pub(crate) async fn create_policy_version(
 pub(crate) async fn attach_policy(run: &Run, arn: &str) -> Result<(), AwsError> {
     let attach = run.aws.iam.attach_user_policy().user_name(run.user());
     let attach = attach.policy_arn(arn);
-    let attach = async || {
-        run.aws
-            .call("AttachUserPolicy", attach.clone().send())
-            .await
-    };
+    let attach = async || run.aws.call("AttachUserPolicy", attach.clone().send()).await;
     let attached = settle_new(run, attach).await;
     attached.map(drop)
 }
@@ -178,19 +168,10 @@ pub(crate) async fn detach_policy(run: &Run, arn: &str) -> Result<bool, AwsError
 pub(crate) async fn attached_policies(run: &Run) -> Result<Vec<ManagedPolicy>, AwsError> {
     let list = run.aws.iam.list_attached_user_policies();
     let list = list.user_name(run.user());
-    let all = all_of!(
-        &run.aws,
-        "ListAttachedUserPolicies",
-        list,
-        attached_policies
-    )
-    .await;
+    let all = all_of!(&run.aws, "ListAttachedUserPolicies", list, attached_policies).await;
     let all = optional(run, all)?.into_iter();
     let found = all.filter_map(|policy| {
-        Some(ManagedPolicy {
-            name: policy.policy_name?,
-            arn: policy.policy_arn?,
-        })
+        Some(ManagedPolicy { name: policy.policy_name?, arn: policy.policy_arn? })
     });
     Ok(found.collect())
 }
@@ -198,10 +179,7 @@ pub(crate) async fn attached_policies(run: &Run) -> Result<Vec<ManagedPolicy>, A
 /// The names of the user's inline policies.
 pub(crate) async fn inline_policies(run: &Run) -> Result<Vec<String>, AwsError> {
     let list = run.aws.iam.list_user_policies().user_name(run.user());
-    optional(
-        run,
-        all_of!(&run.aws, "ListUserPolicies", list, policy_names).await,
-    )
+    optional(run, all_of!(&run.aws, "ListUserPolicies", list, policy_names).await)
 }
 
 /// The document of one inline policy, or none if there is no such policy.

@@ -41,10 +41,7 @@ impl Tags {
                 BUCKET => found.bucket = Some(value),
                 RUN => found.run = Some(value),
                 EXPIRES => found.expires = Some(value),
-                _ => found.others.push(UserTag {
-                    key: tag.key().to_owned(),
-                    value,
-                }),
+                _ => found.others.push(UserTag { key: tag.key().to_owned(), value }),
             }
         }
         found.others.sort();
@@ -52,18 +49,12 @@ impl Tags {
     }
 
     pub(super) fn to_sdk(&self) -> Vec<Tag> {
-        let ours = [
-            (BUCKET, &self.bucket),
-            (RUN, &self.run),
-            (EXPIRES, &self.expires),
-        ];
+        let ours = [(BUCKET, &self.bucket), (RUN, &self.run), (EXPIRES, &self.expires)];
         let ours = ours.into_iter();
         let ours = ours.filter_map(|(key, value)| Some((key, value.as_deref()?)));
         let others = self.others.iter();
         let others = others.map(|tag| (tag.key.as_str(), tag.value.as_str()));
         let tag = |(key, value)| Tag::builder().key(key).value(value).build();
-        ours.chain(others)
-            .map(|pair| tag(pair).expect("key and value are given"))
-            .collect()
+        ours.chain(others).map(|pair| tag(pair).expect("key and value are given")).collect()
     }
 }

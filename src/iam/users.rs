@@ -51,17 +51,10 @@ pub(crate) async fn create_user(
         .set_permissions_boundary(properties.permissions_boundary.clone())
         .set_tags(Some(tags.to_sdk()));
     let create = async || run.aws.call("CreateUser", create.clone().send()).await;
-    let made = settle(&run.cancel, create)
-        .await?
-        .user
-        .as_ref()
-        .map(User::from);
+    let made = settle(&run.cancel, create).await?.user.as_ref().map(User::from);
     let made = made.ok_or(AwsError::incomplete("CreateUser"))?;
     if run.aws.store.is_aws() {
-        return Ok(User {
-            tags: tags.clone(),
-            ..made
-        });
+        return Ok(User { tags: tags.clone(), ..made });
     }
     Ok(made)
 }

@@ -71,10 +71,7 @@ async fn head(aws: &Aws, bucket: &BucketName) -> Result<(), AwsError> {
 pub(crate) async fn all_names(aws: &Aws) -> Vec<String> {
     let answer = aws.call("ListBuckets", aws.s3.list_buckets().send()).await;
     let buckets = answer.ok().and_then(|answer| answer.buckets);
-    let names = buckets
-        .into_iter()
-        .flatten()
-        .filter_map(|bucket| bucket.name);
+    let names = buckets.into_iter().flatten().filter_map(|bucket| bucket.name);
     names.collect()
 }
 

@@ -45,11 +45,7 @@ impl OwnKey {
 
 /// A key as it is, of one as it was listed.
 pub(crate) fn decoded(key: &str, encoded: bool) -> Result<String> {
-    if encoded {
-        url_decoded(key)
-    } else {
-        Ok(key.to_owned())
-    }
+    if encoded { url_decoded(key) } else { Ok(key.to_owned()) }
 }
 
 /// Decodes a key listed with `encoding-type=url`, where `+` stands for a space.
@@ -178,10 +174,7 @@ async fn objects(run: &Run, from: &Cursor, max_keys: usize) -> Result<Page> {
     } else {
         None
     };
-    Ok(Page {
-        entries: answer.contents().iter().map(entry).collect::<Result<_>>()?,
-        next,
-    })
+    Ok(Page { entries: answer.contents().iter().map(entry).collect::<Result<_>>()?, next })
 }
 
 async fn versions(run: &Run, from: &Cursor, max_keys: usize) -> Result<Page> {
@@ -281,10 +274,7 @@ pub(crate) async fn uploads(run: &Run) -> Result<Uploads> {
             id: upload.upload_id().unwrap_or_default().to_owned(),
         })
     };
-    Ok(Uploads {
-        uploads: answer.uploads().iter().map(upload).collect::<Result<_>>()?,
-        more,
-    })
+    Ok(Uploads { uploads: answer.uploads().iter().map(upload).collect::<Result<_>>()?, more })
 }
 
 #[cfg(test)]
@@ -293,10 +283,7 @@ mod tests {
 
     #[test]
     fn listed_keys_are_decoded() {
-        assert_eq!(
-            url_decoded("alex/a+b%2Bc%25%0A%C3%A9").unwrap(),
-            "alex/a b+c%\n\u{e9}"
-        );
+        assert_eq!(url_decoded("alex/a+b%2Bc%25%0A%C3%A9").unwrap(), "alex/a b+c%\n\u{e9}");
         assert_eq!(url_decoded("alex%2Fx").unwrap(), "alex/x");
         assert!(url_decoded("alex/%ff").is_err());
     }

@@ -25,11 +25,7 @@ pub(crate) async fn put_empty(run: &Run, key: &str) -> Put {
         let put = put.key(key).set_if_none_match(condition.clone());
         let error = match once.call("PutObject", put.send()).await {
             Ok(answer) => {
-                return Put {
-                    answer: Ok(()),
-                    made: Made::Yes,
-                    version: answer.version_id,
-                };
+                return Put { answer: Ok(()), made: Made::Yes, version: answer.version_id };
             }
             Err(error) => error,
         };
@@ -41,11 +37,7 @@ pub(crate) async fn put_empty(run: &Run, key: &str) -> Put {
             condition = None;
         } else if !error.is_passing() || !patience.wait(&run.cancel).await {
             return Put {
-                answer: if error.is_object_existing() {
-                    Ok(())
-                } else {
-                    Err(error)
-                },
+                answer: if error.is_object_existing() { Ok(()) } else { Err(error) },
                 made: unclear,
                 version: None,
             };

@@ -70,9 +70,7 @@ impl Deleted {
             one_line(&format!("{key}: {}: {}", failed.code, failed.message))
         });
         let more = self.failed.len().saturating_sub(most);
-        named
-            .chain((more > 0).then(|| format!("and {more} more")))
-            .collect()
+        named.chain((more > 0).then(|| format!("and {more} more"))).collect()
     }
 }
 
@@ -87,10 +85,7 @@ impl Outcome for Deleted {
             (true, true) => format!("Deleted user {user}"),
             (true, false) => format!("Deleted user {user} and {}", self.folder),
             (false, true) if !self.policies_deleted.is_empty() => {
-                format!(
-                    "Deleted policy {} of user {user}",
-                    self.policies_deleted.join(", ")
-                )
+                format!("Deleted policy {} of user {user}", self.policies_deleted.join(", "))
             }
             (false, true) => format!("Nothing to delete for user {user}"),
             (false, false) => format!("Deleted {} from {folder}", self.folder),

@@ -138,10 +138,9 @@ impl<'a> NewKey<'a> {
     async fn take(&self, step: &Step, notes: &mut Vec<String>) -> Result<Step> {
         let (run, key) = (self.run, self.key()?);
         match (step, self.grant) {
-            (Step::WriteKeyFile(_), _) => self
-                .delivery
-                .borrow_mut()
-                .write_key_file(key, &run.target.user)?,
+            (Step::WriteKeyFile(_), _) => {
+                self.delivery.borrow_mut().write_key_file(key, &run.target.user)?
+            }
             (Step::WriteKit(_), Some(grant)) => {
                 self.delivery.borrow_mut().write_kit(&Settings {
                     key,
@@ -157,17 +156,10 @@ impl<'a> NewKey<'a> {
                 let patience = self.patience.clone();
                 let verified = handover::verify(run, grant, key, patience, &mut left).await;
                 self.undo.leave(left);
-                let Verified {
-                    untested,
-                    notes: more,
-                } = verified?;
+                let Verified { untested, notes: more } = verified?;
                 let is_all = more.is_empty();
                 notes.extend(more);
-                return Ok(Step::Verify {
-                    opens: opens.clone(),
-                    untested,
-                    is_all,
-                });
+                return Ok(Step::Verify { opens: opens.clone(), untested, is_all });
             }
             _ => bail!("{step} is no step of handing over a key"),
         }
@@ -177,9 +169,7 @@ impl<'a> NewKey<'a> {
     /// Keeps what was written: from here on the person has the key.
     pub fn finish(self) -> Result<HandedOver> {
         let key = self.key.into_inner().context("there is no key")?;
-        self.delivery
-            .into_inner()
-            .finish(&key, &self.run.target.user)
+        self.delivery.into_inner().finish(&key, &self.run.target.user)
     }
 
     fn key(&self) -> Result<&AccessKey> {

@@ -43,13 +43,7 @@ pub struct Failed {
 impl From<anyhow::Error> for Failed {
     /// A failure with nothing left of the run.
     fn from(error: anyhow::Error) -> Self {
-        Self {
-            error,
-            left: Vec::new(),
-            undone: false,
-            handed_over: None,
-            deleted: None,
-        }
+        Self { error, left: Vec::new(), undone: false, handed_over: None, deleted: None }
     }
 }
 
@@ -110,9 +104,7 @@ impl Outcome for Created {
         lines.extend(how_to_send(&self.key));
         if self.key.kit.is_none() {
             let start = self.target.folder_url();
-            lines.push(format!(
-                "Tell them to start at {start} (with the slash at the end)."
-            ));
+            lines.push(format!("Tell them to start at {start} (with the slash at the end)."));
         }
         lines
     }
@@ -138,11 +130,7 @@ pub(crate) struct Skipped {
 
 impl Skipped {
     pub fn new(target: &Target, access_keys: &[String]) -> Self {
-        Self {
-            target: target.clone(),
-            skipped: true,
-            access_keys: access_keys.to_vec(),
-        }
+        Self { target: target.clone(), skipped: true, access_keys: access_keys.to_vec() }
     }
 }
 
@@ -208,10 +196,7 @@ impl Outcome for Rotated {
         let (user, id) = (&self.target.user, &self.key.access_key_id);
         let retired = [&self.deleted_keys[..], &self.suspended_keys].concat();
         let mut summary = format!("{user} has a new access key, {id}");
-        for (keys, state) in [
-            (&retired, "no longer work"),
-            (&self.kept_keys, "still work"),
-        ] {
+        for (keys, state) in [(&retired, "no longer work"), (&self.kept_keys, "still work")] {
             match &keys[..] {
                 [] => {}
                 [key] => summary += &format!("; {key} {state}s"),

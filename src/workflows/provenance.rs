@@ -81,10 +81,9 @@ fn why_not(run: &Run, owner: Owner, purpose: Purpose) -> Option<NotOurs> {
                 format!("policy {policy} of user {user} is not as create_s3_user writes it");
             (message, None)
         }
-        Owner::OtherBucket(found, made_for) => (
-            format!("user {user} was not made for bucket {bucket}: {found}"),
-            made_for,
-        ),
+        Owner::OtherBucket(found, made_for) => {
+            (format!("user {user} was not made for bucket {bucket}: {found}"), made_for)
+        }
         Owner::Nobody(Some(policy)) => {
             let found = format!("its policy {policy} is not as that program writes it");
             return Some(NotOurs {
@@ -98,11 +97,7 @@ fn why_not(run: &Run, owner: Owner, purpose: Purpose) -> Option<NotOurs> {
             (format!("{not_created}: {found}"), None)
         }
     };
-    Some(NotOurs {
-        message,
-        made_for,
-        is_doubtful: false,
-    })
+    Some(NotOurs { message, made_for, is_doubtful: false })
 }
 
 /// Why a user without a tag may be somebody's own: it has more than what we give.
@@ -127,11 +122,7 @@ async fn why_more(run: &Run, found: &Found) -> Result<Option<NotOurs>, AwsError>
 
 /// The error of a user that isn't ours, with what can be done about it.
 async fn refused(run: &Run, user: &User, purpose: Purpose, not_ours: NotOurs) -> anyhow::Error {
-    let NotOurs {
-        message,
-        made_for,
-        is_doubtful,
-    } = not_ours;
+    let NotOurs { message, made_for, is_doubtful } = not_ours;
     let hint = match purpose {
         Purpose::Delete => Some(made_for.map_or(Hint::Force, Hint::DeleteForBucket)),
         Purpose::Suspend if is_doubtful => {
@@ -173,11 +164,7 @@ pub(super) async fn check_same(run: &Run, seen: Option<&User>) -> Result<Option<
         (Some(_), None) => "was created meanwhile; the user and its files stay",
         _ => return Ok(found),
     };
-    Err(Stays {
-        message: format!("user {} {what}", run.target.user),
-        hint: None,
-    }
-    .into())
+    Err(Stays { message: format!("user {} {what}", run.target.user), hint: None }.into())
 }
 
 /// Looks for the bucket and the user at once: the run in the bucket's region,
@@ -255,9 +242,7 @@ pub(super) async fn folder_notes(run: &Run, folders: &[SharedPrefix]) -> Vec<Str
     for folder in folders {
         let Some(other) = folder.user() else { continue };
         if is_ours(&run.for_user(other.clone())).await {
-            notes.push(format!(
-                "--also-read {folder} gives access to files of user {other}"
-            ));
+            notes.push(format!("--also-read {folder} gives access to files of user {other}"));
         }
     }
     notes
@@ -294,10 +279,7 @@ impl HeldPolicy {
     /// It as a managed policy, if it is one, and by how many it is used.
     pub fn if_managed(&self) -> Option<(ManagedPolicy, i32)> {
         let managed = self.managed.as_ref()?;
-        let policy = ManagedPolicy {
-            name: self.name.clone(),
-            arn: managed.arn.clone(),
-        };
+        let policy = ManagedPolicy { name: self.name.clone(), arn: managed.arn.clone() };
         Some((policy, managed.uses))
     }
 }
@@ -309,11 +291,7 @@ pub(super) async fn held_policies(run: &Run) -> Result<Vec<HeldPolicy>, AwsError
     if let Some(text) = inline
         && (!run.aws.store.invents_policies() || is_listed(run, INLINE_POLICY_NAME).await?)
     {
-        policies.push(HeldPolicy {
-            name: INLINE_POLICY_NAME.to_owned(),
-            managed: None,
-            text,
-        });
+        policies.push(HeldPolicy { name: INLINE_POLICY_NAME.to_owned(), managed: None, text });
     }
     let names = names_made_for(&run.target.user);
     for attached in iam::attached_policies(run).await? {

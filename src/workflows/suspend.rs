@@ -35,11 +35,7 @@ pub struct Suspend {
 /// A user without an access key can be suspended, but not resumed.
 pub async fn plan(run: &Run, direction: Direction) -> Result<Plan<Suspend>> {
     let suspends = direction == Direction::Suspend;
-    let purpose = if suspends {
-        Purpose::Suspend
-    } else {
-        Purpose::GiveKey
-    };
+    let purpose = if suspends { Purpose::Suspend } else { Purpose::GiveKey };
     let (run, user) = find_ours(run, purpose).await?;
     let keys = iam::access_keys(&run).await?;
     let notes = if suspends {
@@ -52,23 +48,11 @@ pub async fn plan(run: &Run, direction: Direction) -> Result<Plan<Suspend>> {
     let (changing, unchanged): (Vec<_>, Vec<_>) =
         keys.into_iter().partition(|key| key.is_active == suspends);
     let changing = ids(changing);
-    let step = if suspends {
-        Step::SuspendKey
-    } else {
-        Step::ResumeKey
-    };
+    let step = if suspends { Step::SuspendKey } else { Step::ResumeKey };
     let steps = changing.iter().cloned().map(step).collect();
     let mut preview = Preview::new(&run.target, steps);
     preview.notes = notes;
-    Ok(Plan {
-        preview,
-        run,
-        work: Suspend {
-            direction,
-            changing,
-            unchanged: ids(unchanged),
-        },
-    })
+    Ok(Plan { preview, run, work: Suspend { direction, changing, unchanged: ids(unchanged) } })
 }
 
 fn ids(keys: Vec<KeyInfo>) -> Vec<String> {
@@ -100,10 +84,8 @@ fn check_any(run: &Run, keys: &[KeyInfo]) -> Result<()> {
 async fn notes_on_resuming(run: &Run, user: &User, keys: &[KeyInfo]) -> Result<Vec<String>> {
     let mut notes = Vec::new();
     if let [one, another] = keys {
-        notes.push(format!(
-            "--resume leaves two active access keys: {} and {}",
-            one.id, another.id
-        ));
+        notes
+            .push(format!("--resume leaves two active access keys: {} and {}", one.id, another.id));
     }
     notes.extend(ended_note(run, user).await?);
     Ok(notes)
@@ -115,9 +97,7 @@ async fn notes_on_resuming(run: &Run, user: &User, keys: &[KeyInfo]) -> Result<V
 pub async fn apply(plan: &Plan<Suspend>) -> Result<Suspended, Failed> {
     let Plan { run, work, preview } = plan;
     for (index, step) in preview.steps.iter().enumerate() {
-        take(run, step)
-            .await
-            .with_context(|| work.unfinished(&work.changing[index..]))?;
+        take(run, step).await.with_context(|| work.unfinished(&work.changing[index..]))?;
     }
     let suspends = work.direction == Direction::Suspend;
     if suspends && !work.changing.is_empty() {

@@ -16,11 +16,7 @@ pub(super) struct Undo {
 
 impl Undo {
     pub fn of(run: &Run) -> Self {
-        Self {
-            run: run.undoing(),
-            stack: RefCell::default(),
-            left: RefCell::default(),
-        }
+        Self { run: run.undoing(), stack: RefCell::default(), left: RefCell::default() }
     }
 
     /// The run to look with at what was made: one that no signal stops.
@@ -67,11 +63,7 @@ impl Undo {
                 }
             }
         }
-        Failed {
-            undone: has_undone && left.is_empty(),
-            left,
-            ..Failed::from(error)
-        }
+        Failed { undone: has_undone && left.is_empty(), left, ..Failed::from(error) }
     }
 }
 

@@ -13,34 +13,19 @@ struct Mode {
 #[tokio::test]
 #[ignore = "needs Ceph, the AWS CLI and rclone"]
 async fn reader_lists_and_downloads() {
-    person_can(Mode {
-        name: "read",
-        reads: true,
-        writes: false,
-    })
-    .await;
+    person_can(Mode { name: "read", reads: true, writes: false }).await;
 }
 
 #[tokio::test]
 #[ignore = "needs Ceph, the AWS CLI and rclone"]
 async fn reader_who_writes_uploads_too() {
-    person_can(Mode {
-        name: "read-write",
-        reads: true,
-        writes: true,
-    })
-    .await;
+    person_can(Mode { name: "read-write", reads: true, writes: true }).await;
 }
 
 #[tokio::test]
 #[ignore = "needs Ceph, the AWS CLI and rclone"]
 async fn writer_uploads_and_sees_nothing() {
-    person_can(Mode {
-        name: "write",
-        reads: false,
-        writes: true,
-    })
-    .await;
+    person_can(Mode { name: "write", reads: false, writes: true }).await;
 }
 
 async fn person_can(mode: Mode) {

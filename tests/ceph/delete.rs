@@ -93,11 +93,7 @@ async fn user_that_is_not_ours_is_left_alone() {
     let exists = format!("user {kim} already exists");
     ceph.create(&kim, &[]).await.failed_with(&exists);
     let not_ours = format!("user {kim} was not created by create_s3_user");
-    for options in [
-        ["--update", "--access=write"].as_slice(),
-        &["--rotate-key"],
-        &["--suspend"],
-    ] {
+    for options in [["--update", "--access=write"].as_slice(), &["--rotate-key"], &["--suspend"]] {
         ceph.create(&kim, options).await.failed_with(&not_ours);
     }
     ceph.delete(&kim, &[]).await.failed_with(&not_ours);
@@ -111,9 +107,6 @@ async fn user_that_is_not_ours_is_left_alone() {
 
 /// What there is of a user.
 async fn state(ceph: &Ceph, user: &str) -> String {
-    let (keys, policy) = (
-        ceph.access_keys(user).await,
-        ceph.policy(user, "work").await,
-    );
+    let (keys, policy) = (ceph.access_keys(user).await, ceph.policy(user, "work").await);
     format!("{keys:?} {policy} {:?}", ceph.keys().await)
 }

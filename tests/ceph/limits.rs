@@ -20,11 +20,7 @@ async fn other_folder_can_be_read_and_not_changed() {
     person.rclone("copy :prices/ prices").await.succeeded();
     let downloaded = format!("{alex}_kit/prices/2026.csv");
     assert!(ceph.sandbox.path().join(downloaded).exists());
-    for args in [
-        "rm :prices/2026.csv",
-        "cp README.txt :prices/",
-        "ls :private/",
-    ] {
+    for args in ["rm :prices/2026.csv", "cp README.txt :prices/", "ls :private/"] {
         let run = person.aws(args).await;
         assert!(is_refused(&run), "{args}: {run:?}");
     }

@@ -49,9 +49,7 @@ pub fn connect(folder: &str) -> Vec<Step> {
 fn list(prefix: &str) -> Vec<Step> {
     sent([
         refused("GET /?versioning"),
-        needs(format!(
-            "GET /?encoding-type=url&prefix={prefix}&delimiter=%2F&max-keys=1000"
-        )),
+        needs(format!("GET /?encoding-type=url&prefix={prefix}&delimiter=%2F&max-keys=1000")),
         refused(format!("GET /?uploads=&prefix={prefix}&delimiter=%2F")),
     ])
 }
@@ -129,10 +127,7 @@ fn rename(folder: &str) -> Vec<Step> {
 }
 
 fn delete(folder: &str) -> Vec<Step> {
-    sent([
-        refused("GET /?versioning"),
-        needs(format!("DELETE /{folder}{OLD}")),
-    ])
+    sent([refused("GET /?versioning"), needs(format!("DELETE /{folder}{OLD}"))])
 }
 
 fn delete_sub(folder: &str) -> Vec<Step> {

@@ -165,20 +165,14 @@ impl<'a> Session<'a> {
             ("s3", format!("/shared{target}"))
         };
         let path = path.replace("UPLOAD_ID", &self.upload_id);
-        let mut request = Request::builder()
-            .method(method)
-            .uri(format!("{}{path}", self.aws.url));
+        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.aws.url));
         for (name, value) in &step.headers {
             if !(self.no_acls && *name == "x-amz-acl") {
                 request = request.header(*name, value);
             }
         }
         let body = Bytes::from(step.body.replace("ETAG", &self.etag));
-        let signed = Signed {
-            key: self.key,
-            service,
-            unsigned_payload: step.unsigned_payload,
-        };
+        let signed = Signed { key: self.key, service, unsigned_payload: step.unsigned_payload };
         let request = request.body(body.clone().into()).unwrap();
         let answer = signed.send(request, &body).await;
         self.learn(&answer);
@@ -192,10 +186,7 @@ impl<'a> Session<'a> {
             self.empty = !text.contains("<Contents>") && !text.contains("<CommonPrefixes>");
         }
         if let Some(rest) = text.split("<UploadId>").nth(1) {
-            rest.split('<')
-                .next()
-                .unwrap()
-                .clone_into(&mut self.upload_id);
+            rest.split('<').next().unwrap().clone_into(&mut self.upload_id);
         }
         if let Some(etag) = answer.headers.get("etag") {
             etag.to_str().unwrap().clone_into(&mut self.etag);

@@ -35,12 +35,7 @@ fn list(prefix: &str) -> String {
 }
 
 pub fn connect(folder: &str) -> Vec<Step> {
-    vec![
-        either(probe(folder)),
-        finds(probe(folder)),
-        finds(probe(folder)),
-        needs(list(folder)),
-    ]
+    vec![either(probe(folder)), finds(probe(folder)), finds(probe(folder)), needs(list(folder))]
 }
 
 fn enter_sub(folder: &str) -> Vec<Step> {
@@ -82,9 +77,7 @@ fn upload_parts(folder: &str) -> Vec<Step> {
         needs(format!("PUT /{key}?partNumber=1&uploadId=UPLOAD_ID"))
             .body(CONTENT)
             .unsigned_payload(),
-        needs(format!("POST /{key}?uploadId=UPLOAD_ID"))
-            .body(ALL_PARTS)
-            .unsigned_payload(),
+        needs(format!("POST /{key}?uploadId=UPLOAD_ID")).body(ALL_PARTS).unsigned_payload(),
     ]
 }
 

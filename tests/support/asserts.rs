@@ -9,14 +9,8 @@ pub fn is_gone(aws: &LocalAws, user: &str) -> bool {
         !iam.users.contains_key(user)
             && iam.access_keys.get(user).is_none_or(Vec::is_empty)
             && iam.user_policies.get(user).is_none_or(Vec::is_empty)
-            && iam
-                .user_inline_policies
-                .get(user)
-                .is_none_or(|inline| inline.is_empty())
-            && iam
-                .policies
-                .values()
-                .all(|policy| !policy.policy_name.ends_with(user))
+            && iam.user_inline_policies.get(user).is_none_or(|inline| inline.is_empty())
+            && iam.policies.values().all(|policy| !policy.policy_name.ends_with(user))
     })
 }
 
@@ -54,15 +48,9 @@ pub fn assert_complete(aws: &LocalAws, sandbox: &Sandbox, user: &str) {
     aws.iam(|iam| {
         let keys = &iam.access_keys[user];
         assert_eq!(keys.len(), 1, "{keys:?}");
-        assert_eq!(
-            (&keys[0].access_key_id, &keys[0].secret_access_key),
-            (&id, &secret)
-        );
+        assert_eq!((&keys[0].access_key_id, &keys[0].secret_access_key), (&id, &secret));
         let managed = iam.user_policies.get(user).map_or(0, Vec::len);
-        let inline = iam
-            .user_inline_policies
-            .get(user)
-            .map_or(0, |inline| inline.len());
+        let inline = iam.user_inline_policies.get(user).map_or(0, |inline| inline.len());
         assert_eq!(managed + inline, 1);
     });
 }
@@ -82,10 +70,7 @@ pub fn assert_usage(run: &Run, part: &str) {
     assert_eq!(run.code, Some(2), "{run:?}");
     assert_eq!(run.stdout, "");
     assert_eq!(run.stderr.lines().count(), 1, "{run:?}");
-    assert!(
-        run.stderr.contains(": error: ") && run.stderr.contains(part),
-        "{part}: {run:?}"
-    );
+    assert!(run.stderr.contains(": error: ") && run.stderr.contains(part), "{part}: {run:?}");
 }
 
 /// All that IAM and the bucket `shared` hold, but for when keys were last used.

@@ -62,10 +62,9 @@ pub fn set_end_by_tag(aws: &LocalAws, user: &str, end: Option<&str>) {
     aws.change_iam(|iam| {
         let tags = &mut iam.users.get_mut(user).unwrap().tags;
         tags.retain(|tag| tag.key != "s3-user:expires");
-        tags.extend(end.map(|end| Tag {
-            key: "s3-user:expires".to_owned(),
-            value: end.to_owned(),
-        }));
+        tags.extend(
+            end.map(|end| Tag { key: "s3-user:expires".to_owned(), value: end.to_owned() }),
+        );
     });
 }
 

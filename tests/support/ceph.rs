@@ -51,10 +51,7 @@ impl Ceph {
 
     /// One of the first account, with a bucket that isn't its own.
     pub fn with_bucket_of(owner: &Self) -> Self {
-        Self {
-            bucket: owner.bucket.clone(),
-            ..Self::with_key(ACME)
-        }
+        Self { bucket: owner.bucket.clone(), ..Self::with_key(ACME) }
     }
 
     fn with_key((id, secret): (&str, &str)) -> Self {
@@ -114,15 +111,13 @@ impl Ceph {
     /// Runs `aws s3api` with a call about the bucket.
     pub async fn s3api(&self, call: &str) -> Run {
         let words = call.split_whitespace().collect::<Vec<_>>();
-        self.aws(&[&["s3api"], &words[..], &["--bucket", &self.bucket]].concat())
-            .await
+        self.aws(&[&["s3api"], &words[..], &["--bucket", &self.bucket]].concat()).await
     }
 
     /// Runs `aws iam` with a call about a user.
     pub async fn iam(&self, call: &str, user: &str) -> Run {
         let words = call.split_whitespace().collect::<Vec<_>>();
-        self.aws(&[&["iam"], &words[..], &["--user-name", user]].concat())
-            .await
+        self.aws(&[&["iam"], &words[..], &["--user-name", user]].concat()).await
     }
 
     /// Uploads an object under each of the keys.
@@ -148,9 +143,8 @@ impl Ceph {
         let list = self.iam("list-access-keys", user).await.succeeded();
         let list = answer(&list)["AccessKeyMetadata"].take();
         let keys = list.as_array().into_iter().flatten();
-        let mut keys: Vec<_> = keys
-            .map(|key| (text(&key["AccessKeyId"]), text(&key["Status"])))
-            .collect();
+        let mut keys: Vec<_> =
+            keys.map(|key| (text(&key["AccessKeyId"]), text(&key["Status"]))).collect();
         keys.sort();
         keys
     }
@@ -178,9 +172,7 @@ impl Ceph {
         let list = answer(&list)["Users"].take();
         let names = list.as_array().into_iter().flatten();
         let names = names.map(|user| text(&user["UserName"]));
-        let mut names: Vec<_> = names
-            .filter(|name| name.starts_with(&self.random))
-            .collect();
+        let mut names: Vec<_> = names.filter(|name| name.starts_with(&self.random)).collect();
         names.sort();
         names
     }
@@ -222,19 +214,14 @@ impl Person<'_> {
     /// Runs `aws s3`, with a path of the bucket in place of each `:`.
     pub async fn aws(&self, args: &str) -> Run {
         let place = format!("s3://{}/", self.ceph.bucket);
-        self.run("aws", &format!("s3 {}", args.replace(':', &place)))
-            .await
+        self.run("aws", &format!("s3 {}", args.replace(':', &place))).await
     }
 
     /// Runs rclone, with a path of the bucket in place of each `:`.
     pub async fn rclone(&self, args: &str) -> Run {
         let place = format!("{}:{}/", self.user, self.ceph.bucket);
         let args = args.replace(':', &place);
-        self.run(
-            "rclone",
-            &format!("--config rclone.conf --retries 1 {args}"),
-        )
-        .await
+        self.run("rclone", &format!("--config rclone.conf --retries 1 {args}")).await
     }
 
     /// Whether the folder, in which is something, can be listed now.
@@ -271,8 +258,5 @@ pub fn answer(run: &Run) -> Value {
 }
 
 fn text(value: &Value) -> String {
-    value
-        .as_str()
-        .expect("the AWS CLI prints strings")
-        .to_owned()
+    value.as_str().expect("the AWS CLI prints strings").to_owned()
 }

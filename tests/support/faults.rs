@@ -99,22 +99,15 @@ impl Call {
         let access_key = signed.and_then(|it| it.split('/').next());
         let access_key = access_key.unwrap_or_default().to_owned();
         let query = uri.query().unwrap_or_default();
-        let has = |name: &str| {
-            query
-                .split('&')
-                .any(|pair| pair.split('=').next() == Some(name))
-        };
+        let has = |name: &str| query.split('&').any(|pair| pair.split('=').next() == Some(name));
         let body = String::from_utf8_lossy(body);
-        let refused_for_checksum = has_checksum(headers)
-            .then_some(Fault::Refuse(400, "InvalidArgument"))
-            .or_else(|| {
+        let refused_for_checksum =
+            has_checksum(headers).then_some(Fault::Refuse(400, "InvalidArgument")).or_else(|| {
                 let lacks =
                     method == "POST" && has("delete") && !headers.contains_key("content-md5");
                 lacks.then_some(Fault::Refuse(400, "MissingContentMD5"))
             });
-        let action = body
-            .split('&')
-            .find_map(|pair| pair.strip_prefix("Action="));
+        let action = body.split('&').find_map(|pair| pair.strip_prefix("Action="));
         if let Some(action) = action.filter(|_| uri.path() == "/") {
             return Self {
                 operation: action.to_owned(),
@@ -125,9 +118,7 @@ impl Call {
                 refused_for_checksum: None,
             };
         }
-        let (bucket, key) = uri.path()[1..]
-            .split_once('/')
-            .unwrap_or((&uri.path()[1..], ""));
+        let (bucket, key) = uri.path()[1..].split_once('/').unwrap_or((&uri.path()[1..], ""));
         let is_copy = headers.contains_key("x-amz-copy-source");
         let operation = match (method.as_str(), key.is_empty()) {
             ("GET", true) if bucket.is_empty() => "ListBuckets",
@@ -162,10 +153,7 @@ impl Call {
 
     /// The value of a form field.
     pub fn field(&self, name: &str) -> Option<&str> {
-        let mut pairs = self
-            .fields
-            .split('&')
-            .filter_map(|pair| pair.split_once('='));
+        let mut pairs = self.fields.split('&').filter_map(|pair| pair.split_once('='));
         pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
     }
 
@@ -280,11 +268,7 @@ impl Faults {
 
     /// After `skip` calls of the operation, the next `times` go wrong.
     pub fn at(&self, operation: &str, skip: usize, times: usize, fault: Fault) {
-        self.rules.lock().push(Rule {
-            skip,
-            times,
-            ..Rule::new(operation, fault)
-        });
+        self.rules.lock().push(Rule { skip, times, ..Rule::new(operation, fault) });
     }
 
     /// The next `times` calls of the operation go wrong that are signed by another
@@ -385,11 +369,7 @@ impl Faults {
 
     /// Names of the operations called so far, in the order they came in.
     pub fn operations(&self) -> Vec<String> {
-        self.calls
-            .lock()
-            .iter()
-            .map(|call| call.operation.clone())
-            .collect()
+        self.calls.lock().iter().map(|call| call.operation.clone()).collect()
     }
 
     /// Each operation called so far, with how often.
@@ -451,11 +431,7 @@ impl Faults {
     }
 
     async fn answer(&self, call: Call, carry_out: impl Future<Output = Response>) -> Response {
-        let too_early = self
-            .lag
-            .lock()
-            .as_mut()
-            .and_then(|lag| lag.fault_for(&call));
+        let too_early = self.lag.lock().as_mut().and_then(|lag| lag.fault_for(&call));
         let refuses_checksums = self.refuse_checksums.load(Ordering::Relaxed);
         let refused = call.refused_for_checksum.filter(|_| refuses_checksums);
         let fault = if self.is_of_uploader(&call) {
@@ -551,9 +527,7 @@ async fn cut_list(answer: Response, marker: &str) -> Response {
     let goes_on = format!("<IsTruncated>true</IsTruncated>{marker}");
     let end = body.rfind("Result>").unwrap();
     let end = body[..end].rfind("</").unwrap();
-    [&body[..end], &goes_on, &body[end..]]
-        .concat()
-        .into_response()
+    [&body[..end], &goes_on, &body[end..]].concat().into_response()
 }
 
 /// A time so many seconds ahead of this machine's clock, as answers have it.

@@ -18,12 +18,7 @@ pub const KMS_KEY: &str =
 /// which holds files of several people.
 pub async fn aws_of_the_examples() -> LocalAws {
     let aws = LocalAws::start().await;
-    let files = [
-        "alex/2026/may.csv",
-        "alex/report.pdf",
-        "alexander/plans.pdf",
-        "jaime/photo.jpg",
-    ];
+    let files = ["alex/2026/may.csv", "alex/report.pdf", "alexander/plans.pdf", "jaime/photo.jpg"];
     aws.add_bucket("shared-files", &files).await;
     aws
 }

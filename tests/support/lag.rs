@@ -20,11 +20,7 @@ pub struct Lag {
 
 impl Lag {
     pub fn new(references: usize, admin: &str) -> Self {
-        Self {
-            references,
-            admin: admin.to_owned(),
-            left: HashMap::new(),
-        }
+        Self { references, admin: admin.to_owned(), left: HashMap::new() }
     }
 
     /// The refusal of a call that comes too early.

@@ -42,17 +42,11 @@ pub async fn answer(operation: &str, answer: Response) -> Response {
     let body = body_of(Response::from_parts(parts.clone(), body)).await;
     let body = without(&String::from_utf8_lossy(&body), "Tags").0;
     let mut body = with_plain_policy(&body);
-    let begins_with_metadata = [
-        "GetUserPolicy",
-        "ListUserPolicies",
-        "ListAttachedUserPolicies",
-        "PutUserPolicy",
-    ];
+    let begins_with_metadata =
+        ["GetUserPolicy", "ListUserPolicies", "ListAttachedUserPolicies", "PutUserPolicy"];
     if begins_with_metadata.contains(&operation) {
         let (rest, metadata) = without(&body, "ResponseMetadata");
-        let first = rest
-            .find("Response")
-            .and_then(|root| Some(root + rest[root..].find('>')? + 1));
+        let first = rest.find("Response").and_then(|root| Some(root + rest[root..].find('>')? + 1));
         let (root, children) = rest.split_at(first.unwrap_or(rest.len()));
         body = [root, &metadata, children].concat();
     }

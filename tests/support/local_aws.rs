@@ -144,12 +144,7 @@ impl LocalAws {
         iam.create_user().user_name(name).send().await.unwrap();
         let put = iam.put_user_policy().user_name(name).policy_name("given");
         put.policy_document(policy).send().await.unwrap();
-        let key = iam
-            .create_access_key()
-            .user_name(name)
-            .send()
-            .await
-            .unwrap();
+        let key = iam.create_access_key().user_name(name).send().await.unwrap();
         let key = key.access_key.unwrap();
         (key.access_key_id, key.secret_access_key)
     }
@@ -232,31 +227,17 @@ impl LocalAws {
 
     pub async fn put(&self, bucket: &str, key: &str) {
         let body = key.as_bytes().to_vec().into();
-        let put = self
-            .s3_client()
-            .put_object()
-            .bucket(bucket)
-            .key(key)
-            .body(body);
+        let put = self.s3_client().put_object().bucket(bucket).key(key).body(body);
         put.send().await.unwrap();
     }
 
     /// Makes many objects at once, as copies of one that is there.
     pub fn put_many(&self, bucket: &str, keys: impl IntoIterator<Item = String>) {
         let mut s3 = self.s3.write();
-        let objects = &mut s3
-            .get_mut(ACCOUNT)
-            .unwrap()
-            .buckets
-            .get_mut(bucket)
-            .unwrap()
-            .objects;
+        let objects = &mut s3.get_mut(ACCOUNT).unwrap().buckets.get_mut(bucket).unwrap().objects;
         let model = objects.values().next().unwrap().clone();
         for key in keys {
-            let object = S3Object {
-                key: key.clone(),
-                ..model.clone()
-            };
+            let object = S3Object { key: key.clone(), ..model.clone() };
             objects.insert(key, object);
         }
     }
@@ -284,9 +265,8 @@ impl LocalAws {
         let create = s3.create_bucket().bucket(bucket);
         let create = create.object_lock_enabled_for_bucket(true);
         create.send().await.unwrap();
-        let retention = DefaultRetention::builder()
-            .mode(ObjectLockRetentionMode::Governance)
-            .days(1);
+        let retention =
+            DefaultRetention::builder().mode(ObjectLockRetentionMode::Governance).days(1);
         let rule = ObjectLockRule::builder().default_retention(retention.build());
         let lock = ObjectLockConfiguration::builder()
             .object_lock_enabled(ObjectLockEnabled::Enabled)
@@ -300,12 +280,7 @@ impl LocalAws {
     /// Makes the bucket answer only to requests signed for this region.
     pub fn move_bucket(&self, bucket: &str, region: &str) {
         let mut s3 = self.s3.write();
-        s3.get_mut(ACCOUNT)
-            .unwrap()
-            .buckets
-            .get_mut(bucket)
-            .unwrap()
-            .region = region.to_owned();
+        s3.get_mut(ACCOUNT).unwrap().buckets.get_mut(bucket).unwrap().region = region.to_owned();
     }
 
     /// The keys of all objects in the bucket, in order.
@@ -379,12 +354,7 @@ fn other_region(s3: &SharedS3State, call: &Call, headers: &HeaderMap) -> Option<
     let signed = signed.split("Credential=").nth(1)?.split('/').nth(2)?;
     (signed != region).then(|| {
         let code = "<Error><Code>PermanentRedirect</Code><Message>Elsewhere.</Message></Error>";
-        (
-            StatusCode::MOVED_PERMANENTLY,
-            [("x-amz-bucket-region", region)],
-            code,
-        )
-            .into_response()
+        (StatusCode::MOVED_PERMANENTLY, [("x-amz-bucket-region", region)], code).into_response()
     })
 }
 
@@ -495,10 +465,7 @@ impl AwsService for Iam {
             _ => return actions,
         };
         if given("Tags.member.1.Key").is_some() {
-            let also = IamAction {
-                action: also,
-                ..action.clone()
-            };
+            let also = IamAction { action: also, ..action.clone() };
             actions.push(also);
         }
         actions
@@ -537,9 +504,7 @@ impl AwsService for Iam {
 /// Tags as AWS's conditions on them see them, which ignore the case of keys.
 fn in_any_case(mut tags: HashMap<String, String>) -> HashMap<String, String> {
     let lower = tags.iter();
-    let lower: Vec<_> = lower
-        .map(|(key, value)| (key.to_lowercase(), value.clone()))
-        .collect();
+    let lower: Vec<_> = lower.map(|(key, value)| (key.to_lowercase(), value.clone())).collect();
     tags.extend(lower);
     tags
 }
@@ -587,11 +552,7 @@ impl S3 {
             let value = request.headers.get(name)?;
             value.to_str().ok().map(str::to_owned)
         };
-        let action = |action, resource: String| IamAction {
-            service: "s3",
-            action,
-            resource,
-        };
+        let action = |action, resource: String| IamAction { service: "s3", action, resource };
         let mut actions = Vec::new();
         if let Some(source) = header("x-amz-copy-source") {
             let source = percent_decode_str(source.trim_start_matches('/'));
@@ -688,10 +649,8 @@ impl AwsService for S3 {
             if action.action == "DeleteObjects" {
                 let body = String::from_utf8_lossy(&request.body);
                 for object in body.split("<Object>").skip(1) {
-                    let key = object
-                        .split("<Key>")
-                        .nth(1)
-                        .and_then(|rest| rest.split("</Key>").next());
+                    let key =
+                        object.split("<Key>").nth(1).and_then(|rest| rest.split("</Key>").next());
                     actions.push(IamAction {
                         action: if object.contains("<VersionId>") {
                             "DeleteObjectVersion"
@@ -725,10 +684,9 @@ impl AwsService for S3 {
         action: &IamAction,
     ) -> BTreeMap<String, Vec<String>> {
         let action = match action.action {
-            "ListBucket" | "ListBucketVersions" => IamAction {
-                action: "ListObjectsV2",
-                ..action.clone()
-            },
+            "ListBucket" | "ListBucketVersions" => {
+                IamAction { action: "ListObjectsV2", ..action.clone() }
+            }
             _ => action.clone(),
         };
         self.inner.iam_condition_keys_for(request, &action)
@@ -769,11 +727,7 @@ fn take_refused(request: &mut AwsRequest, undeletable: &HashSet<String>) -> Stri
         }
     }
     request.body = Bytes::from(body);
-    for checksum in [
-        "x-amz-checksum-crc32",
-        "x-amz-sdk-checksum-algorithm",
-        "content-md5",
-    ] {
+    for checksum in ["x-amz-checksum-crc32", "x-amz-sdk-checksum-algorithm", "content-md5"] {
         request.headers.remove(checksum);
     }
     errors

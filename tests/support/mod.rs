@@ -1,10 +1,6 @@
 //! A local AWS inside the test process, and the real binaries run against it.
 
-#![allow(
-    dead_code,
-    unused_imports,
-    reason = "the tests and each example use a part of it"
-)]
+#![allow(dead_code, unused_imports, reason = "the tests and each example use a part of it")]
 
 mod asserts;
 mod by_hand;

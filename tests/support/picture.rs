@@ -34,10 +34,7 @@ pub async fn lines_at_terminal() -> Vec<Vec<Span>> {
     let key = sandbox.key_of("alex").0;
     let lines = (0..ROWS.get()).map(|row| spans(screen, row, &key));
     let mut lines: Vec<_> = lines.collect();
-    while lines
-        .pop_if(|line| line.iter().all(|span| span.text.is_empty()))
-        .is_some()
-    {}
+    while lines.pop_if(|line| line.iter().all(|span| span.text.is_empty())).is_some() {}
     lines
 }
 
@@ -60,18 +57,10 @@ fn spans(screen: &vt100::Screen, row: u16, key: &str) -> Vec<Span> {
     let mut spans: Vec<Span> = Vec::new();
     for cell in (0..COLUMNS.get()).filter_map(|column| screen.cell(row, column)) {
         let (colour, is_bold) = (cell.fgcolor(), cell.bold());
-        let text = if cell.has_contents() {
-            cell.contents()
-        } else {
-            " "
-        };
+        let text = if cell.has_contents() { cell.contents() } else { " " };
         match spans.last_mut() {
             Some(last) if (last.colour, last.is_bold) == (colour, is_bold) => last.text += text,
-            _ => spans.push(Span {
-                text: text.to_owned(),
-                colour,
-                is_bold,
-            }),
+            _ => spans.push(Span { text: text.to_owned(), colour, is_bold }),
         }
     }
     if let Some(last) = spans.last_mut() {

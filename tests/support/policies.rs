@@ -25,8 +25,7 @@ impl IamPolicyEvaluator for Policies {
         if is_free(action) {
             return IamDecision::Allow;
         }
-        self.0
-            .evaluate(principal, action, context, session_policies, scps)
+        self.0.evaluate(principal, action, context, session_policies, scps)
     }
 
     fn evaluate_with_resource_policy(

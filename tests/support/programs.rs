@@ -49,9 +49,7 @@ impl Run {
     /// The lines of stdout, each of which is JSON.
     pub fn json_lines(&self) -> Vec<Value> {
         let lines = self.stdout.lines();
-        lines
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
+        lines.map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     #[track_caller]
@@ -64,11 +62,8 @@ impl Run {
     #[track_caller]
     pub fn failed_with(self, part: &str) -> Self {
         assert_eq!(self.code, Some(1), "{self:?}");
-        let errors: Vec<_> = self
-            .stderr
-            .lines()
-            .filter(|line| line.contains(": error: "))
-            .collect();
+        let errors: Vec<_> =
+            self.stderr.lines().filter(|line| line.contains(": error: ")).collect();
         assert_eq!(errors.len(), 1, "{self:?}");
         assert!(errors[0].contains(part), "{part:?} is not in {self:?}");
         self
@@ -125,10 +120,7 @@ impl Started {
         self.stderr.read_to_string(&mut self.said).await.unwrap();
         let output = tokio::time::timeout(HANGING, self.child.wait_with_output()).await;
         let run = Run::from(output.expect("the program hangs").unwrap());
-        Run {
-            stderr: self.said,
-            ..run
-        }
+        Run { stderr: self.said, ..run }
     }
 }
 
@@ -165,10 +157,7 @@ impl Sandbox {
             ("S3_USER_TEST_PAUSES", "0.05"),
         ];
         let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        Self {
-            dir,
-            environment: environment.into(),
-        }
+        Self { dir, environment: environment.into() }
     }
 
     /// One whose programs are the admin of this AWS and take it for AWS itself, by
@@ -294,20 +283,12 @@ impl Sandbox {
 
     /// Runs `create_s3_user -b shared -u USER` with further arguments.
     pub async fn create(&self, user: &str, args: &[&str]) -> Run {
-        self.run(
-            "create_s3_user",
-            &[&["-b", "shared", "-u", user], args].concat(),
-        )
-        .await
+        self.run("create_s3_user", &[&["-b", "shared", "-u", user], args].concat()).await
     }
 
     /// Runs `delete_s3_user -b shared -u USER` with further arguments.
     pub async fn delete(&self, user: &str, args: &[&str]) -> Run {
-        self.run(
-            "delete_s3_user",
-            &[&["-b", "shared", "-u", user], args].concat(),
-        )
-        .await
+        self.run("delete_s3_user", &[&["-b", "shared", "-u", user], args].concat()).await
     }
 
     /// Starts `create_s3_user -b shared -u USER` with further arguments.
@@ -327,11 +308,7 @@ fn started(mut command: Command) -> Started {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let stderr = BufReader::new(child.stderr.take().unwrap());
-    Started {
-        child,
-        stderr,
-        said: String::new(),
-    }
+    Started { child, stderr, said: String::new() }
 }
 
 /// One of this package's binaries.
@@ -355,11 +332,8 @@ pub fn build_binaries(example: &str) -> PathBuf {
     let mut build = std::process::Command::new(cargo);
     build.args(["build", "--quiet", "--bins", "--example", example]);
     // Build scripts that look at what cargo sets for a program it runs would run again.
-    let of_this_program = |name: &str| {
-        ["CARGO_MANIFEST_", "CARGO_PKG_"]
-            .iter()
-            .any(|it| name.starts_with(it))
-    };
+    let of_this_program =
+        |name: &str| ["CARGO_MANIFEST_", "CARGO_PKG_"].iter().any(|it| name.starts_with(it));
     for (name, _) in
         std::env::vars_os().filter(|(name, _)| of_this_program(&name.to_string_lossy()))
     {
@@ -369,9 +343,6 @@ pub fn build_binaries(example: &str) -> PathBuf {
     if binaries().ends_with("release") {
         build.arg("--release");
     }
-    assert!(
-        build.status().unwrap().success(),
-        "the programs must compile"
-    );
+    assert!(build.status().unwrap().success(), "the programs must compile");
     binaries()
 }

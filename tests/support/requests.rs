@@ -17,18 +17,10 @@ pub fn allowed<T, E: std::fmt::Debug>(answer: Result<T, SdkError<E>>) -> bool {
 pub async fn lists(s3: &Client, prefix: Option<&str>, delimiter: Option<&str>) -> bool {
     let list = s3.list_objects_v2().bucket("shared");
     let list = list.set_prefix(prefix.map(str::to_owned));
-    let v2 = allowed(
-        list.set_delimiter(delimiter.map(str::to_owned))
-            .send()
-            .await,
-    );
+    let v2 = allowed(list.set_delimiter(delimiter.map(str::to_owned)).send().await);
     let list = s3.list_objects().bucket("shared");
     let list = list.set_prefix(prefix.map(str::to_owned));
-    let v1 = allowed(
-        list.set_delimiter(delimiter.map(str::to_owned))
-            .send()
-            .await,
-    );
+    let v1 = allowed(list.set_delimiter(delimiter.map(str::to_owned)).send().await);
     assert_eq!(v1, v2, "{prefix:?} {delimiter:?}");
     v2
 }

@@ -134,11 +134,7 @@ impl ScriptedS3 {
     /// How many requests of this kind came: `list`, `batch`, `single`, `list uploads`,
     /// `abort`, `list parts` or `key sent`.
     pub fn requests(&self, kind: &str) -> usize {
-        self.requests
-            .lock()
-            .iter()
-            .filter(|request| *request == kind)
-            .count()
+        self.requests.lock().iter().filter(|request| *request == kind).count()
     }
 
     /// How many deleting requests were under way at a time at most.
@@ -161,10 +157,7 @@ async fn answer(
         .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
         .map(|(name, value)| (name.to_owned(), decoded(value)))
         .collect();
-    let key = uri.path()[1..]
-        .split_once('/')
-        .map(|(_, key)| decoded(key))
-        .unwrap_or_default();
+    let key = uri.path()[1..].split_once('/').map(|(_, key)| decoded(key)).unwrap_or_default();
     match (method.as_str(), key.as_str()) {
         ("HEAD", "") => StatusCode::OK.into_response(),
         ("GET", "") if query.contains_key("versioning") => {
@@ -286,20 +279,14 @@ impl Store {
             .iter()
             .map(|key| format!("<Contents><Key>{}</Key></Contents>", encode(key)))
             .collect();
-        let encoding = if self.script.plain_listing {
-            ""
-        } else {
-            "<EncodingType>url</EncodingType>"
-        };
+        let encoding =
+            if self.script.plain_listing { "" } else { "<EncodingType>url</EncodingType>" };
         let is_anything = keys.keys().any(|key| key.starts_with(&query["prefix"]));
         let endless = self.endless_token(after).filter(|_| is_anything);
         let is_truncated = is_truncated || endless.is_some();
         let next = endless.unwrap_or(next.to_owned());
         let token = if is_truncated {
-            format!(
-                "<NextContinuationToken>{}</NextContinuationToken>",
-                escaped(&next)
-            )
+            format!("<NextContinuationToken>{}</NextContinuationToken>", escaped(&next))
         } else {
             String::new()
         };
@@ -382,11 +369,7 @@ impl Store {
             .skip(1)
             .map(|rest| unescaped(rest.split("</Key>").next().unwrap()))
             .collect();
-        assert!(
-            (1..=1000).contains(&keys.len()),
-            "{} keys in a batch",
-            keys.len()
-        );
+        assert!((1..=1000).contains(&keys.len()), "{} keys in a batch", keys.len());
         keys.iter().for_each(|_| self.log("key sent"));
         let unfit = |key: &String| key.chars().any(|c| c < ' ' && !"\t\n\r".contains(c));
         if self.script.strict_xml && keys.iter().any(unfit) {
@@ -451,9 +434,7 @@ impl Store {
 /// Takes one off, if anything is left.
 fn takes_one(counter: &AtomicUsize) -> bool {
     let less = |left: usize| left.checked_sub(1);
-    counter
-        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
-        .is_ok()
+    counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
 }
 
 fn error(status: u16, code: &str) -> Response {
@@ -467,9 +448,7 @@ fn decoded(text: &str) -> String {
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('\r', "&#xD;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('\r', "&#xD;")
 }
 
 fn unescaped(text: &str) -> String {

@@ -26,9 +26,7 @@ impl Session {
     /// Starts a program in the sandbox's environment.
     pub fn start(sandbox: &Sandbox, program: Command) -> Self {
         let (terminal, programs_end) = pty_process::open().unwrap();
-        terminal
-            .resize(Size::new(ROWS.get(), COLUMNS.get()))
-            .unwrap();
+        terminal.resize(Size::new(ROWS.get(), COLUMNS.get())).unwrap();
         let program = program
             .env_clear()
             .envs(sandbox.environment().iter().cloned())
@@ -52,10 +50,7 @@ impl Session {
 
     /// Closes the terminal, and returns the exit code of the program.
     pub async fn hang_up(self) -> Option<i32> {
-        let Self {
-            terminal,
-            mut program,
-        } = self;
+        let Self { terminal, mut program } = self;
         drop(terminal);
         let end = tokio::time::timeout(HANGING, program.wait()).await;
         end.expect("the program hangs").unwrap().code()

@@ -34,8 +34,7 @@ impl Answer {
     /// AWS's code for what went wrong; empty where there is none, as for HEAD.
     pub fn code(&self) -> &str {
         let code = self.text.split("<Code>").nth(1);
-        code.and_then(|rest| rest.split("</Code>").next())
-            .unwrap_or_default()
+        code.and_then(|rest| rest.split("</Code>").next()).unwrap_or_default()
     }
 }
 

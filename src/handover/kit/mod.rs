@@ -71,11 +71,7 @@ fn is_free(path: &Path) -> bool {
 
 /// Fails if something but an empty directory is at `path`.
 fn check_free(path: &Path) -> Result<()> {
-    if is_free(path) {
-        Ok(())
-    } else {
-        Err(private_file::already_exists(path))
-    }
+    if is_free(path) { Ok(()) } else { Err(private_file::already_exists(path)) }
 }
 
 /// A kit that is written, and gone when dropped unless kept.
@@ -145,11 +141,7 @@ impl Directory {
         let directory = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let handle = File::from(openat(CWD, dir.path(), directory, Mode::empty())?);
         check_own(&handle)?;
-        Ok(Self {
-            path: path.to_owned(),
-            dir,
-            handle,
-        })
+        Ok(Self { path: path.to_owned(), dir, handle })
     }
 
     /// Gives it its name, and returns once that is on disk. Fails where something
@@ -177,9 +169,7 @@ fn check_own(dir: &File) -> io::Result<()> {
     if is_ours && found.is_dir() && found.mode() & 0o077 == 0 {
         return Ok(());
     }
-    Err(io::Error::other(
-        "somebody else put another directory there",
-    ))
+    Err(io::Error::other("somebody else put another directory there"))
 }
 
 #[cfg(test)]

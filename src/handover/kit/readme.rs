@@ -26,11 +26,7 @@ impl Settings<'_> {
             None => "Your files on Amazon S3",
             Some(_) => "Your files on an S3 server",
         };
-        let start = if grant.browse_root {
-            START_AT_BUCKET
-        } else {
-            START_IN_FOLDER
-        };
+        let start = if grant.browse_root { START_AT_BUCKET } else { START_IN_FOLDER };
         let same = if grant.access.reads() {
             "They all show the same files."
         } else {
@@ -149,10 +145,7 @@ fn from(blocks: &[IpNet]) -> String {
         return String::new();
     }
     let lines = blocks.iter().map(|block| format!("    {block}\n"));
-    format!(
-        "It works only from these network addresses:\n\n{}",
-        lines.collect::<String>()
-    )
+    format!("It works only from these network addresses:\n\n{}", lines.collect::<String>())
 }
 
 #[cfg(test)]
@@ -163,20 +156,15 @@ mod tests {
     /// The text for every kind of access, with and without what can be left out.
     fn readmes() -> Vec<String> {
         let key = AccessKey::new("AKIAIOSFODNN7EXAMPLE".to_owned(), "secret".to_owned());
-        let target = Target {
-            bucket: "shared-files".parse().unwrap(),
-            user: "alex".parse().unwrap(),
-        };
+        let target =
+            Target { bucket: "shared-files".parse().unwrap(), user: "alex".parse().unwrap() };
         let mut readmes = Vec::new();
         for access in [Access::Read, Access::ReadWrite, Access::Write] {
             for full in [false, true] {
                 let grant = Grant {
                     access,
                     browse_root: full,
-                    also_read: full
-                        .then(|| "{contact}/".parse().unwrap())
-                        .into_iter()
-                        .collect(),
+                    also_read: full.then(|| "{contact}/".parse().unwrap()).into_iter().collect(),
                     expires: full.then(|| "2099-12-31".parse().unwrap()),
                     source_ips: full
                         .then(|| "203.0.113.0/24".parse().unwrap())

@@ -56,11 +56,7 @@ impl<'a> Settings<'a> {
     /// the place of the person's own.
     pub(super) fn profile(&self) -> String {
         let name = self.target.user.as_str().replace(['=', ','], "_");
-        if name.eq_ignore_ascii_case("default") || name.ends_with('-') {
-            name + "_"
-        } else {
-            name
-        }
+        if name.eq_ignore_ascii_case("default") || name.ends_with('-') { name + "_" } else { name }
     }
 
     pub(super) fn folder(&self) -> String {
@@ -165,20 +161,12 @@ impl<'a> Settings<'a> {
 ///
 /// [reserved]: https://learn.microsoft.com/windows/win32/fileio/naming-a-file
 fn file_stem(name: &str) -> String {
-    let stem = name
-        .split('.')
-        .next()
-        .unwrap_or_default()
-        .to_ascii_lowercase();
+    let stem = name.split('.').next().unwrap_or_default().to_ascii_lowercase();
     let is_device = ["con", "prn", "aux", "nul"].contains(&stem.as_str())
         || stem.len() == 4
             && (stem.starts_with("com") || stem.starts_with("lpt"))
             && stem.ends_with(|c: char| c.is_ascii_digit());
-    if is_device {
-        format!("_{name}")
-    } else {
-        name.to_owned()
-    }
+    if is_device { format!("_{name}") } else { name.to_owned() }
 }
 
 /// A bookmark as Cyberduck exports it.
@@ -209,10 +197,7 @@ struct OtherStore {
 
 impl Default for OtherStore {
     fn default() -> Self {
-        Self {
-            no_bucket_in_host: "true",
-            checksums: "false",
-        }
+        Self { no_bucket_in_host: "true", checksums: "false" }
     }
 }
 
@@ -227,10 +212,7 @@ mod tests {
     #[test]
     fn clients_send_fewer_checksums_to_other_stores_alone() {
         let key = AccessKey::new("AKIAIOSFODNN7EXAMPLE".to_owned(), "secret".to_owned());
-        let target = Target {
-            bucket: "shared".parse().unwrap(),
-            user: "alex".parse().unwrap(),
-        };
+        let target = Target { bucket: "shared".parse().unwrap(), user: "alex".parse().unwrap() };
         for endpoint in [None, Some("https://s3.example.com")] {
             let settings = Settings {
                 key: &key,

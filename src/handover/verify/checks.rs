@@ -76,11 +76,7 @@ impl Request {
 
 impl Check {
     fn new(what: impl Into<String>, request: Request, should_be_allowed: bool) -> Self {
-        Self {
-            what: what.into(),
-            request,
-            should_be_allowed,
-        }
+        Self { what: what.into(), request, should_be_allowed }
     }
 
     fn list(what: impl Into<String>, prefix: Option<&str>, allowed: bool) -> Self {
@@ -99,16 +95,8 @@ impl Check {
     /// Upload and delete in a folder that the user must not change.
     fn changes(folder: &str, name: &str) -> [Self; 2] {
         [
-            Self::new(
-                format!("upload to {name}"),
-                Request::Put(probe(folder)),
-                false,
-            ),
-            Self::new(
-                format!("delete from {name}"),
-                Request::Delete(probe(folder)),
-                false,
-            ),
+            Self::new(format!("upload to {name}"), Request::Put(probe(folder)), false),
+            Self::new(format!("delete from {name}"), Request::Delete(probe(folder)), false),
         ]
     }
 }
@@ -121,10 +109,7 @@ pub(super) fn probe(folder: &str) -> String {
 fn of_folders(target: &Target, grant: &Grant) -> Vec<Check> {
     let (folder, prefix) = (target.folder_url(), target.prefix().to_string());
     let Grant { access, .. } = grant;
-    let top = Request::List {
-        prefix: Some(String::new()),
-        delimiter: Some("/"),
-    };
+    let top = Request::List { prefix: Some(String::new()), delimiter: Some("/") };
     // A name that begins alike is what a careless policy allows too.
     let neighbour = format!("{}-s3-user-verify/", target.user);
     let upload = Request::Put(probe(&prefix));
@@ -136,11 +121,7 @@ fn of_folders(target: &Target, grant: &Grant) -> Vec<Check> {
         Check::new("list the bucket's top level", top, grant.browse_root),
         Check::list("list the whole bucket", Some(""), false),
         Check::list("list the bucket without a prefix", None, false),
-        Check::list(
-            "list all that begins with the user's name",
-            Some(name),
-            false,
-        ),
+        Check::list("list all that begins with the user's name", Some(name), false),
         Check::new(format!("upload to {folder}"), upload, access.writes()),
         Check::new(format!("delete from {folder}"), delete, deletes),
     ];

@@ -57,11 +57,7 @@ pub(crate) async fn verify(
             untested.push(format!("{} ({why})", check.what));
             continue;
         }
-        let can = if verifying.is_allowed(&check).await? {
-            "can"
-        } else {
-            "can't"
-        };
+        let can = if verifying.is_allowed(&check).await? { "can" } else { "can't" };
         run.done(&Step::Check(format!("{can} {}", check.what)));
     }
     let notes = verifying.notes;
@@ -94,11 +90,7 @@ async fn objects(run: &Run, grant: &Grant, untested: &mut Vec<String>) -> Result
         }
         shared.extend(first);
     }
-    Ok(Objects {
-        own,
-        foreign,
-        shared,
-    })
+    Ok(Objects { own, foreign, shared })
 }
 
 struct Verifying<'a> {
@@ -147,21 +139,16 @@ impl Verifying<'_> {
                 self.notes.push(TAGS_COME_ALONG.to_owned());
                 Ok(())
             }
-            Request::PutWith(Extra::Acl, _) => Err(Hinted {
-                message: allows_too_much(&check.what),
-                hint: Hint::BlockPublicAcls,
+            Request::PutWith(Extra::Acl, _) => {
+                Err(Hinted { message: allows_too_much(&check.what), hint: Hint::BlockPublicAcls }
+                    .into())
             }
-            .into()),
             _ => Err(too_much(&check.what)),
         }
     }
 
     fn too_little(&self, check: &Check, refusal: &AwsError) -> anyhow::Error {
-        let message = format!(
-            "verify: the new key can't {}: {}",
-            check.what,
-            refusal.answer()
-        );
+        let message = format!("verify: the new key can't {}: {}", check.what, refusal.answer());
         let hint = if self.grant.source_ips.is_empty() {
             Hint::FindWhatRefuses
         } else {
@@ -243,8 +230,7 @@ impl Verifying<'_> {
             Extra::Acl => put.acl(ObjectCannedAcl::PublicRead),
         };
         let answer = aws.call("PutObject", put.send()).await;
-        self.delete_copy(key, answer.map(|put| put.version_id))
-            .await
+        self.delete_copy(key, answer.map(|put| put.version_id)).await
     }
 
     /// Copies an object into the folder, and deletes the copy again.
@@ -256,9 +242,7 @@ impl Verifying<'_> {
             let copy = aws.s3.copy_object().bucket(bucket).key(to);
             let copy = copy.copy_source(source).send();
             let answer = aws.call("CopyObject", copy).await;
-            return self
-                .delete_copy(to, answer.map(|copy| copy.version_id))
-                .await;
+            return self.delete_copy(to, answer.map(|copy| copy.version_id)).await;
         }
         let start = aws.s3.create_multipart_upload().bucket(bucket).key(to);
         let started = aws.call("CreateMultipartUpload", start.send()).await;
@@ -352,9 +336,5 @@ fn allows_too_much(what: &str) -> String {
 }
 
 fn too_much(what: &str) -> anyhow::Error {
-    Hinted {
-        message: allows_too_much(what),
-        hint: Hint::FindWhatAllows,
-    }
-    .into()
+    Hinted { message: allows_too_much(what), hint: Hint::FindWhatAllows }.into()
 }

@@ -14,9 +14,8 @@ impl Emptying {
     /// Deletes entries with one request, except keys that XML can't carry, which
     /// go one at a time.
     pub(super) async fn delete_entries(&self, entries: Vec<Entry>) -> Result<Vec<FailedKey>> {
-        let (batch, single): (Vec<_>, Vec<_>) = entries
-            .into_iter()
-            .partition(|entry| fits_xml(entry.key.as_str()));
+        let (batch, single): (Vec<_>, Vec<_>) =
+            entries.into_iter().partition(|entry| fits_xml(entry.key.as_str()));
         let mut failed = Vec::new();
         if !batch.is_empty() {
             failed.extend(self.delete_batch(batch).await?);
@@ -50,10 +49,7 @@ impl Emptying {
     async fn delete(&self, entries: Vec<Entry>, request: Request) -> Result<Vec<FailedKey>> {
         let cancel = &self.run.cancel;
         let mut patience = Patience::DELETE;
-        let mut batch = Batch {
-            entries,
-            failed: Vec::new(),
-        };
+        let mut batch = Batch { entries, failed: Vec::new() };
         loop {
             let turn = self.pace.admit(batch.entries.len());
             let turn = cancel.run_until_cancelled(turn).await;
@@ -117,10 +113,7 @@ impl Emptying {
             let identifier = identifier.set_version_id(entry.version.clone()).build();
             identifier.expect("the key is given")
         });
-        let batch = Delete::builder()
-            .set_objects(Some(identifiers.collect()))
-            .quiet(true)
-            .build();
+        let batch = Delete::builder().set_objects(Some(identifiers.collect())).quiet(true).build();
         let delete = self
             .once
             .aws
@@ -133,10 +126,7 @@ impl Emptying {
         let delete = delete.mutate_request(move |request| store.fit_checksum(request));
         let answer = self.once.aws.call("DeleteObjects", delete.send()).await?;
         let errors = answer.errors.unwrap_or_default().into_iter();
-        Ok(errors
-            .map(KeyError::from)
-            .filter(KeyError::is_failure)
-            .collect())
+        Ok(errors.map(KeyError::from).filter(KeyError::is_failure).collect())
     }
 
     async fn delete_object(&self, entry: &Entry) -> Result<Vec<KeyError>, AwsError> {
@@ -284,10 +274,7 @@ mod tests {
         let store = Arc::new(Overloaded::default());
         let connector = SharedHttpConnector::new(Connector(store.clone()));
         let aws = Aws::answered_by(http_client_fn(move |_, _| connector.clone()));
-        let target = Target {
-            bucket: "shared".parse().unwrap(),
-            user: "alex".parse().unwrap(),
-        };
+        let target = Target { bucket: "shared".parse().unwrap(), user: "alex".parse().unwrap() };
         let cancel = CancellationToken::new();
         let run = Run::new(aws, target, cancel.clone(), |_| {});
         let entry = |number| Entry {
@@ -296,20 +283,10 @@ mod tests {
             version: None,
             kind: Kind::Object,
         };
-        let first_page = Page {
-            entries: (0..CONCURRENCY * PAGE).map(entry).collect(),
-            next: None,
-        };
+        let first_page = Page { entries: (0..CONCURRENCY * PAGE).map(entry).collect(), next: None };
         let progress = Arc::new(Progress::default());
         let check = async || Ok(());
-        let emptying = empty(
-            &run,
-            Depth::Objects,
-            first_page,
-            CONCURRENCY,
-            &progress,
-            check,
-        );
+        let emptying = empty(&run, Depth::Objects, first_page, CONCURRENCY, &progress, check);
         let interrupt = async {
             // All have been refused once and wait, each for a turn of its own.
             while store.batches() <= CONCURRENCY {

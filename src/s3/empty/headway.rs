@@ -42,10 +42,7 @@ impl Headway {
                 is_new |= self.seen.add(&entry.version);
             }
         }
-        Ok(Page {
-            next: page.next.filter(|_| is_new),
-            ..page
-        })
+        Ok(Page { next: page.next.filter(|_| is_new), ..page })
     }
 }
 
@@ -88,10 +85,7 @@ mod tests {
 
     /// Whether the listing goes on after a page of these entries.
     fn goes_on_after(headway: &mut Headway, entries: &[Entry]) -> bool {
-        let page = Page {
-            entries: entries.to_owned(),
-            next: Some(Cursor::start()),
-        };
+        let page = Page { entries: entries.to_owned(), next: Some(Cursor::start()) };
         headway.follow(page, "List").unwrap().next.is_some()
     }
 
@@ -125,11 +119,7 @@ mod tests {
             (["5", "6"], true),
         ] {
             let entries = versions.map(|version| entry("alex/a", Some(version)));
-            assert_eq!(
-                goes_on_after(&mut headway, &entries),
-                goes_on,
-                "{versions:?}"
-            );
+            assert_eq!(goes_on_after(&mut headway, &entries), goes_on, "{versions:?}");
         }
         let earlier = [entry("alex/Z", Some("7"))];
         assert!(!goes_on_after(&mut headway, &earlier));

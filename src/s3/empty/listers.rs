@@ -22,10 +22,7 @@ impl Emptying {
     ) -> Result<mpsc::Receiver<Result<Vec<Entry>>>> {
         let (sender, pages) = mpsc::channel(1);
         let permit = self.listers.clone().acquire_owned().await?;
-        tokio::spawn(
-            self.clone()
-                .list(Range::everything(), first, sender, permit),
-        );
+        tokio::spawn(self.clone().list(Range::everything(), first, sender, permit));
         Ok(pages)
     }
 
@@ -100,8 +97,7 @@ impl Emptying {
     /// Splits a range for as many listers as are free.
     fn share(self: &Arc<Self>, range: &mut Range, page: &[Entry], pages: &Pages) {
         let mut alphabet = self.alphabet.lock().unwrap_or_else(PoisonError::into_inner);
-        page.iter()
-            .for_each(|entry| alphabet.learn(self.name(entry)));
+        page.iter().for_each(|entry| alphabet.learn(self.name(entry)));
         while self.starts_anywhere.load(Ordering::Relaxed)
             && let Ok(permit) = self.listers.clone().try_acquire_owned()
         {

@@ -46,11 +46,7 @@ impl Pass {
     /// far are taken to be still to come: in a large folder batches soon are as
     /// large as they may be, since each request costs.
     fn next_batch(&mut self, concurrency: usize) -> Option<Vec<Entry>> {
-        let keys = if self.is_listed {
-            self.waiting.len()
-        } else {
-            self.listed
-        };
+        let keys = if self.is_listed { self.waiting.len() } else { self.listed };
         let share = (keys / concurrency).clamp(FEWEST, PAGE);
         let batch = self.waiting.drain(..share.min(self.waiting.len()));
         Some(batch.collect()).filter(|batch: &Vec<_>| !batch.is_empty())

@@ -149,9 +149,7 @@ impl Progress {
         let counts = &mut deleted.counts;
         counts.objects = counts.objects.saturating_sub(unproven.objects);
         counts.versions = counts.versions.saturating_sub(unproven.versions);
-        counts.delete_markers = counts
-            .delete_markers
-            .saturating_sub(unproven.delete_markers);
+        counts.delete_markers = counts.delete_markers.saturating_sub(unproven.delete_markers);
     }
 
     fn lock(&self) -> MutexGuard<'_, Deleted> {

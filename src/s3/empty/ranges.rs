@@ -31,10 +31,7 @@ pub(crate) struct Range {
 
 impl Range {
     pub fn everything() -> Self {
-        Self {
-            after: String::new(),
-            end: None,
-        }
+        Self { after: String::new(), end: None }
     }
 
     fn contains(&self, key: &str) -> bool {
@@ -71,10 +68,7 @@ impl Range {
 
     /// Keeps the keys up to `middle`, and returns the range of those after it.
     fn split_at(&mut self, middle: String) -> Self {
-        Self {
-            after: middle.clone(),
-            end: self.end.replace(middle),
-        }
+        Self { after: middle.clone(), end: self.end.replace(middle) }
     }
 }
 
@@ -93,12 +87,7 @@ impl Scale {
         let base = ranks.len() as u128 + 1;
         // One digit less than fits, so that no sum of two positions overflows.
         let digits = (126.0 / (base as f64).log2()).max(1.0) as u32;
-        let mut scale = Self {
-            common: String::new(),
-            ranks,
-            digits,
-            high: base.pow(digits) - 1,
-        };
+        let mut scale = Self { common: String::new(), ranks, digits, high: base.pow(digits) - 1 };
         if let Some(end) = &range.end {
             let pairs = range.after.chars().zip(end.chars());
             scale.common = pairs.take_while(|(a, b)| a == b).map(|(a, _)| a).collect();
@@ -115,9 +104,7 @@ impl Scale {
     fn position(&self, key: &str) -> u128 {
         let mut rest = key.strip_prefix(&self.common).unwrap_or_default().chars();
         (0..self.digits).fold(0, |number, _| {
-            let rank = rest
-                .next()
-                .map_or(0, |c| 1 + self.ranks.partition_point(|rank| *rank < c));
+            let rank = rest.next().map_or(0, |c| 1 + self.ranks.partition_point(|rank| *rank < c));
             number * self.base() + (rank as u128).min(self.base() - 1)
         })
     }
@@ -228,9 +215,8 @@ mod tests {
         let keys: BTreeSet<_> = (0..50_000).map(|number| format!("{number:09}")).collect();
         let mut alphabet = Alphabet::default();
         keys.iter().take(1000).for_each(|key| alphabet.learn(key));
-        let (listed, calls) = list_all(&keys, 1000, |range, first| {
-            range.split_off(first, &alphabet)
-        });
+        let (listed, calls) =
+            list_all(&keys, 1000, |range, first| range.split_off(first, &alphabet));
         assert_eq!(listed.len(), keys.len());
         assert!(calls < 90, "{calls} calls for 50 pages");
     }

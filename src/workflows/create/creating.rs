@@ -30,12 +30,7 @@ pub(super) enum UserPolicy {
 impl<'a> Creating<'a> {
     /// A run that has made nothing yet.
     pub fn new(plan: &'a Plan<Create>, undo: &'a Undo) -> Self {
-        Self {
-            work: &plan.work,
-            run: &plan.run,
-            undo,
-            tags: Tags::of_run(&plan.run.target.bucket),
-        }
+        Self { work: &plan.work, run: &plan.run, undo, tags: Tags::of_run(&plan.run.target.bucket) }
     }
 
     /// Creates the user, and at once the policy where it is a managed one.
@@ -56,9 +51,7 @@ impl<'a> Creating<'a> {
     }
 
     async fn user(&self) -> Result<User> {
-        let Options {
-            grant, new_user, ..
-        } = &self.work.options;
+        let Options { grant, new_user, .. } = &self.work.options;
         let tags = Tags {
             expires: grant.expires.map(|at| at.to_string()),
             others: new_user.tags.clone(),
@@ -109,9 +102,7 @@ impl<'a> Creating<'a> {
 
     /// Sends the managed policy; none where it is to be an inline one.
     async fn send_policy(&self) -> Option<Result<String, AwsError>> {
-        let Create {
-            options, document, ..
-        } = self.work;
+        let Create { options, document, .. } = self.work;
         if options.new_user.inline_policy {
             return None;
         }
@@ -250,10 +241,7 @@ impl<'a> Creating<'a> {
         let key = self.run.target.prefix().to_string();
         let put = put_empty(self.run, &key).await;
         let folder = self.run.target.folder_url();
-        let delete = Step::DeleteObject {
-            url: folder.clone(),
-            version: put.version,
-        };
+        let delete = Step::DeleteObject { url: folder.clone(), version: put.version };
         self.undo.push(put.made, delete);
         put.answer?;
         self.run.done(&Step::MakeFolder(folder));
@@ -272,14 +260,10 @@ impl UserPolicy {
     /// How the policy is called.
     pub fn reference(&self) -> PolicyRef {
         match self {
-            Self::Managed(policy) => PolicyRef {
-                name: policy.name.clone(),
-                arn: Some(policy.arn.clone()),
-            },
-            Self::Inline => PolicyRef {
-                name: INLINE_POLICY_NAME.to_owned(),
-                arn: None,
-            },
+            Self::Managed(policy) => {
+                PolicyRef { name: policy.name.clone(), arn: Some(policy.arn.clone()) }
+            }
+            Self::Inline => PolicyRef { name: INLINE_POLICY_NAME.to_owned(), arn: None },
         }
     }
 }

@@ -24,11 +24,8 @@ impl Folder {
             listed => listed.ok(),
         };
         let is_empty = first == Some(None);
-        let others = if is_empty {
-            bucket::folders(run).await.unwrap_or_default()
-        } else {
-            Vec::new()
-        };
+        let others =
+            if is_empty { bucket::folders(run).await.unwrap_or_default() } else { Vec::new() };
         let prefix = run.target.prefix();
         let is_folder_object = |first: &listing::OwnKey| first.as_str() == prefix.as_str();
         Ok(Self {

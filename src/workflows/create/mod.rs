@@ -106,13 +106,7 @@ pub async fn plan(run: &Run, options: &Options) -> Result<Plan<Create>> {
     Ok(Plan {
         preview,
         run,
-        work: Create {
-            folder,
-            options: options.clone(),
-            handover,
-            document,
-            make_folder,
-        },
+        work: Create { folder, options: options.clone(), handover, document, make_folder },
     })
 }
 
@@ -126,20 +120,16 @@ fn planned_policy(run: &Run, inline: bool, document: &PolicyDocument) -> Planned
     } else {
         None
     };
-    PlannedPolicy {
-        name,
-        document: document.clone(),
-    }
+    PlannedPolicy { name, document: document.clone() }
 }
 
 fn policy_steps(run: &Run, name: Option<&str>, inline: bool) -> Vec<Step> {
     match name {
         None => vec![Step::GivePolicy(run.target.folder_url())],
         Some(name) if inline => vec![Step::PutInlinePolicy(name.to_owned())],
-        Some(name) => vec![
-            Step::CreatePolicy(name.to_owned()),
-            Step::AttachPolicy(name.to_owned()),
-        ],
+        Some(name) => {
+            vec![Step::CreatePolicy(name.to_owned()), Step::AttachPolicy(name.to_owned())]
+        }
     }
 }
 

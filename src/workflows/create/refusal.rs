@@ -14,9 +14,7 @@ use crate::workflows::provenance::{held_policies, is_unused_and_ours, owner};
 
 /// That the user exists, and what can be done about it.
 pub(super) async fn user_exists(run: &Run, user: &User, handover: &Handover) -> anyhow::Error {
-    refusal(run, user, handover)
-        .await
-        .unwrap_or_else(|error| error)
+    refusal(run, user, handover).await.unwrap_or_else(|error| error)
 }
 
 async fn refusal(run: &Run, user: &User, handover: &Handover) -> Result<anyhow::Error> {
@@ -30,9 +28,7 @@ async fn refusal(run: &Run, user: &User, handover: &Handover) -> Result<anyhow::
     match owner(run, user).await? {
         Owner::Nobody(_) => {
             let found = "was not created by create_s3_user";
-            return Ok(of_others(format!(
-                "user {name} already exists, and {found}"
-            )));
+            return Ok(of_others(format!("user {name} already exists, and {found}")));
         }
         Owner::OtherBucket(found, _) => {
             return Ok(of_others(format!(
@@ -64,12 +60,7 @@ async fn refusal(run: &Run, user: &User, handover: &Handover) -> Result<anyhow::
     Ok(Hinted {
         message: format!("user {name} already exists for bucket {bucket}, {found}"),
         hint: if is_set_up {
-            Hint::UserIsSetUp {
-                in_the_way,
-                access_keys: ids,
-                has_policy,
-                is_suspended,
-            }
+            Hint::UserIsSetUp { in_the_way, access_keys: ids, has_policy, is_suspended }
         } else {
             Hint::StartOver { in_the_way }
         },
@@ -117,11 +108,7 @@ pub(super) async fn create_refused(
         && let arn = format!("{account}:policy/{}", boundary_name(&run.target.bucket))
         && let Ok(Some(_)) = iam::get_policy(run, &arn).await
     {
-        return Hinted {
-            message: error.to_string(),
-            hint: Hint::UseBoundary(arn),
-        }
-        .into();
+        return Hinted { message: error.to_string(), hint: Hint::UseBoundary(arn) }.into();
     }
     error.into()
 }
@@ -131,9 +118,5 @@ pub(super) fn at_quota(error: AwsError) -> anyhow::Error {
     if !error.is_at_quota() {
         return error.into();
     }
-    Hinted {
-        message: error.to_string(),
-        hint: Hint::UseInlinePolicy,
-    }
-    .into()
+    Hinted { message: error.to_string(), hint: Hint::UseInlinePolicy }.into()
 }

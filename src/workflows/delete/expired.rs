@@ -59,11 +59,8 @@ pub(super) async fn check(run: &Run, user: &User, hint: Option<Hint>) -> Result<
         End::Ahead => "its access has not ended".to_owned(),
         End::Disputed(why) => why,
     };
-    Err(Stays {
-        message: format!("user {} and its folder stay: {why}", run.target.user),
-        hint,
-    }
-    .into())
+    Err(Stays { message: format!("user {} and its folder stay: {why}", run.target.user), hint }
+        .into())
 }
 
 /// The end of a user's access.
@@ -95,9 +92,7 @@ async fn end(run: &Run, found: &Found) -> Result<End, AwsError> {
 /// The same, as far as tags, policies and groups tell.
 fn end_of(found: &Found, now: Timestamp) -> End {
     let tag = found.details.user.tags.expires.as_deref();
-    let passed = tag
-        .and_then(Expiry::at)
-        .filter(|end| end.has_surely_passed(now));
+    let passed = tag.and_then(Expiry::at).filter(|end| end.has_surely_passed(now));
     let end = match (passed, end_by_policies(found, now)) {
         // Where no tags are kept, the policies are all there is.
         (None, Ok(Some(end))) if found.is_tagless => end,
@@ -123,9 +118,7 @@ fn end_by_policies(found: &Found, now: Timestamp) -> Result<Option<Expiry>, Stri
     for policy in found.policies_of_ours() {
         let name = &policy.name;
         let Some(grant) = found.grant(policy) else {
-            return Err(format!(
-                "its policy {name} is not as create_s3_user writes it"
-            ));
+            return Err(format!("its policy {name} is not as create_s3_user writes it"));
         };
         match grant.expires {
             None => return Err(format!("its policy {name} has no end")),

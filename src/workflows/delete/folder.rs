@@ -53,16 +53,10 @@ impl Folder {
         if options.keep_objects {
             return Ok(None);
         }
-        let depth = if options.all_versions {
-            Depth::Versions
-        } else {
-            Depth::Objects
-        };
+        let depth = if options.all_versions { Depth::Versions } else { Depth::Objects };
         let start = Cursor::start();
-        let (first_page, versioning) = tokio::join!(
-            listing::page(run, depth, &start, PAGE),
-            bucket::versioning(run),
-        );
+        let (first_page, versioning) =
+            tokio::join!(listing::page(run, depth, &start, PAGE), bucket::versioning(run),);
         if options.all_versions && versioning.needs_mfa {
             bail!(
                 "bucket {} has MFA Delete on, so its versions can be deleted only by the root user \
@@ -88,10 +82,7 @@ impl Folder {
     /// The step that empties it.
     pub fn step(&self, run: &Run) -> Step {
         let Content { count, more, kind } = self.content;
-        Step::EmptyFolder {
-            folder: run.target.folder_url(),
-            what: counted(count, more, kind),
-        }
+        Step::EmptyFolder { folder: run.target.folder_url(), what: counted(count, more, kind) }
     }
 
     /// That it stays, where there is something in it.

@@ -12,12 +12,8 @@ use crate::step::{Blocker, Step};
 /// steps remove; a policy that can't be read counts as allowing it. Makes no
 /// call where no key is deleted or the folder stays.
 pub(super) async fn could_write(run: &Run, steps: &[Step]) -> bool {
-    let has_key = steps
-        .iter()
-        .any(|it| matches!(it, Step::DeleteAccessKey(_)));
-    let empties = steps
-        .iter()
-        .any(|it| matches!(it, Step::EmptyFolder { .. }));
+    let has_key = steps.iter().any(|it| matches!(it, Step::DeleteAccessKey(_)));
+    let empties = steps.iter().any(|it| matches!(it, Step::EmptyFolder { .. }));
     if !(has_key && empties) {
         return false;
     }
@@ -192,10 +188,7 @@ mod tests {
     }
 
     fn target() -> Target {
-        Target {
-            bucket: "shared".parse().unwrap(),
-            user: "alex".parse().unwrap(),
-        }
+        Target { bucket: "shared".parse().unwrap(), user: "alex".parse().unwrap() }
     }
 
     fn key() -> Step {
@@ -229,11 +222,7 @@ mod tests {
         let folder = Folder {
             depth: Depth::Objects,
             concurrency: 4,
-            content: Content {
-                count: 0,
-                more: false,
-                kind: "object",
-            },
+            content: Content { count: 0, more: false, kind: "object" },
             first_page: Page::default(),
             versioning: None,
             will_leave_versions: false,

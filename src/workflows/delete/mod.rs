@@ -84,9 +84,7 @@ impl Plan<Delete> {
     pub(crate) fn with_lasting_notes(mut self, notes: impl IntoIterator<Item = String>) -> Self {
         let known = self.work.notes.len();
         self.work.notes.extend(notes);
-        self.preview
-            .notes
-            .extend_from_slice(&self.work.notes[known..]);
+        self.preview.notes.extend_from_slice(&self.work.notes[known..]);
         self
     }
 }
@@ -126,8 +124,7 @@ pub(crate) async fn last_use(plan: &Plan<Delete>) -> Option<LastUse> {
     });
     let uses = join_all(keys).await.into_iter();
     // One that is not known may be the last.
-    uses.map(|used| used.unwrap_or(LastUse::Unknown))
-        .max_by_key(LastUse::recency)
+    uses.map(|used| used.unwrap_or(LastUse::Unknown)).max_by_key(LastUse::recency)
 }
 
 /// Lists everything [`apply`] would remove, and changes nothing.
@@ -141,11 +138,7 @@ pub async fn plan(run: &Run, options: Options) -> Result<Plan<Delete>> {
     let run = match bucket {
         Err(BucketError::Missing(_)) if options.keep_objects => run.clone(),
         Err(missing @ BucketError::Missing(_)) if guard::is_left(run, user.as_ref()).await => {
-            return Err(Hinted {
-                message: missing.to_string(),
-                hint: Hint::KeepObjects,
-            }
-            .into());
+            return Err(Hinted { message: missing.to_string(), hint: Hint::KeepObjects }.into());
         }
         found => reachable(&run.aws, found).await?,
     };
@@ -190,10 +183,7 @@ pub async fn plan(run: &Run, options: Options) -> Result<Plan<Delete>> {
     steps.extend(to_tag.map(|user| Step::TagUser(user.name.clone())));
     steps.extend(belongings);
     steps.extend(folder.as_ref().map(|folder| folder.step(&run)));
-    steps.extend(
-        user.as_ref()
-            .map(|user| Step::DeleteUser(user.name.clone())),
-    );
+    steps.extend(user.as_ref().map(|user| Step::DeleteUser(user.name.clone())));
     if options.only_expired || !can_tag {
         // By them a second run tells whose the user is and that access has ended, and
         // access can be extended until the folder's turn. They give no access any more.
@@ -248,10 +238,7 @@ pub async fn apply(plan: &Plan<Delete>) -> Result<Deleted, Failed> {
                 deleting.deleted.needs_force = deleting.needs_force();
                 deleting.deleted.remaining = deleting.steps.into();
             }
-            Err(Failed {
-                deleted: Some(deleting.deleted),
-                ..Failed::from(error)
-            })
+            Err(Failed { deleted: Some(deleting.deleted), ..Failed::from(error) })
         }
     }
 }
@@ -385,10 +372,7 @@ impl Deleting<'_> {
     /// tags and don't show them.
     async fn tag(&self) -> Result<bool, AwsError> {
         let run = &self.plan.run;
-        let tags = Tags {
-            bucket: Some(run.target.bucket.to_string()),
-            ..Tags::default()
-        };
+        let tags = Tags { bucket: Some(run.target.bucket.to_string()), ..Tags::default() };
         iam::tag_user(run, &tags).await?;
         if run.aws.store.is_aws() {
             return Ok(true);
@@ -415,10 +399,8 @@ impl Deleting<'_> {
                         delete_s3_user again with only -u USER --force --all-versions";
             deleted.notes.push(note.to_owned());
         }
-        let step = Step::EmptyFolder {
-            folder: run.target.folder_url(),
-            what: deleted.folder.to_string(),
-        };
+        let step =
+            Step::EmptyFolder { folder: run.target.folder_url(), what: deleted.folder.to_string() };
         if deleted.failed.is_empty() {
             return Ok(step);
         }

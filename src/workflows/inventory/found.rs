@@ -62,10 +62,7 @@ impl Found {
             return Owner::Edited(policy.name.clone());
         }
         let names_it = |policy: &&UserPolicy| says(policy, names_bucket);
-        match (
-            self.policies_of_ours().find(names_it),
-            self.policies_of_ours().next(),
-        ) {
+        match (self.policies_of_ours().find(names_it), self.policies_of_ours().next()) {
             (Some(edited), _) => Owner::Nobody(Some(edited.name.clone())),
             (None, Some(other)) => {
                 let found = format!("its policy {} is for another bucket", other.name);
@@ -115,11 +112,8 @@ impl Found {
 
     /// The policies besides those that it was made with.
     pub(super) fn other_policies(&self) -> Vec<&UserPolicy> {
-        let made_with: Vec<_> = self
-            .access_policy()
-            .into_iter()
-            .chain(self.policies_of_scripts())
-            .collect();
+        let made_with: Vec<_> =
+            self.access_policy().into_iter().chain(self.policies_of_scripts()).collect();
         let is_other =
             |policy: &&UserPolicy| !made_with.iter().any(|made| std::ptr::eq(*made, *policy));
         self.details.policies.iter().filter(is_other).collect()
@@ -131,9 +125,7 @@ impl Found {
         let foreign = policies.filter(|policy| !self.is_named_as_ours(policy));
         let foreign = foreign.map(|policy| format!("policy {}", policy.name));
         let groups = self.details.groups.iter();
-        foreign
-            .chain(groups.map(|group| format!("group {group}")))
-            .collect()
+        foreign.chain(groups.map(|group| format!("group {group}"))).collect()
     }
 
     /// What else than our policies gives it access, in words.

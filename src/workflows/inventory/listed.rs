@@ -129,18 +129,11 @@ impl LastUse {
 
 impl Oddity {
     fn new(code: &'static str, text: impl Into<String>) -> Self {
-        Self {
-            code,
-            key: None,
-            text: text.into(),
-        }
+        Self { code, key: None, text: text.into() }
     }
 
     fn of_key(code: &'static str, key: &ListedKey, text: impl Into<String>) -> Self {
-        Self {
-            key: Some(key.id.clone()),
-            ..Self::new(code, text)
-        }
+        Self { key: Some(key.id.clone()), ..Self::new(code, text) }
     }
 }
 
@@ -174,9 +167,7 @@ impl Listed {
             expires: known.and_then(|grant| grant.expires),
             expires_tag: user.tags.expires.clone(),
             source_ips: blocks.iter().map(IpNet::to_string).collect(),
-            kms_key: known
-                .and_then(|grant| grant.kms_key.as_ref())
-                .map(KmsKey::to_string),
+            kms_key: known.and_then(|grant| grant.kms_key.as_ref()).map(KmsKey::to_string),
             browse_root: known.is_some_and(|grant| grant.browse_root),
             also_read: shared.iter().map(SharedPrefix::to_string).collect(),
             policies: found.details.policies.iter().map(reference).collect(),
@@ -189,12 +180,7 @@ impl Listed {
 
 impl ListedKey {
     pub(super) fn new(key: KeyInfo, last_use: LastUse) -> Self {
-        Self {
-            created: key.created.and_then(time),
-            active: key.is_active,
-            id: key.id,
-            last_use,
-        }
+        Self { created: key.created.and_then(time), active: key.is_active, id: key.id, last_use }
     }
 }
 
@@ -293,10 +279,7 @@ fn odd_policies(found: &Found, grant: Option<&Grant>) -> Vec<Oddity> {
         }
     }
     if found.has_both_kinds() {
-        odd.push(Oddity::new(
-            "old-policy",
-            "policies of the Python scripts too",
-        ));
+        odd.push(Oddity::new("old-policy", "policies of the Python scripts too"));
     }
     let others = found.other_policies();
     if !others.is_empty() {
@@ -338,10 +321,7 @@ pub(crate) fn time(at: DateTime) -> Option<Timestamp> {
 }
 
 fn reference(policy: &UserPolicy) -> PolicyRef {
-    PolicyRef {
-        name: policy.name.clone(),
-        arn: policy.arn.clone(),
-    }
+    PolicyRef { name: policy.name.clone(), arn: policy.arn.clone() }
 }
 
 fn as_text<S: Serializer>(value: &Option<impl Display>, serializer: S) -> Result<S::Ok, S::Error> {

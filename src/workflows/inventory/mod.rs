@@ -34,11 +34,7 @@ pub struct Inventory {
 impl Inventory {
     /// An inventory of the bucket, whose users are looked at so many at a time.
     pub fn new(aws: &Aws, bucket: &BucketName, at_a_time: usize) -> Self {
-        Self {
-            aws: aws.clone(),
-            bucket: bucket.clone(),
-            at_a_time,
-        }
+        Self { aws: aws.clone(), bucket: bucket.clone(), at_a_time }
     }
 
     /// Every user of ours for the bucket, in no particular order.
@@ -86,11 +82,7 @@ impl Inventory {
         };
         let names = iam::all_names(&self.aws).await.map_err(|error| {
             // Where both are refused, the first is the better one to allow.
-            if error.is_refusal() && why_not.is_refusal() {
-                why_not
-            } else {
-                error
-            }
+            if error.is_refusal() && why_not.is_refusal() { why_not } else { error }
         })?;
         // A name that isn't one we take can't be that of a user of ours.
         let users = names.iter().filter_map(|name| name.parse().ok());
@@ -100,10 +92,7 @@ impl Inventory {
         };
         let looks = stream::iter(users).map(look);
         let looks = looks.buffer_unordered(self.at_a_time);
-        looks
-            .try_filter_map(async |found| Ok(found))
-            .try_collect()
-            .await
+        looks.try_filter_map(async |found| Ok(found)).try_collect().await
     }
 
     /// The user, if there is one and it may be ours.
@@ -211,11 +200,7 @@ async fn details(run: &Run, user: User) -> Result<UserDetails, AwsError> {
         } else {
             None
         };
-        policies.push(UserPolicy {
-            name: policy.name,
-            arn: Some(policy.arn),
-            text,
-        });
+        policies.push(UserPolicy { name: policy.name, arn: Some(policy.arn), text });
     }
     for name in inline {
         let text = if is_ours(&name, false) {
@@ -223,17 +208,9 @@ async fn details(run: &Run, user: User) -> Result<UserDetails, AwsError> {
         } else {
             None
         };
-        policies.push(UserPolicy {
-            name,
-            arn: None,
-            text,
-        });
+        policies.push(UserPolicy { name, arn: None, text });
     }
-    Ok(UserDetails {
-        user,
-        policies,
-        groups,
-    })
+    Ok(UserDetails { user, policies, groups })
 }
 
 async fn keys(run: &Run) -> Result<Vec<ListedKey>, AwsError> {

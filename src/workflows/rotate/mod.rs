@@ -57,11 +57,7 @@ pub async fn plan(run: &Run, options: &Options) -> Result<Plan<Rotate>> {
     if held_policies(&run).await?.is_empty() {
         return Err(no_policy(&run, &handover).into());
     }
-    let grant = if handover.needs_grant() {
-        Some(grant(&run).await?)
-    } else {
-        None
-    };
+    let grant = if handover.needs_grant() { Some(grant(&run).await?) } else { None };
     let mut steps = Vec::new();
     steps.extend(surplus.map(|key| Step::DeleteSuspendedKey(key.id.clone())));
     steps.push(Step::CreateAccessKey(run.target.user.to_string()));
@@ -75,35 +71,20 @@ pub async fn plan(run: &Run, options: &Options) -> Result<Plan<Rotate>> {
     Ok(Plan {
         preview,
         run,
-        work: Rotate {
-            user,
-            before: keys,
-            old_keys: options.old_keys,
-            handover,
-            grant,
-        },
+        work: Rotate { user, before: keys, old_keys: options.old_keys, handover, grant },
     })
 }
 
 fn note_on_suspended(run: &Run, keys: &[KeyInfo]) -> Option<String> {
     let is_suspended = !keys.is_empty() && keys.iter().all(|key| !key.is_active);
-    is_suspended.then(|| {
-        format!(
-            "user {} is suspended; the new key gives access again",
-            run.target.user
-        )
-    })
+    is_suspended
+        .then(|| format!("user {} is suspended; the new key gives access again", run.target.user))
 }
 
 fn no_policy(run: &Run, handover: &Handover) -> Hinted {
     Hinted {
-        message: format!(
-            "user {} has no policy, so a key would give no access",
-            run.target.user
-        ),
-        hint: Hint::StartOver {
-            in_the_way: handover.in_the_way(),
-        },
+        message: format!("user {} has no policy, so a key would give no access", run.target.user),
+        hint: Hint::StartOver { in_the_way: handover.in_the_way() },
     }
 }
 
@@ -208,9 +189,7 @@ async fn check_unchanged(plan: &Plan<Rotate>, gone: Option<&String>) -> Result<(
     check_none_suspended(plan, &now)?;
     let states = |keys: &[KeyInfo]| {
         let there = keys.iter().filter(|key| gone != Some(&key.id));
-        there
-            .map(|key| (key.id.clone(), key.is_active))
-            .collect::<BTreeMap<_, _>>()
+        there.map(|key| (key.id.clone(), key.is_active)).collect::<BTreeMap<_, _>>()
     };
     ensure!(
         states(&now) == states(&plan.work.before),
@@ -224,11 +203,8 @@ async fn check_unchanged(plan: &Plan<Rotate>, gone: Option<&String>) -> Result<(
 /// one: whoever did that wants none to work.
 fn check_none_suspended(plan: &Plan<Rotate>, now: &[KeyInfo]) -> Result<()> {
     let Plan { run, work, .. } = plan;
-    let was_suspended = |key: &KeyInfo| {
-        work.before
-            .iter()
-            .any(|old| old.id == key.id && !old.is_active)
-    };
+    let was_suspended =
+        |key: &KeyInfo| work.before.iter().any(|old| old.id == key.id && !old.is_active);
     match now.iter().find(|key| !key.is_active && !was_suspended(key)) {
         None => Ok(()),
         Some(key) => bail!(
@@ -294,9 +270,7 @@ fn not_retired(handed_over: &HandedOver, error: anyhow::Error, left: Vec<Step>) 
     Failed {
         left,
         handed_over: Some(handed_over.clone()),
-        ..error
-            .context("the new key was delivered, but the old one may still work")
-            .into()
+        ..error.context("the new key was delivered, but the old one may still work").into()
     }
 }
 
@@ -313,9 +287,7 @@ async fn check_alone(plan: &Plan<Rotate>, handed_over: &HandedOver) -> Result<()
         return Err(Failed {
             left: active.map(|key| Step::SuspendKey(key.id.clone())).collect(),
             handed_over: Some(handed_over.clone()),
-            ..error
-                .context("the new key was delivered, and no old one was deleted")
-                .into()
+            ..error.context("the new key was delivered, and no old one was deleted").into()
         });
     }
     let is_known = |key: &&KeyInfo| {
@@ -356,9 +328,7 @@ fn rotated(plan: &Plan<Rotate>, handed_over: HandedOver, notes: Vec<String>) -> 
             ));
             rotated.suspended_keys.push(id);
         } else {
-            rotated
-                .notes
-                .push(format!("the old access key {id} still works"));
+            rotated.notes.push(format!("the old access key {id} still works"));
             rotated.kept_keys.push(id);
         }
     }

@@ -126,10 +126,7 @@ async fn delete_replaced(plan: &Plan<Update>) -> Result<(), Failed> {
         "user {} has its new access, and only a policy that it no longer has remains",
         run.target.user
     );
-    Err(Failed {
-        left,
-        ..anyhow::Error::from(error).context(state).into()
-    })
+    Err(Failed { left, ..anyhow::Error::from(error).context(state).into() })
 }
 
 /// Fails if the user was deleted, and maybe made again, since the plan was made.
@@ -213,10 +210,7 @@ async fn tag(plan: &Plan<Update>) -> Result<Option<String>> {
     let tagged = match plan.work.grant.expires {
         None => iam::untag_expiry(run).await,
         Some(expires) => {
-            let tags = Tags {
-                expires: Some(expires.to_string()),
-                ..Tags::default()
-            };
+            let tags = Tags { expires: Some(expires.to_string()), ..Tags::default() };
             iam::tag_user(run, &tags).await
         }
     };

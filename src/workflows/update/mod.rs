@@ -95,20 +95,12 @@ pub async fn plan(run: &Run, change: &GrantChange) -> Result<Plan<Update>> {
     }
     let replaced = of_scripts.iter().filter(|_| replaces);
     let replaced: Vec<_> = replaced.filter_map(HeldPolicy::if_managed).collect();
-    steps.extend(
-        replaced
-            .iter()
-            .map(|(policy, _)| Step::DetachPolicy(policy.clone())),
-    );
+    steps.extend(replaced.iter().map(|(policy, _)| Step::DetachPolicy(policy.clone())));
     let tagged = user.tags.expires.as_deref();
     let is_tagged = tagged == grant.expires.map(|at| at.to_string()).as_deref();
     if policy.is_some() && !is_tagged && iam::keeps_tags(&run, &user).await {
         // What deletes ended users goes by the tag: it must never end first.
-        let first = if is_later(grant.expires, tagged) {
-            0
-        } else {
-            steps.len()
-        };
+        let first = if is_later(grant.expires, tagged) { 0 } else { steps.len() };
         steps.insert(first, Step::TagUser(target.user.to_string()));
     }
     // What others use too is theirs.
@@ -134,17 +126,7 @@ pub async fn plan(run: &Run, change: &GrantChange) -> Result<Plan<Update>> {
         name: Some(policy.name.clone()),
         document: document.clone(),
     });
-    Ok(Plan {
-        preview,
-        run,
-        work: Update {
-            grant,
-            document,
-            policy,
-            user,
-            held,
-        },
-    })
+    Ok(Plan { preview, run, work: Update { grant, document, policy, user, held } })
 }
 
 /// The policy that takes the place of those of the Python scripts.
@@ -213,11 +195,8 @@ async fn notes(run: &Run, held: &[HeldPolicy], old: Option<&Grant>, grant: &Gran
 /// Which policies besides those `held` as ours, and which groups may give the user
 /// more access, as far as they are known, and why they are not.
 async fn more_access_notes(run: &Run, held: &[HeldPolicy]) -> Vec<String> {
-    let (attached, inline, groups) = tokio::join!(
-        iam::attached_policies(run),
-        iam::inline_policies(run),
-        iam::groups(run)
-    );
+    let (attached, inline, groups) =
+        tokio::join!(iam::attached_policies(run), iam::inline_policies(run), iam::groups(run));
     let mut notes = Vec::new();
     let mut known = |names: Result<Vec<String>, AwsError>| {
         names.unwrap_or_else(|error| {
