@@ -25,7 +25,7 @@
 //! let plan = create::plan(&run, &create::Options::new("keys")).await?;
 //! match create::apply(&plan).await {
 //!     Ok(created) => assert_eq!(created.target.prefix().as_str(), "alex/"),
-//!     Err(failed) => eprintln!("{:#}, left: {:?}", failed.error, failed.left),
+//!     Err(failed) => eprintln!("{:#}, {:?}", failed.error, failed.state),
 //! }
 //! # Ok(())
 //! # }
@@ -51,7 +51,7 @@
 //! }
 //! match delete::apply(&plan).await {
 //!     Ok(deleted) => eprintln!("deleted {}", deleted.folder),
-//!     Err(failed) => eprintln!("{:#}, deleted: {:?}", failed.error, failed.deleted),
+//!     Err(failed) => eprintln!("{:#}, {:?}", failed.error, failed.state),
 //! }
 //! # Ok(())
 //! # }
@@ -72,9 +72,11 @@ mod access;
 mod aws;
 #[doc(hidden)]
 pub mod cli;
+mod commands;
 mod errors;
 mod handover;
 mod iam;
+mod removal;
 mod s3;
 mod step;
 mod workflows;
@@ -84,13 +86,15 @@ pub use access::{
     Setting, SharedPrefix, Target, UserName, UserTag, ValueError,
 };
 pub use aws::{Aws, AwsError, Connection, LoadError, Remedy, Run};
-pub use errors::{Candidates, Hint, Hinted, Interrupted};
+pub use commands::Command;
+pub use errors::{Hint, Hinted, Interrupted};
 pub use handover::{Destination, HandedOver, Options as HandoverOptions};
+pub use removal::{Blocker, Leftover, ManagedPolicy, Removal};
 pub use s3::empty::{Counts, FailedKey, Progress};
-pub use step::{Blocker, ManagedPolicy, Step};
+pub use step::Step;
 pub use tokio_util::sync::CancellationToken;
 pub use workflows::deleted::Deleted;
-pub use workflows::outcome::{Created, Failed, PolicyRef, Rotated, Suspended, Updated};
+pub use workflows::outcome::{Created, Failed, PolicyRef, Rotated, State, Suspended, Updated};
 pub use workflows::plan::{Plan, PlannedPolicy, Preview};
 pub use workflows::{create, delete, inventory, rotate, suspend, update};
 

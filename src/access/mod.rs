@@ -13,6 +13,7 @@ mod partition;
 mod policy;
 mod python_scripts;
 mod shared_prefix;
+mod similar_names;
 
 pub(crate) use access_key::{AccessKey, is_plausible_id};
 pub(crate) use any_policy::{allows_only_in, names_bucket, only_reads};
@@ -29,3 +30,4 @@ pub(crate) use policy::{
 };
 pub(crate) use python_scripts::{grant_of_policy, grant_of_scripts, is_of_scripts};
 pub use shared_prefix::SharedPrefix;
+pub(crate) use similar_names::{nearest, slip_of};

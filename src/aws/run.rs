@@ -68,14 +68,9 @@ impl Run {
         other
     }
 
-    /// The same, to undo what was done: stops at nothing, and says so of each step.
+    /// The same, to undo what was done: no signal stops it.
     pub(crate) fn undoing(&self) -> Self {
-        let on_step = self.on_step.clone();
-        Self {
-            cancel: CancellationToken::new(),
-            on_step: Arc::new(move |step| on_step(&step.clone().undoing())),
-            ..self.clone()
-        }
+        Self { cancel: CancellationToken::new(), ..self.clone() }
     }
 
     /// Fails once the run is to stop: asked before each step and each request

@@ -298,7 +298,7 @@ async fn work() -> ExitCode {
     let loaded = out.load(&args.connection);
     let aws = match signals.cancel.run_until_cancelled(loaded).await {
         None => return cli::conclude(&out, &signals, &[], &names),
-        Some(Err(error)) => return cli::no_clients(&out, &signals, targets, &error, false).await,
+        Some(Err(error)) => return cli::no_clients(&out, &signals, targets, &error, false),
         Some(Ok(aws)) => aws,
     };
     let job = |user: &NamedUser| {

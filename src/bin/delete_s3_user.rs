@@ -118,7 +118,7 @@ async fn work() -> ExitCode {
     let loaded = out.load(&args.connection);
     let aws = match signals.cancel.run_until_cancelled(loaded).await {
         None => return cli::conclude(&out, &signals, &[], &users),
-        Some(Err(error)) => return cli::no_clients(&out, &signals, targets, &error, true).await,
+        Some(Err(error)) => return cli::no_clients(&out, &signals, targets, &error, true),
         Some(Ok(aws)) => aws,
     };
     delete_users(&args, &out, &signals, &aws, &users).await

@@ -3,15 +3,15 @@
 
 use anyhow::anyhow;
 
-use super::nearest::slip_of;
 use super::notes::names;
 use super::{ExitStatus, Job, each};
-use crate::access::UserName;
+use crate::access::{Target, UserName, slip_of};
+use crate::commands;
 use crate::errors::{Hint, Hinted};
 use crate::handover::{Destination, KeyFiles};
 use crate::iam;
 use crate::step::{counted, named_keys};
-use crate::workflows::create::{self, Create};
+use crate::workflows::create::{self, Create, UserExists};
 use crate::workflows::inventory::Everybody;
 use crate::workflows::outcome::Skipped;
 use crate::workflows::plan::Plan;
@@ -81,7 +81,7 @@ async fn checked(
 ) -> Result<Plan<Create>, ExitStatus> {
     let mut plan = match plan {
         Ok(plan) => plan,
-        Err(error) => return Err(job.failed(error.into()).await),
+        Err(error) => return Err(job.failed(error.into())),
     };
     let doubt = doubt(&plan);
     if job.dry_run {
@@ -92,7 +92,7 @@ async fn checked(
     let Some(doubt) = doubt else { return Ok(plan) };
     if !job.out.asks() {
         let (bucket, user) = (&job.run.target.bucket, job.user().as_str());
-        let undo = job.out.commands.delete_user(bucket, user);
+        let undo = job.out.shell.text(&commands::delete_user(bucket, user));
         let note = format!("{doubt} If so, delete the user with: {undo}");
         plan.preview.notes.push(note);
     } else if !confirm(job, &doubt).await {
@@ -100,7 +100,7 @@ async fn checked(
             Err(interrupted) => interrupted.into(),
             Ok(()) => anyhow!("not confirmed, so nothing was created"),
         };
-        return Err(job.failed(refused.into()).await);
+        return Err(job.failed(refused.into()));
     }
     Ok(plan)
 }
@@ -152,7 +152,7 @@ async fn skip(
     let user = job.user().clone();
     let unwritten = files.filter(|files| !files.hold_any(&keys));
     if let Some(leftover) = unwritten.and_then(|files| files.leftover(&user)) {
-        let status = job.failed(lost_key(&user, &keys, leftover).into()).await;
+        let status = job.failed(lost_key(&job.run.target, &keys, leftover).into());
         return (user, status, false);
     }
     let is_unused = unwritten.is_some() && are_unused(&job, &keys).await;
@@ -170,14 +170,15 @@ async fn are_unused(job: &Job<'_>, keys: &[String]) -> bool {
     true
 }
 
-fn lost_key(user: &UserName, keys: &[String], leftover: &str) -> anyhow::Error {
+fn lost_key(target: &Target, keys: &[String], leftover: &str) -> anyhow::Error {
     let message = format!(
-        "user {user} already exists, with {}, which is in no file here: {leftover} is left of a run \
+        "user {} already exists, with {}, which is in no file here: {leftover} is left of a run \
          that was killed before it wrote the key, or of one that is under way",
+        target.user,
         named_keys(keys)
     );
-    let hint = Hint::NewKey;
-    Hinted { message, hint }.into()
+    let rotate = commands::create_s3_user(target, "--rotate-key");
+    Hinted::new(message, Hint::run("for a new key", rotate)).into()
 }
 
 fn unused_note(users: &[UserName]) -> String {
@@ -190,10 +191,7 @@ fn unused_note(users: &[UserName]) -> String {
 /// The IDs of the access keys of a user that exists already, if it is ours for
 /// the bucket and lacks nothing.
 fn keys_if_set_up(error: &anyhow::Error) -> Option<&[String]> {
-    match &error.downcast_ref::<Hinted>()?.hint {
-        Hint::UserIsSetUp { access_keys, has_policy: true, .. } => Some(access_keys),
-        _ => None,
-    }
+    error.downcast_ref::<UserExists>()?.keys_if_complete.as_deref()
 }
 
 /// What makes the user's name look misspelled, if anything does: its folder is

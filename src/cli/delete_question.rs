@@ -5,7 +5,8 @@ use jiff::Timestamp;
 
 use super::Job;
 use super::list::span;
-use crate::step::{ManagedPolicy, Step, counted};
+use crate::removal::{ManagedPolicy, Removal};
+use crate::step::{Step, counted};
 use crate::workflows::delete::{self, Content, Delete};
 use crate::workflows::inventory::LastUse;
 use crate::workflows::plan::Plan;
@@ -26,7 +27,7 @@ pub(super) async fn lines(planned: &[Planned<'_>]) -> Vec<String> {
 async fn of_one(job: &Job<'_>, plan: &Plan<Delete>) -> Vec<String> {
     let mut lines = vec!["This will delete:".to_owned()];
     let mut push = |what, which: &str| lines.push(job.out.line(format!("  {what:<15} {which}")));
-    if let Some(Step::DeleteUser(user)) = plan.preview.steps.last() {
+    if let Some(Step::Remove(Removal::User(user))) = plan.preview.steps.last() {
         push("user", &format!("{user}{}", in_brackets(&about(plan).await)));
     }
     for step in &plan.preview.steps {
@@ -42,17 +43,24 @@ async fn of_one(job: &Job<'_>, plan: &Plan<Delete>) -> Vec<String> {
 /// What a step deletes; none if it only prepares that, or where another row
 /// says it.
 fn row(step: &Step, steps: &[Step]) -> Option<(&'static str, String)> {
-    let is_deleted = |policy: &ManagedPolicy| steps.contains(&Step::DeletePolicy(policy.clone()));
-    Some(match step {
-        Step::DeleteAccessKey(id) => ("access key", id.clone()),
-        Step::DetachPolicy(policy) if is_deleted(policy) => return None,
-        Step::DetachPolicy(policy) => ("policy", format!("{} (detached only)", policy.name)),
-        Step::DeletePolicy(policy) => ("policy", policy.name.clone()),
-        Step::DeleteInlinePolicy(name) => ("inline policy", name.clone()),
-        Step::Remove(blocker) => ("also", blocker.to_string()),
-        Step::EmptyFolder { folder, what } => ("folder", format!("{folder} ({what})")),
+    let removal = match step {
+        Step::EmptyFolder { folder, what } => {
+            return Some(("folder", format!("{folder} ({what})")));
+        }
+        Step::Remove(removal) => removal,
         _ => return None,
-    })
+    };
+    let is_deleted =
+        |policy: &ManagedPolicy| steps.contains(&Step::Remove(Removal::Policy(policy.clone())));
+    match removal {
+        Removal::AccessKey(id) => Some(("access key", id.clone())),
+        Removal::Attachment(policy) if is_deleted(policy) => None,
+        Removal::Attachment(policy) => Some(("policy", format!("{} (detached only)", policy.name))),
+        Removal::Policy(policy) => Some(("policy", policy.name.clone())),
+        Removal::InlinePolicy(name) => Some(("inline policy", name.clone())),
+        Removal::Blocker(blocker) => Some(("also", blocker.to_string())),
+        Removal::User(_) | Removal::Object { .. } | Removal::Detachment(_) => None,
+    }
 }
 
 async fn of_many(planned: &[Planned<'_>]) -> Vec<String> {

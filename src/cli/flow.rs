@@ -7,17 +7,19 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::{Result, anyhow};
 use serde::Serialize;
 
-use super::hints::{Advice, Explained, state_after};
+use super::hints::{Explained, state_lines};
 use super::{ExitStatus, Output, ProgressLine, Signals, conclude, delete_question, each};
 use crate::access::{GrantChange, Target, UserName};
 use crate::aws::{Aws, LoadError, Run};
+use crate::commands;
 use crate::errors::Interrupted;
 use crate::handover::HandedOver;
-use crate::step::{Step, thousands};
+use crate::removal::{Leftover, Removal};
+use crate::step::thousands;
 use crate::workflows::delete::{self, Delete};
 use crate::workflows::deleted::Deleted;
 use crate::workflows::inventory::Everybody;
-use crate::workflows::outcome::{Failed, Outcome};
+use crate::workflows::outcome::{Failed, Outcome, State};
 use crate::workflows::plan::Plan;
 use crate::workflows::{rotate, suspend, update};
 
@@ -75,7 +77,7 @@ impl<'a> Job<'a> {
         let plan = self.planned(plan).await;
         drop(line);
         let plan = match plan {
-            Err(error) => return self.failed(error.into()).await,
+            Err(error) => return self.failed(error.into()),
             Ok(plan) => plan,
         };
         if self.dry_run {
@@ -109,12 +111,12 @@ impl<'a> Job<'a> {
                 self.out.done(&done);
                 ExitStatus::Done
             }
-            Err(failed) => self.failed(failed).await,
+            Err(failed) => self.failed(failed),
         }
     }
 
-    pub(super) async fn failed(&self, failed: Failed) -> ExitStatus {
-        fail(&self.out, &self.run.target, Some(&self.run), failed).await
+    pub(super) fn failed(&self, failed: Failed) -> ExitStatus {
+        fail(&self.out, &self.run.target, &failed)
     }
 
     pub(super) fn user(&self) -> &UserName {
@@ -130,7 +132,7 @@ impl<'a> Job<'a> {
                 self.out.done(&deleted);
                 ExitStatus::Done
             }
-            Err(failed) => self.failed(failed).await,
+            Err(failed) => self.failed(failed),
         }
     }
 
@@ -143,9 +145,8 @@ impl<'a> Job<'a> {
         })
     }
 
-    async fn nothing_deleted(&self, error: anyhow::Error) -> ExitStatus {
-        let deleted = Some(Deleted::nothing(&self.run.target));
-        self.failed(Failed { deleted, ..error.into() }).await
+    fn nothing_deleted(&self, error: anyhow::Error) -> ExitStatus {
+        self.failed(nothing_deleted(error, &self.run.target))
     }
 }
 
@@ -167,46 +168,45 @@ struct Incomplete<'a> {
     error: &'a str,
 }
 
+fn nothing_deleted(error: anyhow::Error, target: &Target) -> Failed {
+    Failed { error, state: State::Deleted(Box::new(Deleted::nothing(target))) }
+}
+
 /// Prints a failure: the error, what is left, and the result as far as it got.
-async fn fail(out: &Output, target: &Target, run: Option<&Run>, failed: Failed) -> ExitStatus {
-    let mut explained = Explained::new(&failed.error, target, run, &out.commands).await;
-    explained.state = state_after(&failed, target);
-    let error = explained.error.as_str();
-    if let Some(deleted) = &failed.deleted {
+fn fail(out: &Output, target: &Target, failed: &Failed) -> ExitStatus {
+    let user = target.user.as_str();
+    let mut explained = Explained::new(&failed.error);
+    explained.state = state_lines(&failed.state, user);
+    let error = explained.error.clone();
+    if let State::Deleted(deleted) = &failed.state {
         for line in deleted.failures(NAMED) {
             out.error_detail(&line);
         }
-    }
-    let is_user = |step: &Step| matches!(step, Step::DeleteUser(_));
-    let user_is_left = failed.left.iter().any(is_user);
-    let leftover = |step: &Step| step.leftover(target.user.as_str());
-    let left: Vec<_> = failed.left.iter().map(leftover).collect();
-    let is_left = failed.left.iter().zip(&left);
-    explained.left = is_left
-        .map(|(step, left)| {
-            let command = out.commands.undo(step, target, user_is_left);
-            let verb = match step {
-                Step::SuspendKey(_) => "suspend",
-                Step::ReattachPolicy(_) => "attach",
-                _ => "remove",
-            };
-            Advice::with(format!("left: {left}; {verb} it with"), command)
-        })
-        .collect();
-    out.explained(&explained);
-    let Some(deleted) = &failed.deleted else {
-        let handed_over = failed.handed_over.as_ref();
-        let failure = Failure { user: target.user.as_str(), error, left, handed_over };
-        let key_file = handed_over.and_then(|key| key.key_file.as_ref());
-        out.result(&failure, key_file.map(|path| path.display().to_string()));
+        out.explained(&explained);
+        out.result(&Incomplete { deleted, error: &error }, None);
         return ExitStatus::of(&failed.error);
+    }
+    let (left, key) = match &failed.state {
+        State::Left(left) => (&left[..], None),
+        State::HandedOver { key, left } => (&left[..], Some(key)),
+        _ => (&[][..], None),
     };
-    out.result(&Incomplete { deleted, error }, None);
+    let user_is_left = left.iter().any(|it| matches!(it, Leftover::Removable(Removal::User(_))));
+    for leftover in left {
+        let words = format!("left: {}; {} it with", leftover.what(user), leftover.verb());
+        let command = commands::clean_up(leftover, target, user_is_left);
+        explained.left.push((words, command));
+    }
+    out.explained(&explained);
+    let left = left.iter().map(|leftover| leftover.what(user)).collect();
+    let key_file = key.and_then(|key| key.key_file.as_ref());
+    let failure = Failure { user, error: &error, left, handed_over: key };
+    out.result(&failure, key_file.map(|path| path.display().to_string()));
     ExitStatus::of(&failed.error)
 }
 
 /// Says for each user that there is nobody to work as. Nothing was done.
-pub async fn no_clients(
+pub fn no_clients(
     out: &Output,
     signals: &Signals,
     targets: impl IntoIterator<Item = Target>,
@@ -215,9 +215,9 @@ pub async fn no_clients(
 ) -> ExitCode {
     let mut finished = Vec::new();
     for target in targets {
-        let deleted = deletes.then(|| Deleted::nothing(&target));
-        let failed = Failed { deleted, ..anyhow::Error::from(error.clone()).into() };
-        let status = fail(&out.of(&target.user), &target, None, failed).await;
+        let error = anyhow::Error::from(error.clone());
+        let failed = if deletes { nothing_deleted(error, &target) } else { error.into() };
+        let status = fail(&out.of(&target.user), &target, &failed);
         finished.push((target.user, status));
     }
     conclude(out, signals, &finished, &[])
@@ -259,7 +259,7 @@ pub async fn delete_all(
         });
         match noted {
             Err(error) => {
-                let status = job.nothing_deleted(error).await;
+                let status = job.nothing_deleted(error);
                 finished.push((job.user().clone(), status));
             }
             Ok(plan) if dry_run => {

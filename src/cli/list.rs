@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::hints::Explained;
 use super::table::{Table, width_of_terminal};
 use super::{ExitStatus, Output, Signals, TargetArgs};
-use crate::access::{BucketName, UserName};
+use crate::access::UserName;
 use crate::aws::{Aws, Connection};
 use crate::errors::harmless;
 use crate::step::counted;
@@ -36,7 +36,7 @@ pub async fn list(
     let users = match signals.or_interrupted(work).await {
         Ok(Some(users)) => users,
         Ok(None) => return ExitCode::FAILURE,
-        Err(error) => return failed(out, signals, &target.bucket, &error, false),
+        Err(error) => return failed(out, signals, &error),
     };
     if users.is_empty() {
         out.say(format!("No users for bucket {}", target.bucket));
@@ -77,8 +77,7 @@ async fn listed(
         let (found, failed) = inventory.named(users).await;
         for (run, error) in &failed {
             let of_user = &run.target;
-            let explained = Explained::new(error, of_user, Some(run), &out.commands).await;
-            out.of(&of_user.user).explained(&explained);
+            out.of(&of_user.user).explained(&Explained::new(error));
         }
         if !failed.is_empty() {
             return Ok(None);
@@ -112,7 +111,7 @@ pub async fn find_expired(
     };
     let (aws, Expired { users, notes }) = match signals.or_interrupted(work).await {
         Ok(found) => found,
-        Err(error) => return Err(failed(out, signals, &target.bucket, &error, true)),
+        Err(error) => return Err(failed(out, signals, &error)),
     };
     notes.iter().for_each(|note| out.note(note));
     if users.is_empty() {
@@ -124,14 +123,8 @@ pub async fn find_expired(
 }
 
 /// Prints why nothing came of it, and returns the exit code.
-fn failed(
-    out: &Output,
-    signals: &Signals,
-    bucket: &BucketName,
-    error: &anyhow::Error,
-    deletes: bool,
-) -> ExitCode {
-    out.explained(&Explained::of_bucket(error, bucket, &out.commands, deletes));
+fn failed(out: &Output, signals: &Signals, error: &anyhow::Error) -> ExitCode {
+    out.explained(&Explained::new(error));
     match ExitStatus::of(error) {
         ExitStatus::Interrupted => signals.exit_code(),
         _ => ExitCode::FAILURE,

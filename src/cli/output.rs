@@ -10,17 +10,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use clap::{ArgAction, Args};
 use indicatif::ProgressBar;
 
-use super::hints::{Advice, Explained, did_you_mean};
-use super::nearest::nearest;
+use super::hints::Explained;
 use super::notes::{Note, grouped};
 use super::paint;
 use super::progress::Tally;
 use super::refuse;
-use super::shell_commands::ShellCommands;
+use super::shell::Shell;
 use super::terminal::Terminal;
-use crate::access::UserName;
+use crate::access::{UserName, nearest};
 use crate::aws::{Aws, Call, Connection, LoadError};
-use crate::errors::{harmless, one_line};
+use crate::commands::Command;
+use crate::errors::{did_you_mean, harmless, one_line};
 use crate::handover::HandedOver;
 use crate::step::{Step, counted};
 use crate::workflows::outcome::{Outcome, unchanged};
@@ -63,7 +63,7 @@ pub struct Output {
     dry_run: bool,
     pub(super) quiet: bool,
     pub(super) verbose: bool,
-    pub(super) commands: ShellCommands,
+    pub(super) shell: Shell,
     /// The one of many users that each line is about.
     user: Option<UserName>,
     pub(super) users: usize,
@@ -93,7 +93,7 @@ impl Output {
             dry_run: args.dry_run,
             quiet: args.quiet,
             verbose: args.verbose,
-            commands: ShellCommands::new(connection),
+            shell: Shell::new(connection),
             user: None,
             users,
             tally: Arc::default(),
@@ -136,10 +136,10 @@ impl Output {
         let aws = match Aws::load(connection).await {
             Ok(aws) => aws,
             Err(LoadError::NoProfile { name, profiles }) => {
-                let advice = nearest(&name, &profiles)
-                    .map_or("; aws configure list-profiles shows them".to_owned(), |meant| {
-                        did_you_mean(&meant)
-                    });
+                let advice = match nearest(&name, &profiles) {
+                    None => "; aws configure list-profiles shows them".to_owned(),
+                    similar => did_you_mean(similar.as_deref()),
+                };
                 let error = LoadError::NoProfile { name, profiles };
                 refuse(self.name, [format!("{error}{advice}")])
             }
@@ -288,14 +288,27 @@ impl Output {
         for line in &explained.state {
             self.error_detail(line);
         }
-        for left in &explained.left {
-            self.print(&(self.prefix() + &shown(left)));
+        for (words, command) in &explained.left {
+            self.print(&(self.prefix() + &self.advice(words, Some(command))));
         }
         for hint in &explained.hints {
-            let hint = format!("{} {}", paint::label("hint"), shown(hint));
-            self.print(&(self.prefix() + &hint));
+            let advice = self.advice(&hint.words, hint.command.as_ref());
+            self.print(&format!("{}{} {advice}", self.prefix(), paint::label("hint")));
         }
         self.tally.count_failed();
+    }
+
+    /// Advice in one line, in which the command stands out.
+    fn advice(&self, words: &str, command: Option<&Command>) -> String {
+        let words = one_line(words);
+        match command {
+            // Quoted spaces are a part of it.
+            Some(command) => {
+                let command = harmless(&self.shell.text(command));
+                format!("{words}: {}", paint::to_copy(&command))
+            }
+            None => words,
+        }
     }
 
     /// Prints a line that belongs to an error, even when quiet.
@@ -347,16 +360,6 @@ impl Output {
             None => true,
             Some(terminal) => terminal.confirm(lines, question).await,
         }
-    }
-}
-
-/// Advice in one line, in which the command stands out.
-fn shown(Advice { words, command }: &Advice) -> String {
-    let words = one_line(words);
-    match command {
-        // Quoted spaces are a part of it.
-        Some(command) => format!("{words}: {}", paint::to_copy(&harmless(command))),
-        None => words,
     }
 }
 

@@ -50,7 +50,9 @@ fn escaped(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
         if acts_on_a_terminal(c) && c != '\n' {
-            shown += &format!("\\u{:04x}", u32::from(c));
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                shown += &format!("\\u{unit:04x}");
+            }
         } else {
             shown.push(c);
         }

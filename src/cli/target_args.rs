@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, value_parser};
 
-use super::shell_commands::ShellCommands;
+use super::shell::Shell;
 use super::{NamedUser, refuse, users_file};
 use crate::access::{BucketName, Target, UserName};
 use crate::aws::Connection;
+use crate::commands;
 
 /// The bucket and the users.
 #[derive(Debug, Clone, Args)]
@@ -60,12 +61,13 @@ impl TargetArgs {
 
     /// The command that deletes the user, or any of the users, and keeps the folder.
     pub fn delete_user(&self, connection: &Connection) -> String {
-        ShellCommands::new(connection).delete_user(&self.bucket, self.user_or_placeholder())
+        let delete = commands::delete_user(&self.bucket, self.user_or_placeholder());
+        Shell::new(connection).text(&delete)
     }
 
     /// The command that lists the access keys of the user, or of any of the users.
     pub fn list_keys(&self, connection: &Connection) -> String {
-        ShellCommands::new(connection).list_keys(self.user_or_placeholder())
+        Shell::new(connection).text(&commands::list_access_keys(self.user_or_placeholder()))
     }
 
     /// The user's name where there is one, or what stands for any of them.

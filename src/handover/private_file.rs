@@ -11,6 +11,7 @@ use anyhow::{Context, Result, ensure};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use tempfile::{Builder, NamedTempFile};
 
+use crate::commands;
 use crate::errors::{Hint, Hinted};
 
 /// An empty file of mode 0600 beside the one to write, under a name of its
@@ -29,9 +30,9 @@ impl Reserved {
         let file = Builder::new()
             .prefix(&temporary_prefix(path))
             .make_in(directory_of(path), create)
-            .map_err(|error| Hinted {
-                message: format!("can't create {}: {error}", path.display()),
-                hint: Hint::OtherDirectory,
+            .map_err(|error| {
+                let message = format!("can't create {}: {error}", path.display());
+                Hinted::new(message, Hint::new(OTHER_DIRECTORY))
             })?;
         Ok(Self { path: path.to_owned(), file })
     }
@@ -106,28 +107,28 @@ pub(super) fn check_free(path: &Path) -> Result<()> {
     }
 }
 
-/// That something with a key in it is in the way.
+const OTHER_DIRECTORY: &str = "write to another directory with -o DIR";
+
+/// The error that a file which may hold a key is in the way.
 pub(super) fn already_exists(path: &Path) -> anyhow::Error {
-    Hinted {
-        message: format!("{} already exists; not overwriting it", path.display()),
-        hint: Hint::KeyFileExists,
-    }
-    .into()
+    let message = format!("{} already exists; not overwriting it", path.display());
+    let hint = "it may hold the user's only key; give another directory with -o, \
+                or make another key with --rotate-key";
+    Hinted::new(message, Hint::new(hint)).into()
 }
 
 fn check_directory(dir: &Path) -> Result<()> {
     match fs::metadata(dir) {
         Ok(found) if found.is_dir() => Ok(()),
-        Ok(_) => Err(Hinted {
-            message: format!("{} is not a directory", dir.display()),
-            hint: Hint::OtherDirectory,
+        Ok(_) => {
+            let message = format!("{} is not a directory", dir.display());
+            Err(Hinted::new(message, Hint::new(OTHER_DIRECTORY)).into())
         }
-        .into()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Hinted {
-            message: format!("there is no directory {}", dir.display()),
-            hint: Hint::MakeDirectory(dir.to_owned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let message = format!("there is no directory {}", dir.display());
+            let make = Hint::run("make it with", commands::make_directory(dir));
+            Err(Hinted::new(message, make).into())
         }
-        .into()),
         Err(error) => Err(error).with_context(|| format!("can't use directory {}", dir.display())),
     }
 }

@@ -8,7 +8,7 @@ use super::remove;
 use super::whole_list::all_of;
 use crate::access::{AccessKey, is_plausible_id};
 use crate::aws::{AwsError, Patience, Run, settle, settle_new};
-use crate::step::Step;
+use crate::removal::Leftover;
 
 /// Creates an access key, trying again only when IAM said clearly that it
 /// created none: the secret is shown once, so a lost answer is a lost key.
@@ -50,11 +50,11 @@ impl KeyInfo {
         format!("{}{suspended}", self.id)
     }
 
-    /// The step that deletes it, if it is nobody's.
-    pub fn delete_unclear(&self) -> Step {
+    /// The key as one that another run may have created.
+    pub fn unclear(&self) -> Leftover {
         let created = self.created.as_ref();
         let created = created.and_then(|at| at.fmt(DateTimeFormat::DateTime).ok());
-        Step::DeleteUnclearKey {
+        Leftover::UnclearKey {
             id: self.id.clone(),
             created: created.unwrap_or("at an unknown time".to_owned()),
         }

@@ -1,10 +1,10 @@
 //! What else than keys and policies blocks the deletion of a user: for each
-//! kind of [`Blocker`], which `step.rs` names, how it is found and removed.
+//! kind of [`Blocker`], which `removal.rs` names, how it is found and removed.
 
 use super::whole_list::all_of;
 use super::{groups, optional, present, remove};
 use crate::aws::{AwsError, Run};
-use crate::step::Blocker;
+use crate::removal::Blocker;
 
 /// Every [`Blocker`] of the user; kinds that a store doesn't have are skipped.
 pub(crate) async fn blockers(run: &Run) -> Result<Vec<Blocker>, AwsError> {

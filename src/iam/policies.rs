@@ -6,7 +6,7 @@ use super::whole_list::all_of;
 use super::{optional, present, remove};
 use crate::access::{INLINE_POLICY_NAME, PolicyDocument};
 use crate::aws::{AwsError, Run, settle, settle_new};
-use crate::step::ManagedPolicy;
+use crate::removal::ManagedPolicy;
 
 /// A managed policy as IAM describes it.
 #[derive(Debug, Clone, PartialEq)]

@@ -8,12 +8,14 @@ use aws_sdk_s3::types::{
 use super::listing::decoded;
 use crate::access::{BucketName, Grant};
 use crate::aws::{Aws, AwsError, Run};
+use crate::errors::did_you_mean;
 
 /// Why a bucket can't be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BucketError {
-    #[error("there is no bucket {0}")]
-    Missing(BucketName),
+    /// There is none of this name; maybe one of a similar name was meant.
+    #[error("there is no bucket {bucket}{}", did_you_mean(.similar.as_deref()))]
+    Missing { bucket: BucketName, similar: Option<String> },
     #[error(
         "HeadBucket: AccessDenied: bucket {0} exists, but you can't access it \
          (needs the permission s3:ListBucket, and the right account)"
@@ -46,7 +48,7 @@ pub(crate) async fn find(aws: &Aws, bucket: &BucketName) -> Result<Aws, BucketEr
 /// of one key is asked for them where it was refused.
 async fn why_not(aws: &Aws, bucket: &BucketName, error: AwsError) -> BucketError {
     if error.status() == Some(404) {
-        return BucketError::Missing(bucket.clone());
+        return BucketError::Missing { bucket: bucket.clone(), similar: None };
     }
     let is_untold = matches!(error.status(), Some(400 | 403)) && error.remedy().is_none();
     if !is_untold {

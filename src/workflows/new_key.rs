@@ -8,9 +8,11 @@ use anyhow::{Context, Result, bail};
 use super::undo::Undo;
 use crate::access::{AccessKey, Grant};
 use crate::aws::{AwsError, Made, Patience, Run, until_known};
+use crate::commands;
 use crate::errors::{Hint, Hinted};
 use crate::handover::{self, Delivery, HandedOver, Handover, Settings, Verified};
 use crate::iam;
+use crate::removal::{Leftover, Removal};
 use crate::step::Step;
 
 /// A new key on its way to the person.
@@ -57,7 +59,7 @@ impl<'a> NewKey<'a> {
         match (&created, Made::by(&created)) {
             (Ok(key), made) => {
                 let id = key.id().to_owned();
-                self.undo.push(made, Step::DeleteAccessKey(id));
+                self.undo.push(made, Removal::AccessKey(id));
             }
             (Err(_), Made::No) => {}
             (Err(_), _) => self.push_unclear().await,
@@ -83,16 +85,16 @@ impl<'a> NewKey<'a> {
         let found = until_known(&run.cancel, list).await.unwrap_or_default();
         for key in found.iter().flatten() {
             if self.before.is_none() {
-                let delete = Step::DeleteAccessKey(key.id.clone());
+                let delete = Removal::AccessKey(key.id.clone());
                 self.undo.push(Made::Maybe, delete);
             } else {
-                self.undo.leave([key.delete_unclear()]);
+                self.undo.leave([key.unclear()]);
             }
         }
         // With two keys, or without the user, no other can appear.
         let is_full = found.is_some() && !before.is_empty();
         if !is_full && self.before.is_some() {
-            self.undo.leave([Step::DeleteLateKey]);
+            self.undo.leave([Leftover::LateKey]);
         }
     }
 
@@ -113,7 +115,7 @@ impl<'a> NewKey<'a> {
                 _ => return Ok(()),
             };
             if !error.is_about_credentials() {
-                return Err(untested(&error).into());
+                return Err(untested(run, &error).into());
             }
             if !patience.wait(&run.cancel).await {
                 run.go_on()?;
@@ -178,9 +180,13 @@ impl<'a> NewKey<'a> {
 }
 
 /// That nobody knows whether the new key works.
-fn untested(error: &AwsError) -> Hinted {
-    Hinted {
-        message: format!("the new key could not be tested, so the old one stays: {error}"),
-        hint: Hint::VerifyNewKey,
-    }
+fn untested(run: &Run, error: &AwsError) -> Hinted {
+    let rotate = commands::create_s3_user(&run.target, "--rotate-key");
+    Hinted::new(
+        format!("the new key could not be tested, so the old one stays: {error}"),
+        Hint::run(
+            "to test the new key with requests to S3 instead, run",
+            rotate.with(&["--verify"]),
+        ),
+    )
 }

@@ -5,7 +5,8 @@ use serde::Serialize;
 use super::deleted::Deleted;
 use crate::access::{Access, Expiry, PolicyDocument, SharedPrefix, Target};
 use crate::handover::HandedOver;
-use crate::step::{Step, named_keys};
+use crate::removal::Leftover;
+use crate::step::named_keys;
 
 /// How to tell that the work on a user ended well.
 pub(crate) trait Outcome: Serialize {
@@ -25,25 +26,40 @@ pub(crate) trait Outcome: Serialize {
 }
 
 /// A run that failed.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
 pub struct Failed {
-    /// What failed.
+    /// Why it failed.
+    #[source]
     pub error: anyhow::Error,
-    /// The steps that would remove what could not be undone; empty if nothing is
-    /// left of the run.
-    pub left: Vec<Step>,
-    /// Whether the run had made something, and everything is undone.
-    pub undone: bool,
-    /// The new key, if it is handed over anyway.
-    pub handed_over: Option<HandedOver>,
-    /// What a delete run deleted until then.
-    pub deleted: Option<Deleted>,
+    /// The state that it leaves things in.
+    pub state: State,
+}
+
+/// The state that a failed run leaves things in.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum State {
+    /// Nothing is left of the run but what the error says.
+    NothingLeft,
+    /// The run had made something, and all of it is undone.
+    Undone,
+    /// Something could not be undone.
+    Left(Vec<Leftover>),
+    /// The new key is handed over all the same.
+    HandedOver {
+        /// The new key.
+        key: HandedOver,
+        /// What could not be taken out of use.
+        left: Vec<Leftover>,
+    },
+    /// This much was deleted.
+    Deleted(Box<Deleted>),
 }
 
 impl From<anyhow::Error> for Failed {
-    /// A failure with nothing left of the run.
     fn from(error: anyhow::Error) -> Self {
-        Self { error, left: Vec::new(), undone: false, handed_over: None, deleted: None }
+        Self { error, state: State::NothingLeft }
     }
 }
 

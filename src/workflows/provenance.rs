@@ -1,17 +1,18 @@
 //! Whether an IAM user is one of ours, and for which bucket.
 
-use anyhow::{Result, anyhow, bail, ensure};
+use anyhow::{Result, bail, ensure};
 
 use super::inventory::{Found, Owner, find};
 use crate::access::{
-    BucketName, Expiry, INLINE_POLICY_NAME, SharedPrefix, Target, grant_of_policy, is_of_scripts,
-    managed_policy_name, names_made_for,
+    BucketName, Expiry, INLINE_POLICY_NAME, SharedPrefix, Target, UserName, grant_of_policy,
+    is_of_scripts, managed_policy_name, names_made_for, nearest,
 };
 use crate::aws::{Aws, AwsError, Run};
-use crate::errors::{Candidates, Hint, Hinted, Stays};
+use crate::commands;
+use crate::errors::{Hint, Hinted, Stays, did_you_mean};
 use crate::iam::{self, PolicyInfo, User};
+use crate::removal::ManagedPolicy;
 use crate::s3::bucket::{self, BucketError};
-use crate::step::ManagedPolicy;
 
 /// What a run does with a user, and so how sure it must be that the user is ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,22 +124,41 @@ async fn why_more(run: &Run, found: &Found) -> Result<Option<NotOurs>, AwsError>
 /// The error of a user that isn't ours, with what can be done about it.
 async fn refused(run: &Run, user: &User, purpose: Purpose, not_ours: NotOurs) -> anyhow::Error {
     let NotOurs { message, made_for, is_doubtful } = not_ours;
-    let hint = match purpose {
-        Purpose::Delete => Some(made_for.map_or(Hint::Force, Hint::DeleteForBucket)),
-        Purpose::Suspend if is_doubtful => {
-            let keys = iam::access_keys(run).await.unwrap_or_default().into_iter();
-            let active = keys.filter(|key| key.is_active).map(|key| key.id);
-            Some(Hint::SuspendKeys(active.collect()))
+    let hints = match purpose {
+        Purpose::Delete => vec![delete_hint(run, made_for)],
+        Purpose::Suspend if is_doubtful => suspend_hints(run).await,
+        Purpose::Update | Purpose::GiveKey if is_doubtful && iam::keeps_tags(run, user).await => {
+            let words = "if it was made for this bucket, tag it, then run the same command again";
+            vec![Hint::run(words, commands::tag_user(&run.target))]
         }
-        Purpose::Update | Purpose::GiveKey if is_doubtful => {
-            iam::keeps_tags(run, user).await.then_some(Hint::TagAsOurs)
-        }
-        _ => None,
+        _ => Vec::new(),
     };
-    match hint {
-        Some(hint) => Hinted { message, hint }.into(),
-        None => anyhow!(message),
+    Hinted { message, hints }.into()
+}
+
+fn delete_hint(run: &Run, made_for: Option<BucketName>) -> Hint {
+    let user = run.user();
+    match made_for {
+        Some(bucket) => {
+            let delete = commands::delete_user_and_folder(&bucket, user);
+            Hint::run("to delete it with its folder there, run", delete)
+        }
+        None => Hint::new(format!(
+            "check the name; to delete user {user} and all objects in {} anyway, add --force",
+            run.target.folder_url()
+        )),
     }
+}
+
+async fn suspend_hints(run: &Run) -> Vec<Hint> {
+    let keys = iam::access_keys(run).await.unwrap_or_default();
+    let active = keys.iter().filter(|key| key.is_active);
+    active
+        .map(|key| {
+            let suspend = commands::suspend_access_key(run.user(), &key.id);
+            Hint::run("to suspend it anyway, run", suspend)
+        })
+        .collect()
 }
 
 /// Fails unless the user has this very name: IAM finds it by another spelling,
@@ -178,14 +198,14 @@ pub(super) async fn look_up(
     Ok((bucket.map(|aws| run.with_aws(aws)), user?))
 }
 
-/// What was found in the bucket's region, or the error with the buckets there are.
+/// Returns what was found in the bucket's region. The error that there is no such bucket
+/// names a similar one.
 pub(super) async fn reachable<T>(aws: &Aws, found: Result<T, BucketError>) -> Result<T> {
     match found {
-        Err(error @ BucketError::Missing(_)) => Err(Hinted {
-            message: error.to_string(),
-            hint: Hint::Nearest(Candidates::Buckets(bucket::all_names(aws).await)),
+        Err(BucketError::Missing { bucket, .. }) => {
+            let similar = nearest(bucket.as_str(), &bucket::all_names(aws).await);
+            Err(BucketError::Missing { bucket, similar }.into())
         }
-        .into()),
         found => Ok(found?),
     }
 }
@@ -202,14 +222,21 @@ pub(super) async fn find_ours(run: &Run, purpose: Purpose) -> Result<(Run, User)
     Ok((run, user))
 }
 
-/// That there is no such user, with the folders that may have one.
+/// The error that there is no such user. It names one of a similar name, if that is ours.
 pub(super) async fn no_such_user(run: &Run) -> anyhow::Error {
-    let folders = bucket::folders(run).await.unwrap_or_default();
-    Hinted {
-        message: format!("there is no user {}", run.target.user),
-        hint: Hint::Nearest(Candidates::Folders(folders)),
+    let message = format!("there is no user {}", run.target.user);
+    if let Some(similar) = similar_user(run).await {
+        let message = message + &did_you_mean(Some(similar.as_str()));
+        return Hinted { message, hints: Vec::new() }.into();
     }
-    .into()
+    let list = commands::list_users(&run.target.bucket);
+    Hinted::new(message, Hint::run("to see all users", list)).into()
+}
+
+async fn similar_user(run: &Run) -> Option<UserName> {
+    let folders = bucket::folders(run).await.ok()?;
+    let similar: UserName = nearest(run.user(), &folders)?.parse().ok()?;
+    is_ours(&run.for_user(similar.clone())).await.then_some(similar)
 }
 
 /// Whether the run's user exists, under this very name, and is ours for the

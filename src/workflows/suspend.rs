@@ -7,6 +7,7 @@ use super::outcome::{Failed, Suspended};
 use super::plan::{Plan, Preview};
 use super::provenance::{Purpose, ended_note, find_ours};
 use crate::aws::Run;
+use crate::commands::create_s3_user;
 use crate::errors::{Hint, Hinted};
 use crate::iam::{self, KeyInfo, User};
 use crate::step::{Step, named_keys};
@@ -73,11 +74,9 @@ fn check_any(run: &Run, keys: &[KeyInfo]) -> Result<()> {
     if !keys.is_empty() {
         return Ok(());
     }
-    Err(Hinted {
-        message: format!("user {} has no access key to resume", run.target.user),
-        hint: Hint::NewKey,
-    }
-    .into())
+    let message = format!("user {} has no access key to resume", run.target.user);
+    let rotate = create_s3_user(&run.target, "--rotate-key");
+    Err(Hinted::new(message, Hint::run("for a new key", rotate)).into())
 }
 
 /// What the admin may not expect of the user's access afterwards.

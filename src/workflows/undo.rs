@@ -2,16 +2,17 @@
 
 use std::cell::RefCell;
 
-use super::outcome::Failed;
+use super::outcome::{Failed, State};
 use super::remove::remove;
 use crate::aws::{AwsError, Made, Patience, Run};
+use crate::removal::{Leftover, Removal};
 use crate::step::Step;
 
-/// What a run has made so far, as the steps that unmake it.
+/// A stack of removals that take back what a run has done so far.
 pub(super) struct Undo {
     run: Run,
-    stack: RefCell<Vec<(Made, Step)>>,
-    left: RefCell<Vec<Step>>,
+    stack: RefCell<Vec<(Made, Removal)>>,
+    left: RefCell<Vec<Leftover>>,
 }
 
 impl Undo {
@@ -24,55 +25,60 @@ impl Undo {
         &self.run
     }
 
-    /// Notes the step that unmakes what was made, or may have been.
-    pub fn push(&self, made: Made, step: Step) {
+    /// Notes how to take back what was done, or may have been.
+    pub fn push(&self, made: Made, removal: Removal) {
         if made != Made::No {
-            self.stack.borrow_mut().push((made, step));
+            self.stack.borrow_mut().push((made, removal));
         }
     }
 
-    /// Notes a step that would have to be taken and can't.
-    pub fn leave(&self, steps: impl IntoIterator<Item = Step>) {
-        self.left.borrow_mut().extend(steps);
+    /// Notes what will be left, since it can't be told whether it is ours to remove.
+    pub fn leave(&self, left: impl IntoIterator<Item = Leftover>) {
+        self.left.borrow_mut().extend(left);
     }
 
-    /// Unmakes everything after an error, the last first. Steps that fail are left.
+    /// Undoes everything after an error, the last first. What can't be removed is left.
     ///
-    /// IAM is waited for until one of its steps fails; what is under that on the
-    /// stack may depend on it, so from then on each is tried once, and what is
-    /// not found then is named too.
+    /// IAM is waited for until it refuses a removal; what is under that on the stack may
+    /// depend on it, so from then on each is tried once, and what is not found then is
+    /// named too.
     pub async fn unwind(self, error: anyhow::Error) -> Failed {
         let run = &self.run;
         let mut left = self.left.into_inner();
         let mut has_undone = false;
-        for (made, step) in self.stack.into_inner().into_iter().rev() {
-            let removed = unmake(run, made, &step).await;
+        for (made, removal) in self.stack.into_inner().into_iter().rev() {
+            let removed = unmake(run, made, &removal).await;
             let may_be_there = made == Made::Yes && run.cancel.is_cancelled();
             match removed {
-                Ok(false) if may_be_there => left.push(step),
+                Ok(false) if may_be_there => left.push(Leftover::Removable(removal)),
                 Ok(was_there) if was_there || made == Made::Yes => {
                     has_undone = true;
-                    run.done(&step);
+                    run.done(&Step::Undo(removal));
                 }
                 Ok(_) => {}
                 Err(_) => {
-                    if !matches!(step, Step::DeleteObject { .. }) {
+                    if !matches!(removal, Removal::Object { .. }) {
                         run.cancel.cancel();
                     }
-                    left.push(step);
+                    left.push(Leftover::Removable(removal));
                 }
             }
         }
-        Failed { undone: has_undone && left.is_empty(), left, ..Failed::from(error) }
+        let state = match (left.is_empty(), has_undone) {
+            (false, _) => State::Left(left),
+            (true, true) => State::Undone,
+            (true, false) => State::NothingLeft,
+        };
+        Failed { error, state }
     }
 }
 
 /// Whether there was something to unmake. What was surely made is there, though
 /// IAM may not know of it yet, or not its tags.
-async fn unmake(run: &Run, made: Made, step: &Step) -> Result<bool, AwsError> {
+async fn unmake(run: &Run, made: Made, removal: &Removal) -> Result<bool, AwsError> {
     let mut patience = Patience::LOOKUP;
     loop {
-        let removed = remove(run, step).await;
+        let removed = remove(run, removal).await;
         let may_change = match &removed {
             Ok(was_there) => !was_there && made == Made::Yes,
             Err(error) => run.may_allow_later(error),

@@ -6,7 +6,9 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::access::{AccessKey, Grant, SharedPrefix};
 use crate::aws::{AwsError, Made, Patience, Run};
+use crate::commands;
 use crate::errors::{Hint, Hinted};
+use crate::removal::{Leftover, Removal};
 use crate::s3::object::{delete_object, put_empty};
 use crate::s3::{bucket, listing};
 use crate::step::Step;
@@ -36,7 +38,7 @@ pub(crate) async fn verify(
     grant: &Grant,
     key: &AccessKey,
     patience: Patience,
-    left: &mut Vec<Step>,
+    left: &mut Vec<Leftover>,
 ) -> Result<Verified> {
     let versioning = bucket::versioning(run).await;
     let is_locked = bucket::locks_objects(run).await;
@@ -104,7 +106,7 @@ struct Verifying<'a> {
     suspended: bool,
     /// What a store other than AWS allows besides.
     notes: Vec<String>,
-    left: &'a mut Vec<Step>,
+    left: &'a mut Vec<Leftover>,
 }
 
 impl Verifying<'_> {
@@ -140,8 +142,9 @@ impl Verifying<'_> {
                 Ok(())
             }
             Request::PutWith(Extra::Acl, _) => {
-                Err(Hinted { message: allows_too_much(&check.what), hint: Hint::BlockPublicAcls }
-                    .into())
+                let words = "this store lets whoever can upload make the uploads public; first block public ACLs";
+                let block = commands::block_public_acls(&self.run.target.bucket);
+                Err(Hinted::new(allows_too_much(&check.what), Hint::run(words, block)).into())
             }
             _ => Err(too_much(&check.what)),
         }
@@ -150,11 +153,12 @@ impl Verifying<'_> {
     fn too_little(&self, check: &Check, refusal: &AwsError) -> anyhow::Error {
         let message = format!("verify: the new key can't {}: {}", check.what, refusal.answer());
         let hint = if self.grant.source_ips.is_empty() {
-            Hint::FindWhatRefuses
+            "a bucket policy, a permissions boundary or your organization may refuse it; \
+             if the store is slow to know new keys, give --verify-timeout"
         } else {
-            Hint::VerifyFromAllowedAddress
+            "with --source-ip, --verify works only from one of these addresses"
         };
-        Hinted { message, hint }.into()
+        Hinted::new(message, Hint::new(hint)).into()
     }
 
     /// Sends a request with the new key. None if it was allowed; the error if
@@ -251,7 +255,7 @@ impl Verifying<'_> {
             Err(error) => {
                 if error.is_unclear() {
                     let key = to.to_owned();
-                    self.left.push(Step::AbortUpload { key, id: None });
+                    self.left.push(Leftover::Upload { key, id: None });
                 }
                 return Ok(Err(error));
             }
@@ -268,7 +272,7 @@ impl Verifying<'_> {
         match aborted.await {
             Err(error) if error.status() != Some(404) => {
                 let (key, id) = (to.to_owned(), Some(id));
-                self.left.push(Step::AbortUpload { key, id });
+                self.left.push(Leftover::Upload { key, id });
                 return Err(error).context("verify");
             }
             _ => {}
@@ -319,7 +323,8 @@ impl Verifying<'_> {
         let deleted = delete_object(self.run, key, version.clone()).await;
         if deleted.is_err() {
             let url = format!("s3://{}/{key}", self.run.target.bucket);
-            self.left.push(Step::DeleteObject { url, version });
+            let object = Removal::Object { url, version };
+            self.left.push(Leftover::Removable(object));
         }
         deleted.context("verify")
     }
@@ -336,5 +341,7 @@ fn allows_too_much(what: &str) -> String {
 }
 
 fn too_much(what: &str) -> anyhow::Error {
-    Hinted { message: allows_too_much(what), hint: Hint::FindWhatAllows }.into()
+    let hint = "a bucket policy or an ACL may allow it to everybody, \
+                or this store doesn't enforce policies";
+    Hinted::new(allows_too_much(what), Hint::new(hint)).into()
 }

@@ -7,8 +7,9 @@ use super::{Create, Options};
 use crate::access::{INLINE_POLICY_NAME, managed_policy_name};
 use crate::aws::{AwsError, Made, Run, until_known};
 use crate::iam::{self, Tags, User};
+use crate::removal::{Leftover, ManagedPolicy, Removal};
 use crate::s3::object::put_empty;
-use crate::step::{ManagedPolicy, Step};
+use crate::step::Step;
 use crate::workflows::outcome::PolicyRef;
 use crate::workflows::plan::Plan;
 use crate::workflows::undo::Undo;
@@ -81,7 +82,7 @@ impl<'a> Creating<'a> {
             _ if made == Made::No => {}
             _ => {
                 let user = self.run.target.user.to_string();
-                self.undo.leave([Step::DeleteUnclearUser(user)]);
+                self.undo.leave([Leftover::UnclearUser(user)]);
             }
         }
         Err(error.into())
@@ -89,7 +90,7 @@ impl<'a> Creating<'a> {
 
     /// A user that this run made.
     fn made_user(&self, user: User) -> User {
-        let delete = Step::DeleteUser(self.run.target.user.to_string());
+        let delete = Removal::User(self.run.target.user.to_string());
         self.undo.push(Made::Yes, delete);
         user
     }
@@ -144,7 +145,7 @@ impl<'a> Creating<'a> {
                 return Err(policy_exists(self.run, &found, error).await);
             }
             _ if made == Made::No => {}
-            _ => self.undo.leave([self.delete_unclear_policy(arn)]),
+            _ => self.undo.leave([self.unclear_policy(arn)]),
         }
         Err(error.into())
     }
@@ -152,18 +153,17 @@ impl<'a> Creating<'a> {
     /// A policy that this run made.
     fn made_policy(&self, arn: String) -> UserPolicy {
         let policy = self.managed_policy(arn);
-        let delete = Step::DeletePolicy(policy.clone());
+        let delete = Removal::Policy(policy.clone());
         self.undo.push(Made::Yes, delete);
         self.run.done(&Step::CreatePolicy(policy.name.clone()));
         UserPolicy::Managed(policy)
     }
 
-    /// The step that deletes a policy that this run may have made, with what tells
-    /// whether it did.
-    fn delete_unclear_policy(&self, arn: Option<String>) -> Step {
+    /// The policy as one that this run may have made, with what tells whether it did.
+    fn unclear_policy(&self, arn: Option<String>) -> Leftover {
         let placeholder = || format!("ARN_OF_{}", self.policy_name());
         let tag = self.tags.run.as_deref().unwrap_or_default();
-        Step::DeleteUnclearPolicy {
+        Leftover::UnclearPolicy {
             policy: self.managed_policy(arn.unwrap_or_else(placeholder)),
             if_ours: if self.run.aws.store.is_aws() {
                 format!("tagged s3-user:run={tag}")
@@ -197,12 +197,12 @@ impl<'a> Creating<'a> {
             UserPolicy::Managed(policy) => (
                 iam::attach_policy(self.run, &policy.arn).await,
                 Step::AttachPolicy(policy.name.clone()),
-                Step::DetachPolicy(policy.clone()),
+                Removal::Attachment(policy.clone()),
             ),
             UserPolicy::Inline => (
                 iam::put_inline_policy(self.run, &self.work.document).await,
                 Step::PutInlinePolicy(INLINE_POLICY_NAME.to_owned()),
-                Step::DeleteInlinePolicy(INLINE_POLICY_NAME.to_owned()),
+                Removal::InlinePolicy(INLINE_POLICY_NAME.to_owned()),
             ),
         };
         self.undo.push(Made::by(&given), undo);
@@ -241,7 +241,7 @@ impl<'a> Creating<'a> {
         let key = self.run.target.prefix().to_string();
         let put = put_empty(self.run, &key).await;
         let folder = self.run.target.folder_url();
-        let delete = Step::DeleteObject { url: folder.clone(), version: put.version };
+        let delete = Removal::Object { url: folder.clone(), version: put.version };
         self.undo.push(put.made, delete);
         put.answer?;
         self.run.done(&Step::MakeFolder(folder));

@@ -19,6 +19,7 @@ use crate::step::Step;
 
 use creating::Creating;
 use folder::Folder;
+pub(crate) use refusal::UserExists;
 use refusal::user_exists;
 
 mod creating;

@@ -1,10 +1,13 @@
 //! What exists already and is not made again, with the command that clears the
 //! way.
 
+use std::path::PathBuf;
+
 use anyhow::{Result, bail};
 
 use crate::access::{NewUser, boundary_name};
 use crate::aws::{AwsError, Refuser, Run};
+use crate::commands;
 use crate::errors::{Hint, Hinted};
 use crate::handover::Handover;
 use crate::iam::{self, KeyInfo, PolicyInfo, User};
@@ -43,34 +46,61 @@ async fn refusal(run: &Run, user: &User, handover: &Handover) -> Result<anyhow::
         }
         keys => keys?,
     };
-    let is_suspended = keys.iter().all(|key| !key.is_active);
-    let ids = keys.iter().map(|key| key.id.clone()).collect();
-    let keys: Vec<_> = keys.iter().map(KeyInfo::in_words).collect();
-    let in_the_way = handover.in_the_way();
     let held = held_policies(run).await;
-    let has_policy = held.as_ref().is_ok_and(|held| !held.is_empty());
-    // Who may not read policies is told of all that can be done.
-    let is_set_up = !keys.is_empty() && (has_policy || held.is_err());
-    let found = if keys.is_empty() {
-        "without an access key: an earlier run was interrupted, or another one is under way"
-            .to_owned()
-    } else {
-        format!("with {}", named_keys(&keys))
-    };
-    Ok(Hinted {
-        message: format!("user {name} already exists for bucket {bucket}, {found}"),
-        hint: if is_set_up {
-            Hint::UserIsSetUp { in_the_way, access_keys: ids, has_policy, is_suspended }
+    let existing_files = handover.in_the_way();
+    if keys.is_empty() || held.as_ref().is_ok_and(Vec::is_empty) {
+        let state = if keys.is_empty() {
+            "without an access key: an earlier run was interrupted, or another one is under way"
+                .to_owned()
         } else {
-            Hint::StartOver { in_the_way }
-        },
+            format!("with {}", described(&keys))
+        };
+        let message = format!("user {name} already exists for bucket {bucket}, {state}");
+        let start_over = commands::start_over(&run.target, &existing_files);
+        return Ok(Hinted::new(message, Hint::run_if_alone(start_over)).into());
+    }
+    // Who may not read policies is told of all that can be done.
+    Ok(UserExists {
+        message: format!(
+            "user {name} already exists for bucket {bucket}, with {}",
+            described(&keys)
+        ),
+        hints: what_can_be_done(run, &keys, &existing_files),
+        keys_if_complete: held.is_ok().then(|| keys.into_iter().map(|key| key.id).collect()),
     }
     .into())
 }
 
+fn described(keys: &[KeyInfo]) -> String {
+    named_keys(&keys.iter().map(KeyInfo::in_words).collect::<Vec<_>>())
+}
+
+/// A user of ours that exists already, with a key and a policy.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct UserExists {
+    message: String,
+    pub hints: Vec<Hint>,
+    /// The IDs of its access keys, where it is known to lack nothing.
+    pub keys_if_complete: Option<Vec<String>>,
+}
+
+fn what_can_be_done(run: &Run, keys: &[KeyInfo], existing_files: &[PathBuf]) -> Vec<Hint> {
+    let target = &run.target;
+    let mut hints = Vec::new();
+    if keys.iter().all(|key| !key.is_active) {
+        hints.push(Hint::run("to resume access", commands::create_s3_user(target, "--resume")));
+    }
+    let update = commands::create_s3_user(target, "--update").with_more();
+    let start_over = commands::start_over(target, existing_files);
+    hints.push(Hint::run("for a new key", commands::create_s3_user(target, "--rotate-key")));
+    hints.push(Hint::run("to change access", update));
+    hints.push(Hint::run("to start over, first run", start_over));
+    hints
+}
+
 fn of_others(message: String) -> anyhow::Error {
-    let hint = Hint::OtherName;
-    Hinted { message, hint }.into()
+    Hinted::new(message, Hint::new("choose another name for the new user")).into()
 }
 
 /// That a policy of that name exists, and what can be done about it.
@@ -78,20 +108,16 @@ pub(super) async fn policy_exists(run: &Run, found: &PolicyInfo, error: AwsError
     if !is_unused_and_ours(run, found).await.unwrap_or(false) {
         return error.into();
     }
-    Hinted {
-        message: format!(
-            "{error}; it belongs to no user: an earlier run was interrupted, or another one is under way"
-        ),
-        // Without STS, delete_s3_user finds no policy that has no user.
-        hint: if run.aws.sts.is_some() {
-            Hint::StartOver {
-                in_the_way: Vec::new(),
-            }
-        } else {
-            Hint::DeletePolicy(found.arn.clone())
-        },
-    }
-    .into()
+    let message = format!(
+        "{error}; it belongs to no user: an earlier run was interrupted, or another one is under way"
+    );
+    // Without STS, delete_s3_user finds no policy that has no user.
+    let command = if run.aws.sts.is_some() {
+        commands::start_over(&run.target, &[] as &[PathBuf])
+    } else {
+        commands::delete_policy(&found.arn)
+    };
+    Hinted::new(message, Hint::run_if_alone(command)).into()
 }
 
 /// The error of a user that wasn't made, with the boundary that may be missing.
@@ -108,7 +134,9 @@ pub(super) async fn create_refused(
         && let arn = format!("{account}:policy/{}", boundary_name(&run.target.bucket))
         && let Ok(Some(_)) = iam::get_policy(run, &arn).await
     {
-        return Hinted { message: error.to_string(), hint: Hint::UseBoundary(arn) }.into();
+        let words = "if you may create users only within this bucket's permissions boundary, add";
+        let within = commands::within_boundary(&arn, &run.target.bucket);
+        return Hinted::new(error.to_string(), Hint::run(words, within)).into();
     }
     error.into()
 }
@@ -118,5 +146,6 @@ pub(super) fn at_quota(error: AwsError) -> anyhow::Error {
     if !error.is_at_quota() {
         return error.into();
     }
-    Hinted { message: error.to_string(), hint: Hint::UseInlinePolicy }.into()
+    let hint = "use --inline-policy, which this quota doesn't limit";
+    Hinted::new(error.to_string(), Hint::new(hint)).into()
 }

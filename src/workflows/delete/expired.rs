@@ -8,8 +8,9 @@ use jiff::Timestamp;
 use super::Options;
 use crate::access::{BucketName, Expiry, UserName};
 use crate::aws::{Aws, AwsError, Run};
-use crate::errors::{Hint, Stays};
+use crate::errors::{Hint, Hinted, Stays};
 use crate::iam::{self, User};
+use crate::s3::bucket::BucketError;
 use crate::workflows::inventory::{Found, Inventory, find};
 
 /// The users of a bucket whose access has ended.
@@ -31,7 +32,7 @@ pub async fn expired(
     options: Options,
 ) -> Result<Expired> {
     let inventory = Inventory::new(aws, bucket, at_a_time);
-    let found = inventory.find_all(options.keep_objects).await?;
+    let found = inventory.find_all(options.keep_objects).await.map_err(with_hint)?;
     let look = async |found: Found| {
         let run = inventory.run(found.target.user.clone());
         let end = end(&run, &found).await?;
@@ -49,6 +50,17 @@ pub async fn expired(
     users.sort_by(|one, other| one.as_str().cmp(other.as_str()));
     notes.sort();
     Ok(Expired { users, notes })
+}
+
+/// The error, with what to do where the bucket is gone for good.
+fn with_hint(error: anyhow::Error) -> anyhow::Error {
+    match error.downcast_ref() {
+        Some(BucketError::Missing { similar: None, .. }) => {
+            let hint = Hint::new("if it was deleted, add --keep-objects");
+            Hinted::new(error.to_string(), hint).into()
+        }
+        _ => error,
+    }
 }
 
 /// When access of the user ended. Fails with [`Stays`] unless it has, and with this hint.

@@ -6,6 +6,7 @@ use super::folder::Folder;
 use crate::aws::Run;
 use crate::errors::{Hint, Hinted};
 use crate::iam::User;
+use crate::removal::Removal;
 use crate::step::Step;
 use crate::workflows::provenance::{Purpose, check_name, check_ours, check_same, no_such_user};
 
@@ -30,7 +31,7 @@ pub(super) async fn is_left(run: &Run, user: Option<&User>) -> bool {
 /// Fails if the calls are made as the very user: with its key, or temporary
 /// credentials of it.
 pub(super) async fn check_not_self(run: &Run, user: &User, belongings: &[Step]) -> Result<()> {
-    let own_key = Step::DeleteAccessKey(run.aws.own_key.clone());
+    let own_key = Step::Remove(Removal::AccessKey(run.aws.own_key.clone()));
     let identity = run.aws.identity().await;
     ensure!(
         !belongings.contains(&own_key) && identity.is_none_or(|identity| identity.arn != user.arn),
@@ -57,9 +58,7 @@ pub(super) async fn nobody(run: &Run, folder: Option<&Folder>) -> anyhow::Error 
     if folder.is_none_or(|folder| folder.content.count == 0) {
         return no_such_user(run).await;
     }
-    Hinted {
-        message: format!("there is no user {}", run.target.user),
-        hint: Hint::ForceFolder(run.target.folder_url()),
-    }
-    .into()
+    let hint =
+        format!("{} still holds objects; to delete them, add --force", run.target.folder_url());
+    Hinted::new(format!("there is no user {}", run.target.user), Hint::new(hint)).into()
 }

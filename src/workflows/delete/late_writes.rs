@@ -6,22 +6,27 @@
 use crate::access::only_reads;
 use crate::aws::Run;
 use crate::iam;
-use crate::step::{Blocker, Step};
+use crate::removal::{Blocker, Removal};
+use crate::step::Step;
 
 /// Whether the person could upload to the folder, by the policies that the
 /// steps remove; a policy that can't be read counts as allowing it. Makes no
 /// call where no key is deleted or the folder stays.
 pub(super) async fn could_write(run: &Run, steps: &[Step]) -> bool {
-    let has_key = steps.iter().any(|it| matches!(it, Step::DeleteAccessKey(_)));
+    let has_key = steps.iter().any(deletes_key);
     let empties = steps.iter().any(|it| matches!(it, Step::EmptyFolder { .. }));
     if !(has_key && empties) {
         return false;
     }
     for step in steps {
         let document = match step {
-            Step::DetachPolicy(policy) => iam::managed_policy_document(run, &policy.arn).await,
-            Step::DeleteInlinePolicy(name) => iam::inline_policy_document(run, name).await,
-            Step::Remove(Blocker::Group(_)) => return true,
+            Step::Remove(Removal::Attachment(policy)) => {
+                iam::managed_policy_document(run, &policy.arn).await
+            }
+            Step::Remove(Removal::InlinePolicy(name)) => {
+                iam::inline_policy_document(run, name).await
+            }
+            Step::Remove(Removal::Blocker(Blocker::Group(_))) => return true,
             _ => continue,
         };
         if !matches!(document, Ok(Some(text)) if only_reads(&text)) {
@@ -34,8 +39,12 @@ pub(super) async fn could_write(run: &Run, steps: &[Step]) -> bool {
 /// Whether this may be what an interrupted deletion leaves: no key, since one may
 /// have gone a moment ago.
 pub(super) fn goes_on(steps: &[Step]) -> bool {
-    let has = |wanted: fn(&Step) -> bool| steps.iter().any(wanted);
-    has(|it| matches!(it, Step::DeleteUser(_))) && !has(|it| matches!(it, Step::DeleteAccessKey(_)))
+    let deletes_user = |step: &Step| matches!(step, Step::Remove(Removal::User(_)));
+    steps.iter().any(deletes_user) && !steps.iter().any(deletes_key)
+}
+
+fn deletes_key(step: &Step) -> bool {
+    matches!(step, Step::Remove(Removal::AccessKey(_)))
 }
 
 #[cfg(test)]
@@ -57,8 +66,9 @@ mod tests {
     use crate::aws::{Aws, Run};
     use crate::errors::Interrupted;
     use crate::iam::{Tags, User};
+    use crate::removal::{Blocker, ManagedPolicy, Removal};
     use crate::s3::listing::{Depth, Page};
-    use crate::step::{Blocker, ManagedPolicy, Step};
+    use crate::step::Step;
     use crate::workflows::deleted::Deleted;
     use crate::workflows::outcome::Failed;
     use crate::workflows::plan::{Plan, Preview};
@@ -192,22 +202,22 @@ mod tests {
     }
 
     fn key() -> Step {
-        Step::DeleteAccessKey("AKIA".to_owned())
+        Step::Remove(Removal::AccessKey("AKIA".to_owned()))
     }
 
     fn inline() -> Step {
-        Step::DeleteInlinePolicy("s3-access".to_owned())
+        Step::Remove(Removal::InlinePolicy("s3-access".to_owned()))
     }
 
     fn managed() -> Step {
-        Step::DetachPolicy(ManagedPolicy {
+        Step::Remove(Removal::Attachment(ManagedPolicy {
             name: "s3-access-for-alex".to_owned(),
             arn: "arn".to_owned(),
-        })
+        }))
     }
 
     fn group() -> Step {
-        Step::Remove(Blocker::Group("partners".to_owned()))
+        Step::Remove(Removal::Blocker(Blocker::Group("partners".to_owned())))
     }
 
     /// Deletes alex after what hangs on the user, and tells how long that took.
@@ -227,7 +237,7 @@ mod tests {
             versioning: None,
             will_leave_versions: false,
         };
-        let rest = [folder.step(&run), Step::DeleteUser("alex".to_owned())];
+        let rest = [folder.step(&run), Step::Remove(Removal::User("alex".to_owned()))];
         let plan = Plan {
             preview: Preview::new(&target(), [belongings, &rest].concat()),
             run,

@@ -12,14 +12,16 @@ use tokio::time::Instant;
 
 use super::deleted::Deleted;
 use super::inventory::{LastUse, last_use_of_key, time};
-use super::outcome::Failed;
+use super::outcome::{Failed, State};
 use super::plan::{Plan, Preview};
 use super::provenance::{check_same, look_up, reachable};
 use super::remove::remove;
 use crate::access::{UserName, is_named_as_ours};
 use crate::aws::{AwsError, Patience, Run, end_of_deleted_key, wait_until};
+use crate::commands;
 use crate::errors::{Hint, Hinted, Interrupted, Stays};
 use crate::iam::{self, Tags, User};
+use crate::removal::Removal;
 use crate::s3::bucket::BucketError;
 use crate::s3::empty::{self, FailedKey, Progress};
 use crate::s3::listing::Page;
@@ -119,7 +121,7 @@ impl Delete {
 pub(crate) async fn last_use(plan: &Plan<Delete>) -> Option<LastUse> {
     let steps = plan.preview.steps.iter();
     let keys = steps.filter_map(|step| match step {
-        Step::DeleteAccessKey(id) => Some(last_use_of_key(&plan.run, id)),
+        Step::Remove(Removal::AccessKey(id)) => Some(last_use_of_key(&plan.run, id)),
         _ => None,
     });
     let uses = join_all(keys).await.into_iter();
@@ -136,9 +138,11 @@ pub(crate) async fn last_use(plan: &Plan<Delete>) -> Option<LastUse> {
 pub async fn plan(run: &Run, options: Options) -> Result<Plan<Delete>> {
     let (bucket, user) = look_up(run).await?;
     let run = match bucket {
-        Err(BucketError::Missing(_)) if options.keep_objects => run.clone(),
-        Err(missing @ BucketError::Missing(_)) if guard::is_left(run, user.as_ref()).await => {
-            return Err(Hinted { message: missing.to_string(), hint: Hint::KeepObjects }.into());
+        Err(BucketError::Missing { .. }) if options.keep_objects => run.clone(),
+        Err(missing @ BucketError::Missing { .. }) if guard::is_left(run, user.as_ref()).await => {
+            let delete = commands::delete_user(&run.target.bucket, run.user());
+            let hint = Hint::run("if it was deleted, delete the user alone", delete);
+            return Err(Hinted::new(missing.to_string(), hint).into());
         }
         found => reachable(&run.aws, found).await?,
     };
@@ -183,7 +187,7 @@ pub async fn plan(run: &Run, options: Options) -> Result<Plan<Delete>> {
     steps.extend(to_tag.map(|user| Step::TagUser(user.name.clone())));
     steps.extend(belongings);
     steps.extend(folder.as_ref().map(|folder| folder.step(&run)));
-    steps.extend(user.as_ref().map(|user| Step::DeleteUser(user.name.clone())));
+    steps.extend(user.as_ref().map(|user| Step::Remove(Removal::User(user.name.clone()))));
     if options.only_expired || !can_tag {
         // By them a second run tells whose the user is and that access has ended, and
         // access can be extended until the folder's turn. They give no access any more.
@@ -238,7 +242,7 @@ pub async fn apply(plan: &Plan<Delete>) -> Result<Deleted, Failed> {
                 deleting.deleted.needs_force = deleting.needs_force();
                 deleting.deleted.remaining = deleting.steps.into();
             }
-            Err(Failed { deleted: Some(deleting.deleted), ..Failed::from(error) })
+            Err(Failed { error, state: State::Deleted(Box::new(deleting.deleted)) })
         }
     }
 }
@@ -290,18 +294,20 @@ impl Deleting<'_> {
 
     /// Takes a step, and returns it as it was done.
     async fn take(&mut self, step: Step) -> Result<Step> {
-        match step {
+        match &step {
             Step::EmptyFolder { .. } => return self.empty_folder().await,
-            Step::DeleteUser(_) => self.delete_user().await?,
-            Step::TagUser(_) => {}
-            // A user of that name that was made meanwhile has a policy of the same name.
-            Step::DetachPolicy(_) | Step::DeleteInlinePolicy(_) | Step::Remove(_) => {
-                self.check_same().await?;
-                remove(&self.plan.run, &step).await?;
+            Step::Remove(Removal::User(_)) => self.delete_user().await?,
+            Step::Remove(removal) => {
+                // A user of that name that was made meanwhile has a policy of the same name.
+                if matches!(
+                    removal,
+                    Removal::Attachment(_) | Removal::InlinePolicy(_) | Removal::Blocker(_)
+                ) {
+                    self.check_same().await?;
+                }
+                remove(&self.plan.run, removal).await?;
             }
-            _ => {
-                remove(&self.plan.run, &step).await?;
-            }
+            _ => {}
         }
         Ok(step)
     }
@@ -329,7 +335,9 @@ impl Deleting<'_> {
     /// can't be had back, as a key can.
     async fn check_still_ended(&self) -> Result<()> {
         if let Some(user) = self.check_same().await? {
-            let check = expired::check(&self.plan.run, &user, Some(Hint::NewKey));
+            let rotate = commands::create_s3_user(&self.plan.run.target, "--rotate-key");
+            let hint = Hint::run("for a new key", rotate);
+            let check = expired::check(&self.plan.run, &user, Some(hint));
             Box::pin(check).await?;
         }
         Ok(())
@@ -337,20 +345,26 @@ impl Deleting<'_> {
 
     /// Counts and tells what was done.
     fn note(&mut self, step: &Step) {
+        if let Step::Remove(removal) = step {
+            self.count(removal);
+        }
+        self.plan.run.done(step);
+    }
+
+    fn count(&mut self, removal: &Removal) {
         let deleted = &mut self.deleted;
-        match step {
-            Step::DeleteAccessKey(id) => {
+        match removal {
+            Removal::AccessKey(id) => {
                 deleted.access_keys.push(id.clone());
                 self.writes_end = self.could_write.then(end_of_deleted_key);
             }
-            Step::DetachPolicy(policy) => deleted.policies_detached.push(policy.name.clone()),
-            Step::DeletePolicy(policy) => deleted.policies_deleted.push(policy.name.clone()),
-            Step::DeleteInlinePolicy(name) => deleted.policies_deleted.push(name.clone()),
-            Step::Remove(blocker) => deleted.other.push(blocker.to_string()),
-            Step::DeleteUser(_) => deleted.user_deleted = true,
-            _ => {}
+            Removal::Attachment(policy) => deleted.policies_detached.push(policy.name.clone()),
+            Removal::Policy(policy) => deleted.policies_deleted.push(policy.name.clone()),
+            Removal::InlinePolicy(name) => deleted.policies_deleted.push(name.clone()),
+            Removal::Blocker(blocker) => deleted.other.push(blocker.to_string()),
+            Removal::User(_) => deleted.user_deleted = true,
+            Removal::Object { .. } | Removal::Detachment(_) => {}
         }
-        self.plan.run.done(step);
     }
 
     /// Whether another run may not know the user as ours any more: its policies go right
@@ -359,10 +373,12 @@ impl Deleting<'_> {
         let is_last = |step: &Step| {
             matches!(
                 step,
-                Step::DetachPolicy(_)
-                    | Step::DeletePolicy(_)
-                    | Step::DeleteInlinePolicy(_)
-                    | Step::DeleteUser(_)
+                Step::Remove(
+                    Removal::Attachment(_)
+                        | Removal::Policy(_)
+                        | Removal::InlinePolicy(_)
+                        | Removal::User(_)
+                )
             )
         };
         self.is_known_by_policies && self.steps.iter().all(is_last)
@@ -405,15 +421,14 @@ impl Deleting<'_> {
             return Ok(step);
         }
         run.done(&step);
-        Err(Hinted {
-            message: format!(
-                "{} could not be deleted, so user {} stays",
-                counted(deleted.failed.len() as u64, false, "object"),
-                run.target.user
-            ),
-            hint: Hint::ObjectsStay,
-        }
-        .into())
+        let message = format!(
+            "{} could not be deleted, so user {} stays",
+            counted(deleted.failed.len() as u64, false, "object"),
+            run.target.user
+        );
+        let hint = "an object lock, a legal hold or a bucket policy may protect them; \
+                    once they can be deleted, run the same command again";
+        Err(Hinted::new(message, Hint::new(hint)).into())
     }
 
     /// Empties the folder, and once more when no upload can arrive any longer.
@@ -450,7 +465,9 @@ impl Deleting<'_> {
                 self.check_same().await?;
                 // What can't be removed now is in the way again when that is all.
                 for step in belongings::of(run, user).await? {
-                    if remove(run, &step).await.is_err() {
+                    if let Step::Remove(removal) = &step
+                        && remove(run, removal).await.is_err()
+                    {
                         break;
                     }
                     self.note(&step);
@@ -469,10 +486,17 @@ impl Deleting<'_> {
 /// where they are what a second run knows by that the user is to go.
 fn own_policies_last(steps: &mut [Step], user: &UserName) {
     let is_ours = |name: &str, is_managed| is_named_as_ours(user, name, is_managed);
-    steps.sort_by_key(|step| match step {
-        Step::DetachPolicy(policy) | Step::DeletePolicy(policy) if is_ours(&policy.name, true) => 1,
-        Step::DeleteInlinePolicy(name) if is_ours(name, false) => 1,
-        Step::DeleteUser(_) => 2,
-        _ => 0,
+    steps.sort_by_key(|step| {
+        let Step::Remove(removal) = step else { return 0 };
+        match removal {
+            Removal::Attachment(policy) | Removal::Policy(policy)
+                if is_ours(&policy.name, true) =>
+            {
+                1
+            }
+            Removal::InlinePolicy(name) if is_ours(name, false) => 1,
+            Removal::User(_) => 2,
+            _ => 0,
+        }
     });
 }

@@ -53,7 +53,7 @@ impl Inventory {
         // A failed call of IAM tells why; a refused HeadBucket has no code for that.
         let users = users?;
         let aws = match bucket {
-            Err(BucketError::Missing(_)) if may_be_gone => self.aws.clone(),
+            Err(BucketError::Missing { .. }) if may_be_gone => self.aws.clone(),
             found => reachable(&self.aws, found).await?,
         };
         let found = users.into_iter().filter_map(|details| {

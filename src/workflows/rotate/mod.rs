@@ -6,16 +6,19 @@ use anyhow::{Result, anyhow, bail, ensure};
 
 use crate::access::{Grant, PolicyDocument, grant_of_scripts};
 use crate::aws::Run;
+use crate::commands;
 use crate::errors::{Hint, Hinted};
 use crate::handover::{self, HandedOver, Handover};
 use crate::iam::{self, KeyInfo, User};
+use crate::removal::{Leftover, Removal};
 use crate::step::Step;
 use crate::workflows::new_key::NewKey;
-use crate::workflows::outcome::{Failed, Rotated};
+use crate::workflows::outcome::{Failed, Rotated, State};
 use crate::workflows::plan::{Plan, Preview};
 use crate::workflows::provenance::{
     Purpose, access_policy, check_same, ended_note, find_ours, held_policies, take_those_of_scripts,
 };
+use crate::workflows::remove::remove;
 use crate::workflows::undo::Undo;
 
 pub use old_keys::OldKeys;
@@ -82,10 +85,14 @@ fn note_on_suspended(run: &Run, keys: &[KeyInfo]) -> Option<String> {
 }
 
 fn no_policy(run: &Run, handover: &Handover) -> Hinted {
-    Hinted {
-        message: format!("user {} has no policy, so a key would give no access", run.target.user),
-        hint: Hint::StartOver { in_the_way: handover.in_the_way() },
-    }
+    let message = format!("user {} has no policy, so a key would give no access", run.target.user);
+    let start_over = commands::start_over(&run.target, &handover.in_the_way());
+    Hinted::new(message, Hint::run_if_alone(start_over))
+}
+
+fn set_access_hint(run: &Run, grant: &Grant) -> Hint {
+    let words = "to set all of the user's access, run for example";
+    Hint::run(words, commands::set_access(&run.target, grant))
 }
 
 /// What the user may do, until when.
@@ -94,34 +101,27 @@ async fn grant(run: &Run) -> Result<Grant> {
     let mut today = held.clone();
     take_those_of_scripts(run, &mut today);
     if today.is_empty() && !held.is_empty() {
-        return Err(Hinted {
-            message: format!(
-                "user {} has the policies of the Python scripts, which allow less than a kit and \
-                 --verify need; replace them first",
-                run.target.user
-            ),
-            hint: Hint::SetAccess(grant_of_scripts()),
-        }
-        .into());
+        let message = format!(
+            "user {} has the policies of the Python scripts, which allow less than a kit and \
+             its test need; replace them first",
+            run.target.user
+        );
+        return Err(Hinted::new(message, set_access_hint(run, &grant_of_scripts())).into());
     }
     let policy = access_policy(run, held)?;
     let Some(grant) = PolicyDocument::grant(&policy.text, &run.target, &run.aws.region) else {
-        return Err(Hinted {
-            message: format!(
-                "policy {} is not as create_s3_user writes it, so it is not known \
-                 what the key should give access to",
-                policy.name
-            ),
-            hint: Hint::SetAccess(Grant::default()),
-        }
-        .into());
+        let message = format!(
+            "policy {} is not as create_s3_user writes it, so it is not known \
+             what the key should give access to",
+            policy.name
+        );
+        return Err(Hinted::new(message, set_access_hint(run, &Grant::default())).into());
     };
     if let Some(ended) = grant.ended() {
-        return Err(Hinted {
-            message: format!("access of user {} ended at {ended}", run.target.user),
-            hint: Hint::ExtendAccess,
-        }
-        .into());
+        let message = format!("access of user {} ended at {ended}", run.target.user);
+        let update = commands::create_s3_user(&run.target, "--update");
+        let extend = update.with(&["--expires", "WHEN"]);
+        return Err(Hinted::new(message, Hint::run("extend it first", extend)).into());
     }
     Ok(grant)
 }
@@ -153,8 +153,7 @@ fn ids(keys: &[KeyInfo]) -> Vec<String> {
 impl Plan<Rotate> {
     /// The steps that take old keys out of use once the new one is handed over.
     fn retiring(&self) -> impl Iterator<Item = &Step> {
-        let is_retiring =
-            |step: &&Step| matches!(step, Step::DeleteAccessKey(_) | Step::SuspendKey(_));
+        let is_retiring = |step: &&Step| matches!(step, Step::Remove(_) | Step::SuspendKey(_));
         self.preview.steps.iter().filter(is_retiring)
     }
 
@@ -256,21 +255,31 @@ async fn retire_old_keys(plan: &Plan<Rotate>, handed_over: &HandedOver) -> Resul
     for step in plan.retiring() {
         let retired = match step {
             Step::SuspendKey(id) => iam::update_access_key(run, id, false).await,
-            Step::DeleteAccessKey(id) => iam::delete_access_key(run, id).await.map(drop),
+            Step::Remove(removal) => remove(run, removal).await.map(drop),
             _ => continue,
         };
-        retired.map_err(|error| not_retired(handed_over, error.into(), vec![step.clone()]))?;
+        retired.map_err(|error| {
+            not_retired(handed_over, error.into(), Vec::from_iter(not_taken(step)))
+        })?;
         run.done(step);
     }
     Ok(())
 }
 
 /// That something failed once the person had the new key.
-fn not_retired(handed_over: &HandedOver, error: anyhow::Error, left: Vec<Step>) -> Failed {
+fn not_retired(handed_over: &HandedOver, error: anyhow::Error, left: Vec<Leftover>) -> Failed {
     Failed {
-        left,
-        handed_over: Some(handed_over.clone()),
-        ..error.context("the new key was delivered, but the old one may still work").into()
+        error: error.context("the new key was delivered, but the old one may still work"),
+        state: State::HandedOver { key: handed_over.clone(), left },
+    }
+}
+
+/// What is left where a step that takes an old key out of use was not taken.
+fn not_taken(step: &Step) -> Option<Leftover> {
+    match step {
+        Step::SuspendKey(id) => Some(Leftover::ActiveKey(id.clone())),
+        Step::Remove(removal) => Some(Leftover::Removable(removal.clone())),
+        _ => None,
     }
 }
 
@@ -279,22 +288,22 @@ fn not_retired(handed_over: &HandedOver, error: anyhow::Error, left: Vec<Step>) 
 async fn check_alone(plan: &Plan<Rotate>, handed_over: &HandedOver) -> Result<(), Failed> {
     let Plan { run, work, .. } = plan;
     let keys = iam::access_keys(run).await.map_err(|error| {
-        let left = plan.retiring().cloned().collect();
+        let left = plan.retiring().filter_map(not_taken).collect();
         not_retired(handed_over, error.into(), left)
     })?;
     if let Err(error) = check_none_suspended(plan, &keys) {
         let active = keys.iter().filter(|key| key.is_active);
+        let left = active.map(|key| Leftover::ActiveKey(key.id.clone())).collect();
         return Err(Failed {
-            left: active.map(|key| Step::SuspendKey(key.id.clone())).collect(),
-            handed_over: Some(handed_over.clone()),
-            ..error.context("the new key was delivered, and no old one was deleted").into()
+            error: error.context("the new key was delivered, and no old one was deleted"),
+            state: State::HandedOver { key: handed_over.clone(), left },
         });
     }
     let is_known = |key: &&KeyInfo| {
         key.id == handed_over.access_key_id || work.before.iter().any(|old| old.id == key.id)
     };
     let others = keys.iter().filter(|key| !is_known(key));
-    let left: Vec<_> = others.map(KeyInfo::delete_unclear).collect();
+    let left: Vec<_> = others.map(KeyInfo::unclear).collect();
     if left.is_empty() {
         return Ok(());
     }
@@ -318,10 +327,12 @@ fn rotated(plan: &Plan<Rotate>, handed_over: HandedOver, notes: Vec<String>) -> 
     };
     for key in &work.before {
         let id = key.id.clone();
-        let is_taken = |step: fn(String) -> Step| preview.steps.contains(&step(id.clone()));
-        if is_taken(Step::DeleteSuspendedKey) || is_taken(Step::DeleteAccessKey) {
+        let is_taken = |step: Step| preview.steps.contains(&step);
+        if is_taken(Step::DeleteSuspendedKey(id.clone()))
+            || is_taken(Step::Remove(Removal::AccessKey(id.clone())))
+        {
             rotated.deleted_keys.push(id);
-        } else if !key.is_active || is_taken(Step::SuspendKey) {
+        } else if !key.is_active || is_taken(Step::SuspendKey(id.clone())) {
             rotated.notes.push(format!(
                 "the old access key {id} is suspended; --resume reactivates it, \
                  and the next --rotate-key deletes it"

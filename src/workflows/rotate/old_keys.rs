@@ -4,8 +4,10 @@
 use anyhow::Result;
 
 use crate::aws::{AwsError, Run};
+use crate::commands::delete_access_key;
 use crate::errors::{Hint, Hinted};
 use crate::iam::{self, KeyInfo, LastUse};
+use crate::removal::Removal;
 use crate::step::Step;
 
 /// How many access keys IAM lets a user have.
@@ -26,7 +28,7 @@ impl OldKeys {
     /// The step that takes an old key out of use, where one is to be taken.
     pub(super) fn retire(self, key: &KeyInfo) -> Option<Step> {
         match self {
-            Self::Delete => Some(Step::DeleteAccessKey(key.id.clone())),
+            Self::Delete => Some(Step::Remove(Removal::AccessKey(key.id.clone()))),
             Self::Suspend if key.is_active => Some(Step::SuspendKey(key.id.clone())),
             Self::Suspend | Self::Keep => None,
         }
@@ -80,26 +82,29 @@ async fn no_room(run: &Run, keys: &[KeyInfo], suspended: Option<&KeyInfo>) -> Hi
         let suspended = if key.is_active { "" } else { "suspended, " };
         described.push(format!("{} ({suspended}{used})", key.id));
     }
+    let user = run.user();
     let unused_and_older = oldest(unused.iter().copied());
     let hint = match (suspended, &unused[..], unused_and_older) {
-        (Some(key), ..) | (None, &[key], _) => Hint::DeleteAccessKey(Some(key.id.clone())),
+        (Some(key), ..) | (None, &[key], _) => {
+            Hint::run(DELETE_UNUSED, delete_access_key(user, &key.id))
+        }
         // An interrupted rotation leaves one that nobody has the secret of.
         (None, &[one, other], Some(older)) => {
             let newer = if older.id == one.id { other } else { one };
-            Hint::DeleteNewerKey(newer.id.clone())
+            let words = "neither was used yet; if the person doesn't have the newer one, delete it";
+            Hint::run(words, delete_access_key(user, &newer.id))
         }
-        _ => Hint::DeleteAccessKey(None),
+        _ => Hint::run(DELETE_UNUSED, delete_access_key(user, "ACCESS_KEY_ID")),
     };
-    Hinted {
-        message: format!(
-            "user {} already has {} access keys, and AWS allows two: {}",
-            run.target.user,
-            keys.len(),
-            described.join(" and ")
-        ),
-        hint,
-    }
+    let message = format!(
+        "user {user} already has {} access keys, and AWS allows two: {}",
+        keys.len(),
+        described.join(" and ")
+    );
+    Hinted::new(message, hint)
 }
+
+const DELETE_UNUSED: &str = "delete the one not in use";
 
 fn in_words(used: Result<Option<LastUse>, AwsError>) -> String {
     match used {

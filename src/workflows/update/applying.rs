@@ -5,10 +5,12 @@ use anyhow::{Context, Result, ensure};
 
 use super::Update;
 use crate::aws::{AwsError, Made, until_known};
+use crate::commands::delete_policy;
 use crate::errors::{Hint, Hinted};
 use crate::iam::{self, Tags};
-use crate::step::{ManagedPolicy, Step};
-use crate::workflows::outcome::{Failed, Updated};
+use crate::removal::{Leftover, ManagedPolicy, Removal};
+use crate::step::Step;
+use crate::workflows::outcome::{Failed, State, Updated};
 use crate::workflows::plan::Plan;
 use crate::workflows::provenance::{check_same, held_policies, is_unused_and_ours};
 use crate::workflows::remove::remove;
@@ -53,7 +55,7 @@ async fn change(plan: &Plan<Update>, undo: &Undo) -> Result<Vec<String>> {
     let mut notes = Vec::new();
     for (index, step) in plan.preview.steps.iter().enumerate() {
         let taken = match step {
-            Step::DeletePolicy(_) => break,
+            Step::Remove(Removal::Policy(_)) => break,
             _ => {
                 run.go_on()?;
                 take(plan, undo, step, index == 0).await
@@ -89,15 +91,15 @@ async fn take(
         Step::AttachPolicy(_) => {
             let policy = plan.managed_policy()?;
             let attached = iam::attach_policy(run, &policy.arn).await;
-            undo.push(Made::by(&attached), Step::DetachPolicy(policy));
+            undo.push(Made::by(&attached), Removal::Attachment(policy));
             attached?;
         }
-        Step::DetachPolicy(policy) => {
+        Step::Remove(Removal::Attachment(policy)) => {
             if is_first {
                 check_unchanged(plan).await?;
             }
             let detached = iam::detach_policy(run, &policy.arn).await;
-            undo.push(Made::by(&detached), Step::ReattachPolicy(policy.clone()));
+            undo.push(Made::by(&detached), Removal::Detachment(policy.clone()));
             detached?;
         }
         _ => replace_policy(plan).await?,
@@ -111,12 +113,12 @@ async fn delete_replaced(plan: &Plan<Update>) -> Result<(), Failed> {
     let run = &plan.run;
     let mut left = Vec::new();
     let mut failed = None;
-    let steps = plan.preview.steps.iter();
-    for step in steps.filter(|step| matches!(step, Step::DeletePolicy(_))) {
-        match remove(run, step).await {
+    for step in &plan.preview.steps {
+        let Step::Remove(removal @ Removal::Policy(_)) = step else { continue };
+        match remove(run, removal).await {
             Ok(_) => run.done(step),
             Err(error) => {
-                left.push(step.clone());
+                left.push(Leftover::Removable(removal.clone()));
                 failed = Some(error);
             }
         }
@@ -126,7 +128,8 @@ async fn delete_replaced(plan: &Plan<Update>) -> Result<(), Failed> {
         "user {} has its new access, and only a policy that it no longer has remains",
         run.target.user
     );
-    Err(Failed { left, ..anyhow::Error::from(error).context(state).into() })
+    let error = anyhow::Error::from(error).context(state);
+    Err(Failed { error, state: State::Left(left) })
 }
 
 /// Fails if the user was deleted, and maybe made again, since the plan was made.
@@ -171,7 +174,7 @@ async fn create_policy(plan: &Plan<Update>, undo: &Undo) -> Result<()> {
     let tags = Tags::of_run(&run.target.bucket);
     check_unchanged(plan).await?;
     let created = iam::create_policy(run, &policy.name, &work.document, &tags).await;
-    let delete = Step::DeletePolicy(policy.clone());
+    let delete = Removal::Policy(policy.clone());
     let error = match created {
         Ok(_) => {
             undo.push(Made::Yes, delete);
@@ -187,15 +190,16 @@ async fn create_policy(plan: &Plan<Update>, undo: &Undo) -> Result<()> {
             undo.push(Made::Yes, delete);
             Ok(())
         }
-        Ok(Some(found)) if is_unused_and_ours(run, &found).await.unwrap_or(false) => Err(Hinted {
-            message: format!("{error}; it belongs to no user: an earlier run was interrupted, or another one is under way"),
-            hint: Hint::DeletePolicy(policy.arn),
+        Ok(Some(found)) if is_unused_and_ours(run, &found).await.unwrap_or(false) => {
+            let message = format!(
+                "{error}; it belongs to no user: an earlier run was interrupted, or another one is under way"
+            );
+            Err(Hinted::new(message, Hint::run_if_alone(delete_policy(&policy.arn))).into())
         }
-        .into()),
         _ if !error.is_unclear() => Err(error.into()),
         _ => {
             let run = tags.run.as_deref().unwrap_or_default();
-            undo.leave([Step::DeleteUnclearPolicy {
+            undo.leave([Leftover::UnclearPolicy {
                 policy,
                 if_ours: format!("tagged s3-user:run={run}"),
             }]);

@@ -13,8 +13,10 @@ use crate::access::{
     Expiry, Grant, GrantChange, PolicyDocument, grant_of_scripts, managed_policy_name,
 };
 use crate::aws::{AwsError, Run};
+use crate::commands;
 use crate::errors::{Hint, Hinted};
 use crate::iam::{self, User};
+use crate::removal::Removal;
 use crate::s3::bucket;
 use crate::step::Step;
 
@@ -63,7 +65,7 @@ pub async fn plan(run: &Run, change: &GrantChange) -> Result<Plan<Update>> {
     if let Some(held) = &current {
         check_not_shared(&run, held)?;
         if old.is_none() {
-            check_names_all(held, change)?;
+            check_names_all(&run, held, change)?;
         }
     }
     let before = old.clone().unwrap_or_default();
@@ -95,7 +97,9 @@ pub async fn plan(run: &Run, change: &GrantChange) -> Result<Plan<Update>> {
     }
     let replaced = of_scripts.iter().filter(|_| replaces);
     let replaced: Vec<_> = replaced.filter_map(HeldPolicy::if_managed).collect();
-    steps.extend(replaced.iter().map(|(policy, _)| Step::DetachPolicy(policy.clone())));
+    steps.extend(
+        replaced.iter().map(|(policy, _)| Step::Remove(Removal::Attachment(policy.clone()))),
+    );
     let tagged = user.tags.expires.as_deref();
     let is_tagged = tagged == grant.expires.map(|at| at.to_string()).as_deref();
     if policy.is_some() && !is_tagged && iam::keeps_tags(&run, &user).await {
@@ -105,7 +109,7 @@ pub async fn plan(run: &Run, change: &GrantChange) -> Result<Plan<Update>> {
     }
     // What others use too is theirs.
     let unused = replaced.into_iter().filter(|(_, uses)| *uses <= 1);
-    steps.extend(unused.map(|(policy, _)| Step::DeletePolicy(policy)));
+    steps.extend(unused.map(|(policy, _)| Step::Remove(Removal::Policy(policy))));
     let mut preview = Preview::new(target, steps);
     match &old {
         Some(old) => {
@@ -159,21 +163,20 @@ fn check_not_shared(run: &Run, held: &HeldPolicy) -> Result<()> {
 }
 
 /// Fails unless the change says all that a policy that can't be read would.
-fn check_names_all(held: &HeldPolicy, change: &GrantChange) -> Result<()> {
+fn check_names_all(run: &Run, held: &HeldPolicy, change: &GrantChange) -> Result<()> {
     let unnamed = change.unnamed();
     if unnamed.is_empty() {
         return Ok(());
     }
-    Err(Hinted {
-        message: format!(
-            "policy {} is not as create_s3_user writes it, so what it allows can't be kept; \
-             to replace it, also give {}",
-            held.name,
-            unnamed.join(", ")
-        ),
-        hint: Hint::SetAccess(change.apply_to(&Grant::default())),
-    }
-    .into())
+    let message = format!(
+        "policy {} is not as create_s3_user writes it, so what it allows can't be kept; \
+         to replace it, also give {}",
+        held.name,
+        unnamed.join(", ")
+    );
+    let set_access = commands::set_access(&run.target, &change.apply_to(&Grant::default()));
+    let words = "to set all of the user's access, run for example";
+    Err(Hinted::new(message, Hint::run(words, set_access)).into())
 }
 
 /// What the admin should know of the access that the user has then, a line each.

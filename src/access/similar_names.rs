@@ -6,7 +6,7 @@ use strsim::osa_distance;
 const ALIKE: f64 = 0.8;
 
 /// The candidate that a name most likely stands for, if any is like it.
-pub(super) fn nearest(name: &str, candidates: &[String]) -> Option<String> {
+pub(crate) fn nearest(name: &str, candidates: &[String]) -> Option<String> {
     let likeness =
         |candidate: &str| strsim::jaro_winkler(&name.to_lowercase(), &candidate.to_lowercase());
     candidates
@@ -19,7 +19,7 @@ pub(super) fn nearest(name: &str, candidates: &[String]) -> Option<String> {
 }
 
 /// The candidate that a name is most likely a slip of the hand for, if any.
-pub(super) fn slip_of(name: &str, candidates: &[String]) -> Option<String> {
+pub(crate) fn slip_of(name: &str, candidates: &[String]) -> Option<String> {
     let others = candidates.iter().filter(|candidate| *candidate != name);
     let slips = others.filter_map(|other| Some((slip_distance(name, other)?, other)));
     let nearest = slips.min_by_key(|(distance, _)| *distance);

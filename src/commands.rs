@@ -1,0 +1,187 @@
+//! Commands that messages name for the admin to run, in parts. `cli` adds the connection
+//! options of the run and the shell's quoting.
+
+use std::path::Path;
+
+use crate::access::{BucketName, Grant, Target};
+use crate::removal::{Leftover, Removal};
+
+/// A command for the admin to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    pub(crate) words: Vec<String>,
+    /// Whether it takes the connection options, as ours and the AWS CLI do.
+    pub(crate) connects: bool,
+    /// What stands before and after the quoted words.
+    pub(crate) around: (&'static str, &'static str),
+    /// The command to run after it, if it succeeds.
+    pub(crate) then: Option<Box<Command>>,
+}
+
+impl Command {
+    fn new(words: &[&str]) -> Self {
+        Self {
+            words: words.iter().map(|word| (*word).to_owned()).collect(),
+            connects: true,
+            around: ("", ""),
+            then: None,
+        }
+    }
+
+    fn local(words: &[&str]) -> Self {
+        Self { connects: false, ..Self::new(words) }
+    }
+
+    /// Adds words.
+    pub(crate) fn with(mut self, words: &[&str]) -> Self {
+        self.words.extend(words.iter().map(|word| (*word).to_owned()));
+        self
+    }
+
+    /// Adds an ellipsis, for what the admin has to add.
+    pub(crate) fn with_more(self) -> Self {
+        Self { around: ("", " ..."), ..self }
+    }
+
+    fn and_then(mut self, next: Self) -> Self {
+        let mut last = &mut self;
+        while last.then.is_some() {
+            last = last.then.as_mut().expect("it was just found");
+        }
+        last.then = Some(Box::new(next));
+        self
+    }
+}
+
+/// A command of create_s3_user for an existing user.
+pub(crate) fn create_s3_user(target: &Target, option: &str) -> Command {
+    let (bucket, user) = (target.bucket.as_str(), target.user.as_str());
+    Command::new(&["create_s3_user", "-b", bucket, "-u", user, option])
+}
+
+/// Lists the users of a bucket.
+pub(crate) fn list_users(bucket: &BucketName) -> Command {
+    Command::new(&["create_s3_user", "-b", bucket.as_str(), "--list"])
+}
+
+/// Gives an existing user just this access.
+pub(crate) fn set_access(target: &Target, grant: &Grant) -> Command {
+    let options = grant.as_options();
+    let options: Vec<_> = options.iter().map(String::as_str).collect();
+    create_s3_user(target, "--update").with(&options)
+}
+
+/// Deletes a user and its folder.
+pub(crate) fn delete_user_and_folder(bucket: &BucketName, user: &str) -> Command {
+    Command::new(&["delete_s3_user", "-b", bucket.as_str(), "-u", user])
+}
+
+/// Deletes a user and leaves the folder as it is.
+pub(crate) fn delete_user(bucket: &BucketName, user: &str) -> Command {
+    delete_user_and_folder(bucket, user).with(&["--keep-objects"])
+}
+
+/// Deletes a user, but not its folder, and moves files out of the way of a new one.
+pub(crate) fn start_over(target: &Target, existing: &[impl AsRef<Path>]) -> Command {
+    let delete = delete_user(&target.bucket, target.user.as_str());
+    existing.iter().fold(delete, |command, path| {
+        let path = path.as_ref().to_string_lossy();
+        command.and_then(Command::local(&["mv", "-n", "--", &path, &format!("{path}.old")]))
+    })
+}
+
+/// Shows whose credentials are in use.
+pub(crate) fn caller_identity() -> Command {
+    Command::new(&["aws", "sts", "get-caller-identity"])
+}
+
+/// Asks for an MFA code and puts the credentials that it is good for into the environment.
+pub(crate) fn export_credentials() -> Command {
+    let export = Command::new(&["aws", "configure", "export-credentials", "--format", "env"]);
+    Command { around: ("eval \"$(", ")\""), ..export }
+}
+
+fn aws_iam(operation: &str, user: &str) -> Command {
+    Command::new(&["aws", "iam", operation, "--user-name", user])
+}
+
+/// Lists a user's access keys.
+pub(crate) fn list_access_keys(user: &str) -> Command {
+    aws_iam("list-access-keys", user)
+}
+
+/// Deletes an access key.
+pub(crate) fn delete_access_key(user: &str, id: &str) -> Command {
+    aws_iam("delete-access-key", user).with(&["--access-key-id", id])
+}
+
+/// Makes an access key inactive.
+pub(crate) fn suspend_access_key(user: &str, id: &str) -> Command {
+    aws_iam("update-access-key", user).with(&["--access-key-id", id, "--status", "Inactive"])
+}
+
+/// Tags a user as ours for the bucket.
+pub(crate) fn tag_user(target: &Target) -> Command {
+    let tag = format!("Key=s3-user:bucket,Value={}", target.bucket);
+    aws_iam("tag-user", target.user.as_str()).with(&["--tags", &tag])
+}
+
+/// Deletes a managed policy.
+pub(crate) fn delete_policy(arn: &str) -> Command {
+    Command::new(&["aws", "iam", "delete-policy", "--policy-arn", arn])
+}
+
+/// Has a bucket refuse ACLs and policies that make objects public, as new buckets of AWS do.
+pub(crate) fn block_public_acls(bucket: &BucketName) -> Command {
+    let settings = "BlockPublicAcls=true,IgnorePublicAcls=true,BlockPublicPolicy=true,RestrictPublicBuckets=true";
+    Command::new(&["aws", "s3api", "put-public-access-block", "--bucket", bucket.as_str()])
+        .with(&["--public-access-block-configuration", settings])
+}
+
+/// The options that make a user within a permissions boundary, as
+/// `permissions/delegate.json` allows it.
+pub(crate) fn within_boundary(boundary: &str, bucket: &BucketName) -> Command {
+    let path = format!("/s3-user/{bucket}/");
+    let options = ["--inline-policy", "--path", &path, "--permissions-boundary", boundary];
+    Command::local(&options)
+}
+
+/// Makes a directory for key files.
+pub(crate) fn make_directory(dir: &Path) -> Command {
+    Command::local(&["mkdir", "-p", "-m", "700", &dir.to_string_lossy()])
+}
+
+/// Removes what a run left. Where the `user` is left too, deleting it takes all that
+/// hangs on it along.
+pub(crate) fn clean_up(left: &Leftover, target: &Target, user_is_left: bool) -> Command {
+    let (bucket, user) = (&target.bucket, target.user.as_str());
+    match left {
+        Leftover::Removable(Removal::Object { url, .. }) => Command::new(&["aws", "s3", "rm", url]),
+        Leftover::Upload { key, id: Some(id) } => {
+            Command::new(&["aws", "s3api", "abort-multipart-upload", "--bucket", bucket.as_str()])
+                .with(&["--key", key, "--upload-id", id])
+        }
+        Leftover::Upload { key, id: None } => {
+            Command::new(&["aws", "s3api", "list-multipart-uploads", "--bucket", bucket.as_str()])
+                .with(&["--prefix", key])
+        }
+        Leftover::Removable(Removal::Detachment(policy)) => {
+            aws_iam("attach-user-policy", user).with(&["--policy-arn", &policy.arn])
+        }
+        _ if user_is_left => delete_user(bucket, user),
+        Leftover::Removable(removal) => match removal {
+            Removal::Attachment(policy) => {
+                aws_iam("detach-user-policy", user).with(&["--policy-arn", &policy.arn])
+            }
+            Removal::AccessKey(id) => delete_access_key(user, id),
+            Removal::Policy(policy) => delete_policy(&policy.arn),
+            _ => delete_user(bucket, user),
+        },
+        Leftover::UnclearKey { id, .. } => delete_access_key(user, id),
+        Leftover::ActiveKey(id) => suspend_access_key(user, id),
+        Leftover::LateKey => list_access_keys(user),
+        Leftover::UnclearPolicy { policy, .. } => delete_policy(&policy.arn),
+        // It refuses a user that another run has given a policy or key.
+        Leftover::UnclearUser(user) => aws_iam("delete-user", user),
+    }
+}
