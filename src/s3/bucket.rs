@@ -1,16 +1,14 @@
-//! The bucket: whether it is there and where, and what is known of it.
+//! The bucket: whether it exists and where, and how it is configured.
 
 use anyhow::Result;
-use aws_sdk_s3::types::{
-    BucketVersioningStatus, EncodingType, MfaDeleteStatus, ServerSideEncryption,
-};
+use aws_sdk_s3::types::{BucketVersioningStatus, MfaDeleteStatus, ServerSideEncryption};
 
-use super::listing::decoded;
+use super::listing::{decoded, is_encoded, list_objects};
 use crate::access::{BucketName, Grant};
 use crate::aws::{Aws, AwsError, Run};
 use crate::errors::did_you_mean;
 
-/// Why a bucket can't be used.
+/// The reasons why a bucket can't be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BucketError {
     /// There is none of this name; maybe one of a similar name was meant.
@@ -21,46 +19,27 @@ pub(crate) enum BucketError {
          (needs the permission s3:ListBucket, and the right account)"
     )]
     Refused(BucketName),
-    /// The same, where AWS says why.
+    /// A refusal that AWS explains.
     #[error("bucket {0} exists, but you can't access it: {1}")]
     Denied(BucketName, AwsError),
     #[error(transparent)]
     Other(#[from] AwsError),
 }
 
-/// Clients that speak to the bucket's region, once the bucket is found to be
-/// there and ours to see.
+/// Returns clients for the bucket's region.
+///
+/// Fails if the bucket doesn't exist or the admin can't access it.
 pub(crate) async fn find(aws: &Aws, bucket: &BucketName) -> Result<Aws, BucketError> {
     let Err(error) = head(aws, bucket).await else {
         return Ok(aws.clone());
     };
     let there = match error.bucket_region() {
         Some(region) if *region != aws.region => aws.in_region(region),
-        _ => return Err(why_not(aws, bucket, error).await),
+        _ => return Err(explained(aws, bucket, error).await),
     };
     match head(&there, bucket).await {
         Ok(()) => Ok(there),
-        Err(error) => Err(why_not(&there, bucket, error).await),
-    }
-}
-
-/// Why HeadBucket failed. Its answer has neither a code nor a message, so a listing
-/// of one key is asked for them where it was refused.
-async fn why_not(aws: &Aws, bucket: &BucketName, error: AwsError) -> BucketError {
-    if error.status() == Some(404) {
-        return BucketError::Missing { bucket: bucket.clone(), similar: None };
-    }
-    let is_untold = matches!(error.status(), Some(400 | 403)) && error.remedy().is_none();
-    if !is_untold {
-        return error.into();
-    }
-    let list = aws.s3.list_objects_v2().bucket(bucket.as_str());
-    let listed = aws.call("ListObjectsV2", list.max_keys(1).send()).await;
-    match listed.err().filter(|refused| !refused.is_unclear()) {
-        Some(refused) if refused.is_access_denied() => BucketError::Denied(bucket.clone(), refused),
-        Some(refused) => refused.into(),
-        None if error.is_refusal() => BucketError::Refused(bucket.clone()),
-        None => error.into(),
+        Err(error) => Err(explained(&there, bucket, error).await),
     }
 }
 
@@ -69,20 +48,47 @@ async fn head(aws: &Aws, bucket: &BucketName) -> Result<(), AwsError> {
     aws.call("HeadBucket", head.send()).await.map(drop)
 }
 
-/// The names of the admin's buckets; none if they may not be listed.
-pub(crate) async fn all_names(aws: &Aws) -> Vec<String> {
-    let answer = aws.call("ListBuckets", aws.s3.list_buckets().send()).await;
-    let buckets = answer.ok().and_then(|answer| answer.buckets);
-    let names = buckets.into_iter().flatten().filter_map(|bucket| bucket.name);
-    names.collect()
+/// Finds out why HeadBucket failed. Its answer has neither a code nor a message; where
+/// it was refused, the answer to a listing of one key has both.
+async fn explained(aws: &Aws, bucket: &BucketName, error: AwsError) -> BucketError {
+    if error.status() == Some(404) {
+        return BucketError::Missing { bucket: bucket.clone(), similar: None };
+    }
+    if !matches!(error.status(), Some(400 | 403)) || error.remedy().is_some() {
+        return error.into();
+    }
+    let list = aws.s3.list_objects_v2().bucket(bucket.as_str()).max_keys(1);
+    let listed = aws.call("ListObjectsV2", list.send()).await;
+    match listed.err().filter(|refused| !refused.is_unclear()) {
+        Some(refused) if refused.is_access_denied() => BucketError::Denied(bucket.clone(), refused),
+        Some(refused) => refused.into(),
+        None if error.is_refusal() => BucketError::Refused(bucket.clone()),
+        None => error.into(),
+    }
 }
 
-/// Whether the bucket keeps versions, and whether only the root user can
-/// delete them. What is refused or unknown counts as no.
+/// Returns the names of the admin's buckets; none if they may not be listed.
+pub(crate) async fn all_names(aws: &Aws) -> Vec<String> {
+    let answer = aws.call("ListBuckets", aws.s3.list_buckets().send()).await;
+    let buckets = answer.ok().and_then(|answer| answer.buckets).unwrap_or_default();
+    buckets.into_iter().filter_map(|bucket| bucket.name).collect()
+}
+
+/// The versioning of a bucket.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Versioning {
+    /// On, or suspended with earlier versions still there.
+    pub keeps_versions: bool,
+    /// Suspended: deletions leave markers of version `null`.
+    pub is_suspended: bool,
+    /// MFA Delete is on, so only the root user can delete versions.
+    pub needs_mfa: bool,
+}
+
+/// Looks up the bucket's versioning. Counts as off if it can't be read.
 pub(crate) async fn versioning(run: &Run) -> Versioning {
-    let get = run.aws.s3.get_bucket_versioning();
-    let get = get.bucket(run.bucket()).send();
-    let Ok(answer) = run.aws.call("GetBucketVersioning", get).await else {
+    let get = run.aws.s3.get_bucket_versioning().bucket(run.bucket());
+    let Ok(answer) = run.aws.call("GetBucketVersioning", get.send()).await else {
         return Versioning::default();
     };
     Versioning {
@@ -92,44 +98,25 @@ pub(crate) async fn versioning(run: &Run) -> Versioning {
     }
 }
 
-/// Whether the bucket locks new objects for a time, so that nobody can delete
-/// them. What is refused or unknown counts as no.
+/// True if the bucket locks new objects for a time, so that nobody can delete them.
+/// Counts as false if that can't be read.
 pub(crate) async fn locks_objects(run: &Run) -> bool {
-    let get = run.aws.s3.get_object_lock_configuration();
-    let get = get.bucket(run.bucket()).send();
-    let Ok(answer) = run.aws.call("GetObjectLockConfiguration", get).await else {
-        return false;
-    };
-    let rule = answer.object_lock_configuration.and_then(|lock| lock.rule);
-    rule.is_some_and(|rule| rule.default_retention.is_some())
+    let get = run.aws.s3.get_object_lock_configuration().bucket(run.bucket());
+    let answer = run.aws.call("GetObjectLockConfiguration", get.send()).await.ok();
+    let lock = answer.and_then(|answer| answer.object_lock_configuration);
+    lock.and_then(|lock| lock.rule).is_some_and(|rule| rule.default_retention.is_some())
 }
 
-/// What a bucket does with versions.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Versioning {
-    /// On, or suspended with earlier versions still there.
-    pub keeps_versions: bool,
-    /// Suspended: deletions leave markers of version `null`.
-    pub is_suspended: bool,
-    /// MFA Delete is on.
-    pub needs_mfa: bool,
-}
-
-/// The names of the first 1,000 folders at the bucket's top level.
+/// Returns the names of the first 1,000 folders at the bucket's top level.
 pub(crate) async fn folders(run: &Run) -> Result<Vec<String>> {
-    let list = run.aws.s3.list_objects_v2();
-    let list = list.bucket(run.bucket());
-    let list = list.delimiter("/").encoding_type(EncodingType::Url);
+    let list = list_objects(run).delimiter("/");
     let answer = run.aws.call("ListObjectsV2", list.send()).await?;
-    let encoded = answer.encoding_type() == Some(&EncodingType::Url);
-    let prefixes = answer.common_prefixes().iter();
-    prefixes
-        .filter_map(|common| common.prefix())
-        .map(|prefix| Ok(decoded(prefix, encoded)?.trim_end_matches('/').to_owned()))
-        .collect()
+    let encoded = is_encoded(answer.encoding_type());
+    let prefixes = answer.common_prefixes().iter().filter_map(|common| common.prefix());
+    prefixes.map(|prefix| Ok(decoded(prefix, encoded)?.trim_end_matches('/').to_owned())).collect()
 }
 
-/// The first key in the bucket that is in none of these folders, if any.
+/// Returns the first key in the bucket that is in none of these folders, if any.
 pub(crate) async fn first_key_outside(run: &Run, folders: &[&str]) -> Result<Option<String>> {
     let mut start = None;
     // At most once for each folder, whatever a store answers.
@@ -146,60 +133,54 @@ pub(crate) async fn first_key_outside(run: &Run, folders: &[&str]) -> Result<Opt
     Ok(None)
 }
 
-/// The first key in a folder of the bucket, if any.
+/// Returns the first key in a folder of the bucket, if any.
 pub(crate) async fn first_key_in(run: &Run, folder: &str) -> Result<Option<String>> {
-    let key = first_key(run, Some(folder), None).await?;
+    let key = first_key(run, Some(folder.to_owned()), None).await?;
     Ok(key.filter(|key| key.starts_with(folder)))
 }
 
 async fn first_key(
     run: &Run,
-    prefix: Option<&str>,
+    prefix: Option<String>,
     start_after: Option<String>,
 ) -> Result<Option<String>> {
-    let list = run.aws.s3.list_objects_v2();
-    let list = list.bucket(run.bucket());
-    let list = list.encoding_type(EncodingType::Url).max_keys(1);
-    let list = list.set_prefix(prefix.map(str::to_owned));
-    let list = list.set_start_after(start_after);
+    let list = list_objects(run).max_keys(1).set_prefix(prefix).set_start_after(start_after);
     let answer = run.aws.call("ListObjectsV2", list.send()).await?;
-    let encoded = answer.encoding_type() == Some(&EncodingType::Url);
     let first = answer.contents().first().and_then(|object| object.key());
-    first.map(|key| decoded(key, encoded)).transpose()
+    first.map(|key| decoded(key, is_encoded(answer.encoding_type()))).transpose()
 }
 
-/// The customer's KMS key that the bucket encrypts new objects with, if any.
+/// The ways of encrypting with a KMS key.
+const KMS: [ServerSideEncryption; 2] =
+    [ServerSideEncryption::AwsKms, ServerSideEncryption::AwsKmsDsse];
+
+/// Returns the customer's KMS key that the bucket encrypts new objects with, if any.
 ///
 /// None for AWS's own key `aws/s3`, which every user of the account may use,
 /// and where the answer is refused or the store has no such thing.
 async fn customer_kms_key(run: &Run) -> Option<String> {
-    let get = run.aws.s3.get_bucket_encryption();
-    let get = get.bucket(run.bucket()).send();
-    let answer = run.aws.call("GetBucketEncryption", get).await.ok()?;
-    let rules = answer.server_side_encryption_configuration?.rules;
+    let get = run.aws.s3.get_bucket_encryption().bucket(run.bucket());
+    let answer = run.aws.call("GetBucketEncryption", get.send()).await.ok()?;
+    let rules = answer.server_side_encryption_configuration?.rules.into_iter();
     rules
-        .into_iter()
         .filter_map(|rule| rule.apply_server_side_encryption_by_default)
-        .filter(|default| {
-            matches!(
-                default.sse_algorithm,
-                ServerSideEncryption::AwsKms | ServerSideEncryption::AwsKmsDsse
-            )
-        })
+        .filter(|default| KMS.contains(&default.sse_algorithm))
         .find_map(|default| default.kms_master_key_id)
         .filter(|key| !key.ends_with("alias/aws/s3"))
 }
 
-/// What the admin should know of what the grant allows here, a line each.
+/// Returns what the admin should know about the grant in this bucket, a line each.
 pub(crate) async fn grant_notes(run: &Run, grant: &Grant) -> Vec<String> {
-    let is_aws = run.aws.store.is_aws();
-    let private = grant.private_block_note().filter(|_| is_aws);
-    let kms = kms_note(run, grant).await;
-    let whole = grant.whole_block_note();
-    kms.into_iter().chain(private).chain(whole).collect()
+    let mut notes = Vec::new();
+    notes.extend(kms_note(run, grant).await);
+    if run.aws.store.is_aws() {
+        notes.extend(grant.private_block_note());
+    }
+    notes.extend(grant.whole_block_note());
+    notes
 }
 
-/// What to know of a KMS key that the user would need and has no access to.
+/// Returns a note on a KMS key that the user would need and has no access to.
 async fn kms_note(run: &Run, grant: &Grant) -> Option<String> {
     if grant.kms_key.is_some() {
         return None;

@@ -1,6 +1,7 @@
 //! Pages of what is in a folder: objects, versions, unfinished uploads.
 
 use anyhow::{Context, Result, bail, ensure};
+use aws_sdk_s3::operation::list_objects_v2::builders::ListObjectsV2FluentBuilder;
 use aws_sdk_s3::types::EncodingType;
 use percent_encoding::percent_decode;
 
@@ -15,7 +16,7 @@ pub(crate) const PAGE: usize = 1000;
 /// deleted by the page.
 pub(crate) const EMPTY_PAGES: usize = 1000;
 
-/// That a store says again and again that there is more, and lists nothing.
+/// The error for a store that says again and again that there is more, and lists nothing.
 pub(crate) fn lists_nothing(operation: &str) -> String {
     format!("{operation}: the store lists nothing, page after page")
 }
@@ -28,8 +29,7 @@ pub(crate) struct OwnKey(String);
 impl OwnKey {
     /// Fails, whatever the store answers, on a key outside the folder.
     pub fn from_listing(prefix: &Prefix, key: Option<&str>, encoded: bool) -> Result<Self> {
-        let key = key.context("the store listed something without a key")?;
-        let key = decoded(key, encoded)?;
+        let key = decoded(key.context("the store listed something without a key")?, encoded)?;
         ensure!(
             key.starts_with(prefix.as_str()),
             "asked for {prefix}, the store listed {}; nothing of that answer is deleted",
@@ -43,20 +43,19 @@ impl OwnKey {
     }
 }
 
-/// A key as it is, of one as it was listed.
+/// Returns a listed key as it is in the bucket.
 pub(crate) fn decoded(key: &str, encoded: bool) -> Result<String> {
     if encoded { url_decoded(key) } else { Ok(key.to_owned()) }
 }
 
 /// Decodes a key listed with `encoding-type=url`, where `+` stands for a space.
 fn url_decoded(key: &str) -> Result<String> {
-    let key = key.replace('+', " ");
-    let decoded = percent_decode(key.as_bytes()).decode_utf8();
-    let decoded = decoded.with_context(|| format!("the store listed {key}, which is not UTF-8"))?;
-    Ok(decoded.into_owned())
+    let spaced = key.replace('+', " ");
+    let decoded = percent_decode(spaced.as_bytes()).decode_utf8();
+    Ok(decoded.with_context(|| format!("the store listed {spaced}, which is not UTF-8"))?.into())
 }
 
-/// What a listed entry is.
+/// The kinds of entries that a listing has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// An object, or the current version of one.
@@ -83,25 +82,29 @@ pub(crate) struct Page {
     pub next: Option<Cursor>,
 }
 
-/// Where a page of a listing starts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Cursor {
-    /// At the first key after this one.
-    After(String),
-    /// Where S3 said that the next page of objects starts.
-    Token(String),
-    /// After this version of this key.
-    Version(String, Option<String>),
+/// The place in a listing where a page starts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Cursor {
+    /// The page starts after this key.
+    key: Option<String>,
+    /// The store's own word for the place: the continuation token of objects, or the
+    /// version of `key` after which the page starts.
+    marker: Option<String>,
 }
 
 impl Cursor {
-    /// At the first key of all.
+    /// The place before the first key.
     pub fn start() -> Self {
-        Self::After(String::new())
+        Self::default()
+    }
+
+    /// The place after a key and all its versions.
+    pub fn after(key: String) -> Self {
+        Self { key: Some(key), marker: None }
     }
 }
 
-/// What is listed: objects as they are, or all their versions.
+/// How deep a listing goes: to objects as they are, or to all their versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Depth {
     Objects,
@@ -126,7 +129,7 @@ pub(crate) async fn page(run: &Run, depth: Depth, from: &Cursor, max_keys: usize
     }
 }
 
-/// The first of the folder's objects, if any.
+/// Returns the first of the folder's objects, if any.
 pub(crate) async fn first_object(run: &Run) -> Result<Option<OwnKey>> {
     let mut from = Cursor::start();
     for _ in 0..EMPTY_PAGES {
@@ -142,39 +145,36 @@ pub(crate) async fn first_object(run: &Run) -> Result<Option<OwnKey>> {
     bail!(lists_nothing("ListObjectsV2"))
 }
 
+/// A request that lists objects of the bucket. The keys are encoded, since a control
+/// character in one would make the answer unreadable.
+pub(super) fn list_objects(run: &Run) -> ListObjectsV2FluentBuilder {
+    run.aws.s3.list_objects_v2().bucket(run.bucket()).encoding_type(EncodingType::Url)
+}
+
+/// True if the answer says that its keys are encoded: not every store does as asked.
+pub(super) fn is_encoded(encoding: Option<&EncodingType>) -> bool {
+    encoding == Some(&EncodingType::Url)
+}
+
 async fn objects(run: &Run, from: &Cursor, max_keys: usize) -> Result<Page> {
     let prefix = run.target.prefix();
-    let list = run
-        .aws
-        .s3
-        .list_objects_v2()
-        .bucket(run.bucket())
+    let list = list_objects(run)
         .prefix(prefix.as_str())
-        .encoding_type(EncodingType::Url)
-        .max_keys(max_keys as i32);
-    let list = match from {
-        Cursor::Token(token) => list.continuation_token(token),
-        Cursor::After(key) | Cursor::Version(key, _) if key.is_empty() => list,
-        Cursor::After(key) | Cursor::Version(key, _) => list.start_after(key),
-    };
+        .max_keys(max_keys as i32)
+        .set_start_after(from.key.clone())
+        .set_continuation_token(from.marker.clone());
     let answer = run.aws.call("ListObjectsV2", list.send()).await?;
-    let encoded = answer.encoding_type() == Some(&EncodingType::Url);
-    let entry = |object: &aws_sdk_s3::types::Object| {
-        Ok(Entry {
-            key: OwnKey::from_listing(&prefix, object.key(), encoded)?,
-            version: None,
-            kind: Kind::Object,
-        })
-    };
-    let next = if goes_on("ListObjectsV2", answer.is_truncated())? {
-        let token = answer.next_continuation_token();
-        let token =
-            token.context("ListObjectsV2: there is more, but the store doesn't say where")?;
-        Some(Cursor::Token(token.to_owned()))
-    } else {
-        None
-    };
-    Ok(Page { entries: answer.contents().iter().map(entry).collect::<Result<_>>()?, next })
+    let encoded = is_encoded(answer.encoding_type());
+    let mut page = Page::default();
+    if is_truncated("ListObjectsV2", answer.is_truncated())? {
+        let token = next_place("ListObjectsV2", answer.next_continuation_token())?;
+        page.next = Some(Cursor { key: None, marker: Some(token.to_owned()) });
+    }
+    for object in answer.contents() {
+        let key = OwnKey::from_listing(&prefix, object.key(), encoded)?;
+        page.entries.push(Entry { key, version: None, kind: Kind::Object });
+    }
+    Ok(page)
 }
 
 async fn versions(run: &Run, from: &Cursor, max_keys: usize) -> Result<Page> {
@@ -186,61 +186,52 @@ async fn versions(run: &Run, from: &Cursor, max_keys: usize) -> Result<Page> {
         .bucket(run.bucket())
         .prefix(prefix.as_str())
         .encoding_type(EncodingType::Url)
-        .max_keys(max_keys as i32);
-    let list = match from {
-        Cursor::After(key) | Cursor::Token(key) if key.is_empty() => list,
-        Cursor::After(key) | Cursor::Token(key) => list.key_marker(key),
-        Cursor::Version(key, version) => {
-            list.key_marker(key).set_version_id_marker(version.clone())
-        }
-    };
+        .max_keys(max_keys as i32)
+        .set_key_marker(from.key.clone())
+        .set_version_id_marker(from.marker.clone());
     let answer = run.aws.call("ListObjectVersions", list.send()).await?;
-    let encoded = answer.encoding_type() == Some(&EncodingType::Url);
-    let mut entries = Vec::with_capacity(max_keys);
+    let encoded = is_encoded(answer.encoding_type());
+    let mut page = Page::default();
     for version in answer.versions() {
-        entries.push(Entry {
+        page.entries.push(Entry {
             key: OwnKey::from_listing(&prefix, version.key(), encoded)?,
             version: version.version_id().map(str::to_owned),
-            kind: match version.is_latest() {
-                Some(true) => Kind::Object,
-                _ => Kind::Version,
-            },
+            kind: if version.is_latest() == Some(true) { Kind::Object } else { Kind::Version },
         });
     }
     for marker in answer.delete_markers() {
-        entries.push(Entry {
+        page.entries.push(Entry {
             key: OwnKey::from_listing(&prefix, marker.key(), encoded)?,
             version: marker.version_id().map(str::to_owned),
             kind: Kind::DeleteMarker,
         });
     }
-    entries.sort_by(|a, b| a.key.as_str().cmp(b.key.as_str()));
-    let next = if goes_on("ListObjectVersions", answer.is_truncated())? {
-        let key = answer.next_key_marker();
-        let key =
-            key.context("ListObjectVersions: there is more, but the store doesn't say where")?;
-        Some(Cursor::Version(
-            decoded(key, encoded)?,
-            answer.next_version_id_marker().map(str::to_owned),
-        ))
-    } else {
-        None
-    };
-    Ok(Page { entries, next })
+    page.entries.sort_by(|a, b| a.key.as_str().cmp(b.key.as_str()));
+    if is_truncated("ListObjectVersions", answer.is_truncated())? {
+        let key = next_place("ListObjectVersions", answer.next_key_marker())?;
+        let marker = answer.next_version_id_marker().map(str::to_owned);
+        page.next = Some(Cursor { key: Some(decoded(key, encoded)?), marker });
+    }
+    Ok(page)
 }
 
-/// Whether a listing goes on. It counts as complete only where the answer says so.
-fn goes_on(operation: &str, is_truncated: Option<bool>) -> Result<bool> {
+/// True if there are more pages. A listing counts as complete only where the answer
+/// says so.
+fn is_truncated(operation: &str, is_truncated: Option<bool>) -> Result<bool> {
     is_truncated.with_context(|| {
         format!("{operation}: the answer does not say whether it is the whole listing")
     })
+}
+
+fn next_place<'a>(operation: &str, place: Option<&'a str>) -> Result<&'a str> {
+    place.with_context(|| format!("{operation}: there is more, but the store doesn't say where"))
 }
 
 /// Some of the unfinished multipart uploads.
 #[derive(Debug, Default)]
 pub(crate) struct Uploads {
     pub uploads: Vec<Upload>,
-    /// Whether there are more.
+    /// True if there are more.
     pub more: bool,
 }
 
@@ -251,7 +242,7 @@ pub(crate) struct Upload {
     pub id: String,
 }
 
-/// The first page of the folder's unfinished multipart uploads; empty on a
+/// Returns the first page of the folder's unfinished multipart uploads; empty on a
 /// store that doesn't list them.
 pub(crate) async fn uploads(run: &Run) -> Result<Uploads> {
     let prefix = run.target.prefix();
@@ -266,15 +257,14 @@ pub(crate) async fn uploads(run: &Run) -> Result<Uploads> {
         Err(error) if run.aws.store.lacks(&error) => return Ok(Uploads::default()),
         answer => answer?,
     };
-    let more = goes_on("ListMultipartUploads", answer.is_truncated())?;
-    let encoded = answer.encoding_type() == Some(&EncodingType::Url);
-    let upload = |upload: &aws_sdk_s3::types::MultipartUpload| {
-        Ok(Upload {
-            key: OwnKey::from_listing(&prefix, upload.key(), encoded)?,
-            id: upload.upload_id().unwrap_or_default().to_owned(),
-        })
-    };
-    Ok(Uploads { uploads: answer.uploads().iter().map(upload).collect::<Result<_>>()?, more })
+    let encoded = is_encoded(answer.encoding_type());
+    let more = is_truncated("ListMultipartUploads", answer.is_truncated())?;
+    let mut uploads = Vec::new();
+    for upload in answer.uploads() {
+        let key = OwnKey::from_listing(&prefix, upload.key(), encoded)?;
+        uploads.push(Upload { key, id: upload.upload_id().unwrap_or_default().to_owned() });
+    }
+    Ok(Uploads { uploads, more })
 }
 
 #[cfg(test)]

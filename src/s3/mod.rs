@@ -1,6 +1,6 @@
 //! The bucket and its objects: single requests, pages of listings, and the
 //! emptying of a folder. Knows nothing of IAM, and never leaves the user's
-//! prefix where it deletes.
+//! prefix when it deletes.
 
 pub(crate) mod bucket;
 pub(crate) mod empty;

@@ -1,4 +1,4 @@
-//! Deleting the objects of a page, and what the store answers to that.
+//! Deleting entries, at the pace and in the way that the store takes.
 
 use anyhow::Result;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
@@ -11,154 +11,146 @@ use crate::s3::listing::Entry;
 use crate::s3::object::delete_object;
 
 impl Emptying {
-    /// Deletes entries with one request, except keys that XML can't carry, which
-    /// go one at a time.
+    /// Deletes entries with one request; one at a time the keys that XML can't carry,
+    /// and all of them where the store takes no batches. Returns the keys that can't be
+    /// deleted.
     pub(super) async fn delete_entries(&self, entries: Vec<Entry>) -> Result<Vec<FailedKey>> {
-        let (batch, single): (Vec<_>, Vec<_>) =
+        let (batch, mut singles): (Vec<_>, Vec<_>) =
             entries.into_iter().partition(|entry| fits_xml(entry.key.as_str()));
         let mut failed = Vec::new();
         if !batch.is_empty() {
-            failed.extend(self.delete_batch(batch).await?);
+            match self.delete(batch.clone(), Operation::DeleteObjects).await {
+                Err(error) if self.refuses_batches(&error) => {
+                    singles.splice(0..0, batch);
+                }
+                result => failed = result?,
+            }
         }
-        failed.extend(self.delete_each(single).await?);
-        Ok(failed)
-    }
-
-    async fn delete_batch(&self, entries: Vec<Entry>) -> Result<Vec<FailedKey>> {
-        let refuses_batches = |error: &anyhow::Error| {
-            let error = error.downcast_ref();
-            error.is_some_and(|error| self.run.aws.store.refuses_batches(error))
-        };
-        match self.delete(entries.clone(), Request::Batch).await {
-            Err(error) if refuses_batches(&error) => self.delete_each(entries).await,
-            result => result,
-        }
-    }
-
-    async fn delete_each(&self, entries: Vec<Entry>) -> Result<Vec<FailedKey>> {
-        let mut failed = Vec::new();
-        for entry in entries {
+        for entry in singles {
             self.run.go_on()?;
-            failed.extend(self.delete(vec![entry], Request::Single).await?);
+            failed.extend(self.delete(vec![entry], Operation::DeleteObject).await?);
         }
         Ok(failed)
     }
 
-    /// Deletes entries with one request, and again those that a store in
-    /// trouble didn't delete; returns the ones that can't be deleted.
-    async fn delete(&self, entries: Vec<Entry>, request: Request) -> Result<Vec<FailedKey>> {
+    fn refuses_batches(&self, error: &anyhow::Error) -> bool {
+        error.downcast_ref().is_some_and(|error| self.run.aws.store.refuses_batches(error))
+    }
+
+    /// Deletes entries with one request, and sends again those that a store in
+    /// trouble didn't delete. Returns the keys that can't be deleted.
+    async fn delete(
+        &self,
+        mut entries: Vec<Entry>,
+        operation: Operation,
+    ) -> Result<Vec<FailedKey>> {
         let cancel = &self.run.cancel;
         let mut patience = Patience::DELETE;
-        let mut batch = Batch { entries, failed: Vec::new() };
+        let mut failed = Vec::new();
         loop {
-            let turn = self.pace.admit(batch.entries.len());
-            let turn = cancel.run_until_cancelled(turn).await;
-            turn.ok_or(Interrupted)?;
+            let turn = self.pace.admit(entries.len());
+            cancel.run_until_cancelled(turn).await.ok_or(Interrupted)?;
             let sent = Instant::now();
-            let answer = self.send(&batch.entries, request).await;
-            let slows_down = slows_down(&answer);
-            let not_deleted = match answer {
-                Ok(errors) => Ok(self.sort_out(&mut batch, &errors)),
+            let answer = match operation {
+                Operation::DeleteObjects => self.delete_batch(&entries).await,
+                Operation::DeleteObject => self.delete_one(&entries[0]).await,
+            };
+            let slows_down = asks_to_slow_down(&answer);
+            let transient = match answer {
+                Ok(errors) => Ok(self.sort_out(errors, &mut entries, &mut failed)),
                 Err(error) if error.is_passing() => Err(error),
                 Err(error) => return Err(error.into()),
             };
-            if batch.entries.is_empty() {
-                return Ok(batch.failed);
+            if entries.is_empty() {
+                return Ok(failed);
             }
             let tries_again = if slows_down {
-                self.pace.slow_down(batch.entries.len(), sent);
+                self.pace.slow_down(entries.len(), sent);
                 patience.spend(cancel)
             } else {
                 patience.wait(cancel).await
             };
             if !tries_again {
-                batch.failed.extend(not_deleted?);
-                return Ok(batch.failed);
+                failed.extend(transient?);
+                return Ok(failed);
             }
         }
     }
 
-    /// Counts the entries that were deleted, keeps those to send again, whose
-    /// errors it returns, and notes the others as failed; so too an error that is of
-    /// nothing that was sent, since something was not deleted.
-    fn sort_out(&self, batch: &mut Batch, errors: &[KeyError]) -> Vec<FailedKey> {
-        let mut passing = Vec::new();
-        let is_strange = |error: &&KeyError| !batch.entries.iter().any(|entry| error.is_of(entry));
-        let strange = errors.iter().filter(is_strange);
-        let strange: Vec<_> = strange.map(|error| error.failed.clone()).collect();
-        batch.failed.extend(strange);
-        for entry in std::mem::take(&mut batch.entries) {
-            match errors.iter().find(|error| error.is_of(&entry)) {
-                None => self.progress.count(&entry),
-                Some(error) if is_transient(&error.failed.code) => {
-                    passing.push(error.failed.clone());
-                    batch.entries.push(entry);
-                }
-                Some(error) => batch.failed.push(error.failed.clone()),
+    /// Counts the entries that were deleted, leaves those in `entries` that are to be
+    /// sent again, whose errors it returns, and adds the other errors to `failed`. Among
+    /// these is an error about none of the entries, since something was not deleted.
+    fn sort_out(
+        &self,
+        errors: Vec<KeyError>,
+        entries: &mut Vec<Entry>,
+        failed: &mut Vec<FailedKey>,
+    ) -> Vec<FailedKey> {
+        for error in &errors {
+            if !entries.iter().any(|entry| error.is_about(entry)) {
+                failed.push(error.failed.clone());
             }
         }
-        passing
-    }
-
-    async fn send(&self, entries: &[Entry], request: Request) -> Result<Vec<KeyError>, AwsError> {
-        match request {
-            Request::Batch => self.delete_objects(entries).await,
-            Request::Single => self.delete_object(&entries[0]).await,
-        }
-    }
-
-    async fn delete_objects(&self, entries: &[Entry]) -> Result<Vec<KeyError>, AwsError> {
-        let identifiers = entries.iter().map(|entry| {
-            let identifier = ObjectIdentifier::builder().key(entry.key.as_str());
-            let identifier = identifier.set_version_id(entry.version.clone()).build();
-            identifier.expect("the key is given")
+        let mut transient = Vec::new();
+        entries.retain(|entry| {
+            let Some(KeyError { failed: error, .. }) =
+                errors.iter().find(|error| error.is_about(entry))
+            else {
+                self.progress.count(entry);
+                return false;
+            };
+            let is_transient = is_transient(&error.code);
+            if is_transient { &mut transient } else { &mut *failed }.push(error.clone());
+            is_transient
         });
-        let batch = Delete::builder().set_objects(Some(identifiers.collect())).quiet(true).build();
+        transient
+    }
+
+    async fn delete_batch(&self, entries: &[Entry]) -> Result<Vec<KeyError>, AwsError> {
+        let mut batch = Delete::builder().quiet(true);
+        for entry in entries {
+            let identifier = ObjectIdentifier::builder()
+                .key(entry.key.as_str())
+                .set_version_id(entry.version.clone());
+            batch = batch.objects(identifier.build().expect("the key is given"));
+        }
+        let store = self.run.aws.store.clone();
         let delete = self
             .once
             .aws
             .s3
             .delete_objects()
             .bucket(self.run.bucket())
-            .delete(batch.expect("the objects are given"));
-        let store = self.run.aws.store.clone();
-        let delete = delete.customize();
-        let delete = delete.mutate_request(move |request| store.fit_checksum(request));
+            .delete(batch.build().expect("the objects are given"))
+            .customize()
+            .mutate_request(move |request| store.fit_checksum(request));
         let answer = self.once.aws.call("DeleteObjects", delete.send()).await?;
-        let errors = answer.errors.unwrap_or_default().into_iter();
-        Ok(errors.map(KeyError::from).filter(KeyError::is_failure).collect())
+        let errors = answer.errors.unwrap_or_default().into_iter().map(KeyError::from);
+        Ok(errors.filter(|error| !error.is_gone()).collect())
     }
 
-    async fn delete_object(&self, entry: &Entry) -> Result<Vec<KeyError>, AwsError> {
-        let version = entry.version.clone();
-        match delete_object(&self.once, entry.key.as_str(), version).await {
+    async fn delete_one(&self, entry: &Entry) -> Result<Vec<KeyError>, AwsError> {
+        match delete_object(&self.once, entry.key.as_str(), entry.version.clone()).await {
             Ok(()) => Ok(Vec::new()),
-            Err(error) if error.is_about_object() => Ok(vec![KeyError::of(entry, &error)]),
+            Err(error) if error.is_about_object() => Ok(vec![KeyError::new(entry, &error)]),
             Err(error) => Err(error),
         }
     }
 }
 
-/// Whether the store asks for fewer requests, for the whole or for a key.
-fn slows_down(answer: &Result<Vec<KeyError>, AwsError>) -> bool {
+/// True if the store asks for fewer requests, as a whole or for one key.
+fn asks_to_slow_down(answer: &Result<Vec<KeyError>, AwsError>) -> bool {
     match answer {
         Ok(errors) => errors.iter().any(|error| is_slow_down(&error.failed.code)),
         Err(error) => error.code().is_some_and(is_slow_down),
     }
 }
 
-/// What is left of a page to delete.
-struct Batch {
-    entries: Vec<Entry>,
-    /// What can't be deleted.
-    failed: Vec<FailedKey>,
-}
-
-/// How entries are deleted: all in one request, or just one.
+/// The operation that deletes entries: all in one request, or just one.
 #[derive(Debug, Clone, Copy)]
-enum Request {
-    Batch,
-    Single,
+enum Operation {
+    DeleteObjects,
+    DeleteObject,
 }
 
 /// The error S3 answered for one entry.
@@ -183,7 +175,7 @@ impl From<aws_sdk_s3::types::Error> for KeyError {
 }
 
 impl KeyError {
-    fn of(entry: &Entry, error: &AwsError) -> Self {
+    fn new(entry: &Entry, error: &AwsError) -> Self {
         Self {
             failed: FailedKey {
                 key: entry.key.as_str().to_owned(),
@@ -194,19 +186,19 @@ impl KeyError {
         }
     }
 
-    /// What is gone already counts as deleted.
-    fn is_failure(&self) -> bool {
-        !matches!(self.failed.code.as_str(), "NoSuchKey" | "NoSuchVersion")
+    /// True if the entry is gone already, which counts as deleted.
+    fn is_gone(&self) -> bool {
+        matches!(self.failed.code.as_str(), "NoSuchKey" | "NoSuchVersion")
     }
 
-    fn is_of(&self, entry: &Entry) -> bool {
-        let same_version =
+    fn is_about(&self, entry: &Entry) -> bool {
+        let is_same_version =
             self.version.is_none() || entry.version.is_none() || self.version == entry.version;
-        self.failed.key == entry.key.as_str() && same_version
+        self.failed.key == entry.key.as_str() && is_same_version
     }
 }
 
-/// Whether XML 1.0 can carry the key; a batch with one that it can't fails whole.
+/// True if XML 1.0 can carry the key; a batch with one that it can't fails whole.
 fn fits_xml(key: &str) -> bool {
     key.chars().all(|c| match c {
         '\t' | '\n' | '\r' => true,

@@ -1,4 +1,5 @@
-//! Whether a listing gets on. Some stores answer the same pages for ever.
+//! Finding out that a listing doesn't advance. Some stores answer the same pages for
+//! ever.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, Hash};
@@ -7,61 +8,55 @@ use anyhow::{Result, ensure};
 
 use crate::s3::listing::{EMPTY_PAGES, Page, lists_nothing};
 
-/// What the pages of one listing have shown so far.
+/// The headway of one listing, by its pages so far.
 #[derive(Debug, Default)]
 pub(super) struct Headway {
-    /// The greatest key.
-    last: Option<String>,
-    /// What was listed of that key.
-    seen: Seen,
+    greatest_key: Option<String>,
+    /// The versions listed of the greatest key.
+    versions: Seen,
     empty_pages: usize,
 }
 
 impl Headway {
-    /// The next page; as the last one, if it lists nothing that those before it don't:
-    /// no greater key, and no more versions of the greatest one.
+    /// Returns the page, and makes it the last one if it lists nothing new: no greater
+    /// key than the pages before it, and no more versions of the greatest one.
     ///
     /// Fails where `operation` lists nothing for too long, although it says that there
     /// is more.
     pub fn follow(&mut self, page: Page, operation: &str) -> Result<Page> {
-        let greatest = page.entries.iter().map(|entry| entry.key.as_str()).max();
-        let Some(greatest) = greatest else {
+        let Some(greatest) = page.entries.iter().map(|entry| entry.key.as_str()).max() else {
             self.empty_pages += 1;
             ensure!(self.empty_pages < EMPTY_PAGES, lists_nothing(operation));
             return Ok(page);
         };
         self.empty_pages = 0;
-        let is_greater = self.last.as_deref().is_none_or(|last| greatest > last);
-        if is_greater {
-            self.last = Some(greatest.to_owned());
-            self.seen = Seen::default();
+        if self.greatest_key.as_deref().is_none_or(|before| greatest > before) {
+            self.greatest_key = Some(greatest.to_owned());
+            self.versions = Seen::default();
         }
         let mut is_new = false;
         for entry in &page.entries {
-            if self.last.as_deref() == Some(entry.key.as_str()) {
-                is_new |= self.seen.add(&entry.version);
+            if self.greatest_key.as_deref() == Some(entry.key.as_str()) {
+                is_new |= self.versions.add(&entry.version);
             }
         }
         Ok(Page { next: page.next.filter(|_| is_new), ..page })
     }
 }
 
-/// How much is remembered of what was seen; then it begins anew, so that memory is
+/// How many things are remembered; then remembering starts over, so that memory is
 /// bounded.
 const MOST_SEEN: usize = 100_000;
 
-/// What was seen, by its hash.
+/// The things seen so far, by their hashes.
 #[derive(Debug, Default)]
 pub(super) struct Seen(HashSet<u64>);
 
 impl Seen {
-    /// Whether this was not seen before.
+    /// Adds a thing; false if it was seen before.
     pub fn add(&mut self, thing: &impl Hash) -> bool {
         let hash = self.0.hasher().hash_one(thing);
-        if self.0.contains(&hash) {
-            return false;
-        }
-        if self.0.len() == MOST_SEEN {
+        if self.0.len() == MOST_SEEN && !self.0.contains(&hash) {
             self.0.clear();
         }
         self.0.insert(hash)
@@ -83,7 +78,7 @@ mod tests {
         }
     }
 
-    /// Whether the listing goes on after a page of these entries.
+    /// True if the listing goes on after a page of these entries.
     fn goes_on_after(headway: &mut Headway, entries: &[Entry]) -> bool {
         let page = Page { entries: entries.to_owned(), next: Some(Cursor::start()) };
         headway.follow(page, "List").unwrap().next.is_some()

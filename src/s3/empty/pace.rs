@@ -1,4 +1,4 @@
-//! How fast keys may be deleted once a store has asked to slow down.
+//! The pace at which keys are deleted once a store has asked to slow down.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -14,7 +14,7 @@ const FIRST_RATE: f64 = 3475.0;
 /// The slowest pace, which a batch of 1,000 keys still keeps within two minutes.
 const SLOWEST: f64 = 10.0;
 
-/// After so long without a SlowDown the pace quickens, by a tenth.
+/// The time without a SlowDown after which the pace quickens, by a tenth.
 const CALM: Duration = Duration::from_secs(15);
 
 /// Lets deletes through as they come, until the store says SlowDown; from then
@@ -27,29 +27,32 @@ pub(crate) struct Pace(Mutex<Option<Limit>>);
 struct Limit {
     /// Keys per second.
     rate: f64,
-    /// When the next keys may go.
+    /// The time at which the next keys may go.
     next: Instant,
+    /// The time of the last change of the rate.
     changed: Instant,
 }
 
 impl Pace {
-    /// Waits until so many keys may be sent.
+    /// Waits until `keys` keys may be sent.
     pub async fn admit(&self, keys: usize) {
-        let Some(at) = self.reserve(keys) else { return };
-        tokio::time::sleep_until(at).await;
+        if let Some(turn) = self.reserve(keys) {
+            tokio::time::sleep_until(turn).await;
+        }
     }
 
+    /// Reserves a turn, and returns its time; none if there is no limit.
     fn reserve(&self, keys: usize) -> Option<Instant> {
-        let mut limit = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let limit = limit.as_mut()?;
+        let mut pace = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let limit = pace.as_mut()?;
         let now = Instant::now();
         if now - limit.changed > CALM {
             limit.rate *= 1.1;
             limit.changed = now;
         }
-        let at = limit.next.max(now);
-        limit.next = at + Duration::from_secs_f64(keys as f64 / limit.rate);
-        Some(at)
+        let turn = limit.next.max(now);
+        limit.next = turn + Duration::from_secs_f64(keys as f64 / limit.rate);
+        Some(turn)
     }
 
     /// Takes note that the store refused `keys` keys sent at `sent`.

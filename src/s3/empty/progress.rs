@@ -1,4 +1,4 @@
-//! How far the emptying of a folder has got.
+//! The progress of emptying a folder: what was deleted, and what can't be.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -21,7 +21,7 @@ pub struct FailedKey {
     pub message: String,
 }
 
-/// How much was deleted from a folder.
+/// The numbers of things deleted from a folder.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     /// Objects as they were: the only or the current version of each.
@@ -40,12 +40,17 @@ impl Counts {
         self.objects + self.versions + self.delete_markers
     }
 
-    fn of(&mut self, kind: Kind) -> &mut u64 {
+    fn of_kind(&mut self, kind: Kind) -> &mut u64 {
         match kind {
             Kind::Object => &mut self.objects,
             Kind::Version => &mut self.versions,
             Kind::DeleteMarker => &mut self.delete_markers,
         }
+    }
+
+    fn subtract(&mut self, kind: Kind, number: u64) {
+        let count = self.of_kind(kind);
+        *count = count.saturating_sub(number);
     }
 }
 
@@ -65,11 +70,11 @@ impl fmt::Display for Counts {
     }
 }
 
-/// How many of the entries that were deleted are remembered, so that memory does
-/// not grow with the folder: some 2 MiB.
+/// How many of the deleted entries are remembered, so that memory does not grow with
+/// the folder: some 2 MiB.
 const REMEMBERED: usize = 100_000;
 
-/// How much was deleted so far; can be read while it grows.
+/// The numbers of things deleted so far, which can be read while they grow.
 ///
 /// What is listed again after a store has said that it deleted it does not count.
 /// In a folder of more than 100,000 objects, what a later listing shows may be new
@@ -80,16 +85,17 @@ pub struct Progress(Mutex<Deleted>);
 #[derive(Debug, Default)]
 struct Deleted {
     counts: Counts,
-    /// Of these, what no listing since could show.
+    /// The part of `counts` that was deleted since the last listing began, so that no
+    /// listing has shown it gone.
     unproven: Counts,
-    /// What counts, by the hash of its key and version.
+    /// The entries in `counts`, by the hashes of their keys and versions.
     remembered: HashMap<u64, Kind>,
-    /// How much more counts from the passes before.
+    /// How many entries in `counts` of earlier passes are not remembered.
     forgotten: u64,
 }
 
 impl Progress {
-    /// What was deleted until now.
+    /// The numbers of things deleted until now.
     pub fn counts(&self) -> Counts {
         self.lock().counts
     }
@@ -114,42 +120,41 @@ impl Progress {
         if deleted.remembered.len() < REMEMBERED {
             deleted.remembered.insert(hash, entry.kind);
         }
-        *deleted.counts.of(entry.kind) += 1;
-        *deleted.unproven.of(entry.kind) += 1;
+        *deleted.counts.of_kind(entry.kind) += 1;
+        *deleted.unproven.of_kind(entry.kind) += 1;
     }
 
     /// Takes an entry back that is listed again.
     pub(super) fn uncount(&self, listed: &Entry) {
         let mut deleted = self.lock();
         let hash = deleted.hash(listed);
-        let remembered = deleted.remembered.remove(&hash);
-        if remembered.is_none() && deleted.forgotten == 0 {
-            return;
-        }
-        if remembered.is_none() {
-            deleted.forgotten -= 1;
-        }
-        let count = deleted.counts.of(remembered.unwrap_or(listed.kind));
-        *count = count.saturating_sub(1);
+        let kind = match deleted.remembered.remove(&hash) {
+            Some(kind) => kind,
+            None if deleted.forgotten == 0 => return,
+            None => {
+                deleted.forgotten -= 1;
+                listed.kind
+            }
+        };
+        deleted.counts.subtract(kind, 1);
     }
 
-    /// Says that a listing of the whole folder begins, which shows what is gone of
-    /// that which counts.
-    pub(super) fn prove(&self) {
+    /// Says that a listing of the whole folder begins, which will show which of the
+    /// counted entries are gone.
+    pub(super) fn start_listing(&self) {
         let mut deleted = self.lock();
         let remembered = deleted.remembered.len() as u64;
         deleted.forgotten = deleted.counts.entries().saturating_sub(remembered);
         deleted.unproven = Counts::default();
     }
 
-    /// Counts no longer what no listing is going to show.
+    /// Takes back what no listing is going to show gone.
     pub(super) fn drop_unproven(&self) {
         let mut deleted = self.lock();
-        let unproven = std::mem::take(&mut deleted.unproven);
-        let counts = &mut deleted.counts;
-        counts.objects = counts.objects.saturating_sub(unproven.objects);
-        counts.versions = counts.versions.saturating_sub(unproven.versions);
-        counts.delete_markers = counts.delete_markers.saturating_sub(unproven.delete_markers);
+        let mut unproven = std::mem::take(&mut deleted.unproven);
+        for kind in [Kind::Object, Kind::Version, Kind::DeleteMarker] {
+            deleted.counts.subtract(kind, *unproven.of_kind(kind));
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Deleted> {
@@ -159,8 +164,7 @@ impl Progress {
 
 impl Deleted {
     fn hash(&self, entry: &Entry) -> u64 {
-        let named = (entry.key.as_str(), &entry.version);
-        self.remembered.hasher().hash_one(named)
+        self.remembered.hasher().hash_one((entry.key.as_str(), &entry.version))
     }
 }
 
@@ -184,7 +188,7 @@ mod tests {
         let progress = Progress::default();
         progress.count(&entry(1, Kind::Version));
         progress.count(&entry(2, Kind::Object));
-        progress.prove();
+        progress.start_listing();
         progress.uncount(&entry(1, Kind::Object));
         progress.uncount(&entry(3, Kind::Object));
         let counts = progress.counts();
@@ -205,7 +209,7 @@ mod tests {
             progress.count(&entry(number, Kind::Object));
         });
         assert_eq!(progress.counts().objects, all as u64);
-        progress.prove();
+        progress.start_listing();
         (all - stay..all).for_each(|number| progress.uncount(&entry(number, Kind::Object)));
         assert_eq!(progress.counts().objects, (all - stay) as u64);
         assert!(progress.lock().remembered.len() <= REMEMBERED);

@@ -4,19 +4,28 @@
 //! Only speed depends on where a split falls: the two parts always cover each
 //! key of the range exactly once.
 
-use std::collections::BTreeSet;
-
-/// The characters seen in keys so far, so that splits fall among them.
+/// The characters seen in keys so far, in order, so that splits fall among them.
 #[derive(Debug, Default)]
-pub(crate) struct Alphabet(BTreeSet<char>);
+pub(crate) struct Alphabet(Vec<char>);
 
 impl Alphabet {
     pub fn learn(&mut self, key: &str) {
-        self.0.extend(key.chars());
+        for c in key.chars() {
+            if let Err(place) = self.0.binary_search(&c) {
+                self.0.insert(place, c);
+            }
+        }
     }
 
-    fn ranks(&self) -> Vec<char> {
-        self.0.iter().copied().collect()
+    /// The base of the numbers that keys are read as: a digit for each character, and
+    /// digit 0, which stands for the end of a key.
+    fn base(&self) -> u128 {
+        self.0.len() as u128 + 1
+    }
+
+    fn digit(&self, c: char) -> u128 {
+        let lower = self.0.partition_point(|known| *known < c) as u128;
+        (lower + 1).min(self.base() - 1)
     }
 }
 
@@ -51,16 +60,13 @@ impl Range {
     /// handful of cuts finds the last key, however far off it is.
     pub fn split_off(&mut self, first: &str, alphabet: &Alphabet) -> Option<Self> {
         let scale = Scale::new(self, alphabet);
-        let (low, high) = (scale.position(&self.after), scale.high);
+        let low = scale.position(&self.after);
         let page = low.saturating_sub(scale.position(first)).max(1);
-        let rest = high.saturating_sub(low);
-        if rest / page < 2 {
-            return None;
-        }
-        let part = if rest / page < 64 {
-            rest / 2
-        } else {
-            ((page as f64).sqrt() * (rest as f64).sqrt()) as u128
+        let rest = scale.high.saturating_sub(low);
+        let part = match rest / page {
+            0 | 1 => return None,
+            2..64 => rest / 2,
+            _ => ((page as f64).sqrt() * (rest as f64).sqrt()) as u128,
         };
         let middle = scale.shortest_key(low.saturating_add(part), self)?;
         Some(self.split_at(middle))
@@ -72,22 +78,23 @@ impl Range {
     }
 }
 
-/// Keys as numbers: the digits are the ranks of the characters after what all
-/// keys of the range have in common.
-struct Scale {
+/// The keys of a range as numbers, whose digits are the characters after the
+/// beginning that `after` and `end` have in common.
+struct Scale<'a> {
+    alphabet: &'a Alphabet,
     common: String,
-    ranks: Vec<char>,
     digits: u32,
+    /// The position of the range's end.
     high: u128,
 }
 
-impl Scale {
-    fn new(range: &Range, alphabet: &Alphabet) -> Self {
-        let ranks = alphabet.ranks();
-        let base = ranks.len() as u128 + 1;
+impl<'a> Scale<'a> {
+    fn new(range: &Range, alphabet: &'a Alphabet) -> Self {
+        let base = alphabet.base();
         // One digit less than fits, so that no sum of two positions overflows.
         let digits = (126.0 / (base as f64).log2()).max(1.0) as u32;
-        let mut scale = Self { common: String::new(), ranks, digits, high: base.pow(digits) - 1 };
+        let mut scale =
+            Self { alphabet, common: String::new(), digits, high: base.pow(digits) - 1 };
         if let Some(end) = &range.end {
             let pairs = range.after.chars().zip(end.chars());
             scale.common = pairs.take_while(|(a, b)| a == b).map(|(a, _)| a).collect();
@@ -96,31 +103,23 @@ impl Scale {
         scale
     }
 
-    fn base(&self) -> u128 {
-        self.ranks.len() as u128 + 1
-    }
-
-    /// Where a key lies; 0 for one that lacks the common beginning.
+    /// Returns the position of a key; 0 for one that lacks the common beginning.
     fn position(&self, key: &str) -> u128 {
         let mut rest = key.strip_prefix(&self.common).unwrap_or_default().chars();
         (0..self.digits).fold(0, |number, _| {
-            let rank = rest.next().map_or(0, |c| 1 + self.ranks.partition_point(|rank| *rank < c));
-            number * self.base() + (rank as u128).min(self.base() - 1)
+            let digit = rest.next().map_or(0, |c| self.alphabet.digit(c));
+            number * self.alphabet.base() + digit
         })
     }
 
-    /// The shortest beginning of the key at `position` that still lies within
+    /// Returns the shortest beginning of the key at `position` that still lies within
     /// the range.
-    fn shortest_key(&self, mut position: u128, range: &Range) -> Option<String> {
-        let mut digits = Vec::new();
-        for _ in 0..self.digits {
-            digits.push((position % self.base()) as usize);
-            position /= self.base();
-        }
+    fn shortest_key(&self, position: u128, range: &Range) -> Option<String> {
+        let base = self.alphabet.base();
         let mut key = self.common.clone();
-        for digit in digits.into_iter().rev() {
-            // Digit 0 stands for the end of a key.
-            key.push(*self.ranks.get(digit.checked_sub(1)?)?);
+        for place in (0..self.digits).rev() {
+            let digit = (position / base.pow(place) % base) as usize;
+            key.push(*self.alphabet.0.get(digit.checked_sub(1)?)?);
             if range.contains(&key) && range.end.as_ref() != Some(&key) {
                 return Some(key);
             }
@@ -131,7 +130,7 @@ impl Scale {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::VecDeque;
+    use std::collections::{BTreeSet, VecDeque};
 
     use proptest::collection::{btree_set, vec};
     use proptest::prelude::*;

@@ -1,12 +1,10 @@
 //! Aborting the unfinished multipart uploads of a folder.
 
-use std::sync::Arc;
-
 use anyhow::{Result, bail};
-use tokio::task::JoinSet;
+use futures_util::{TryStreamExt, stream};
 
+use super::Emptying;
 use super::headway::Seen;
-use super::{Emptying, joined};
 use crate::aws::{AwsError, Patience};
 use crate::errors::one_line;
 use crate::s3::listing::{self, Upload, Uploads};
@@ -14,7 +12,7 @@ use crate::s3::listing::{self, Upload, Uploads};
 impl Emptying {
     /// Aborts the folder's unfinished multipart uploads, until none is listed; for some
     /// seconds more where the listings don't get shorter, since they may be out of date.
-    pub(super) async fn abort_uploads(self: &Arc<Self>) -> Result<()> {
+    pub(super) async fn abort_uploads(&self) -> Result<()> {
         let mut patience = Patience::FOLDER;
         let mut aborted = Seen::default();
         let mut fewest = usize::MAX;
@@ -23,29 +21,17 @@ impl Emptying {
             if uploads.is_empty() && !more {
                 return Ok(());
             }
-            let is_new = |upload: &&Upload| aborted.add(*upload);
-            let new = uploads.iter().filter(is_new).count();
+            let new = uploads.iter().filter(|upload| aborted.add(upload)).count();
             self.progress.uncount_uploads((uploads.len() - new) as u64);
-            let gets_on = more && new > 0 || uploads.len() < fewest;
-            if !gets_on && !patience.wait(&self.run.cancel).await {
+            let advances = more && new > 0 || uploads.len() < fewest;
+            if !advances && !patience.wait(&self.run.cancel).await {
                 self.run.go_on()?;
                 bail!(still_listed(&uploads));
             }
             fewest = fewest.min(uploads.len());
-            let mut aborts = JoinSet::new();
-            for upload in uploads {
-                self.run.go_on()?;
-                if aborts.len() == self.concurrency
-                    && let Some(aborted) = aborts.join_next().await
-                {
-                    joined(aborted)?;
-                }
-                let emptying = self.clone();
-                aborts.spawn(async move { emptying.abort(upload).await });
-            }
-            while let Some(aborted) = aborts.join_next().await {
-                joined(aborted)?;
-            }
+            stream::iter(uploads.into_iter().map(Ok))
+                .try_for_each_concurrent(self.concurrency, |upload| self.abort(upload))
+                .await?;
         }
     }
 
@@ -54,23 +40,32 @@ impl Emptying {
     ///
     /// [abort]: https://docs.aws.amazon.com/AmazonS3/latest/API/API_AbortMultipartUpload.html
     async fn abort(&self, upload: Upload) -> Result<()> {
+        self.run.go_on()?;
         let mut patience = Patience::DELETE;
         while !self.abort_once(&upload).await? && patience.wait(&self.run.cancel).await {}
         self.progress.count_upload();
         Ok(())
     }
 
-    /// Whether the upload is gone, with all its parts.
+    /// Aborts an upload; true if it is gone then, with all its parts.
     async fn abort_once(&self, upload: &Upload) -> Result<bool, AwsError> {
-        let (aws, bucket) = (&self.run.aws, self.run.bucket());
-        let abort = aws.s3.abort_multipart_upload().bucket(bucket);
-        let abort = abort.key(upload.key.as_str()).upload_id(&upload.id);
+        let aws = &self.run.aws;
+        let abort = aws
+            .s3
+            .abort_multipart_upload()
+            .bucket(self.run.bucket())
+            .key(upload.key.as_str())
+            .upload_id(&upload.id);
         match aws.call("AbortMultipartUpload", abort.send()).await {
             Err(error) if is_gone(&error) => return Ok(true),
             aborted => aborted?,
         };
-        let parts = aws.s3.list_parts().bucket(bucket);
-        let parts = parts.key(upload.key.as_str()).upload_id(&upload.id);
+        let parts = aws
+            .s3
+            .list_parts()
+            .bucket(self.run.bucket())
+            .key(upload.key.as_str())
+            .upload_id(&upload.id);
         match aws.call("ListParts", parts.send()).await {
             Err(error) if is_gone(&error) || aws.store.lacks(&error) => Ok(true),
             answer => Ok(answer?.parts().is_empty()),
@@ -79,17 +74,18 @@ impl Emptying {
 }
 
 fn still_listed(uploads: &[Upload]) -> String {
-    let first = uploads.first();
-    first.map_or(
-        "ListMultipartUploads: the store says that there are uploads, and lists none".to_owned(),
-        |first| {
+    match uploads.first() {
+        None => {
+            "ListMultipartUploads: the store says that there are uploads, and lists none".to_owned()
+        }
+        Some(first) => {
             let key = one_line(first.key.as_str());
             format!("the multipart upload of {key} is still listed after aborting it")
-        },
-    )
+        }
+    }
 }
 
-/// Whether there is no such upload any more: AWS answers with a code for the
+/// True if there is no such upload any more: AWS answers with a code for the
 /// upload then, and Ceph with one for the key.
 fn is_gone(error: &AwsError) -> bool {
     error.status() == Some(404)
