@@ -1,7 +1,7 @@
 //! Deleting entries, at the pace and in the way that the store takes.
 
 use anyhow::Result;
-use aws_sdk_s3::types::{Delete, ObjectIdentifier};
+use aws_sdk_s3::types::{Delete, Error as KeyError, ObjectIdentifier};
 use tokio::time::Instant;
 
 use super::{Emptying, FailedKey};
@@ -55,9 +55,12 @@ impl Emptying {
                 Operation::DeleteObjects => self.delete_batch(&entries).await,
                 Operation::DeleteObject => self.delete_one(&entries[0]).await,
             };
-            let slows_down = asks_to_slow_down(&answer);
+            let slows_down = match &answer {
+                Ok(errors) => errors.iter().any(|error| is_slow_down(code(error))),
+                Err(error) => error.code().is_some_and(is_slow_down),
+            };
             let transient = match answer {
-                Ok(errors) => Ok(self.sort_out(errors, &mut entries, &mut failed)),
+                Ok(errors) => Ok(self.sort_out(&errors, &mut entries, &mut failed)),
                 Err(error) if error.is_passing() => Err(error),
                 Err(error) => return Err(error.into()),
             };
@@ -82,26 +85,29 @@ impl Emptying {
     /// these is an error about none of the entries, since something was not deleted.
     fn sort_out(
         &self,
-        errors: Vec<KeyError>,
+        errors: &[KeyError],
         entries: &mut Vec<Entry>,
         failed: &mut Vec<FailedKey>,
     ) -> Vec<FailedKey> {
-        for error in &errors {
-            if !entries.iter().any(|entry| error.is_about(entry)) {
-                failed.push(error.failed.clone());
+        for error in errors {
+            if !entries.iter().any(|entry| is_about(error, entry)) {
+                failed.push(error.into());
             }
         }
         let mut transient = Vec::new();
-        entries.retain(|entry| {
-            let Some(KeyError { failed: error, .. }) =
-                errors.iter().find(|error| error.is_about(entry))
-            else {
+        entries.retain(|entry| match errors.iter().find(|error| is_about(error, entry)) {
+            None => {
                 self.progress.count(entry);
-                return false;
-            };
-            let is_transient = is_transient(&error.code);
-            if is_transient { &mut transient } else { &mut *failed }.push(error.clone());
-            is_transient
+                false
+            }
+            Some(error) if is_transient(code(error)) => {
+                transient.push(error.into());
+                true
+            }
+            Some(error) => {
+                failed.push(error.into());
+                false
+            }
         });
         transient
     }
@@ -125,24 +131,23 @@ impl Emptying {
             .customize()
             .mutate_request(move |request| store.fit_checksum(request));
         let answer = self.once.aws.call("DeleteObjects", delete.send()).await?;
-        let errors = answer.errors.unwrap_or_default().into_iter().map(KeyError::from);
-        Ok(errors.filter(|error| !error.is_gone()).collect())
+        let errors = answer.errors.unwrap_or_default().into_iter();
+        // A key that is gone already counts as deleted.
+        Ok(errors.filter(|it| !matches!(code(it), "NoSuchKey" | "NoSuchVersion")).collect())
     }
 
     async fn delete_one(&self, entry: &Entry) -> Result<Vec<KeyError>, AwsError> {
         match delete_object(&self.once, entry.key.as_str(), entry.version.clone()).await {
             Ok(()) => Ok(Vec::new()),
-            Err(error) if error.is_about_object() => Ok(vec![KeyError::new(entry, &error)]),
+            Err(error) if error.is_about_object() => Ok(vec![
+                KeyError::builder()
+                    .key(entry.key.as_str())
+                    .code(error.code().unwrap_or_default())
+                    .message(error.message())
+                    .build(),
+            ]),
             Err(error) => Err(error),
         }
-    }
-}
-
-/// True if the store asks for fewer requests, as a whole or for one key.
-fn asks_to_slow_down(answer: &Result<Vec<KeyError>, AwsError>) -> bool {
-    match answer {
-        Ok(errors) => errors.iter().any(|error| is_slow_down(&error.failed.code)),
-        Err(error) => error.code().is_some_and(is_slow_down),
     }
 }
 
@@ -153,49 +158,26 @@ enum Operation {
     DeleteObject,
 }
 
-/// The error S3 answered for one entry.
-#[derive(Debug)]
-struct KeyError {
-    failed: FailedKey,
-    version: Option<String>,
-}
-
-impl From<aws_sdk_s3::types::Error> for KeyError {
-    fn from(error: aws_sdk_s3::types::Error) -> Self {
+impl From<&KeyError> for FailedKey {
+    fn from(error: &KeyError) -> Self {
         Self {
-            failed: FailedKey {
-                key: error.key.unwrap_or_default(),
-                code: error.code.unwrap_or_default(),
-                message: one_line(&error.message.unwrap_or_default()),
-            },
-            // Ceph has the element for objects without a version, too.
-            version: error.version_id.filter(|version| !version.is_empty()),
+            key: error.key().unwrap_or_default().to_owned(),
+            code: code(error).to_owned(),
+            message: one_line(error.message().unwrap_or_default()),
         }
     }
 }
 
-impl KeyError {
-    fn new(entry: &Entry, error: &AwsError) -> Self {
-        Self {
-            failed: FailedKey {
-                key: entry.key.as_str().to_owned(),
-                code: error.code().unwrap_or_default().to_owned(),
-                message: error.message().to_owned(),
-            },
-            version: entry.version.clone(),
-        }
-    }
+fn code(error: &KeyError) -> &str {
+    error.code().unwrap_or_default()
+}
 
-    /// True if the entry is gone already, which counts as deleted.
-    fn is_gone(&self) -> bool {
-        matches!(self.failed.code.as_str(), "NoSuchKey" | "NoSuchVersion")
-    }
-
-    fn is_about(&self, entry: &Entry) -> bool {
-        let is_same_version =
-            self.version.is_none() || entry.version.is_none() || self.version == entry.version;
-        self.failed.key == entry.key.as_str() && is_same_version
-    }
+fn is_about(error: &KeyError, entry: &Entry) -> bool {
+    // Ceph has the element for objects without a version, too.
+    let version = error.version_id().filter(|version| !version.is_empty());
+    let is_same_version =
+        version.is_none() || entry.version.is_none() || version == entry.version.as_deref();
+    error.key().unwrap_or_default() == entry.key.as_str() && is_same_version
 }
 
 /// True if XML 1.0 can carry the key; a batch with one that it can't fails whole.

@@ -1,115 +1,115 @@
-//! Listing a folder by several listers at once, each a range of its keys.
+//! Listing a folder by several listers at once, each of which lists a range of its keys.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 
 use anyhow::Result;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::Emptying;
 use super::headway::Headway;
-use super::ranges::Range;
+use super::ranges::{Alphabet, Range};
 use crate::s3::listing::{self, Cursor, Entry, PAGE, Page};
 
-type Pages = mpsc::Sender<Result<Vec<Entry>>>;
+/// How many listers there are at a time at most.
+const LISTERS: usize = 12;
+
+/// Lists a range of keys to its end, page by page. Stops earlier if pages show nothing
+/// new: what it misses, the next pass finds.
+pub(super) struct Lister {
+    /// The keys that are not listed yet.
+    range: Range,
+    /// The place after which the whole range began.
+    start: String,
+    next: Cursor,
+    /// The next page, if it is known already.
+    known_page: Option<Page>,
+    headway: Headway,
+}
+
+impl Lister {
+    fn new(range: Range, next: Cursor, known_page: Option<Page>) -> Self {
+        let start = range.after.clone();
+        Self { range, start, next, known_page, headway: Headway::default() }
+    }
+
+    pub async fn next_page(mut self, emptying: Arc<Emptying>) -> Result<(Self, Page)> {
+        let page = match self.known_page.take() {
+            Some(page) => page,
+            None => listing::page(&emptying.run, emptying.depth, &self.next, PAGE).await?,
+        };
+        Ok((self, page))
+    }
+}
+
+/// A listing of the whole folder.
+pub(super) struct Listing<'a> {
+    emptying: &'a Emptying,
+    /// The listers whose next page is to be requested.
+    pub waiting: Vec<Lister>,
+    /// How many more listers may be started.
+    free: usize,
+    alphabet: Alphabet,
+}
+
+impl<'a> Listing<'a> {
+    /// Starts with one lister, which shares its range with others as it goes.
+    pub fn new(emptying: &'a Emptying, first_page: Option<Page>) -> Self {
+        Self {
+            emptying,
+            waiting: vec![Lister::new(Range::everything(), Cursor::start(), first_page)],
+            free: LISTERS.min(emptying.concurrency) - 1,
+            alphabet: Alphabet::default(),
+        }
+    }
+
+    /// Returns the entries of a page that are in the lister's range, and lets the lister
+    /// wait for its next page, if there is one.
+    pub fn take(&mut self, mut lister: Lister, page: Page) -> Result<Vec<Entry>> {
+        let emptying = self.emptying;
+        let Page { mut entries, next } = lister.headway.follow(page, emptying.depth.operation())?;
+        if !lister.start.is_empty() {
+            let listed = entries.len();
+            entries.retain(|entry| emptying.name(entry) > lister.start.as_str());
+            if entries.len() < listed {
+                emptying.starts_anywhere.store(false, Ordering::Relaxed);
+            }
+        }
+        let last = entries.last().map(|entry| emptying.name(entry).to_owned());
+        let is_at_end = last.as_deref().is_some_and(|last| lister.range.is_past_end(last));
+        let next = next.filter(|_| !is_at_end);
+        if next.is_some()
+            && let Some(last) = last.filter(|last| *last > lister.range.after)
+        {
+            lister.range.after = last;
+            self.share(&mut lister.range, &entries);
+        }
+        entries.retain(|entry| !lister.range.is_past_end(emptying.name(entry)));
+        match next {
+            Some(next) => self.waiting.push(Lister { next, ..lister }),
+            None => self.free += 1,
+        }
+        Ok(entries)
+    }
+
+    /// Gives the upper part of what remains of a range to each lister that is free.
+    fn share(&mut self, range: &mut Range, page: &[Entry]) {
+        for entry in page {
+            self.alphabet.learn(self.emptying.name(entry));
+        }
+        while self.free > 0
+            && self.emptying.starts_anywhere.load(Ordering::Relaxed)
+            && let Some(upper) = range.split_off(self.emptying.name(&page[0]), &self.alphabet)
+        {
+            let next = Cursor::after(format!("{}{}", self.emptying.prefix, upper.after));
+            self.waiting.push(Lister::new(upper, next, None));
+            self.free -= 1;
+        }
+    }
+}
 
 impl Emptying {
-    /// Starts a first lister, which takes on others as it goes.
-    pub(super) async fn start_listing(
-        self: &Arc<Self>,
-        first_page: Option<Page>,
-    ) -> Result<mpsc::Receiver<Result<Vec<Entry>>>> {
-        let (pages, receiver) = mpsc::channel(1);
-        let permit = self.listers.clone().acquire_owned().await?;
-        self.start_lister(Range::everything(), first_page, pages, permit);
-        Ok(receiver)
-    }
-
-    fn start_lister(
-        self: &Arc<Self>,
-        range: Range,
-        first_page: Option<Page>,
-        pages: Pages,
-        permit: OwnedSemaphorePermit,
-    ) {
-        let emptying = self.clone();
-        tokio::spawn(async move {
-            let _permit = permit;
-            if let Err(error) = emptying.list(range, first_page, &pages).await {
-                // Fails only where the pass has ended already.
-                let _ = pages.send(Err(error)).await;
-            }
-        });
-    }
-
-    /// Lists a range to its end, page by page, and gives the upper part of what
-    /// remains to each lister that is free. Stops earlier if pages show nothing
-    /// new: what it misses, the next pass finds.
-    async fn list(
-        self: &Arc<Self>,
-        mut range: Range,
-        mut first_page: Option<Page>,
-        pages: &Pages,
-    ) -> Result<()> {
-        let start = range.after.clone();
-        let mut headway = Headway::default();
-        let mut next = Some(if start.is_empty() {
-            Cursor::start()
-        } else {
-            Cursor::after(format!("{}{start}", self.prefix))
-        });
-        while let Some(from) = next {
-            let page = match first_page.take() {
-                Some(page) => page,
-                None => listing::page(&self.run, self.depth, &from, PAGE).await?,
-            };
-            let mut page = headway.follow(page, self.depth.operation())?;
-            if !start.is_empty() {
-                self.drop_before(&start, &mut page.entries);
-            }
-            let last = page.entries.last().map(|entry| self.name(entry).to_owned());
-            let is_at_end = last.as_deref().is_some_and(|last| range.is_past_end(last));
-            next = page.next.filter(|_| !is_at_end);
-            if next.is_some()
-                && let Some(last) = last.filter(|last| *last > range.after)
-            {
-                range.after = last;
-                self.share(&mut range, &page.entries, pages);
-            }
-            page.entries.retain(|entry| !range.is_past_end(self.name(entry)));
-            if pages.send(Ok(page.entries)).await.is_err() {
-                return Ok(());
-            }
-        }
-        Ok(())
-    }
-
-    /// Drops the entries of other listers: some stores list from the start, wherever
-    /// they are asked to.
-    fn drop_before(&self, start: &str, entries: &mut Vec<Entry>) {
-        let listed = entries.len();
-        entries.retain(|entry| self.name(entry) > start);
-        if entries.len() < listed {
-            self.starts_anywhere.store(false, Ordering::Relaxed);
-        }
-    }
-
     /// Returns the part of the key after the folder's prefix, which ranges are made of.
     fn name<'a>(&self, entry: &'a Entry) -> &'a str {
         &entry.key.as_str()[self.prefix.as_str().len()..]
-    }
-
-    /// Splits a range for as many listers as are free.
-    fn share(self: &Arc<Self>, range: &mut Range, page: &[Entry], pages: &Pages) {
-        let mut alphabet = self.alphabet.lock().unwrap_or_else(PoisonError::into_inner);
-        for entry in page {
-            alphabet.learn(self.name(entry));
-        }
-        while self.starts_anywhere.load(Ordering::Relaxed)
-            && let Ok(permit) = self.listers.clone().try_acquire_owned()
-            && let Some(upper) = range.split_off(self.name(&page[0]), &alphabet)
-        {
-            self.start_lister(upper, None, pages.clone(), permit);
-        }
     }
 }

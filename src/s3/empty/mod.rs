@@ -2,11 +2,10 @@
 //! is left.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
 
 use anyhow::{Result, ensure};
-use tokio::sync::Semaphore;
 
 use super::listing::{Depth, Kind, Page};
 use crate::access::Prefix;
@@ -16,7 +15,6 @@ use crate::step::counted;
 
 use pace::Pace;
 use pass::Pass;
-use ranges::Alphabet;
 
 mod deletes;
 mod headway;
@@ -28,9 +26,6 @@ mod ranges;
 mod uploads;
 
 pub use progress::{Counts, FailedKey, Progress};
-
-/// How many listings are under way at a time at most.
-const LISTERS: usize = 12;
 
 /// How many more entries a round must have deleted to count as getting on, although it
 /// listed no fewer: more than somebody writes meanwhile.
@@ -126,9 +121,6 @@ struct Emptying {
     concurrency: usize,
     progress: Arc<Progress>,
     pace: Pace,
-    alphabet: Mutex<Alphabet>,
-    /// A permit for each lister that may run.
-    listers: Arc<Semaphore>,
     /// False once the store has listed from the start although asked for a later place.
     starts_anywhere: AtomicBool,
 }
@@ -143,8 +135,6 @@ impl Emptying {
             concurrency,
             progress: progress.clone(),
             pace: Pace::default(),
-            alphabet: Mutex::default(),
-            listers: Arc::new(Semaphore::new(LISTERS.min(concurrency))),
             starts_anywhere: AtomicBool::new(true),
         }
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use tokio::task::{JoinError, JoinSet};
 
+use super::listers::Listing;
 use super::{Emptying, FailedKey};
 use crate::errors::Interrupted;
 use crate::s3::listing::{Entry, PAGE, Page};
@@ -38,28 +39,6 @@ impl Pass {
     }
 }
 
-/// Entries that are listed and not yet being deleted.
-#[derive(Debug, Default)]
-struct Queue {
-    entries: VecDeque<Entry>,
-    /// True once the listing has come to its end.
-    is_complete: bool,
-}
-
-impl Queue {
-    /// Takes the entries for the next request, when one of `concurrency` is idle.
-    ///
-    /// An equal share for each of them, so that none is idle while another has
-    /// much to do. While the listing goes on, as many keys as it has brought so
-    /// far (`listed`) are taken to be still to come: in a large folder batches soon are
-    /// as large as they may be, since each request costs.
-    fn next_batch(&mut self, listed: usize, concurrency: usize) -> Option<Vec<Entry>> {
-        let keys = if self.is_complete { self.entries.len() } else { listed };
-        let share = (keys / concurrency).clamp(FEWEST, PAGE).min(self.entries.len());
-        (share > 0).then(|| self.entries.drain(..share).collect())
-    }
-}
-
 impl Emptying {
     /// Lists the whole folder once, and deletes what is `wanted` on the way.
     /// `first_page` is its first page, if that is known already.
@@ -70,44 +49,8 @@ impl Emptying {
     ) -> Result<Pass> {
         self.progress.start_listing();
         let mut pass = Pass::default();
-        let mut queue = Queue::default();
-        let mut pages = self.start_listing(first_page).await?;
         let mut deletes = JoinSet::new();
-        let mut result = loop {
-            while deletes.len() < self.concurrency
-                && let Some(batch) = queue.next_batch(pass.listed, self.concurrency)
-            {
-                let emptying = self.clone();
-                deletes.spawn(async move { emptying.delete_entries(batch).await });
-            }
-            if queue.is_complete && deletes.is_empty() {
-                break Ok(());
-            }
-            let has_room = queue.entries.len() < self.concurrency * PAGE;
-            tokio::select! {
-                biased;
-                _ = self.run.cancel.cancelled() => break Err(Interrupted.into()),
-                Some(deleted) = deletes.join_next() => match joined(deleted) {
-                    Ok(failed) => pass.failed.extend(failed),
-                    Err(error) => break Err(error),
-                },
-                page = pages.recv(), if has_room && !queue.is_complete => match page {
-                    Some(Ok(entries)) => {
-                        pass.listed += entries.len();
-                        for entry in entries {
-                            self.progress.uncount(&entry);
-                            if wanted(&entry) {
-                                pass.wanted += 1;
-                                pass.first.get_or_insert_with(|| entry.key.as_str().to_owned());
-                                queue.entries.push_back(entry);
-                            }
-                        }
-                    }
-                    Some(Err(error)) => break Err(error),
-                    None => queue.is_complete = true,
-                },
-            }
-        };
+        let mut result = self.list_and_delete(first_page, wanted, &mut pass, &mut deletes).await;
         // What is under way is finished and counted, after an error too.
         while let Some(deleted) = deletes.join_next().await {
             match joined(deleted) {
@@ -117,6 +60,62 @@ impl Emptying {
         }
         result.map(|()| pass)
     }
+
+    async fn list_and_delete(
+        self: &Arc<Self>,
+        first_page: Option<Page>,
+        wanted: impl Fn(&Entry) -> bool,
+        pass: &mut Pass,
+        deletes: &mut JoinSet<Result<Vec<FailedKey>>>,
+    ) -> Result<()> {
+        let mut listing = Listing::new(self, first_page);
+        let mut pages = JoinSet::new();
+        let mut queue = VecDeque::new();
+        loop {
+            while queue.len() < self.concurrency * PAGE
+                && let Some(lister) = listing.waiting.pop()
+            {
+                pages.spawn(lister.next_page(self.clone()));
+            }
+            let is_listed = pages.is_empty() && listing.waiting.is_empty();
+            // While the listing goes on, as many keys as it has brought so far are taken
+            // to be still to come: in a large folder batches soon are as large as they
+            // may be, since each request costs.
+            let keys = if is_listed { queue.len() } else { pass.listed };
+            while deletes.len() < self.concurrency && !queue.is_empty() {
+                let batch = next_batch(&mut queue, keys / self.concurrency);
+                let emptying = self.clone();
+                deletes.spawn(async move { emptying.delete_entries(batch).await });
+            }
+            if is_listed && deletes.is_empty() {
+                return Ok(());
+            }
+            tokio::select! {
+                biased;
+                _ = self.run.cancel.cancelled() => return Err(Interrupted.into()),
+                Some(deleted) = deletes.join_next() => pass.failed.extend(joined(deleted)?),
+                Some(listed) = pages.join_next() => {
+                    let (lister, page) = joined(listed)?;
+                    for entry in listing.take(lister, page)? {
+                        self.progress.uncount(&entry);
+                        pass.listed += 1;
+                        if wanted(&entry) {
+                            pass.wanted += 1;
+                            pass.first.get_or_insert_with(|| entry.key.as_str().to_owned());
+                            queue.push_back(entry);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Takes an equal `share` of the queue for each request, so that none is idle while
+/// another has much to do.
+fn next_batch(queue: &mut VecDeque<Entry>, share: usize) -> Vec<Entry> {
+    let keys = share.clamp(FEWEST, PAGE).min(queue.len());
+    queue.drain(..keys).collect()
 }
 
 fn joined<T>(result: Result<Result<T>, JoinError>) -> Result<T> {
