@@ -9,11 +9,11 @@ use crate::access::Prefix;
 use crate::aws::Run;
 use crate::errors::one_line;
 
-/// How many keys S3 lists or deletes in one call at most.
+/// The most keys that S3 lists or deletes in one call.
 pub(crate) const PAGE: usize = 1000;
 
-/// How many pages without an entry may follow one another: some stores skip what was
-/// deleted by the page.
+/// The most pages without an entry that may follow one another: some stores skip what
+/// was deleted by the page.
 pub(crate) const EMPTY_PAGES: usize = 1000;
 
 /// The error for a store that says again and again that there is more, and lists nothing.
@@ -69,7 +69,7 @@ pub(crate) enum Kind {
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     pub key: OwnKey,
-    /// None for the object as it is now, whatever its version.
+    /// The version to delete; none for the object as it is now, whatever its version.
     pub version: Option<String>,
     pub kind: Kind,
 }
@@ -78,11 +78,11 @@ pub(crate) struct Entry {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Page {
     pub entries: Vec<Entry>,
-    /// Where the next page starts; none after the last.
+    /// The start of the next page; none after the last.
     pub next: Option<Cursor>,
 }
 
-/// The place in a listing where a page starts.
+/// The place where a page of a listing starts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Cursor {
     /// The page starts after this key.
@@ -104,7 +104,7 @@ impl Cursor {
     }
 }
 
-/// How deep a listing goes: to objects as they are, or to all their versions.
+/// The depth of a listing: objects as they are, or all their versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Depth {
     Objects,
@@ -179,9 +179,8 @@ async fn objects(run: &Run, from: &Cursor, max_keys: usize) -> Result<Page> {
 
 async fn versions(run: &Run, from: &Cursor, max_keys: usize) -> Result<Page> {
     let prefix = run.target.prefix();
-    let list = run
-        .aws
-        .s3
+    let s3 = &run.aws.s3;
+    let list = s3
         .list_object_versions()
         .bucket(run.bucket())
         .prefix(prefix.as_str())
@@ -246,9 +245,8 @@ pub(crate) struct Upload {
 /// store that doesn't list them.
 pub(crate) async fn uploads(run: &Run) -> Result<Uploads> {
     let prefix = run.target.prefix();
-    let list = run
-        .aws
-        .s3
+    let s3 = &run.aws.s3;
+    let list = s3
         .list_multipart_uploads()
         .bucket(run.bucket())
         .prefix(prefix.as_str())

@@ -2,11 +2,11 @@
 
 use crate::aws::{AwsError, Made, Patience, Run};
 
-/// What came of putting an object.
+/// The result of putting an object.
 pub(crate) struct Put {
     pub answer: Result<(), AwsError>,
     pub made: Made,
-    /// The version it got; none without versions, and where the answer is lost.
+    /// The object's version; none without versions, and where the answer is lost.
     pub version: Option<String>,
 }
 
@@ -51,8 +51,6 @@ pub(crate) async fn delete_object(
     key: &str,
     version: Option<String>,
 ) -> Result<(), AwsError> {
-    let delete = run.aws.s3.delete_object();
-    let delete = delete.bucket(run.bucket()).key(key);
-    let delete = delete.set_version_id(version).send();
-    run.aws.call("DeleteObject", delete).await.map(drop)
+    let delete = run.aws.s3.delete_object().bucket(run.bucket()).key(key).set_version_id(version);
+    run.aws.call("DeleteObject", delete.send()).await.map(drop)
 }

@@ -5,7 +5,7 @@ use aws_sdk_s3::types::{Delete, Error as KeyError, ObjectIdentifier};
 use tokio::time::Instant;
 
 use super::{Emptying, FailedKey};
-use crate::aws::{AwsError, Patience, is_slow_down, is_transient};
+use crate::aws::{Aws, AwsError, Patience, is_slow_down, is_transient};
 use crate::errors::{Interrupted, one_line};
 use crate::s3::listing::Entry;
 use crate::s3::object::delete_object;
@@ -120,11 +120,8 @@ impl Emptying {
                 .set_version_id(entry.version.clone());
             batch = batch.objects(identifier.build().expect("the key is given"));
         }
-        let store = self.run.aws.store.clone();
-        let delete = self
-            .once
-            .aws
-            .s3
+        let Aws { s3, store, .. } = self.once.aws.clone();
+        let delete = s3
             .delete_objects()
             .bucket(self.run.bucket())
             .delete(batch.build().expect("the objects are given"))

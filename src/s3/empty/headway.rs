@@ -44,7 +44,7 @@ impl Headway {
     }
 }
 
-/// How many things are remembered; then remembering starts over, so that memory is
+/// The most things that are remembered; then remembering starts over, so that memory is
 /// bounded.
 const MOST_SEEN: usize = 100_000;
 

@@ -10,7 +10,7 @@ use super::headway::Headway;
 use super::ranges::{Alphabet, Range};
 use crate::s3::listing::{self, Cursor, Entry, PAGE, Page};
 
-/// How many listers there are at a time at most.
+/// The most listers at a time.
 const LISTERS: usize = 12;
 
 /// Lists a range of keys to its end, page by page. Stops earlier if pages show nothing
@@ -46,7 +46,7 @@ pub(super) struct Listing<'a> {
     emptying: &'a Emptying,
     /// The listers whose next page is to be requested.
     pub waiting: Vec<Lister>,
-    /// How many more listers may be started.
+    /// The number of listers that may still be started.
     free: usize,
     alphabet: Alphabet,
 }
@@ -66,29 +66,27 @@ impl<'a> Listing<'a> {
     /// wait for its next page, if there is one.
     pub fn take(&mut self, mut lister: Lister, page: Page) -> Result<Vec<Entry>> {
         let emptying = self.emptying;
-        let Page { mut entries, next } = lister.headway.follow(page, emptying.depth.operation())?;
+        let mut page = lister.headway.follow(page, emptying.depth.operation())?;
         if !lister.start.is_empty() {
-            let listed = entries.len();
-            entries.retain(|entry| emptying.name(entry) > lister.start.as_str());
-            if entries.len() < listed {
+            // Some stores list from the start, wherever they are asked to.
+            let listed = page.entries.len();
+            page.entries.retain(|entry| emptying.name(entry) > lister.start.as_str());
+            if page.entries.len() < listed {
                 emptying.starts_anywhere.store(false, Ordering::Relaxed);
             }
         }
-        let last = entries.last().map(|entry| emptying.name(entry).to_owned());
-        let is_at_end = last.as_deref().is_some_and(|last| lister.range.is_past_end(last));
-        let next = next.filter(|_| !is_at_end);
-        if next.is_some()
-            && let Some(last) = last.filter(|last| *last > lister.range.after)
-        {
-            lister.range.after = last;
-            self.share(&mut lister.range, &entries);
+        let last = page.entries.last().map_or("", |entry| emptying.name(entry));
+        let is_at_end = page.next.is_none() || lister.range.is_past_end(last);
+        if !is_at_end && last > lister.range.after.as_str() {
+            lister.range.after = last.to_owned();
+            self.share(&mut lister.range, &page.entries);
         }
-        entries.retain(|entry| !lister.range.is_past_end(emptying.name(entry)));
-        match next {
-            Some(next) => self.waiting.push(Lister { next, ..lister }),
-            None => self.free += 1,
+        page.entries.retain(|entry| !lister.range.is_past_end(emptying.name(entry)));
+        match page.next {
+            Some(next) if !is_at_end => self.waiting.push(Lister { next, ..lister }),
+            _ => self.free += 1,
         }
-        Ok(entries)
+        Ok(page.entries)
     }
 
     /// Gives the upper part of what remains of a range to each lister that is free.

@@ -27,8 +27,8 @@ mod uploads;
 
 pub use progress::{Counts, FailedKey, Progress};
 
-/// How many more entries a round must have deleted to count as getting on, although it
-/// listed no fewer: more than somebody writes meanwhile.
+/// The number of entries that a round must have deleted to count as getting on, although
+/// it listed no fewer: more than somebody writes meanwhile.
 const HEADWAY: u64 = 500;
 
 /// Deletes everything in the folder and nothing else: unfinished uploads,
@@ -113,7 +113,7 @@ fn still_listed(round: &Pass) -> String {
 /// The work of emptying one folder, as its listers and deleters share it.
 struct Emptying {
     run: Run,
-    /// The same run without the SDK's retries, which draw on one quota for all
+    /// A run without the SDK's retries, which draw on one quota for all
     /// requests: a store that keeps saying SlowDown empties it.
     once: Run,
     prefix: Prefix,

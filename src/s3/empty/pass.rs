@@ -11,14 +11,14 @@ use super::{Emptying, FailedKey};
 use crate::errors::Interrupted;
 use crate::s3::listing::{Entry, PAGE, Page};
 
-/// How many keys are worth a request of their own.
+/// The fewest keys that are worth a request of their own.
 const FEWEST: usize = 100;
 
 /// The result of a pass over the folder.
 #[derive(Debug, Default)]
 pub(super) struct Pass {
     pub listed: usize,
-    /// How many of those listed this pass was to delete.
+    /// The number of listed entries that this pass was to delete.
     pub wanted: usize,
     /// One of the keys to delete.
     pub first: Option<String>,

@@ -70,8 +70,8 @@ impl fmt::Display for Counts {
     }
 }
 
-/// How many of the deleted entries are remembered, so that memory does not grow with
-/// the folder: some 2 MiB.
+/// The most deleted entries that are remembered, so that memory does not grow with the
+/// folder: some 2 MiB.
 const REMEMBERED: usize = 100_000;
 
 /// The numbers of things deleted so far, which can be read while they grow.
@@ -90,7 +90,8 @@ struct Deleted {
     unproven: Counts,
     /// The entries in `counts`, by the hashes of their keys and versions.
     remembered: HashMap<u64, Kind>,
-    /// How many entries in `counts` of earlier passes are not remembered.
+    /// The number of entries in `counts` that earlier passes deleted and that are not
+    /// remembered.
     forgotten: u64,
 }
 

@@ -34,7 +34,7 @@ impl Alphabet {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Range {
     pub after: String,
-    /// None for all keys after `after`.
+    /// The last key; none for all keys after `after`.
     pub end: Option<String>,
 }
 

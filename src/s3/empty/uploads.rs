@@ -5,7 +5,7 @@ use futures_util::{TryStreamExt, stream};
 
 use super::Emptying;
 use super::headway::Seen;
-use crate::aws::{AwsError, Patience};
+use crate::aws::{Aws, AwsError, Patience};
 use crate::errors::one_line;
 use crate::s3::listing::{self, Upload, Uploads};
 
@@ -49,25 +49,23 @@ impl Emptying {
 
     /// Aborts an upload; true if it is gone then, with all its parts.
     async fn abort_once(&self, upload: &Upload) -> Result<bool, AwsError> {
-        let aws = &self.run.aws;
-        let abort = aws
-            .s3
+        let Aws { s3, store, .. } = &self.run.aws;
+        let abort = s3
             .abort_multipart_upload()
             .bucket(self.run.bucket())
             .key(upload.key.as_str())
             .upload_id(&upload.id);
-        match aws.call("AbortMultipartUpload", abort.send()).await {
+        match self.run.aws.call("AbortMultipartUpload", abort.send()).await {
             Err(error) if is_gone(&error) => return Ok(true),
             aborted => aborted?,
         };
-        let parts = aws
-            .s3
+        let parts = s3
             .list_parts()
             .bucket(self.run.bucket())
             .key(upload.key.as_str())
             .upload_id(&upload.id);
-        match aws.call("ListParts", parts.send()).await {
-            Err(error) if is_gone(&error) || aws.store.lacks(&error) => Ok(true),
+        match self.run.aws.call("ListParts", parts.send()).await {
+            Err(error) if is_gone(&error) || store.lacks(&error) => Ok(true),
             answer => Ok(answer?.parts().is_empty()),
         }
     }
