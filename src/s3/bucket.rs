@@ -30,16 +30,18 @@ pub(crate) enum BucketError {
 ///
 /// Fails if the bucket doesn't exist or the admin can't access it.
 pub(crate) async fn find(aws: &Aws, bucket: &BucketName) -> Result<Aws, BucketError> {
-    let Err(error) = head(aws, bucket).await else {
-        return Ok(aws.clone());
-    };
-    let there = match error.bucket_region() {
-        Some(region) if *region != aws.region => aws.in_region(region),
-        _ => return Err(explained(aws, bucket, error).await),
-    };
-    match head(&there, bucket).await {
-        Ok(()) => Ok(there),
-        Err(error) => Err(explained(&there, bucket, error).await),
+    let mut aws = aws.clone();
+    let mut answer = head(&aws, bucket).await;
+    if let Err(error) = &answer
+        && let Some(region) = error.bucket_region()
+        && *region != aws.region
+    {
+        aws = aws.in_region(region);
+        answer = head(&aws, bucket).await;
+    }
+    match answer {
+        Ok(()) => Ok(aws),
+        Err(error) => Err(explained(&aws, bucket, error).await),
     }
 }
 

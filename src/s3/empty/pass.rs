@@ -71,13 +71,8 @@ impl Emptying {
         let mut listing = Listing::new(self, first_page);
         let mut pages = JoinSet::new();
         let mut queue = VecDeque::new();
+        let mut is_listed = false;
         loop {
-            while queue.len() < self.concurrency * PAGE
-                && let Some(lister) = listing.waiting.pop()
-            {
-                pages.spawn(lister.next_page(self.clone()));
-            }
-            let is_listed = pages.is_empty() && listing.waiting.is_empty();
             // While the listing goes on, as many keys as it has brought so far are taken
             // to be still to come: in a large folder batches soon are as large as they
             // may be, since each request costs.
@@ -87,6 +82,12 @@ impl Emptying {
                 let emptying = self.clone();
                 deletes.spawn(async move { emptying.delete_entries(batch).await });
             }
+            while queue.len() < self.concurrency * PAGE
+                && let Some(lister) = listing.waiting.pop()
+            {
+                pages.spawn(lister.next_page(self.clone()));
+            }
+            is_listed = pages.is_empty() && listing.waiting.is_empty();
             if is_listed && deletes.is_empty() {
                 return Ok(());
             }
