@@ -24,7 +24,7 @@ async fn main() {
     print!("{}", draw(&lines_at_terminal().await));
 }
 
-/// The lines in a window.
+/// Draws the lines in a window.
 fn draw(lines: &[Vec<Span>]) -> String {
     let height = TITLE_BAR + lines.len() * LINE + MARGIN;
     let mut svg = format!(
@@ -52,10 +52,10 @@ fn draw(lines: &[Vec<Span>]) -> String {
 fn drawn(span: &Span) -> String {
     let Span { text, colour, is_bold } = span;
     // What somebody typed stands out, too.
-    let is_typed = |after: &&str| text.starts_with(after);
-    if let Some(after) = [PROMPT, QUESTION].iter().copied().find(is_typed) {
-        let (shown, typed) = text.split_at(after.len());
-        return escape(shown) + &element(WHITE, true, typed);
+    for prompt in [PROMPT, QUESTION] {
+        if let Some(typed) = text.strip_prefix(prompt) {
+            return escape(prompt) + &element(WHITE, true, typed);
+        }
     }
     match colour {
         vt100::Color::Idx(1) => element("#f47067", *is_bold, text),
@@ -72,7 +72,7 @@ fn element(colour: &str, is_bold: bool, text: &str) -> String {
     format!(r#"<tspan fill="{colour}"{weight}>{}</tspan>"#, escape(text))
 }
 
-/// As text of an XML element.
+/// Escapes text for an XML element.
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

@@ -14,8 +14,8 @@ use support::{LocalAws, Sandbox};
 
 const BUCKET: &str = "shared-files";
 
-/// Whether all went as it should so far.
 struct Tour {
+    /// True if everything was as it should be so far.
     as_it_should: bool,
 }
 

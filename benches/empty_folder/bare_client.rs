@@ -33,8 +33,7 @@ async fn empty(url: String, keys: u32, cap: Option<f64>) {
     let http = Client::builder(TokioExecutor::new()).build_http();
     let (sender, mut pages) = mpsc::channel(DELETERS);
     for lister in 0..LISTERS {
-        let part = |number: u32| u64::from(number) * u64::from(keys) / u64::from(LISTERS);
-        let range = part(lister) as u32..part(lister + 1) as u32;
+        let range = start_of_part(lister, keys)..start_of_part(lister + 1, keys);
         tokio::spawn(list(http.clone(), url.clone(), range, sender.clone()));
     }
     drop(sender);
@@ -57,6 +56,10 @@ async fn empty(url: String, keys: u32, cap: Option<f64>) {
     // As ours does: a last look whether anything is left.
     let left = get(&http, &format!("{url}?list-type=2&prefix=alex/")).await;
     assert!(!left.contains("<Key>"));
+}
+
+fn start_of_part(lister: u32, keys: u32) -> u32 {
+    (u64::from(lister) * u64::from(keys) / u64::from(LISTERS)) as u32
 }
 
 /// Lists a range of keys, and sends the body of a delete request for each page.
@@ -120,7 +123,7 @@ async fn delete(http: &Http, url: &str, (keys, body): (u32, Bytes), cap: Option<
 /// once, and then evenly.
 struct Schedule {
     rate: f64,
-    /// When the first page was deleted.
+    /// The time at which the first page was deleted.
     start: OnceLock<Instant>,
     keys: AtomicU32,
 }

@@ -30,12 +30,18 @@ const RUNS: usize = 5;
 const RUNS_OF_SMALL: usize = 15;
 const SLOW: Duration = Duration::from_secs(20);
 const BUCKET: &str = "bench";
+const LATENCY: Latency = Latency {
+    list: Duration::from_millis(30),
+    list_key: Duration::from_micros(70),
+    delete: Duration::from_millis(30),
+    delete_key: Duration::from_micros(270),
+};
 
 /// One kind of server, and how many keys it holds.
 struct Scenario {
     name: &'static str,
     keys: u32,
-    /// Of each key; more than one go with `--all-versions`.
+    /// The versions of each key; more than one go with `--all-versions`.
     versions: u32,
     latency: Latency,
     /// Keys per second; more are answered with SlowDown.
@@ -43,7 +49,17 @@ struct Scenario {
     runs: usize,
 }
 
-/// What one run cost.
+impl Scenario {
+    fn small(name: &'static str, keys: u32, versions: u32) -> Self {
+        Self { name, keys, versions, latency: LATENCY, cap: None, runs: RUNS_OF_SMALL }
+    }
+
+    fn large(name: &'static str, latency: Latency, cap: Option<f64>) -> Self {
+        Self { name, keys: 50_000, versions: 1, latency, cap, runs: RUNS }
+    }
+}
+
+/// The cost of one run.
 #[derive(Debug, Clone)]
 struct Cost {
     wall: Duration,
@@ -59,35 +75,23 @@ fn main() {
     if let Some(mode) = args.next()
         && mode == "bare-client"
     {
-        let mut next = || args.next().unwrap();
-        return bare_client::run(&next(), next().parse().unwrap(), next().parse().ok());
+        let [url, keys, cap] = std::array::from_fn(|_| args.next().unwrap());
+        return bare_client::run(&url, keys.parse().unwrap(), cap.parse().ok());
     }
     let only = std::env::var("SCENARIO").ok();
-    let slow = Latency {
-        list: Duration::from_millis(30),
-        list_key: Duration::from_micros(70),
-        delete: Duration::from_millis(30),
-        delete_key: Duration::from_micros(270),
-    };
-    let small = |name, keys, versions| Scenario {
-        name,
-        keys,
-        versions,
-        latency: slow,
-        cap: None,
-        runs: RUNS_OF_SMALL,
-    };
-    let large =
-        |name, latency, cap| Scenario { name, keys: 50_000, versions: 1, latency, cap, runs: RUNS };
     let scenarios = [
-        small("300 keys", 300, 1),
-        small("1,000 keys", 1000, 1),
-        small("4,000 keys", 4000, 1),
-        small("4,000 versions of 2,000 keys", 2000, 2),
-        large("no latency", Latency::default(), None),
-        large("latency", slow, None),
-        large("latency, 3,500 keys/s", slow, Some(3500.0)),
-        Scenario { keys: 1_000_000, runs: 1, ..large("latency, 1,000,000 keys", slow, None) },
+        Scenario::small("300 keys", 300, 1),
+        Scenario::small("1,000 keys", 1000, 1),
+        Scenario::small("4,000 keys", 4000, 1),
+        Scenario::small("4,000 versions of 2,000 keys", 2000, 2),
+        Scenario::large("no latency", Latency::default(), None),
+        Scenario::large("latency", LATENCY, None),
+        Scenario::large("latency, 3,500 keys/s", LATENCY, Some(3500.0)),
+        Scenario {
+            keys: 1_000_000,
+            runs: 1,
+            ..Scenario::large("latency, 1,000,000 keys", LATENCY, None)
+        },
     ];
     for scenario in scenarios
         .into_iter()
@@ -137,21 +141,21 @@ fn run(scenario: &Scenario) {
 }
 
 fn median(costs: &[Cost]) -> Cost {
-    let middle = costs.len() / 2;
-    let by = |key: fn(&Cost) -> u64| {
-        let mut values: Vec<_> = costs.iter().map(key).collect();
-        values.sort_unstable();
-        values[middle]
-    };
     Cost {
-        wall: Duration::from_nanos(by(|cost| cost.wall.as_nanos() as u64)),
-        cpu: Duration::from_nanos(by(|cost| cost.cpu.as_nanos() as u64)),
-        memory: by(|cost| cost.memory),
-        calls: by(|cost| cost.calls as u64) as usize,
-        refused: by(|cost| cost.refused as u64) as usize,
+        wall: middle(costs.iter().map(|cost| cost.wall)),
+        cpu: middle(costs.iter().map(|cost| cost.cpu)),
+        memory: middle(costs.iter().map(|cost| cost.memory)),
+        calls: middle(costs.iter().map(|cost| cost.calls)),
+        refused: middle(costs.iter().map(|cost| cost.refused)),
         // Not the median: every run must leave nothing.
         left: costs.iter().map(|cost| cost.left).max().unwrap(),
     }
+}
+
+fn middle<T: Copy + Ord>(values: impl Iterator<Item = T>) -> T {
+    let mut sorted: Vec<_> = values.collect();
+    sorted.sort_unstable();
+    sorted[sorted.len() / 2]
 }
 
 /// A program that empties the folder `alex/`.
@@ -176,7 +180,8 @@ fn tools(server: &Server, iam: &support::LocalAws, scenario: &Scenario) -> Vec<T
         tools.push(ours("delete_s3_user before", before.into(), server, iam, scenario));
     }
     if scenario.keys >= 50_000 {
-        let (url, keys) = (url.clone(), scenario.keys.to_string());
+        let url = url.clone();
+        let keys = scenario.keys.to_string();
         let cap = scenario.cap.map(|cap| cap.to_string()).unwrap_or_default();
         tools.push(Tool {
             name: "bare client",
@@ -268,7 +273,9 @@ fn ours(
     iam: &support::LocalAws,
     scenario: &Scenario,
 ) -> Tool {
-    let (s3, iam_url, key) = (server.url.clone(), iam.url.clone(), iam.admin.clone());
+    let s3 = server.url.clone();
+    let iam_url = iam.url.clone();
+    let key = iam.admin.clone();
     let all_versions = scenario.versions > 1;
     Tool {
         name,

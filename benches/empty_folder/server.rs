@@ -13,7 +13,7 @@ use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use parking_lot::Mutex;
 
-/// How long the server takes to answer.
+/// The times that the server takes to answer.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Latency {
     pub list: Duration,
@@ -97,11 +97,11 @@ impl Server {
         Self { url, store }
     }
 
-    /// Puts so many keys in, each with so many versions, and forgets all that was.
+    /// Puts this many keys in, each with this many versions, and resets the counters.
     pub fn fill(&self, keys: u32, versions: u32) {
         let mut bucket = self.store.bucket.lock();
-        let of_key = |key| (0..versions).map(move |version| (key, version));
-        bucket.entries = (0..keys).flat_map(of_key).collect();
+        bucket.entries =
+            (0..keys).flat_map(|key| (0..versions).map(move |version| (key, version))).collect();
         bucket.keeps_versions = versions > 1;
         bucket.counts = Counts::default();
         bucket.cap = bucket.cap.take().map(|cap| Cap::new(cap.rate));
@@ -128,14 +128,13 @@ async fn answer(
         .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
         .map(|(name, value)| (name, value.replace("%2F", "/")))
         .collect();
-    let has = |name: &str| query.contains_key(name);
     let key = uri.path()[1..].split_once('/').map_or("", |(_, key)| key);
     match (method.as_str(), key) {
         ("HEAD", "") => ().into_response(),
-        ("GET", "") if has("location") => "<LocationConstraint/>".into_response(),
-        ("GET", "") if has("versioning") => store.versioning().into_response(),
-        ("GET", "") if has("uploads") => store.list_uploads().await,
-        ("GET", "") if has("versions") => store.list_versions(&query).await,
+        ("GET", "") if query.contains_key("location") => "<LocationConstraint/>".into_response(),
+        ("GET", "") if query.contains_key("versioning") => store.versioning().into_response(),
+        ("GET", "") if query.contains_key("uploads") => store.list_uploads().await,
+        ("GET", "") if query.contains_key("versions") => store.list_versions(&query).await,
         ("GET", "") => store.list(&query).await,
         ("POST", "") => {
             let body = std::str::from_utf8(&body).unwrap();
@@ -215,7 +214,8 @@ impl Store {
         self.write_page(&page).await;
         let mut body = listing("ListVersionsResult", query, &page);
         for (number, version) in page.iter().take(1000) {
-            let (id, is_latest) = (version_id(*version), *version == 0);
+            let id = version_id(*version);
+            let is_latest = *version == 0;
             let _ = write!(
                 body,
                 "<Version><Key>{}</Key><VersionId>{id}</VersionId><IsLatest>{is_latest}</IsLatest>",
@@ -267,12 +267,12 @@ impl Store {
 const NO_UPLOADS: &str = "<ListMultipartUploadsResult><IsTruncated>false</IsTruncated>\
      </ListMultipartUploadsResult>";
 
-/// What S3 lists of an object or a version besides its name.
+/// The rest of what S3 lists of an object or a version, after its name.
 const OBJECT: &str = "<LastModified>2026-01-01T00:00:00.000Z</LastModified>\
      <ETag>&quot;d41d8cd98f00b204e9800998ecf8427e&quot;</ETag><Size>1</Size>\
      <StorageClass>STANDARD</StorageClass>";
 
-/// How the answer to a listing begins.
+/// The beginning of the answer to a listing.
 fn listing(tag: &str, query: &HashMap<&str, String>, page: &[(u32, u32)]) -> String {
     let is_truncated = last_of_truncated(page).is_some();
     let mut body = String::with_capacity(300_000);
@@ -295,14 +295,16 @@ fn version_id(version: u32) -> String {
     format!("v{version}")
 }
 
-/// What a key and the ID of a version stand for; without one, the current version.
+/// Parses a key and the ID of a version; no ID stands for the current version.
 fn entry(key: &str, version_id: &str) -> Option<(u32, u32)> {
-    let version = version_id.strip_prefix('v');
-    let version = version.map_or(Some(0), |version| version.parse().ok())?;
+    let version = match version_id.strip_prefix('v') {
+        Some(digits) => digits.parse().ok()?,
+        None => 0,
+    };
     Some((number(key)?, version))
 }
 
-/// What is in this element.
+/// Returns the text of an element.
 fn text<'a>(xml: &'a str, tag: &str) -> Option<&'a str> {
     let (_, rest) = xml.split_once(&format!("<{tag}>"))?;
     rest.split('<').next()
@@ -318,7 +320,8 @@ fn first_after(after: &str) -> u32 {
     // The longest beginning that is digits, filled up to the nine of a key.
     let valid: String = digits.chars().take_while(char::is_ascii_digit).take(9).collect();
     let rest = &digits[valid.len()..];
-    let (low, width) = (valid.parse::<u64>().unwrap_or(0), 9 - valid.len() as u32);
+    let low = valid.parse::<u64>().unwrap_or(0);
+    let width = 9 - valid.len() as u32;
     let number = match rest.chars().next() {
         // Comes before all keys that begin so, unless it is one of them.
         None if width > 0 => low * 10u64.pow(width),
