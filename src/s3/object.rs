@@ -10,8 +10,8 @@ pub(crate) struct Put {
     pub version: Option<String>,
 }
 
-/// Puts an object of no bytes unless there is one of that key, again while the
-/// store is in trouble or another request changes the same object. One that exists counts as success.
+/// Puts an object of no bytes unless there is one of that key, which counts as success.
+/// Tries again while the store is in trouble or another request changes the same object.
 ///
 /// Where the store knows `If-None-Match`, at most one object is made, however
 /// many answers get lost.
