@@ -82,8 +82,8 @@ mod step;
 mod workflows;
 
 pub use access::{
-    Access, BucketName, Expiry, Grant, GrantChange, KmsKey, NewUser, PolicyDocument, Prefix,
-    Setting, SharedPrefix, Target, UserName, UserTag, ValueError,
+    Access, BucketName, Expiry, Grant, GrantChange, KmsKey, NewUser, PolicyDocument, PolicyKind,
+    Prefix, Setting, SharedPrefix, Target, UserName, UserTag, ValueError,
 };
 pub use aws::{Aws, AwsError, Connection, LoadError, Remedy, Run};
 pub use commands::Command;

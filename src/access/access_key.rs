@@ -17,7 +17,7 @@ impl AccessKey {
         Self { id, secret: Zeroizing::new(secret) }
     }
 
-    /// Whether this can be a whole key: an ID of [16 to 128 capitals and
+    /// True if this can be a whole key: an ID of [16 to 128 capitals and
     /// digits][id], and a secret of at least 16 printable characters; on AWS 40.
     ///
     /// [id]: https://docs.aws.amazon.com/IAM/latest/APIReference/API_AccessKey.html
@@ -40,10 +40,10 @@ impl AccessKey {
     }
 }
 
-/// Whether this can be a whole access key ID.
+/// True if this can be a whole access key ID.
 pub(crate) fn is_plausible_id(id: &str) -> bool {
-    let fits = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit();
-    (16..=128).contains(&id.len()) && id.chars().all(fits)
+    (16..=128).contains(&id.len())
+        && id.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
 }
 
 impl fmt::Debug for AccessKey {

@@ -1,37 +1,60 @@
-//! What a policy document says, whoever wrote it.
+//! Policy documents, whoever wrote them.
 
 use serde_json::Value;
 
 use super::BucketName;
 
-/// Whether a policy document, ours or anybody's, names this bucket or objects
+/// True if a policy document, ours or anybody's, names this bucket or objects
 /// in it as a resource.
 pub(crate) fn names_bucket(document: &str, bucket: &BucketName) -> bool {
-    let Ok(document) = serde_json::from_str::<Value>(document) else {
-        return false;
-    };
-    one_or_many(&document["Statement"])
-        .flat_map(|statement| one_or_many(&statement["Resource"]))
-        .any(|resource| is_in(resource, bucket))
+    statements(document).is_some_and(|statements| {
+        statements
+            .iter()
+            .flat_map(|statement| one_or_many(&statement["Resource"]))
+            .any(|resource| is_in(resource, bucket))
+    })
 }
 
-/// Whether a policy document, ours or anybody's, allows something, and all of that
+/// True if a policy document, ours or anybody's, allows something, and all of that
 /// in this bucket alone.
 pub(crate) fn allows_only_in(document: &str, bucket: &BucketName) -> bool {
-    let Ok(document) = serde_json::from_str::<Value>(document) else {
-        return false;
-    };
-    let mut allowing = one_or_many(&document["Statement"])
-        .filter(|statement| statement["Effect"] != "Deny")
-        .peekable();
-    allowing.peek().is_some()
-        && allowing.all(|statement| {
-            let mut resources = one_or_many(&statement["Resource"]).peekable();
-            resources.peek().is_some() && resources.all(|resource| is_in(resource, bucket))
-        })
+    statements(document).is_some_and(|mut statements| {
+        statements.retain(is_allowing);
+        !statements.is_empty()
+            && statements.iter().all(|statement| {
+                let resources = one_or_many(&statement["Resource"]);
+                !resources.is_empty() && resources.iter().all(|it| is_in(it, bucket))
+            })
+    })
 }
 
-/// Whether a resource is the bucket, or objects in it.
+/// True if all that a policy document, ours or anybody's, allows is to read
+/// from S3.
+pub(crate) fn only_reads(document: &str) -> bool {
+    statements(document).is_some_and(|statements| {
+        statements
+            .iter()
+            .filter(|statement| is_allowing(statement))
+            .all(|statement| one_or_many(&statement["Action"]).iter().all(reads))
+    })
+}
+
+/// The statements of a document; none if it can't be read.
+fn statements(document: &str) -> Option<Vec<Value>> {
+    let document: Value = serde_json::from_str(document).ok()?;
+    Some(one_or_many(&document["Statement"]).to_vec())
+}
+
+fn is_allowing(statement: &Value) -> bool {
+    statement["Effect"] != "Deny"
+}
+
+fn reads(action: &Value) -> bool {
+    let action = action.as_str().unwrap_or_default().to_ascii_lowercase();
+    ["s3:get", "s3:list", "kms:decrypt"].iter().any(|start| action.starts_with(start))
+}
+
+/// True if a resource is the bucket, or objects in it.
 fn is_in(resource: &Value, bucket: &BucketName) -> bool {
     let arn = resource.as_str().unwrap_or_default();
     match arn.splitn(6, ':').collect::<Vec<_>>()[..] {
@@ -40,26 +63,11 @@ fn is_in(resource: &Value, bucket: &BucketName) -> bool {
     }
 }
 
-/// Whether all that a policy document, ours or anybody's, allows is to read
-/// from S3.
-pub(crate) fn only_reads(document: &str) -> bool {
-    let reads = |action: &Value| {
-        let action = action.as_str().unwrap_or_default().to_ascii_lowercase();
-        let reading = ["s3:get", "s3:list", "kms:decrypt"];
-        reading.iter().any(|start| action.starts_with(start))
-    };
-    serde_json::from_str::<Value>(document).is_ok_and(|document| {
-        one_or_many(&document["Statement"])
-            .filter(|statement| statement["Effect"] != "Deny")
-            .all(|statement| one_or_many(&statement["Action"]).all(reads))
-    })
-}
-
 /// IAM's grammar allows one value wherever it allows a list of them.
-fn one_or_many(value: &Value) -> impl Iterator<Item = &Value> {
+fn one_or_many(value: &Value) -> &[Value] {
     match value {
-        Value::Array(many) => many.iter(),
-        one => std::slice::from_ref(one).iter(),
+        Value::Array(many) => many,
+        one => std::slice::from_ref(one),
     }
 }
 

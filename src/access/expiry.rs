@@ -1,11 +1,11 @@
-//! When access ends.
+//! The end of access.
 
 use std::fmt;
 use std::str::FromStr;
 
-use jiff::civil::Date;
+use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
-use jiff::{Span, Timestamp, ToSpan};
+use jiff::{Span, Timestamp, ToSpan, ZonedDateTime};
 
 use super::ValueError;
 
@@ -28,12 +28,8 @@ impl Expiry {
     }
 
     fn parse(text: &str, now: Timestamp) -> Result<Self, ValueError> {
-        // `m` is minutes to some and months to others, and a month has no fixed length.
-        let is_vague = |unit: &str| {
-            ["m", "y"].contains(&unit) || unit.starts_with("mo") || unit.starts_with("year")
-        };
-        let lower = text.to_ascii_lowercase();
-        if lower.split(|c: char| !c.is_ascii_alphabetic()).any(is_vague) {
+        let words = text.to_ascii_lowercase();
+        if words.split(|c: char| !c.is_ascii_alphabetic()).any(is_vague_unit) {
             return Err(ValueError(
                 "a duration is in weeks, days, hours or min, such as 2w, 90d, 12h or 30min, \
                  since months and years have no fixed length",
@@ -45,11 +41,13 @@ impl Expiry {
             // The whole day counts.
             Self::midnight(date.checked_add(1.day()).map_err(|_| TOO_FAR)?)?
         } else {
-            let span = text.parse().ok().filter(|span: &Span| !span.is_negative());
-            let wrong = if names_no_day(text) { NO_SUCH_DAY } else { ACCEPTED };
-            let span = span.ok_or(wrong)?;
-            let ends = now.to_zoned_datetime(TimeZone::UTC).checked_add(span);
-            Self(ends.map_err(|_| TOO_FAR)?.timestamp())
+            let span = match text.parse::<Span>() {
+                Ok(span) if !span.is_negative() => span,
+                _ if names_no_day(text) => return Err(NO_SUCH_DAY),
+                _ => return Err(ACCEPTED),
+            };
+            let end = now.to_zoned_datetime(TimeZone::UTC).checked_add(span);
+            Self(end.map_err(|_| TOO_FAR)?.timestamp())
         };
         if expiry.0 > now { Ok(expiry) } else { Err(ValueError("that time has already passed")) }
     }
@@ -63,60 +61,66 @@ impl Expiry {
         self.0 <= Timestamp::now()
     }
 
-    /// Whether it had passed more than a minute before `now`, so that clocks that
+    /// True if it had passed more than a minute before `now`, so that clocks that
     /// differ a little agree on it.
     pub(crate) fn has_surely_passed(&self, now: Timestamp) -> bool {
         self.0 < now - 1.minute()
     }
 
-    /// When access ends as people write it: the last day, where it ends with
-    /// that day in UTC, or else the minute.
+    /// The end in a sentence: the last day, where access ends with that day in UTC,
+    /// or else the minute.
     pub(crate) fn for_people(&self) -> String {
         match self.last_day() {
             Some(day) => format!("until the end of {} (UTC)", day.strftime("%-d %B %Y")),
-            None => {
-                let end = self.0.to_zoned_datetime(TimeZone::UTC);
-                format!("until {} UTC", end.strftime("%-d %B %Y, %H:%M"))
-            }
+            None => format!("until {} UTC", self.in_utc().strftime("%-d %B %Y, %H:%M")),
         }
     }
 
-    /// The same without words, for a table of times in UTC.
+    /// The end without words, for a table of times in UTC.
     pub(crate) fn in_table(&self) -> String {
-        self.last_day().map_or_else(|| self.minute(), |day| day.to_string())
+        match self.last_day() {
+            Some(day) => day.to_string(),
+            None => self.in_utc().strftime("%Y-%m-%d %H:%M").to_string(),
+        }
     }
 
     /// The last whole day, where access ends with one.
     fn last_day(&self) -> Option<Date> {
-        let end = self.0.to_zoned_datetime(TimeZone::UTC).date();
-        let is_midnight = Self::midnight(end) == Ok(*self);
-        end.yesterday().ok().filter(|_| is_midnight)
+        let end = self.in_utc();
+        if end.time() == Time::midnight() { end.date().yesterday().ok() } else { None }
     }
 
-    fn minute(&self) -> String {
-        let end = self.0.to_zoned_datetime(TimeZone::UTC);
-        end.strftime("%Y-%m-%d %H:%M").to_string()
+    fn in_utc(&self) -> ZonedDateTime {
+        self.0.to_zoned_datetime(TimeZone::UTC)
     }
 }
 
-/// Whether the text has the form of a date, or begins with one before a time, and
-/// that day doesn't exist.
+/// `m` is minutes to some and months to others, and a month has no fixed length.
+fn is_vague_unit(unit: &str) -> bool {
+    ["m", "y"].contains(&unit) || unit.starts_with("mo") || unit.starts_with("year")
+}
+
+/// True if the text is a date, or begins with one before a time, and that day doesn't
+/// exist.
 fn names_no_day(text: &str) -> bool {
-    let (date, rest) = text.split_at_checked(10).unwrap_or((text, ""));
-    let digits = |part: &str, many| part.len() == many && part.bytes().all(|b| b.is_ascii_digit());
-    let parts: Vec<_> = date.split('-').collect();
-    let is_date = matches!(parts[..], [year, month, day]
-        if digits(year, 4) && digits(month, 2) && digits(day, 2));
-    let exists = Date::strptime("%Y-%m-%d", date).is_ok();
-    is_date && !exists && (rest.is_empty() || rest.starts_with(['T', 't', ' ']))
+    let Some((date, rest)) = text.split_at_checked("YYYY-MM-DD".len()) else {
+        return false;
+    };
+    let is_date = date.bytes().enumerate().all(|(index, byte)| match index {
+        4 | 7 => byte == b'-',
+        _ => byte.is_ascii_digit(),
+    });
+    is_date
+        && (rest.is_empty() || rest.starts_with(['T', 't', ' ']))
+        && Date::strptime("%Y-%m-%d", date).is_err()
 }
 
 impl FromStr for Expiry {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        let now = Timestamp::from_second(Timestamp::now().as_second());
-        Self::parse(text, now.map_err(|_| TOO_FAR)?)
+        let second = Timestamp::now().as_second();
+        Self::parse(text, Timestamp::from_second(second).map_err(|_| TOO_FAR)?)
     }
 }
 

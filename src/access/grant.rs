@@ -1,13 +1,11 @@
 //! What a user may do, until when and from where.
 
-use std::fmt;
+use std::net::IpAddr;
 
 use anyhow::{Result, bail, ensure};
-use clap::ValueEnum;
 use ipnet::IpNet;
-use serde::Serialize;
 
-use super::{Expiry, KmsKey, Prefix, SharedPrefix};
+use super::{Access, Expiry, KmsKey, Prefix, SharedPrefix};
 
 /// What a user may do; by default list and download its own folder.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,161 +16,146 @@ pub struct Grant {
     pub expires: Option<Expiry>,
     /// The addresses that requests may come from; any if there are none.
     pub source_ips: Vec<IpNet>,
-    /// The customer's KMS key that the bucket is encrypted with.
-    pub kms_key: Option<KmsKey>,
-    /// Whether the user may list the bucket's top level too.
-    pub browse_root: bool,
     /// The other folders that the user may list and download.
     pub also_read: Vec<SharedPrefix>,
+    /// The customer's KMS key that the bucket is encrypted with.
+    pub kms_key: Option<KmsKey>,
+    /// True if the user may list the bucket's top level too.
+    pub browse_root: bool,
+}
+
+/// One part of a grant, for people and on the command line.
+pub(super) struct Part {
+    pub name: &'static str,
+    pub value: String,
+    /// The option that sets it, or those of which one does.
+    pub option: &'static str,
+    /// The arguments that set it to this value.
+    pub arguments: Vec<String>,
 }
 
 impl Grant {
+    /// Every part, in the order of the options.
+    pub(super) fn parts(&self) -> [Part; 6] {
+        let (top_level, flag) = if self.browse_root {
+            ("visible", "--browse-root")
+        } else {
+            ("hidden", "--no-browse-root")
+        };
+        [
+            Part::new("access", "--access", Some(self.access), ""),
+            Part::new("expires", "--expires", self.expires, "never"),
+            Part::new("source addresses", "--source-ip", &self.source_ips, "any"),
+            Part::new("other folders", "--also-read", &self.also_read, "none"),
+            Part::new("KMS key", "--kms-key", &self.kms_key, "none"),
+            Part {
+                name: "top level of the bucket",
+                value: top_level.to_owned(),
+                option: "--browse-root or --no-browse-root",
+                arguments: vec![flag.to_owned()],
+            },
+        ]
+    }
+
+    /// The options that name every part of this grant.
+    pub(crate) fn as_options(&self) -> Vec<String> {
+        self.parts().into_iter().flat_map(|part| part.arguments).collect()
+    }
+
+    /// Lists what is different in a new grant, for people.
+    pub(crate) fn changes_to(&self, new: &Self) -> Vec<String> {
+        self.parts_beside(new)
+            .filter(|(old, new)| old.value != new.value)
+            .map(|(old, new)| format!("{}: {} -> {}", old.name, old.value, new.value))
+            .collect()
+    }
+
+    /// Lists what is the same in a new grant, for people.
+    pub(crate) fn kept_in(&self, new: &Self) -> Vec<String> {
+        self.parts_beside(new)
+            .filter(|(old, new)| old.value == new.value)
+            .map(|(old, _)| format!("{}: {}", old.name, old.value))
+            .collect()
+    }
+
+    /// Lists all parts, where the earlier grant can't be read.
+    pub(crate) fn all_as_changes(&self) -> Vec<String> {
+        self.parts_beside(self)
+            .map(|(part, _)| format!("{}: unknown -> {}", part.name, part.value))
+            .collect()
+    }
+
+    /// The parts of two grants in pairs. The other folders come last, since there
+    /// may be many.
+    fn parts_beside(&self, other: &Self) -> impl Iterator<Item = (Part, Part)> {
+        let mut pairs: Vec<_> = self.parts().into_iter().zip(other.parts()).collect();
+        pairs.sort_by_key(|(part, _)| part.name == "other folders");
+        pairs.into_iter()
+    }
+
     /// Fails on what can't be granted together, to a user with this folder.
     pub fn check(&self, own: &Prefix) -> Result<()> {
         ensure!(
-            !self.browse_root || self.access.reads(),
+            !self.browse_root || self.access.rights().list,
             "--browse-root needs access that lists: --access read or read-write"
         );
         for (index, prefix) in self.also_read.iter().enumerate() {
             ensure!(
                 !prefix.overlaps(own.as_str()),
-                "--also-read {prefix} overlaps with the user's own folder {own}"
+                "the other folder {prefix} overlaps with the user's own folder {own}"
             );
             let mut earlier = self.also_read[..index].iter();
             if let Some(earlier) = earlier.find(|earlier| earlier.overlaps(prefix.as_str())) {
-                bail!(
-                    "--also-read {prefix} overlaps with --also-read {earlier}; give only one of them"
-                );
+                bail!("the other folder {prefix} overlaps with {earlier}; give only one of them");
             }
         }
         Ok(())
     }
 
-    /// What the admin should know of an address block from which no request comes
-    /// to AWS.
+    /// A note for the admin on an address block from which no request comes to AWS.
     pub(crate) fn private_block_note(&self) -> Option<String> {
-        let private = self.source_ips.iter().find(|block| match block {
-            IpNet::V4(block) => {
-                let start = block.network();
-                start.is_private() || start.is_loopback() || start.is_link_local()
-            }
-            IpNet::V6(block) => {
-                let start = block.network();
-                start.is_unique_local() || start.is_loopback() || start.is_unicast_link_local()
-            }
-        });
-        private.map(|block| {
-            format!("{block} is a private block, and requests reach AWS from public addresses")
-        })
+        let block = self.source_ips.iter().find(|block| is_private(block.network()))?;
+        Some(format!("{block} is a private block, and requests reach AWS from public addresses"))
     }
 
-    /// What the admin should know of a block that is every address there is.
+    /// A note for the admin on a block that is every address there is.
     pub(crate) fn whole_block_note(&self) -> Option<String> {
-        let whole = self.source_ips.iter().find(|block| block.prefix_len() == 0);
-        whole.map(|block| format!("{block} is every address, so --source-ip limits nothing"))
+        let block = self.source_ips.iter().find(|block| block.prefix_len() == 0)?;
+        Some(format!("{block} is every address, so --source-ip limits nothing"))
     }
 
-    /// When access ended, if it has.
+    /// The time at which access ended, if it has.
     pub(crate) fn ended(&self) -> Option<Expiry> {
         self.expires.filter(Expiry::has_passed)
     }
-
-    /// What is different in a new grant, for people.
-    pub(crate) fn changes_to(&self, new: &Self) -> Vec<String> {
-        let parts = self.in_words().into_iter().zip(new.in_words());
-        parts
-            .filter(|(old, new)| old != new)
-            .map(|((part, old), (_, new))| format!("{part}: {old} -> {new}"))
-            .collect()
-    }
-
-    /// What is the same in a new grant, for people.
-    pub(crate) fn kept_in(&self, new: &Self) -> Vec<String> {
-        let parts = self.in_words().into_iter().zip(new.in_words());
-        parts
-            .filter(|(old, new)| old == new)
-            .map(|((part, value), _)| format!("{part}: {value}"))
-            .collect()
-    }
-
-    /// All parts, where what was before can't be read.
-    pub(crate) fn all_as_changes(&self) -> Vec<String> {
-        let parts = self.in_words().into_iter();
-        parts.map(|(part, value)| format!("{part}: unknown -> {value}")).collect()
-    }
-
-    fn in_words(&self) -> [(&'static str, String); 6] {
-        let top = if self.browse_root { "visible" } else { "hidden" };
-        [
-            ("access", self.access.to_string()),
-            ("expires", texts(self.expires, "never").join(", ")),
-            ("source addresses", texts(&self.source_ips, "any").join(", ")),
-            ("KMS key", texts(&self.kms_key, "none").join(", ")),
-            ("top level of the bucket", top.to_owned()),
-            ("other folders", texts(&self.also_read, "none").join(", ")),
-        ]
-    }
 }
 
-/// Each value as text, or the word for none of them.
-pub(super) fn texts<T: ToString>(values: impl IntoIterator<Item = T>, none: &str) -> Vec<String> {
-    let mut texts: Vec<_> = values.into_iter().map(|value| value.to_string()).collect();
-    if texts.is_empty() {
-        texts.push(none.to_owned());
-    }
-    texts
-}
-
-/// What a user may do with the objects of its folder.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Access {
-    /// List and download
-    #[default]
-    Read,
-    /// List, download, upload, overwrite and delete
-    ReadWrite,
-    /// Upload only, as into a drop box: no list, no download
-    Write,
-}
-
-impl Access {
-    /// Whether the folder can be listed and its objects downloaded.
-    pub fn reads(self) -> bool {
-        self != Self::Write
-    }
-
-    /// Whether objects can be uploaded.
-    pub fn writes(self) -> bool {
-        self != Self::Read
-    }
-
-    /// The kind of access in a word, before "access".
-    pub(crate) fn adjective(self) -> &'static str {
-        match self {
-            Self::Read => "read-only",
-            Self::ReadWrite => "read-write",
-            Self::Write => "upload-only",
+impl Part {
+    /// A part that an option sets, once for each of its values. The option takes a
+    /// word in place of none.
+    fn new<T: ToString>(
+        name: &'static str,
+        option: &'static str,
+        values: impl IntoIterator<Item = T>,
+        none: &str,
+    ) -> Self {
+        let mut values: Vec<_> = values.into_iter().map(|value| value.to_string()).collect();
+        if values.is_empty() {
+            values.push(none.to_owned());
         }
-    }
-
-    /// What somebody can do, in a sentence that ends with the folder.
-    pub(crate) fn verbs(self) -> &'static str {
-        match self {
-            Self::Read => "list and download",
-            Self::ReadWrite => "list, download, upload to and delete from",
-            Self::Write => "upload to",
+        Self {
+            name,
+            value: values.join(", "),
+            option,
+            arguments: values.into_iter().flat_map(|value| [option.to_owned(), value]).collect(),
         }
     }
 }
 
-impl fmt::Display for Access {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Read => "read",
-            Self::ReadWrite => "read-write",
-            Self::Write => "write",
-        })
+fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(it) => it.is_private() || it.is_loopback() || it.is_link_local(),
+        IpAddr::V6(it) => it.is_unique_local() || it.is_loopback() || it.is_unicast_link_local(),
     }
 }
 
@@ -245,8 +228,8 @@ mod tests {
         for (bad, part) in [
             (["alex/", "prices/"], "alex/ overlaps with the user's own"),
             (["prices/", "alex/a/"], "alex/a/ overlaps with the user's own"),
-            (["prices/", "prices/"], "prices/ overlaps with --also-read prices/"),
-            (["a/b/", "a/"], "a/ overlaps with --also-read a/b/"),
+            (["prices/", "prices/"], "prices/ overlaps with prices/"),
+            (["a/b/", "a/"], "a/ overlaps with a/b/"),
         ] {
             let error = check(&bad).unwrap_err().to_string();
             assert!(error.contains(part), "{bad:?}: {error}");

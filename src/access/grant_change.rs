@@ -1,4 +1,4 @@
-//! What is to change in what a user may do: the options under "Access".
+//! A change of what a user may do: the options under "Access".
 
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -6,7 +6,6 @@ use std::str::FromStr;
 use clap::Args;
 use ipnet::IpNet;
 
-use super::grant::texts;
 use super::{Access, Expiry, Grant, KmsKey, SharedPrefix, ValueError};
 
 /// The new value of a part of the grant, or none if the option has a word
@@ -73,54 +72,49 @@ pub struct GrantChange {
 }
 
 impl GrantChange {
-    /// Fails where a list of values has the word for none among them.
+    /// Fails if a list of values has the word for none among them.
     pub fn check(&self) -> Result<(), ValueError> {
-        fn is_mixed<T>(given: &Option<Vec<Setting<T>>>) -> bool {
-            let given = given.as_deref().unwrap_or_default();
-            given.len() > 1 && given.iter().any(Option::is_none)
-        }
         if is_mixed(&self.source_ips) {
-            return Err(ValueError("--source-ip any can't be given with another --source-ip"));
+            return Err(ValueError("any can't be given with other addresses"));
         }
         if is_mixed(&self.also_read) {
-            return Err(ValueError("--also-read none can't be given with another --also-read"));
+            return Err(ValueError("none can't be given with other folders"));
         }
         Ok(())
     }
 
     /// The same change, except in the parts that the other one names.
     pub fn overridden_by(&self, other: &Self) -> Self {
-        let top = if other.browse_root || other.no_browse_root { other } else { self };
+        let top_level = if other.names_top_level() { other } else { self };
         let other = other.clone();
         Self {
             access: other.access.or(self.access),
             expires: other.expires.or(self.expires),
-            source_ips: other.source_ips.or(self.source_ips.clone()),
-            also_read: other.also_read.or(self.also_read.clone()),
-            kms_key: other.kms_key.or(self.kms_key.clone()),
-            browse_root: top.browse_root,
-            no_browse_root: top.no_browse_root,
+            source_ips: other.source_ips.or_else(|| self.source_ips.clone()),
+            also_read: other.also_read.or_else(|| self.also_read.clone()),
+            kms_key: other.kms_key.or_else(|| self.kms_key.clone()),
+            browse_root: top_level.browse_root,
+            no_browse_root: top_level.no_browse_root,
         }
     }
 
     /// The grant as it is after the change.
     pub fn apply_to(&self, grant: &Grant) -> Grant {
-        let Grant { access, expires, source_ips, kms_key, browse_root, also_read } = grant.clone();
+        let grant = grant.clone();
         Grant {
-            access: self.access.unwrap_or(access),
-            expires: self.expires.unwrap_or(expires),
-            source_ips: values(&self.source_ips).unwrap_or(source_ips),
-            kms_key: self.kms_key.clone().unwrap_or(kms_key),
-            browse_root: self.browse_root || browse_root && !self.no_browse_root,
-            also_read: values(&self.also_read).unwrap_or(also_read),
+            access: self.access.unwrap_or(grant.access),
+            expires: self.expires.unwrap_or(grant.expires),
+            source_ips: values(&self.source_ips).unwrap_or(grant.source_ips),
+            also_read: values(&self.also_read).unwrap_or(grant.also_read),
+            kms_key: self.kms_key.clone().unwrap_or(grant.kms_key),
+            browse_root: self.browse_root || grant.browse_root && !self.no_browse_root,
         }
     }
 
-    /// Fails where the change makes a grant that can't be, since the part that it
-    /// names doesn't go with one that stays.
+    /// Fails if a part that it names doesn't go with one that stays.
     pub(crate) fn check_on(&self, old: &Grant) -> Result<(), ValueError> {
         let new = self.apply_to(old);
-        if new.access.reads() || !new.browse_root {
+        if new.access.rights().list || !new.browse_root {
             return Ok(());
         }
         Err(ValueError(if self.browse_root {
@@ -134,37 +128,31 @@ impl GrantChange {
 
     /// The options of the parts that it doesn't name.
     pub(crate) fn unnamed(&self) -> Vec<&'static str> {
-        let parts = [
-            ("--access", self.access.is_some()),
-            ("--expires", self.expires.is_some()),
-            ("--source-ip", self.source_ips.is_some()),
-            ("--also-read", self.also_read.is_some()),
-            ("--kms-key", self.kms_key.is_some()),
-            ("--browse-root or --no-browse-root", self.browse_root || self.no_browse_root),
+        // In the order of `Grant::parts`.
+        let is_named = [
+            self.access.is_some(),
+            self.expires.is_some(),
+            self.source_ips.is_some(),
+            self.also_read.is_some(),
+            self.kms_key.is_some(),
+            self.names_top_level(),
         ];
-        let unnamed = parts.into_iter().filter(|(_, is_named)| !is_named);
-        unnamed.map(|(option, _)| option).collect()
+        Grant::default()
+            .parts()
+            .iter()
+            .zip(is_named)
+            .filter(|(_, is_named)| !is_named)
+            .map(|(part, _)| part.option)
+            .collect()
+    }
+
+    fn names_top_level(&self) -> bool {
+        self.browse_root || self.no_browse_root
     }
 }
 
-impl Grant {
-    /// The options that name every part of this grant.
-    pub(crate) fn as_options(&self) -> Vec<String> {
-        let with_values = [
-            ("--access", texts([self.access], "")),
-            ("--expires", texts(self.expires, "never")),
-            ("--source-ip", texts(&self.source_ips, "any")),
-            ("--also-read", texts(&self.also_read, "none")),
-            ("--kms-key", texts(&self.kms_key, "none")),
-        ];
-        let browse_root = if self.browse_root { "--browse-root" } else { "--no-browse-root" };
-        let mut options = Vec::new();
-        for (option, values) in with_values {
-            options.extend(values.into_iter().flat_map(|value| [option.to_owned(), value]));
-        }
-        options.push(browse_root.to_owned());
-        options
-    }
+fn is_mixed<T>(given: &Option<Vec<Setting<T>>>) -> bool {
+    given.as_ref().is_some_and(|given| given.len() > 1 && given.iter().any(Option::is_none))
 }
 
 /// Reads a value, or the word in place of one.
@@ -173,10 +161,7 @@ fn setting<T, E>(
     text: &str,
     read: impl FnOnce(&str) -> Result<T, E>,
 ) -> Result<Setting<T>, E> {
-    if text == none {
-        return Ok(None);
-    }
-    read(text).map(Some)
+    if text == none { Ok(None) } else { read(text).map(Some) }
 }
 
 /// The values of a list that was given; empty for the word for none.
@@ -187,8 +172,7 @@ fn values<T: Clone>(given: &Option<Vec<Setting<T>>>) -> Option<Vec<T>> {
 
 /// A block of addresses; a single address is a block of one.
 fn cidr(text: &str) -> Result<IpNet, String> {
-    let single = || text.parse::<IpAddr>().map(IpNet::from);
-    let block = text.parse::<IpNet>().or_else(|_| single()).map_err(|_| {
+    let block = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map_err(|_| {
         "an address block is written as 203.0.113.0/24, 203.0.113.7 or 2001:db8::/32, or any for no limit"
     })?;
     if let IpNet::V6(mapped) = block

@@ -23,16 +23,10 @@ impl FromStr for KmsKey {
     type Err = ValueError;
 
     fn from_str(arn: &str) -> Result<Self, ValueError> {
-        let word = |text: &str| {
-            let fits = |c: char| c.is_ascii_alphanumeric() || c == '-';
-            !text.is_empty() && text.len() <= 64 && text.chars().all(fits)
-        };
         match arn.split(':').collect::<Vec<_>>()[..] {
             ["arn", partition, "kms", region, account, key]
-                if word(partition)
-                    && word(region)
-                    && word(account)
-                    && key.strip_prefix("key/").is_some_and(word) =>
+                if [partition, region, account].into_iter().all(is_word)
+                    && key.strip_prefix("key/").is_some_and(is_word) =>
             {
                 Ok(Self { arn: arn.to_owned(), region: region.to_owned() })
             }
@@ -45,6 +39,11 @@ impl FromStr for KmsKey {
             )),
         }
     }
+}
+
+fn is_word(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 impl fmt::Display for KmsKey {

@@ -7,6 +7,26 @@ use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use super::SharedPrefix;
 
+/// Gives a type around a text its `as_str` and `Display`.
+macro_rules! as_text {
+    ($name:ident) => {
+        impl $name {
+            /// The text itself.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+pub(super) use as_text;
+
 /// A value that can't be used, with what is accepted instead.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -22,24 +42,12 @@ pub struct ValueError(pub(crate) &'static str);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BucketName(String);
 
-impl BucketName {
-    /// The name as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for BucketName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+as_text!(BucketName);
 
 impl FromStr for BucketName {
     type Err = ValueError;
 
     fn from_str(name: &str) -> Result<Self, ValueError> {
-        let letter_or_digit = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
         let wrong = if name.contains("://") {
             "a bucket is given by its name alone, without s3:// and without a path"
         } else if name.starts_with("arn:") {
@@ -52,9 +60,9 @@ impl FromStr for BucketName {
             "bucket names with capitals or _ are not supported, only a-z, 0-9, . and -"
         } else if !(3..=63).contains(&name.len()) {
             "a bucket name has 3 to 63 characters of a-z, 0-9, . and -"
-        } else if !name.chars().all(|c| letter_or_digit(c) || c == '.' || c == '-') {
+        } else if !name.chars().all(|c| is_letter_or_digit(c) || c == '.' || c == '-') {
             "a bucket name has only a-z, 0-9, . and -"
-        } else if !name.starts_with(letter_or_digit) || !name.ends_with(letter_or_digit) {
+        } else if !name.starts_with(is_letter_or_digit) || !name.ends_with(is_letter_or_digit) {
             "a bucket name starts and ends with a letter or digit"
         } else if name.contains("..") {
             "a bucket name has no two periods in a row"
@@ -67,6 +75,10 @@ impl FromStr for BucketName {
     }
 }
 
+fn is_letter_or_digit(c: char) -> bool {
+    c.is_ascii_lowercase() || c.is_ascii_digit()
+}
+
 /// The name of an IAM user, which is also the name of the user's folder.
 ///
 /// 1 to 64 of `A-Z`, `a-z`, `0-9` and `_+=,.@-`, as [IAM defines it][limits].
@@ -77,25 +89,13 @@ impl FromStr for BucketName {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserName(String);
 
-impl UserName {
-    /// The name as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for UserName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+as_text!(UserName);
 
 impl FromStr for UserName {
     type Err = ValueError;
 
     fn from_str(name: &str) -> Result<Self, ValueError> {
-        let allowed = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
-        let wrong = if name.is_empty() || !name.chars().all(allowed) {
+        let wrong = if name.is_empty() || !name.chars().all(is_allowed_in_user_name) {
             "a user name has 1 to 64 characters of A-Z, a-z, 0-9 and _+=,.@-"
         } else if name.len() > 64 {
             "a user name has at most 64 characters"
@@ -110,18 +110,15 @@ impl FromStr for UserName {
     }
 }
 
+fn is_allowed_in_user_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "_+=,.@-".contains(c)
+}
+
 /// The key prefix a user owns: the user name followed by `/`.
 ///
 /// Never empty, and always ends in `/`, so `al` never matches `alex/`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prefix(String);
-
-impl Prefix {
-    /// The prefix as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
 
 impl From<&UserName> for Prefix {
     fn from(user: &UserName) -> Self {
@@ -129,11 +126,7 @@ impl From<&UserName> for Prefix {
     }
 }
 
-impl fmt::Display for Prefix {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+as_text!(Prefix);
 
 /// One user of one bucket: what both commands work on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -162,7 +155,7 @@ impl Target {
 }
 
 impl Serialize for Target {
-    /// As `user`, `bucket` and `prefix`.
+    /// Writes `user`, `bucket` and `prefix`.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut fields = serializer.serialize_struct("Target", 3)?;
         fields.serialize_field("user", self.user.as_str())?;

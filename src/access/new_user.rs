@@ -1,11 +1,12 @@
-//! How the IAM user itself is made, beyond its name: the options under "IAM
+//! The properties of a new IAM user beyond its name: the options under "IAM
 //! user".
 
+use std::collections::HashSet;
 use std::str::FromStr;
 
 use clap::Args;
 
-use super::ValueError;
+use super::{PolicyKind, ValueError};
 
 /// Properties passed through to the new IAM user.
 #[derive(Debug, Clone, Default, Args)]
@@ -26,12 +27,15 @@ pub struct NewUser {
 }
 
 impl NewUser {
+    /// The kind of policy that the user gets.
+    pub fn policy_kind(&self) -> PolicyKind {
+        if self.inline_policy { PolicyKind::Inline } else { PolicyKind::Managed }
+    }
+
     /// Fails on tags that can't go together: IAM takes 50, of which three are
-    /// ours, and tells keys apart without regard to case.
+    /// ours, and takes keys that differ only in case for one.
     pub fn check(&self) -> Result<(), ValueError> {
-        let mut keys: Vec<_> = self.tags.iter().map(|tag| tag.key.to_lowercase()).collect();
-        keys.sort();
-        keys.dedup();
+        let keys: HashSet<_> = self.tags.iter().map(|tag| tag.key.to_lowercase()).collect();
         if keys.len() < self.tags.len() {
             return Err(ValueError("each tag key can be given once"));
         }
@@ -57,7 +61,6 @@ impl FromStr for UserTag {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        let allowed = |c: char| c.is_alphanumeric() || " _.:/=+-@".contains(c);
         let (key, value) =
             text.split_once('=').ok_or(ValueError("a tag is written as KEY=VALUE"))?;
         let lower = key.to_lowercase();
@@ -65,7 +68,7 @@ impl FromStr for UserTag {
             "the key of a tag has 1 to 128 characters"
         } else if value.chars().count() > 256 {
             "the value of a tag has at most 256 characters"
-        } else if !text.chars().all(allowed) {
+        } else if !text.chars().all(|c| c.is_alphanumeric() || " _.:/=+-@".contains(c)) {
             "a tag has only letters, digits, spaces and _.:/=+-@"
         } else if lower.starts_with("aws:") || lower.starts_with("s3-user:") {
             "the key of a tag does not start with aws: or s3-user:"
@@ -91,8 +94,7 @@ fn path(text: &str) -> Result<String, ValueError> {
 }
 
 fn policy_arn(text: &str) -> Result<String, ValueError> {
-    let parts: Vec<_> = text.splitn(6, ':').collect();
-    match parts[..] {
+    match text.splitn(6, ':').collect::<Vec<_>>()[..] {
         ["arn", _, "iam", _, _, policy] if policy.starts_with("policy/") => Ok(text.to_owned()),
         _ => Err(ValueError(
             "a permissions boundary is given by the ARN of a policy: arn:aws:iam::ACCOUNT:policy/NAME",
@@ -125,12 +127,11 @@ mod tests {
 
     #[test]
     fn tag_keys_that_differ_only_in_case_are_refused() {
-        let of = |tags: &[&str]| NewUser {
-            tags: tags.iter().map(|tag| tag.parse().unwrap()).collect(),
-            ..NewUser::default()
-        };
-        assert!(of(&["team=a", "cost=b"]).check().is_ok());
-        assert!(of(&["team=a", "Team=b"]).check().is_err());
+        for (tags, is_fine) in [(["team=a", "cost=b"], true), (["team=a", "Team=b"], false)] {
+            let tags = tags.map(|tag| tag.parse().unwrap()).to_vec();
+            let user = NewUser { tags, ..NewUser::default() };
+            assert_eq!(user.check().is_ok(), is_fine);
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@
 ///
 /// [partitions]: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
 struct Partition {
-    /// What the codes of its regions begin with.
+    /// The beginning of its regions' codes.
     regions: &'static str,
     name: &'static str,
     domain: &'static str,
@@ -36,41 +36,39 @@ const OTHERS: [Partition; 7] = [
     partition("eusc-", "aws-eusc", "amazonaws.eu", "api.amazonwebservices.eu"),
 ];
 
-fn of_region(region: &str) -> &'static Partition {
-    let other = OTHERS.iter().find(|it| region.starts_with(it.regions));
-    other.unwrap_or(&AWS)
+fn find_partition(region: &str) -> &'static Partition {
+    OTHERS.iter().find(|partition| region.starts_with(partition.regions)).unwrap_or(&AWS)
 }
 
 /// The name of the partition a region belongs to, `aws` for the unknown.
 pub(crate) fn partition_of_region(region: &str) -> &'static str {
-    of_region(region).name
+    find_partition(region).name
 }
 
 /// The host name of S3 in a region.
 pub(crate) fn s3_host(region: &str) -> String {
-    format!("s3.{region}.{}", of_region(region).domain)
+    format!("s3.{region}.{}", find_partition(region).domain)
 }
 
-/// Whether a host, in lower case, is that of AWS's own IAM, STS or S3, VPC and FIPS
+/// True if a host, in lower case, is that of AWS's own IAM, STS or S3, VPC and FIPS
 /// endpoints included.
 ///
 /// Not a customer's own machine or service, which AWS gives a name too.
 pub(crate) fn is_host_of_aws(host: &str) -> bool {
     let host = host.trim_end_matches('.');
-    let mut domains = OTHERS.iter().chain([&AWS]).flat_map(|it| [it.domain, it.dual_stack_domain]);
-    domains.any(|domain| {
-        let service = host.strip_suffix(domain);
-        service.is_some_and(|service| service.ends_with('.') && names_service(service))
+    OTHERS.iter().chain([&AWS]).flat_map(|it| [it.domain, it.dual_stack_domain]).any(|domain| {
+        host.strip_suffix(domain).is_some_and(|it| it.ends_with('.') && names_service(it))
     })
 }
 
-/// Whether one of the labels is a service's, as in `BUCKET.s3.REGION.`; the region may
+/// True if one of the labels is a service's, as in `BUCKET.s3.REGION.`; the region may
 /// also be in the label, as in `s3-eu-west-1.`
 fn names_service(labels: &str) -> bool {
-    let services = ["iam", "iam-fips", "sts", "sts-fips", "s3", "s3-fips", "s3-accelerate"];
-    let labels: Vec<_> = labels.trim_end_matches('.').split('.').collect();
-    let has_region = labels.last().is_some_and(|last| last.starts_with("s3-"));
-    has_region || labels.iter().any(|label| services.contains(label))
+    const SERVICES: [&str; 7] =
+        ["iam", "iam-fips", "sts", "sts-fips", "s3", "s3-fips", "s3-accelerate"];
+    let mut labels = labels.trim_end_matches('.').rsplit('.').peekable();
+    let has_region = labels.peek().is_some_and(|last| last.starts_with("s3-"));
+    has_region || labels.any(|label| SERVICES.contains(&label))
 }
 
 #[cfg(test)]

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
-use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::{Access, BucketName, Expiry, Grant, Target, UserName, partition_of_region, s3_host};
+use super::{
+    Access, BucketName, Expiry, Grant, KmsKey, Rights, Target, UserName, partition_of_region,
+    s3_host,
+};
 
 /// The name of the inline policy: fixed, since it lives inside its user, and
 /// since some stores refuse `_` and `+` in policy names.
@@ -25,11 +27,10 @@ pub(crate) fn boundary_name(bucket: &BucketName) -> String {
 /// The names of the managed policies made for a user, by this crate and by
 /// the Python scripts that came before it.
 pub(crate) fn names_made_for(user: &UserName) -> [String; 3] {
-    let of_scripts = |kind| format!("s3-{kind}-for-{user}");
-    [managed_policy_name(user), of_scripts("list"), of_scripts("get")]
+    [managed_policy_name(user), format!("s3-list-for-{user}"), format!("s3-get-for-{user}")]
 }
 
-/// Whether a policy of the user has one of the names of those made for it: its
+/// True if a policy of the user has one of the names of those made for it: its
 /// managed ones, or the inline one.
 pub(crate) fn is_named_as_ours(user: &UserName, name: &str, is_managed: bool) -> bool {
     if is_managed {
@@ -37,6 +38,15 @@ pub(crate) fn is_named_as_ours(user: &UserName, name: &str, is_managed: bool) ->
     } else {
         name == INLINE_POLICY_NAME
     }
+}
+
+/// A kind of policy of a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PolicyKind {
+    /// A policy of its own, attached to the user.
+    Managed,
+    /// A policy inside the user.
+    Inline,
 }
 
 /// An [IAM policy document][grammar].
@@ -49,7 +59,7 @@ pub struct PolicyDocument {
     statement: Vec<Statement>,
 }
 
-/// What Cyberduck needs to read, or it sends an ACL with each upload, which new
+/// The action that Cyberduck needs, or it sends an ACL with each upload, which new
 /// buckets refuse.
 const OWNERSHIP: &str = "s3:GetBucketOwnershipControls";
 
@@ -69,6 +79,10 @@ struct Values(Vec<String>);
 enum OneOrMany {
     One(String),
     Many(Vec<String>),
+}
+
+fn texts<T: ToString>(values: &[T]) -> Vec<String> {
+    values.iter().map(T::to_string).collect()
 }
 
 impl From<OneOrMany> for Values {
@@ -92,29 +106,30 @@ struct Statement {
 }
 
 impl Statement {
-    fn allow<R: ToString>(
-        sid: &str,
-        actions: &[&str],
-        resources: impl IntoIterator<Item = R>,
-    ) -> Self {
+    fn allow(sid: &str, actions: &[&str], resources: Vec<String>) -> Self {
         Self {
             sid: sid.to_owned(),
             effect: "Allow".to_owned(),
-            action: Values(actions.iter().map(|&action| action.to_owned()).collect()),
-            resource: Values(resources.into_iter().map(|one| one.to_string()).collect()),
+            action: Values(texts(actions)),
+            resource: Values(resources),
             condition: Conditions::new(),
         }
     }
 
     fn when(mut self, operator: &str, key: &str, values: Vec<String>) -> Self {
-        let keys = self.condition.entry(operator.to_owned()).or_default();
-        keys.insert(key.to_owned(), Values(values));
+        self.add_condition(operator, key, values);
         self
     }
 
+    fn add_condition(&mut self, operator: &str, key: &str, values: Vec<String>) {
+        let keys = self.condition.entry(operator.to_owned()).or_default();
+        keys.insert(key.to_owned(), Values(values));
+    }
+
+    /// The values of a condition; empty without it.
     fn values(&self, operator: &str, key: &str) -> &[String] {
-        let keys = self.condition.get(operator);
-        keys.and_then(|keys| keys.get(key)).map_or(&[], |values| &values.0)
+        let values = self.condition.get(operator).and_then(|keys| keys.get(key));
+        values.map_or(&[], |values| &values.0)
     }
 }
 
@@ -127,24 +142,14 @@ impl PolicyDocument {
         grant: &Grant,
         target: &Target,
         region: &str,
-        inline: bool,
+        kind: PolicyKind,
     ) -> Result<Self> {
         grant.check(&target.prefix())?;
-        let bucket = &target.bucket;
         if let Some(key) = &grant.kms_key {
-            ensure!(
-                key.region() == region,
-                "the KMS key is in region {}, but bucket {bucket} is in {region}",
-                key.region()
-            );
-            let partition = partition_of_region(region);
-            ensure!(
-                key.to_string().starts_with(&format!("arn:{partition}:")),
-                "the KMS key is not in partition {partition}, but bucket {bucket} is"
-            );
+            check_kms_key(key, &target.bucket, region)?;
         }
         let document = Self::new(grant, target, region);
-        document.check_size(inline)?;
+        document.check_size(kind)?;
         Ok(document)
     }
 
@@ -158,31 +163,18 @@ impl PolicyDocument {
     pub fn new(grant: &Grant, target: &Target, region: &str) -> Self {
         let mut statement = s3_statements(grant, target, partition_of_region(region));
         if !grant.source_ips.is_empty() {
-            let blocks: Vec<_> = grant.source_ips.iter().map(IpNet::to_string).collect();
-            statement = statement
-                .into_iter()
-                .map(|statement| statement.when("IpAddress", "aws:SourceIp", blocks.clone()))
-                .collect();
+            for one in &mut statement {
+                one.add_condition("IpAddress", "aws:SourceIp", texts(&grant.source_ips));
+            }
         }
         // Requests that S3 makes to KMS come from addresses of its own.
-        statement.extend(grant.kms_key.as_ref().map(|key| {
-            let actions = if grant.access.writes() {
-                ["kms:Decrypt", "kms:GenerateDataKey"].as_slice()
-            } else {
-                &["kms:Decrypt"]
-            };
-            let service = vec![s3_host(region)];
-            Statement::allow("UseKey", actions, [key]).when(
-                "StringEquals",
-                "kms:ViaService",
-                service,
-            )
-        }));
-        if let Some(expiry) = &grant.expires {
-            statement = statement
-                .into_iter()
-                .map(|one| one.when("DateLessThan", "aws:CurrentTime", vec![expiry.to_string()]))
-                .collect();
+        if let Some(key) = &grant.kms_key {
+            statement.push(kms_statement(key, grant.access.rights(), region));
+        }
+        if let Some(expiry) = grant.expires {
+            for one in &mut statement {
+                one.add_condition("DateLessThan", "aws:CurrentTime", vec![expiry.to_string()]);
+            }
         }
         Self { version: "2012-10-17".to_owned(), statement }
     }
@@ -191,30 +183,40 @@ impl PolicyDocument {
     /// [`new`](Self::new) makes it, or as it did in an earlier version.
     pub(crate) fn grant(text: &str, target: &Target, region: &str) -> Option<Grant> {
         let document: Self = serde_json::from_str(text).ok()?;
-        let of = |sid: &str| document.statement.iter().find(|one| one.sid == sid);
-        let first = document.statement.first()?;
-        let blocks = first.values("IpAddress", "aws:SourceIp").iter();
-        let expires = first.values("DateLessThan", "aws:CurrentTime").first();
-        let shared = of("ListShared").map_or(&[][..], |one| one.values("StringLike", "s3:prefix"));
-        let shared = shared.iter().filter_map(|like| like.strip_suffix('*'));
-        let grant = Grant {
-            access: match (of("GetObjects"), of("ChangeObjects")) {
-                (Some(_), Some(_)) => Access::ReadWrite,
-                (Some(_), None) => Access::Read,
-                (None, _) => Access::Write,
-            },
-            expires: expires.and_then(|at| Expiry::at(at)),
-            source_ips: blocks.filter_map(|block| block.parse().ok()).collect(),
-            kms_key: of("UseKey").and_then(|one| one.resource.0.first()?.parse().ok()),
-            browse_root: of("ListRoot").is_some(),
-            also_read: shared.filter_map(|prefix| prefix.parse().ok()).collect(),
-        };
+        let grant = document.likely_grant()?;
         let today = Self::new(&grant, target, region);
         let is_ours = document == today || document == today.without_ownership();
         (is_ours && grant.check(&target.prefix()).is_ok()).then_some(grant)
     }
 
-    /// The same without the action on the bucket's ownership setting, as version
+    /// The only grant that can have made this document, if one did.
+    fn likely_grant(&self) -> Option<Grant> {
+        let first = self.statement.first()?;
+        let expires = first.values("DateLessThan", "aws:CurrentTime").first();
+        let blocks = first.values("IpAddress", "aws:SourceIp").iter();
+        let shared = self.statement("ListShared").map(|it| it.values("StringLike", "s3:prefix"));
+        let prefixes = shared.unwrap_or_default().iter().filter_map(|it| it.strip_suffix('*'));
+        let rights = Rights {
+            list: self.statement(LIST).is_some(),
+            get: self.statement(GET).is_some(),
+            put: self.statement(UPLOAD).or(self.statement(CHANGE)).is_some(),
+            delete: self.statement(CHANGE).is_some(),
+        };
+        Some(Grant {
+            access: Access::with_rights(rights)?,
+            expires: expires.and_then(|time| Expiry::at(time)),
+            source_ips: blocks.filter_map(|block| block.parse().ok()).collect(),
+            also_read: prefixes.filter_map(|prefix| prefix.parse().ok()).collect(),
+            kms_key: self.statement("UseKey").and_then(|it| it.resource.0.first()?.parse().ok()),
+            browse_root: self.statement("ListRoot").is_some(),
+        })
+    }
+
+    fn statement(&self, sid: &str) -> Option<&Statement> {
+        self.statement.iter().find(|statement| statement.sid == sid)
+    }
+
+    /// The document without the action on the bucket's ownership setting, as version
     /// 0.1 made it, and for stores that don't know that action.
     pub(crate) fn without_ownership(&self) -> Self {
         let mut without = self.clone();
@@ -224,7 +226,7 @@ impl PolicyDocument {
         without
     }
 
-    /// Whether a text is this very document.
+    /// True if a text is this very document.
     pub(crate) fn is(&self, text: &str) -> bool {
         serde_json::from_str(text).is_ok_and(|document: Self| document == *self)
     }
@@ -233,13 +235,16 @@ impl PolicyDocument {
     /// characters in a managed policy, 2,048 in an inline one.
     ///
     /// [quotas]: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
-    pub fn check_size(&self, inline: bool) -> Result<()> {
-        let (kind, most) = if inline { ("an inline", 2048) } else { ("a managed", 6144) };
+    pub fn check_size(&self, kind: PolicyKind) -> Result<()> {
+        let (kind, most) = match kind {
+            PolicyKind::Managed => ("a managed", 6144),
+            PolicyKind::Inline => ("an inline", 2048),
+        };
         let length = self.to_json().len();
         ensure!(
             length <= most,
             "the policy would have {length} characters, and {kind} policy takes {most}: \
-             give fewer or wider --source-ip blocks, or fewer --also-read folders"
+             give fewer or wider address blocks, or fewer other folders"
         );
         Ok(())
     }
@@ -255,48 +260,87 @@ impl PolicyDocument {
     }
 }
 
+/// Fails unless the key can be the one that a bucket in `region` is encrypted with.
+fn check_kms_key(key: &KmsKey, bucket: &BucketName, region: &str) -> Result<()> {
+    ensure!(
+        key.region() == region,
+        "the KMS key is in region {}, but bucket {bucket} is in {region}",
+        key.region()
+    );
+    let partition = partition_of_region(region);
+    ensure!(
+        key.to_string().starts_with(&format!("arn:{partition}:")),
+        "the KMS key is not in partition {partition}, but bucket {bucket} is"
+    );
+    Ok(())
+}
+
+/// The names of the statements by which the rights to the own folder are known.
+const LIST: &str = "ListFolder";
+const GET: &str = "GetObjects";
+const UPLOAD: &str = "UploadObjects";
+const CHANGE: &str = "ChangeObjects";
+
 fn s3_statements(grant: &Grant, target: &Target, partition: &str) -> Vec<Statement> {
+    let rights = grant.access.rights();
     let bucket = format!("arn:{partition}:s3:::{}", target.bucket);
     let folder = format!("{}*", target.prefix());
     let objects = format!("{bucket}/{folder}");
-    let shares = !grant.also_read.is_empty();
     let mut statements = Vec::new();
-    if grant.access.reads() || shares {
-        let location = if grant.access == Access::ReadWrite {
-            ["s3:GetBucketLocation", OWNERSHIP].as_slice()
-        } else {
-            &["s3:GetBucketLocation"]
-        };
-        statements.push(Statement::allow("BucketLocation", location, [&bucket]));
+    if rights.list || rights.get || !grant.also_read.is_empty() {
+        let location = ["s3:GetBucketLocation", OWNERSHIP];
+        let needed = if rights.list && rights.put { &location[..] } else { &location[..1] };
+        statements.push(Statement::allow("BucketLocation", needed, vec![bucket.clone()]));
     }
-    if grant.access.reads() {
-        let list = Statement::allow("ListFolder", &["s3:ListBucket"], [&bucket]);
-        statements.push(list.when("StringLike", "s3:prefix", vec![folder]));
+    if rights.list {
+        statements.push(list_statement(LIST, &bucket, vec![folder]));
         if grant.browse_root {
-            let list = Statement::allow("ListRoot", &["s3:ListBucket"], [&bucket]);
-            let list = list.when("StringEquals", "s3:prefix", vec![String::new()]);
-            statements.push(list.when("StringEquals", "s3:delimiter", vec!["/".to_owned()]));
-        }
-        statements.push(Statement::allow("GetObjects", &["s3:GetObject"], [&objects]));
-    }
-    let upload = ["s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"];
-    match grant.access {
-        Access::Read => {}
-        Access::Write => statements.push(Statement::allow("UploadObjects", &upload, [&objects])),
-        Access::ReadWrite => {
-            let actions = [&upload[..], &["s3:DeleteObject"]].concat();
-            statements.push(Statement::allow("ChangeObjects", &actions, [&objects]));
+            let list = Statement::allow("ListRoot", &["s3:ListBucket"], vec![bucket.clone()])
+                .when("StringEquals", "s3:prefix", vec![String::new()])
+                .when("StringEquals", "s3:delimiter", vec!["/".to_owned()]);
+            statements.push(list);
         }
     }
-    if shares {
-        let folders: Vec<_> = grant.also_read.iter().map(|it| format!("{it}*")).collect();
-        let objects = folders.iter().map(|folder| format!("{bucket}/{folder}"));
-        let get = Statement::allow("GetShared", &["s3:GetObject"], objects);
-        let list = Statement::allow("ListShared", &["s3:ListBucket"], [&bucket]);
-        statements.push(list.when("StringLike", "s3:prefix", folders));
-        statements.push(get);
+    if rights.get {
+        statements.push(Statement::allow(GET, &["s3:GetObject"], vec![objects.clone()]));
+    }
+    let mut changes = Vec::new();
+    if rights.put {
+        changes.extend(["s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]);
+    }
+    if rights.delete {
+        changes.push("s3:DeleteObject");
+    }
+    if !changes.is_empty() {
+        let sid = if rights.delete { CHANGE } else { UPLOAD };
+        statements.push(Statement::allow(sid, &changes, vec![objects]));
+    }
+    if !grant.also_read.is_empty() {
+        let folders: Vec<_> = grant.also_read.iter().map(|prefix| format!("{prefix}*")).collect();
+        let objects = folders.iter().map(|folder| format!("{bucket}/{folder}")).collect();
+        statements.push(list_statement("ListShared", &bucket, folders));
+        statements.push(Statement::allow("GetShared", &["s3:GetObject"], objects));
     }
     statements
+}
+
+fn list_statement(sid: &str, bucket: &str, folders: Vec<String>) -> Statement {
+    Statement::allow(sid, &["s3:ListBucket"], vec![bucket.to_owned()]).when(
+        "StringLike",
+        "s3:prefix",
+        folders,
+    )
+}
+
+/// Allows using the key through S3. An upload in parts needs to decrypt too.
+fn kms_statement(key: &KmsKey, rights: Rights, region: &str) -> Statement {
+    let both = ["kms:Decrypt", "kms:GenerateDataKey"];
+    let actions = if rights.put { &both[..] } else { &both[..1] };
+    Statement::allow("UseKey", actions, vec![key.to_string()]).when(
+        "StringEquals",
+        "kms:ViaService",
+        vec![s3_host(region)],
+    )
 }
 
 #[cfg(test)]
@@ -378,8 +422,9 @@ mod tests {
         let target = target(&"b".repeat(63), &"u".repeat(64));
         for grant in grants() {
             let document = PolicyDocument::new(&grant, &target, "us-gov-west-1");
-            let inline = grant.also_read.is_empty();
-            document.check_size(inline).unwrap();
+            let shares = !grant.also_read.is_empty();
+            let kind = if shares { PolicyKind::Managed } else { PolicyKind::Inline };
+            document.check_size(kind).unwrap();
         }
     }
 
@@ -389,14 +434,14 @@ mod tests {
             source_ips: (0..blocks).map(|n| format!("10.0.{n}.0/24").parse().unwrap()).collect(),
             ..Grant::default()
         };
-        let check = |blocks, inline| {
+        let check = |blocks, kind| {
             let target = target("shared", "alex");
-            PolicyDocument::new(&grant(blocks), &target, "eu-central-1").check_size(inline)
+            PolicyDocument::new(&grant(blocks), &target, "eu-central-1").check_size(kind)
         };
-        assert!(check(30, true).is_ok());
-        let error = check(60, true).unwrap_err().to_string();
+        assert!(check(30, PolicyKind::Inline).is_ok());
+        let error = check(60, PolicyKind::Inline).unwrap_err().to_string();
         assert!(error.contains("an inline policy takes 2048"), "{error}");
-        assert!(check(60, false).is_ok());
-        assert!(check(200, false).is_err());
+        assert!(check(60, PolicyKind::Managed).is_ok());
+        assert!(check(200, PolicyKind::Managed).is_err());
     }
 }

@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 use super::policy::names_made_for;
 use super::{Grant, PolicyDocument, Target, UserName};
 
-/// What the two give together.
+/// The grant that the two give together.
 pub(crate) fn grant_of_scripts() -> Grant {
     Grant { browse_root: true, ..Grant::default() }
 }
 
-/// Whether a policy is the one of the two that has this name, as the scripts wrote
+/// True if a policy is the one of the two that has this name, as the scripts wrote
 /// it for this user and bucket.
 pub(crate) fn is_of_scripts(name: &str, text: &str, target: &Target) -> bool {
     let bucket = format!("arn:aws:s3:::{}", target.bucket);
@@ -35,18 +35,17 @@ pub(crate) fn is_of_scripts(name: &str, text: &str, target: &Target) -> bool {
         return false;
     };
     let written = json!({ "Version": "2012-10-17", "Statement": [statement] });
-    let found = serde_json::from_str::<Value>(text);
-    could_make(&target.user) && found.is_ok_and(|found| found == written)
+    is_name_of_scripts(&target.user)
+        && serde_json::from_str::<Value>(text).is_ok_and(|found| found == written)
 }
 
-/// Whether the scripts took a user of that name.
-fn could_make(user: &UserName) -> bool {
-    let takes = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    user.as_str().chars().all(takes)
+/// True if the scripts took a user of that name.
+fn is_name_of_scripts(user: &UserName) -> bool {
+    user.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
 }
 
-/// What a policy of this name stands for, if it is as this crate writes it for the
-/// user, or as the Python scripts did: then what their two give together.
+/// The grant that a policy of this name stands for, if it is as this crate writes it
+/// for the user, or as the Python scripts did: then the grant of their two together.
 pub(crate) fn grant_of_policy(
     name: &str,
     text: &str,

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
+use super::names::as_text;
 use super::{UserName, ValueError};
 
 /// The prefix of a folder that a user may list and download, and never change.
@@ -16,13 +17,10 @@ use super::{UserName, ValueError};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SharedPrefix(String);
 
-impl SharedPrefix {
-    /// The prefix as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+as_text!(SharedPrefix);
 
-    /// Whether one of the two folders is the other, or is in it.
+impl SharedPrefix {
+    /// True if one of the two folders is the other, or is in it.
     pub(crate) fn overlaps(&self, other: &str) -> bool {
         self.0.starts_with(other) || other.starts_with(&self.0)
     }
@@ -33,19 +31,10 @@ impl SharedPrefix {
     }
 }
 
-impl fmt::Display for SharedPrefix {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 impl FromStr for SharedPrefix {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        // The characters that IAM takes in a policy, which are no others.
-        let is_allowed = |c: char| c <= '\u{ff}' && !c.is_control();
-        let is_bad_part = |part: &str| ["", ".", ".."].contains(&part);
         let folder = text.strip_suffix('/');
         let wrong = if text.contains("://") {
             "a folder is given by its prefix alone, such as prices/, without s3:// and the bucket"
@@ -53,11 +42,12 @@ impl FromStr for SharedPrefix {
             "a prefix has no *, ? or $, since they mean something else in a policy"
         } else if text.contains(['"', '`', '\\']) {
             "a prefix has no \", ` or \\, which the commands in a kit could not quote"
-        } else if !text.chars().all(is_allowed) {
+        } else if text.contains(|c: char| c > '\u{ff}' || c.is_control()) {
             "a prefix has only printable characters up to U+00FF, since IAM takes no others"
         } else if text.len() > 1023 {
             "a prefix has at most 1023 bytes"
-        } else if folder.is_some_and(|folder| folder.split('/').any(is_bad_part)) {
+        } else if folder.is_some_and(|it| it.split('/').any(|part| ["", ".", ".."].contains(&part)))
+        {
             "a prefix does not start with /, and none of its parts is empty, . or .."
         } else if folder.is_none() {
             "a folder is given by its prefix, which ends in /, such as prices/, or none for no folder"

@@ -217,7 +217,7 @@ impl Args {
         if !self.change.update {
             // The shortest that any region makes of it.
             let policy = PolicyDocument::new(&grant, &target, "");
-            policy.check_size(self.new_user.inline_policy)?;
+            policy.check_size(self.new_user.policy_kind())?;
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::access::{AccessKey, UserName};
 
-/// Where a key of a user is written in a directory: `USER_accessKeys.csv`, and
+/// The path of a user's key file in a directory: `USER_accessKeys.csv`, and
 /// from the second on `USER_accessKeys.N.csv`.
 pub(super) fn path(dir: &Path, user: &UserName, number: u32) -> PathBuf {
     let name = match number {

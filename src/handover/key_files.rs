@@ -1,5 +1,5 @@
-//! The key files that lie in a directory: which keys they hold, and what a run
-//! that was killed has left of its own.
+//! The key files that lie in a directory: the keys in them, and the hidden file
+//! that a killed run left.
 
 use std::collections::HashSet;
 use std::fs::{self, DirEntry};
@@ -14,50 +14,47 @@ use crate::access::UserName;
 /// Files that are longer hold no single key, and are not read, in bytes.
 const LONGEST: u64 = 1 << 20;
 
-/// What the files in a directory tell of some access keys. Nothing else of what
-/// they hold is kept or told.
+/// The access keys that lie in files of a directory. Nothing else of what the
+/// files hold is kept or shown.
 #[derive(Debug, Default)]
 pub(crate) struct KeyFiles {
     /// The IDs of the keys that are in a file.
-    held: HashSet<String>,
-    /// The names of hidden files.
-    hidden: Vec<String>,
+    ids: HashSet<String>,
+    hidden_names: Vec<String>,
 }
 
 impl KeyFiles {
     /// Looks for the keys with these IDs in every CSV file of the directory, by
-    /// whatever name it goes. What can't be read holds none.
+    /// whatever name it goes. A file that can't be read holds none.
     pub fn look(dir: &Path, ids: &HashSet<&str>) -> Self {
         let mut files = Self::default();
         for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             if name.starts_with('.') {
-                files.hidden.push(name);
+                files.hidden_names.push(name);
             } else if name.ends_with(".csv")
                 && let Some(content) = content(&entry)
             {
                 let words = content.split(|c: char| !c.is_ascii_alphanumeric());
-                let found = words.filter(|word| ids.contains(word));
-                files.held.extend(found.map(str::to_owned));
+                files.ids.extend(words.filter(|word| ids.contains(word)).map(str::to_owned));
             }
         }
         files
     }
 
-    /// Whether a file holds one of these keys.
+    /// True if a file holds one of these keys.
     pub fn hold_any(&self, ids: &[String]) -> bool {
-        ids.iter().any(|id| self.held.contains(id))
+        ids.iter().any(|id| self.ids.contains(id))
     }
 
-    /// The hidden file that a run made for the first key of this user and didn't
-    /// come to name.
+    /// The hidden file that a run made for the first key of this user, and was
+    /// killed before it gave it its name.
     pub fn leftover(&self, user: &UserName) -> Option<&str> {
         let prefix = temporary_prefix(&key_file::path(Path::new("."), user, 1));
-        let is_leftover = |name: &&String| {
+        self.hidden_names.iter().map(String::as_str).find(|name| {
             let random = name.strip_prefix(&prefix).unwrap_or_default();
             !random.is_empty() && random.chars().all(|c| c.is_ascii_alphanumeric())
-        };
-        self.hidden.iter().find(is_leftover).map(String::as_str)
+        })
     }
 }
 

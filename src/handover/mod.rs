@@ -11,11 +11,12 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde::{Serialize, Serializer};
 
-use crate::access::{Access, AccessKey, Grant, Target, UserName};
+use crate::access::{AccessKey, Grant, Rights, Target, UserName};
 use crate::aws::Patience;
 use crate::step::Step;
 
-use private_file::{Reserved, Written};
+use kit::{Kit, WrittenKit};
+use private_file::{ReservedFile, WrittenFile};
 
 mod key_file;
 mod key_files;
@@ -24,13 +25,13 @@ mod private_file;
 mod verify;
 
 pub(crate) use key_files::KeyFiles;
-pub(crate) use kit::Settings;
+pub(crate) use kit::ClientSettings;
 pub(crate) use verify::{Verified, verify};
 
-/// How long AWS gets by default to know a new key.
+/// The time that AWS gets by default to know a new key.
 pub(crate) const VERIFY_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Where a new key is written.
+/// The place that a new key is written to.
 #[derive(Debug, Clone)]
 pub enum Destination {
     /// To the file `USER_accessKeys.csv` in this directory.
@@ -47,7 +48,7 @@ pub struct Options {
     /// Whether to write `USER_kit/` and `USER_kit.zip` beside the file: settings
     /// for the person's client. Not for [`Destination::Open`].
     pub kit: bool,
-    /// Whom the person can ask, as the kit says.
+    /// Somebody whom the person can ask, as the kit says.
     pub contact: Option<String>,
     /// Whether to test what the key can do, and what it can't.
     pub verify: bool,
@@ -82,7 +83,7 @@ pub struct HandedOver {
     #[serde(serialize_with = "lossy")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kit: Option<PathBuf>,
-    /// The same as one file to send.
+    /// The archive of that directory, as one file to send.
     #[serde(serialize_with = "lossy")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kit_zip: Option<PathBuf>,
@@ -105,27 +106,26 @@ fn lossy<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, 
 #[derive(Debug, Clone)]
 pub(crate) struct Handover {
     file: Option<PathBuf>,
-    kit: Option<kit::Paths>,
-    /// What takes the key where no file does.
+    kit: Option<Kit>,
+    /// Takes the key where no file does.
     open: Option<Arc<File>>,
-    contact: Option<String>,
     verify: bool,
-    /// How long to wait until AWS knows the key.
+    /// The time until AWS must know the key.
     pub patience: Patience,
 }
 
 impl Handover {
-    /// For the user's first key.
+    /// Plans the handover of the user's first key.
     pub fn first(options: &Options, user: &UserName) -> Self {
         Self::numbered(options, user, 1)
     }
 
-    /// For a key that is not the user's first: file and kit get the first
-    /// number that both are free for. Fails where no file can be made.
+    /// Plans the handover of a key that is not the user's first: file and kit get
+    /// the first number that both are free for. Fails where no file can be made.
     pub fn another(options: &Options, user: &UserName) -> Result<Self> {
         let planned = (1..)
             .map(|number| Self::numbered(options, user, number))
-            .find(|planned| planned.in_the_way().is_empty())
+            .find(|planned| planned.existing_files().is_empty())
             .context("no number is free for another key file")?;
         planned.check()?;
         Ok(planned)
@@ -136,114 +136,110 @@ impl Handover {
             Destination::Directory(dir) => (Some(dir), None),
             Destination::Open(file) => (None, Some(file.clone())),
         };
-        let kit = dir.filter(|_| options.kit);
         Self {
             file: dir.map(|dir| key_file::path(dir, user, number)),
-            kit: kit.map(|dir| kit::Paths::of(dir, user, number)),
+            kit: dir
+                .filter(|_| options.kit)
+                .map(|dir| Kit::in_directory(dir, user, number, options.contact.clone())),
             open,
-            contact: options.contact.clone(),
             verify: options.verify,
             patience: Patience::of_new_key(options.verify_timeout),
         }
     }
 
     /// The files that would have to be overwritten.
-    pub fn in_the_way(&self) -> Vec<PathBuf> {
-        let file = self.file.iter().filter(|path| path.symlink_metadata().is_ok());
-        let kit = self.kit.iter().flat_map(kit::Paths::in_the_way);
-        file.chain(kit).cloned().collect()
+    pub fn existing_files(&self) -> Vec<PathBuf> {
+        let key_file = self.file.iter().filter(|path| path.symlink_metadata().is_ok());
+        key_file.chain(self.kit.iter().flat_map(Kit::existing_files)).cloned().collect()
     }
 
-    /// Fails if a file or kit is in the way, or the directory isn't there.
-    fn check_free(&self) -> Result<()> {
-        self.file.as_deref().map_or(Ok(()), private_file::check_free)?;
-        self.kit.as_ref().map_or(Ok(()), kit::Paths::check_free)
-    }
-
-    /// Fails where the key file can't be made: makes room for it, and takes that
-    /// back.
+    /// Fails if the key file can't be made: makes room for it, and gives that back.
     pub fn check(&self) -> Result<()> {
         self.reserve().map(drop)
     }
 
-    /// Whether the grant must be known.
+    /// True if the grant must be known.
     pub fn needs_grant(&self) -> bool {
         self.verify || self.kit.is_some()
     }
 
-    /// What will be done, in order; the grant is given where it must be known.
+    /// The steps in their order; the grant is given where it must be known.
     pub fn steps(&self, target: &Target, grant: Option<&Grant>) -> Vec<Step> {
-        let verify = Step::Verify {
-            opens: grant.map_or(target.folder_url(), |grant| opens(target, grant)),
-            untested: Vec::new(),
-            is_all: true,
-        };
-        let file = self.file.clone().map(Step::WriteKeyFile);
-        let kit = self.kit.as_ref();
-        let kit = kit.map(|kit| Step::WriteKit(kit.archive.clone()));
-        // Without the grant the step fails: a test that was asked for is never left out.
-        let verify = self.verify.then_some(verify);
-        file.into_iter().chain(verify).chain(kit).collect()
+        let mut steps = Vec::new();
+        steps.extend(self.file.clone().map(Step::WriteKeyFile));
+        if self.verify {
+            // Without the grant the step fails: a test that was asked for is never left out.
+            steps.push(Step::Verify {
+                opens: grant.map_or(target.folder_url(), |grant| access_in_words(target, grant)),
+                untested: Vec::new(),
+                is_all: true,
+            });
+        }
+        steps.extend(self.kit.as_ref().map(|kit| Step::WriteKit(kit.archive.clone())));
+        steps
     }
 
-    /// Makes room for the key file, before the key exists.
+    /// Makes room for the key file, before the key exists. Fails if a file or a kit
+    /// would have to be overwritten, or there is no such directory.
     pub fn reserve(&self) -> Result<Delivery> {
-        self.check_free()?;
+        if let Some(path) = &self.file {
+            private_file::check_free(path)?;
+        }
+        if let Some(kit) = &self.kit {
+            kit.check_free()?;
+        }
         Ok(Delivery {
             handover: self.clone(),
-            file: self.file.as_deref().map(Reserved::at).transpose()?,
-            written: None,
+            reserved: self.file.as_deref().map(ReservedFile::beside).transpose()?,
+            key_file: None,
             kit: None,
         })
     }
 }
 
-/// A handover under way. What it wrote is removed again when dropped before
+/// A handover under way. Removes what it wrote when dropped before
 /// [`finish`](Self::finish).
 pub(crate) struct Delivery {
     handover: Handover,
-    file: Option<Reserved>,
-    written: Option<Written>,
-    kit: Option<kit::Written>,
+    reserved: Option<ReservedFile>,
+    key_file: Option<WrittenFile>,
+    kit: Option<WrittenKit>,
 }
 
 impl Delivery {
     /// Writes the key to its file. Returns once it is on disk.
     pub fn write_key_file(&mut self, key: &AccessKey, user: &UserName) -> Result<()> {
-        if let Some(file) = self.file.take() {
-            self.written = Some(file.write(&key_file::content(key, user)?)?);
+        if let Some(file) = self.reserved.take() {
+            self.key_file = Some(file.write(&key_file::content(key, user)?)?);
         }
         Ok(())
     }
 
     /// Writes the kit. It gets its name when all is finished.
-    pub fn write_kit(&mut self, settings: &Settings<'_>) -> Result<()> {
-        if let Some(paths) = &self.handover.kit {
-            let contact = self.handover.contact.as_deref();
-            self.kit = Some(kit::Written::at(paths, &settings.with_contact(contact))?);
+    pub fn write_kit(&mut self, settings: &ClientSettings<'_>) -> Result<()> {
+        if let Some(kit) = &self.handover.kit {
+            self.kit = Some(kit.write(settings)?);
         }
         Ok(())
     }
 
     /// Keeps what was written, and gives the key to the open file where it
     /// goes to one.
-    pub fn finish(mut self, key: &AccessKey, user: &UserName) -> Result<HandedOver> {
+    pub fn finish(self, key: &AccessKey, user: &UserName) -> Result<HandedOver> {
         if let Some(open) = &self.handover.open {
-            let csv = key_file::content(key, user)?;
             let mut open: &File = open;
-            open.write_all(&csv).context("can't write the key")?;
+            open.write_all(&key_file::content(key, user)?).context("can't write the key")?;
         }
-        if let Some(written) = &self.written {
-            written.check()?;
+        if let Some(key_file) = &self.key_file {
+            key_file.check()?;
         }
-        if let Some(kit) = self.kit.take() {
+        if let Some(kit) = self.kit {
             kit.keep()?;
         }
-        if let Some(written) = self.written.take() {
-            written.keep();
+        if let Some(key_file) = self.key_file {
+            key_file.keep();
         }
-        let (kit, kit_zip) =
-            self.handover.kit.map(|paths| (paths.directory, paths.archive)).unzip();
+        let (kit, kit_zip) = self.handover.kit.map(|kit| (kit.directory, kit.archive)).unzip();
         Ok(HandedOver {
             access_key_id: key.id().to_owned(),
             key_file: self.handover.file,
@@ -253,17 +249,13 @@ impl Delivery {
     }
 }
 
-/// What the key gives access to, as people say it.
-fn opens(target: &Target, grant: &Grant) -> String {
-    let kind = grant.access.adjective();
-    let mut opens = format!("{kind} access to {}", target.folder_url());
-    let mut and = match grant.access {
-        Access::Read => " and ",
-        Access::ReadWrite | Access::Write => ", read-only access to ",
-    };
-    for folder in &grant.also_read {
-        opens += &format!("{and}{}", target.url_of(folder));
-        and = " and ";
+/// The access that a grant gives, such as "read-only access to s3://shared/alex/".
+fn access_in_words(target: &Target, grant: &Grant) -> String {
+    let mut words = format!("{} access to {}", grant.access.adjective(), target.folder_url());
+    for (index, folder) in grant.also_read.iter().enumerate() {
+        let is_alike = index > 0 || grant.access.rights() == Rights::SHARED;
+        words += if is_alike { " and " } else { ", read-only access to " };
+        words += &target.url_of(folder);
     }
-    opens
+    words
 }

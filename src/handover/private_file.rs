@@ -2,7 +2,8 @@
 //! before the secret exists, and they never overwrite anything.
 
 use std::fs::{self, File, Permissions};
-use std::io::{self, ErrorKind, Write};
+use std::io::ErrorKind::{InvalidInput, NotADirectory, NotFound, Unsupported};
+use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -17,19 +18,19 @@ use crate::errors::{Hint, Hinted};
 /// An empty file of mode 0600 beside the one to write, under a name of its
 /// own; gone when dropped.
 #[derive(Debug)]
-pub(super) struct Reserved {
+pub(super) struct ReservedFile {
     path: PathBuf,
     file: NamedTempFile,
 }
 
-impl Reserved {
+impl ReservedFile {
     /// Makes the file. Fails where something is at `path`, be it a dangling
     /// symbolic link.
-    pub fn at(path: &Path) -> Result<Self> {
+    pub fn beside(path: &Path) -> Result<Self> {
         check_free(path)?;
         let file = Builder::new()
             .prefix(&temporary_prefix(path))
-            .make_in(directory_of(path), create)
+            .make_in(directory_of(path), |path| create_in(CWD, path))
             .map_err(|error| {
                 let message = format!("can't create {}: {error}", path.display());
                 Hinted::new(message, Hint::new(OTHER_DIRECTORY))
@@ -39,29 +40,30 @@ impl Reserved {
 
     /// Writes the content and gives the file its name, unless something has
     /// that name by now. Returns once file and directory are on disk.
-    pub fn write(mut self, content: &[u8]) -> Result<Written> {
-        let path = self.path;
-        let write = || {
-            self.file.write_all(content)?;
-            self.file.as_file().sync_all()?;
-            let file = self.file.persist_noclobber(&path)?;
-            let written = Written { path: path.clone(), file, kept: false };
-            sync(&File::open(directory_of(&path))?)?;
-            Ok::<_, io::Error>(written)
-        };
-        write().with_context(|| format!("can't write {}", path.display()))
+    pub fn write(self, content: &[u8]) -> Result<WrittenFile> {
+        let path = self.path.clone();
+        self.write_and_name(content).with_context(|| format!("can't write {}", path.display()))
+    }
+
+    fn write_and_name(mut self, content: &[u8]) -> io::Result<WrittenFile> {
+        self.file.write_all(content)?;
+        self.file.as_file().sync_all()?;
+        let file = self.file.persist_noclobber(&self.path)?;
+        let written = WrittenFile { path: self.path, file, kept: false };
+        sync(&File::open(directory_of(&written.path))?)?;
+        Ok(written)
     }
 }
 
 /// A file that was written, and is removed again when dropped unless kept.
 #[derive(Debug)]
-pub(super) struct Written {
+pub(super) struct WrittenFile {
     path: PathBuf,
     file: File,
     kept: bool,
 }
 
-impl Written {
+impl WrittenFile {
     /// Fails if the file has gone from its place meanwhile: it would be lost.
     pub fn check(&self) -> Result<()> {
         ensure!(
@@ -77,14 +79,7 @@ impl Written {
     }
 }
 
-/// Whether a path stands for this file or directory, and not for another one.
-pub(super) fn is_at(file: &File, path: &Path) -> bool {
-    let id = |found: fs::Metadata| (found.dev(), found.ino());
-    let named = fs::symlink_metadata(path).map(id).ok();
-    named.is_some() && named == file.metadata().map(id).ok()
-}
-
-impl Drop for Written {
+impl Drop for WrittenFile {
     fn drop(&mut self) {
         if self.kept {
             return;
@@ -97,11 +92,21 @@ impl Drop for Written {
     }
 }
 
+/// True if a path stands for this file or directory, and not for another one.
+pub(super) fn is_at(file: &File, path: &Path) -> bool {
+    match (fs::symlink_metadata(path), file.metadata()) {
+        (Ok(named), Ok(open)) => (named.dev(), named.ino()) == (open.dev(), open.ino()),
+        _ => false,
+    }
+}
+
 /// Fails if something at `path` would be overwritten, or the directory isn't
 /// there.
 pub(super) fn check_free(path: &Path) -> Result<()> {
     match fs::symlink_metadata(path) {
-        Err(error) if is_not_there(&error) => check_directory(directory_of(path)),
+        Err(error) if matches!(error.kind(), NotFound | NotADirectory) => {
+            check_directory(directory_of(path))
+        }
         Err(error) => Err(error).with_context(|| format!("can't check {}", path.display())),
         Ok(_) => Err(already_exists(path)),
     }
@@ -124,7 +129,7 @@ fn check_directory(dir: &Path) -> Result<()> {
             let message = format!("{} is not a directory", dir.display());
             Err(Hinted::new(message, Hint::new(OTHER_DIRECTORY)).into())
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+        Err(error) if error.kind() == NotFound => {
             let message = format!("there is no directory {}", dir.display());
             let make = Hint::run("make it with", commands::make_directory(dir));
             Err(Hinted::new(message, make).into())
@@ -133,20 +138,11 @@ fn check_directory(dir: &Path) -> Result<()> {
     }
 }
 
-fn is_not_there(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
-}
-
-/// Creates a new file that is closed to others, whatever the umask.
-fn create(path: &Path) -> io::Result<File> {
-    create_in(CWD, path)
-}
-
-/// The same in a directory that is open, whatever its path stands for by now.
+/// Creates a new file in a directory that is open, whatever its path stands for by
+/// now. The file is closed to others, whatever the umask.
 pub(super) fn create_in(dir: impl AsFd, name: &Path) -> io::Result<File> {
     let new = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let owner_only = Mode::RUSR | Mode::WUSR;
-    let file = File::from(openat(dir, name, new, owner_only)?);
+    let file = File::from(openat(dir, name, new, Mode::RUSR | Mode::WUSR)?);
     // Some file systems can't change modes, and needn't.
     if file.metadata()?.mode() & 0o777 != 0o600 {
         file.set_permissions(Permissions::from_mode(0o600))?;
@@ -158,20 +154,20 @@ pub(super) fn create_in(dir: impl AsFd, name: &Path) -> io::Result<File> {
 /// say so of a directory.
 pub(super) fn sync(dir: &File) -> io::Result<()> {
     match dir.sync_all() {
-        Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => {
-            Ok(())
-        }
+        Err(error) if matches!(error.kind(), InvalidInput | Unsupported) => Ok(()),
         synced => synced,
     }
 }
 
 /// The directory of a file, also of one named without a directory.
 pub(super) fn directory_of(path: &Path) -> &Path {
-    let parent = path.parent().filter(|dir| !dir.as_os_str().is_empty());
-    parent.unwrap_or(Path::new("."))
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    }
 }
 
-/// What the name of a file begins with until it has its own.
+/// The beginning of a file's name until it has its own.
 pub(super) fn temporary_prefix(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     format!(".{name}.")
@@ -185,7 +181,7 @@ mod tests {
     fn written_file_is_closed_to_others_and_alone() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("key.csv");
-        let file = Reserved::at(&path).unwrap();
+        let file = ReservedFile::beside(&path).unwrap();
         assert!(!path.exists());
         file.write(b"secret").unwrap().keep();
         assert_eq!(fs::read(&path).unwrap(), b"secret");
@@ -198,8 +194,8 @@ mod tests {
     fn nothing_is_left_of_a_file_that_is_not_kept() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("key.csv");
-        drop(Reserved::at(&path).unwrap());
-        drop(Reserved::at(&path).unwrap().write(b"secret").unwrap());
+        drop(ReservedFile::beside(&path).unwrap());
+        drop(ReservedFile::beside(&path).unwrap().write(b"secret").unwrap());
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 
@@ -207,7 +203,8 @@ mod tests {
     fn file_that_appears_meanwhile_is_not_overwritten() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("key.csv");
-        let (one, two) = (Reserved::at(&path).unwrap(), Reserved::at(&path).unwrap());
+        let (one, two) =
+            (ReservedFile::beside(&path).unwrap(), ReservedFile::beside(&path).unwrap());
         let first = one.write(b"first").unwrap();
         let error = two.write(b"second").unwrap_err().to_string();
         assert!(error.contains("can't write"), "{error}");
@@ -220,7 +217,7 @@ mod tests {
     fn file_of_another_under_the_same_name_is_not_removed() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("key.csv");
-        let written = Reserved::at(&path).unwrap().write(b"secret").unwrap();
+        let written = ReservedFile::beside(&path).unwrap().write(b"secret").unwrap();
         fs::rename(&path, dir.path().join("moved.csv")).unwrap();
         fs::write(&path, "precious").unwrap();
         drop(written);
@@ -241,10 +238,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("key.csv");
         fs::write(&path, "").unwrap();
-        Reserved::at(&path).unwrap_err();
+        ReservedFile::beside(&path).unwrap_err();
         let link = dir.path().join("link.csv");
         std::os::unix::fs::symlink(dir.path().join("elsewhere"), &link).unwrap();
-        Reserved::at(&link).unwrap_err();
+        ReservedFile::beside(&link).unwrap_err();
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
     }
 }

@@ -10,7 +10,7 @@ use crate::access::{AccessKey, Grant};
 use crate::aws::{AwsError, Made, Patience, Run, until_known};
 use crate::commands;
 use crate::errors::{Hint, Hinted};
-use crate::handover::{self, Delivery, HandedOver, Handover, Settings, Verified};
+use crate::handover::{self, ClientSettings, Delivery, HandedOver, Handover, Verified};
 use crate::iam;
 use crate::removal::{Leftover, Removal};
 use crate::step::Step;
@@ -144,13 +144,12 @@ impl<'a> NewKey<'a> {
                 self.delivery.borrow_mut().write_key_file(key, &run.target.user)?
             }
             (Step::WriteKit(_), Some(grant)) => {
-                self.delivery.borrow_mut().write_kit(&Settings {
+                self.delivery.borrow_mut().write_kit(&ClientSettings {
                     key,
                     target: &run.target,
                     grant,
                     region: &run.aws.region,
                     endpoint: run.aws.store.s3_endpoint(),
-                    contact: None,
                 })?;
             }
             (Step::Verify { opens, .. }, Some(grant)) => {

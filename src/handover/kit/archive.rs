@@ -10,7 +10,7 @@ use zip::{CompressionMethod, ZipWriter};
 use super::settings::NamedFile;
 
 /// A zip archive that holds the files in a directory of this name.
-pub(super) fn of(directory: &str, files: &[NamedFile]) -> Result<Zeroizing<Vec<u8>>> {
+pub(super) fn zipped(directory: &str, files: &[NamedFile]) -> Result<Zeroizing<Vec<u8>>> {
     // Room for everything, so that no copy of the secret stays behind where it grew.
     let size: usize = files.iter().map(|(_, content)| content.len() + 1024).sum();
     let mut archive = Zeroizing::new(Vec::with_capacity(size + 1024));

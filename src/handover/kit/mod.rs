@@ -10,30 +10,32 @@ use anyhow::{Context, Result, ensure};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use tempfile::{Builder, TempDir};
 
-use super::private_file::Reserved;
+use super::private_file::{ReservedFile, WrittenFile};
 use super::{key_file, private_file};
 use crate::access::UserName;
 
 use settings::NamedFile;
 
-pub(crate) use settings::Settings;
+pub(crate) use settings::ClientSettings;
 
 mod archive;
 mod readme;
 mod settings;
 
-/// Where a kit goes.
+/// A kit to write.
 #[derive(Debug, Clone)]
-pub(super) struct Paths {
+pub(super) struct Kit {
     pub directory: PathBuf,
     /// The archive beside it.
     pub archive: PathBuf,
+    /// Somebody whom the person can ask.
+    contact: Option<String>,
 }
 
-impl Paths {
+impl Kit {
     /// `USER_kit` and `USER_kit.zip` in a directory, and from the second on
     /// `USER_kit.N` and `USER_kit.N.zip`.
-    pub fn of(dir: &Path, user: &UserName, number: u32) -> Self {
+    pub fn in_directory(dir: &Path, user: &UserName, number: u32, contact: Option<String>) -> Self {
         let name = match number {
             1 => format!("{user}_kit"),
             number => format!("{user}_kit.{number}"),
@@ -41,24 +43,36 @@ impl Paths {
         Self {
             archive: key_file::in_directory(dir, format!("{name}.zip")),
             directory: key_file::in_directory(dir, name),
+            contact,
         }
     }
 
-    /// What exists and would have to be overwritten.
-    pub fn in_the_way(&self) -> impl Iterator<Item = &PathBuf> {
+    /// The files and directories that would have to be overwritten.
+    pub fn existing_files(&self) -> impl Iterator<Item = &PathBuf> {
         let directory = Some(&self.directory).filter(|path| !is_free(path));
         let archive = Some(&self.archive).filter(|path| path.symlink_metadata().is_ok());
         directory.into_iter().chain(archive)
     }
 
-    /// Fails if anything is in the way.
+    /// Fails if directory or archive would have to be overwritten.
     pub fn check_free(&self) -> Result<()> {
         check_free(&self.directory)?;
         private_file::check_free(&self.archive)
     }
+
+    /// Writes directory and archive, and returns once they are on disk.
+    pub fn write(&self, settings: &ClientSettings<'_>) -> Result<WrittenKit> {
+        let files = settings.files(self.contact.as_deref())?;
+        let name = self.directory.file_name().unwrap_or_default();
+        let archive = archive::zipped(&name.to_string_lossy(), &files)?;
+        Ok(WrittenKit {
+            directory: KitDirectory::beside(&self.directory, &files)?,
+            archive: ReservedFile::beside(&self.archive)?.write(&archive)?,
+        })
+    }
 }
 
-/// Whether nothing is at `path`, or an empty directory.
+/// True if nothing is at `path`, or an empty directory.
 fn is_free(path: &Path) -> bool {
     match fs::symlink_metadata(path) {
         Ok(found) if found.is_dir() => {
@@ -76,23 +90,12 @@ fn check_free(path: &Path) -> Result<()> {
 
 /// A kit that is written, and gone when dropped unless kept.
 #[derive(Debug)]
-pub(super) struct Written {
-    directory: Directory,
-    archive: private_file::Written,
+pub(super) struct WrittenKit {
+    directory: KitDirectory,
+    archive: WrittenFile,
 }
 
-impl Written {
-    /// Writes directory and archive, and returns once they are on disk.
-    pub fn at(paths: &Paths, settings: &Settings<'_>) -> Result<Self> {
-        let files = settings.files()?;
-        let name = paths.directory.file_name().unwrap_or_default();
-        let archive = archive::of(&name.to_string_lossy(), &files)?;
-        Ok(Self {
-            directory: Directory::beside(&paths.directory, &files)?,
-            archive: Reserved::at(&paths.archive)?.write(&archive)?,
-        })
-    }
-
+impl WrittenKit {
     /// Gives the directory its name. Fails where something has that name, or
     /// the archive is gone.
     pub fn keep(self) -> Result<()> {
@@ -106,27 +109,28 @@ impl Written {
 /// A directory of mode 0700 beside the one to make, under a hidden name; gone
 /// when dropped.
 #[derive(Debug)]
-struct Directory {
+struct KitDirectory {
     path: PathBuf,
     dir: TempDir,
     /// The directory itself, whoever may put another one at its path.
     handle: File,
 }
 
-impl Directory {
+impl KitDirectory {
     /// Writes the files with mode 0600, and returns once they are on disk.
     fn beside(path: &Path, files: &[NamedFile]) -> Result<Self> {
         let kit = Self::make(path).with_context(|| format!("can't create {}", path.display()))?;
         for (name, content) in files {
-            let failed = || format!("can't write {}", path.join(name).display());
-            let file = private_file::create_in(&kit.handle, Path::new(name));
-            let mut file = file.with_context(failed)?;
-            file.write_all(content.as_bytes()).with_context(failed)?;
-            file.sync_all().with_context(failed)?;
+            kit.write(name, content).with_context(|| cant_write(&path.join(name)))?;
         }
-        let synced = private_file::sync(&kit.handle);
-        synced.with_context(|| format!("can't write {}", path.display()))?;
+        private_file::sync(&kit.handle).with_context(|| cant_write(path))?;
         Ok(kit)
+    }
+
+    fn write(&self, name: &str, content: &str) -> io::Result<()> {
+        let mut file = private_file::create_in(&self.handle, Path::new(name))?;
+        file.write_all(content.as_bytes())?;
+        file.sync_all()
     }
 
     fn make(path: &Path) -> io::Result<Self> {
@@ -148,18 +152,21 @@ impl Directory {
     /// has that name.
     fn keep(self) -> Result<()> {
         check_free(&self.path)?;
-        let failed = || format!("can't write {}", self.path.display());
-        fs::rename(self.dir.path(), &self.path).with_context(failed)?;
+        fs::rename(self.dir.path(), &self.path).with_context(|| cant_write(&self.path))?;
         ensure!(
             private_file::is_at(&self.handle, &self.path),
-            "can't write {}: somebody else put another directory there",
-            self.path.display()
+            "{}: somebody else put another directory there",
+            cant_write(&self.path)
         );
         let _ = self.dir.keep();
         // The key file is the copy that must not get lost.
         let _ = File::open(private_file::directory_of(&self.path)).map(|dir| dir.sync_all());
         Ok(())
     }
+}
+
+fn cant_write(path: &Path) -> String {
+    format!("can't write {}", path.display())
 }
 
 /// Fails unless the directory is ours, and closed to others.
@@ -180,7 +187,7 @@ mod tests {
     fn directory_of_somebody_else_at_the_same_path_gets_nothing() {
         let parent = tempfile::tempdir().unwrap();
         let path = parent.path().join("alex_kit");
-        let kit = Directory::make(&path).unwrap();
+        let kit = KitDirectory::make(&path).unwrap();
         let ours = parent.path().join("ours");
         fs::rename(kit.dir.path(), &ours).unwrap();
         fs::create_dir(kit.dir.path()).unwrap();

@@ -3,7 +3,7 @@
 
 use ipnet::IpNet;
 
-use super::Settings;
+use super::ClientSettings;
 use crate::access::{Access, Grant};
 
 const MAIN: &str = include_str!("templates/readme/main.txt");
@@ -16,18 +16,18 @@ const ALSO: &str = include_str!("templates/readme/also.txt");
 const GET_SHARED: &str = include_str!("templates/readme/get-shared.txt");
 const BROWSE_SHARED: &str = include_str!("templates/readme/browse-shared.txt");
 
-/// Who fills this in is the admin, if the person is to know whom to ask.
-const NOBODY_NAMED: &str = "______________________________________________";
+/// A line for the admin to fill in.
+const NO_CONTACT: &str = "______________________________________________";
 
-impl Settings<'_> {
-    pub(super) fn readme(&self) -> String {
+impl ClientSettings<'_> {
+    pub(super) fn readme(&self, contact: Option<&str>) -> String {
         let grant = self.grant;
         let title = match self.endpoint {
             None => "Your files on Amazon S3",
             Some(_) => "Your files on an S3 server",
         };
         let start = if grant.browse_root { START_AT_BUCKET } else { START_IN_FOLDER };
-        let same = if grant.access.reads() {
+        let same = if grant.access.rights().list {
             "They all show the same files."
         } else {
             "They all do the same."
@@ -35,23 +35,23 @@ impl Settings<'_> {
         let values = [
             ("title", title.to_owned()),
             ("underline", "=".repeat(title.len())),
-            ("can", can(grant.access).to_owned()),
+            ("can", sentence_on(grant.access).to_owned()),
             ("folder", self.folder()),
-            ("server", self.endpoint.map_or(String::new(), server)),
-            ("also", self.also()),
-            ("until", until(grant)),
-            ("from", from(&grant.source_ips)),
+            ("server", self.endpoint.map_or(String::new(), paragraph_on_server)),
+            ("also", self.paragraph_on_other_folders()),
+            ("until", sentence_on_end(grant)),
+            ("from", paragraph_on_addresses(&grant.source_ips)),
             ("same", same.to_owned()),
-            ("ways", self.ways()),
+            ("ways", self.instructions()),
             ("start", start.trim_end().to_owned()),
-            ("contact", wrapped(self.contact.unwrap_or(NOBODY_NAMED))),
+            ("contact", contact_lines(contact.unwrap_or(NO_CONTACT))),
         ];
         filled(MAIN, &values).replace('\n', "\r\n")
     }
 
-    /// How to get at the files, by each kind of client.
-    fn ways(&self) -> String {
-        let mut ways = match self.grant.access {
+    /// The instructions for each kind of client.
+    fn instructions(&self) -> String {
+        let mut template = match self.grant.access {
             Access::Read => BROWSE.to_owned(),
             Access::ReadWrite => BROWSE.to_owned() + SEND,
             Access::Write => UPLOAD.to_owned(),
@@ -62,23 +62,23 @@ impl Settings<'_> {
             ("profile", self.profile()),
         ];
         if let Some(shared) = self.grant.also_read.first() {
-            ways += GET_SHARED;
-            if self.grant.access.reads() {
-                ways += BROWSE_SHARED;
+            template += GET_SHARED;
+            // Cyberduck and WinSCP are of use only where the own folder can be listed.
+            if self.grant.access.rights().list {
+                template += BROWSE_SHARED;
             }
             values.push(("shared", format!("{}/{shared}", self.target.bucket)));
         }
-        filled(&ways, &values)
+        filled(&template, &values)
     }
 
-    /// Which other folders the person can read, if any.
-    fn also(&self) -> String {
-        let shared = self.grant.also_read.iter().map(|it| self.target.url_of(it));
-        let shared = shared.collect::<Vec<_>>().join("\n    ");
-        if shared.is_empty() {
-            return shared;
+    /// The paragraph on other folders that the person can read, if any.
+    fn paragraph_on_other_folders(&self) -> String {
+        if self.grant.also_read.is_empty() {
+            return String::new();
         }
-        filled(ALSO, &[("shared", shared)])
+        let urls: Vec<_> = self.grant.also_read.iter().map(|it| self.target.url_of(it)).collect();
+        filled(ALSO, &[("shared", urls.join("\n    "))])
     }
 }
 
@@ -97,32 +97,33 @@ fn filled(template: &str, values: &[(&str, String)]) -> String {
     text + rest
 }
 
-/// What comes before the next `{name}`, the name, and what comes after.
+/// The text before the next `{name}`, the name, and the text after it.
 fn next_name(text: &str) -> Option<(&str, &str, &str)> {
     let (before, rest) = text.split_once('{')?;
     let (name, after) = rest.split_once('}')?;
     Some((before, name, after))
 }
 
-/// Whom to ask, in lines of at most 76 columns with their indent.
-fn wrapped(contact: &str) -> String {
+/// The contact in lines of at most 76 columns with their indent.
+fn contact_lines(contact: &str) -> String {
     let mut lines = vec!["Questions, or files lost? Ask:".to_owned()];
     let mut line = String::from(" ");
     for word in contact.split_whitespace() {
         if line.len() > 1 && line.chars().count() + 1 + word.chars().count() > 76 {
             lines.push(std::mem::replace(&mut line, String::from(" ")));
         }
-        line = line + " " + word;
+        line += " ";
+        line += word;
     }
     lines.push(line);
     lines.join("\n")
 }
 
-fn server(url: &str) -> String {
+fn paragraph_on_server(url: &str) -> String {
     format!("\nThe server:\n\n    {url}\n")
 }
 
-fn can(access: Access) -> &'static str {
+fn sentence_on(access: Access) -> &'static str {
     match access {
         Access::Read => "You can list and download all files in this folder:",
         Access::ReadWrite => {
@@ -132,20 +133,20 @@ fn can(access: Access) -> &'static str {
     }
 }
 
-fn until(grant: &Grant) -> String {
+fn sentence_on_end(grant: &Grant) -> String {
     match grant.expires {
         None => "Your access has no end date.".to_owned(),
         Some(expiry) => format!("Your access works {}.", expiry.for_people()),
     }
 }
 
-/// From which addresses the key works, a line each; nothing where from all.
-fn from(blocks: &[IpNet]) -> String {
+/// The paragraph on the addresses from which the key works; empty if from all.
+fn paragraph_on_addresses(blocks: &[IpNet]) -> String {
     if blocks.is_empty() {
         return String::new();
     }
-    let lines = blocks.iter().map(|block| format!("    {block}\n"));
-    format!("It works only from these network addresses:\n\n{}", lines.collect::<String>())
+    let lines: String = blocks.iter().map(|block| format!("    {block}\n")).collect();
+    format!("It works only from these network addresses:\n\n{lines}")
 }
 
 #[cfg(test)]
@@ -172,17 +173,16 @@ mod tests {
                         .collect(),
                     ..Grant::default()
                 };
-                let settings = Settings {
+                let settings = ClientSettings {
                     key: &key,
                     target: &target,
                     grant: &grant,
                     region: "eu-central-1",
                     endpoint: None,
-                    contact: full.then_some(
-                        "Support desk of the Example Corporation, support@example.com, +49 30 123456",
-                    ),
                 };
-                readmes.push(settings.readme());
+                readmes.push(settings.readme(full.then_some(
+                    "Support desk of the Example Corporation, support@example.com, +49 30 123456",
+                )));
             }
         }
         readmes

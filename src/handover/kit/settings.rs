@@ -8,9 +8,9 @@ use zeroize::Zeroizing;
 
 use crate::access::{AccessKey, Grant, Target, partition_of_region, s3_host};
 
-/// All that the files of a kit are made of.
+/// The settings that the files of a kit give to the person's client.
 #[derive(Clone, Copy)]
-pub(crate) struct Settings<'a> {
+pub(crate) struct ClientSettings<'a> {
     pub key: &'a AccessKey,
     pub target: &'a Target,
     pub grant: &'a Grant,
@@ -18,30 +18,23 @@ pub(crate) struct Settings<'a> {
     pub region: &'a str,
     /// The S3 endpoint, where it is not AWS's own.
     pub endpoint: Option<&'a str>,
-    /// Whom the person can ask.
-    pub contact: Option<&'a str>,
 }
 
 pub(super) type NamedFile = (String, Zeroizing<String>);
 
-impl<'a> Settings<'a> {
-    pub fn with_contact(self, contact: Option<&'a str>) -> Self {
-        Self { contact, ..self }
-    }
-
-    /// Every file of the kit, by its name.
-    pub(super) fn files(&self) -> Result<Vec<NamedFile>> {
+impl ClientSettings<'_> {
+    /// Every file of the kit, by its name. `contact` is somebody the person can ask.
+    pub(super) fn files(&self, contact: Option<&str>) -> Result<Vec<NamedFile>> {
         let mut files = vec![
-            ("README.txt".to_owned(), self.readme().into()),
+            ("README.txt".to_owned(), self.readme(contact).into()),
             ("aws-config".to_owned(), self.aws_config().into()),
             ("aws-credentials".to_owned(), self.aws_credentials()),
             ("rclone.conf".to_owned(), self.rclone_conf()),
         ];
-        // These two list the folder, whatever one wants to do there.
-        if self.grant.access.reads() {
-            let secret = self.fill("{secret}\r\n", "");
+        // Cyberduck and WinSCP list the folder, whatever one wants to do there.
+        if self.grant.access.rights().list {
             files.push((self.bookmark_name(), self.cyberduck_bookmark()?.into()));
-            files.push(("cyberduck-secret.txt".to_owned(), secret));
+            files.push(("cyberduck-secret.txt".to_owned(), self.filled_in("{secret}\r\n", "")));
             files.push(("winscp-url.txt".to_owned(), self.winscp_url()?));
         }
         Ok(files)
@@ -76,7 +69,7 @@ impl<'a> Settings<'a> {
     }
 
     fn aws_credentials(&self) -> Zeroizing<String> {
-        self.fill(include_str!("templates/aws-credentials"), "")
+        self.filled_in(include_str!("templates/aws-credentials"), "")
     }
 
     fn rclone_conf(&self) -> Zeroizing<String> {
@@ -84,17 +77,17 @@ impl<'a> Settings<'a> {
             None => "provider = AWS".to_owned(),
             Some(url) => format!("provider = Other\nendpoint = {url}\nforce_path_style = true"),
         };
-        let mut conf = self.fill(include_str!("templates/rclone.conf"), &store);
-        // Without the permission to read there is nothing to look at after an upload.
-        if !self.grant.access.reads() {
+        let mut conf = self.filled_in(include_str!("templates/rclone.conf"), &store);
+        // Without the right to download, rclone can't look at what it uploaded.
+        if !self.grant.access.rights().get {
             conf.push_str("no_head = true\n");
         }
         conf
     }
 
-    /// The key's settings in a template. The secret is put in last, into room
+    /// A template with the key's settings. The secret is put in last, into room
     /// that is enough, so that no copy of it stays behind.
-    fn fill(&self, template: &str, store: &str) -> Zeroizing<String> {
+    fn filled_in(&self, template: &str, store: &str) -> Zeroizing<String> {
         let text = template
             .replace("{profile}", &self.profile())
             .replace("{region}", self.region)
@@ -131,7 +124,9 @@ impl<'a> Settings<'a> {
             port: port.to_string(),
             username: self.key.id(),
             path: format!("/{}", self.folder().trim_end_matches('/')),
-            custom: self.endpoint.map(|_| OtherStore::default()),
+            custom: self
+                .endpoint
+                .map(|_| HiddenSettings { no_bucket_in_host: "true", checksums: "false" }),
         };
         let mut xml = Vec::new();
         plist::to_writer_xml(&mut xml, &bookmark).context("can't write a property list")?;
@@ -144,19 +139,16 @@ impl<'a> Settings<'a> {
             None => (String::new(), ""),
             Some(_) => (format!(":{port}"), ";x-s3urlstyle=1"),
         };
-        let secret = Zeroizing::new(encoded(self.key.secret()));
-        let prefix = encoded(self.target.user.as_str());
-        Ok(format!(
-            "s3://{}:{}{style}@{host}{port}/{}/{prefix}/\r\n",
-            self.key.id(),
-            secret.as_str(),
-            self.target.bucket,
-        )
-        .into())
+        let id = self.key.id();
+        let secret = Zeroizing::new(percent_encoded(self.key.secret()));
+        let bucket = &self.target.bucket;
+        let user = percent_encoded(self.target.user.as_str());
+        let url = format!("s3://{id}:{}{style}@{host}{port}/{bucket}/{user}/\r\n", *secret);
+        Ok(url.into())
     }
 }
 
-/// The user's name as that of a file: Windows has [no files][reserved] of the
+/// The name of a user as that of a file: Windows has [no files][reserved] of the
 /// names of devices, whatever comes after a period.
 ///
 /// [reserved]: https://learn.microsoft.com/windows/win32/fileio/naming-a-file
@@ -180,7 +172,7 @@ struct Bookmark<'a> {
     username: &'a str,
     path: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    custom: Option<OtherStore>,
+    custom: Option<HiddenSettings>,
 }
 
 /// Cyberduck's [hidden settings][hidden] for a store that isn't AWS: no bucket
@@ -188,20 +180,14 @@ struct Bookmark<'a> {
 ///
 /// [hidden]: https://docs.cyberduck.io/cyberduck/preferences/
 #[derive(Serialize)]
-struct OtherStore {
+struct HiddenSettings {
     #[serde(rename = "s3.bucket.virtualhost.disable")]
     no_bucket_in_host: &'static str,
     #[serde(rename = "s3.upload.checksum.header")]
     checksums: &'static str,
 }
 
-impl Default for OtherStore {
-    fn default() -> Self {
-        Self { no_bucket_in_host: "true", checksums: "false" }
-    }
-}
-
-fn encoded(text: &str) -> String {
+fn percent_encoded(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
@@ -214,13 +200,12 @@ mod tests {
         let key = AccessKey::new("AKIAIOSFODNN7EXAMPLE".to_owned(), "secret".to_owned());
         let target = Target { bucket: "shared".parse().unwrap(), user: "alex".parse().unwrap() };
         for endpoint in [None, Some("https://s3.example.com")] {
-            let settings = Settings {
+            let settings = ClientSettings {
                 key: &key,
                 target: &target,
                 grant: &Grant::default(),
                 region: "eu-central-1",
                 endpoint,
-                contact: None,
             };
             let config = settings.aws_config();
             let required = config.matches(" = when_required\n").count();

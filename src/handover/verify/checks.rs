@@ -1,16 +1,16 @@
-//! The requests that a new key is tested with, and what each should come to.
+//! The requests that a new key is tested with, and the answer that each should get.
 
-use crate::access::{Access, Grant, SharedPrefix, Target};
+use crate::access::{Grant, SharedPrefix, Target};
 
 /// One request with the new key.
 pub(super) struct Check {
-    /// What it does, after "can" or "can't".
-    pub what: String,
-    pub request: Request,
+    /// The request in words, after "can" or "can't".
+    pub words: String,
+    pub request: TestRequest,
     pub should_be_allowed: bool,
 }
 
-pub(super) enum Request {
+pub(super) enum TestRequest {
     List {
         prefix: Option<String>,
         delimiter: Option<&'static str>,
@@ -18,11 +18,14 @@ pub(super) enum Request {
     Get(String),
     /// Gets an object by its version.
     GetVersion(String),
-    /// Copies an object, whole or as the part of an upload.
     Copy {
         from: String,
         to: String,
-        as_part: bool,
+    },
+    /// Copies an object as the part of an upload.
+    CopyAsPart {
+        from: String,
+        to: String,
     },
     /// Puts an object with something that the permission to put doesn't allow.
     PutWith(Extra, String),
@@ -39,7 +42,7 @@ pub(super) enum Extra {
 }
 
 /// The keys of existing objects to try.
-pub(super) struct Objects {
+pub(super) struct ExistingKeys {
     /// In the user's folder.
     pub own: Option<String>,
     /// In a folder that the user has no access to.
@@ -48,55 +51,76 @@ pub(super) struct Objects {
     pub shared: Vec<String>,
 }
 
-/// All that is tried. What should be allowed first: it shows that the key is known, so that a
-/// refusal means something.
-pub(super) fn checks(target: &Target, grant: &Grant, objects: Objects) -> Vec<Check> {
-    let mut checks = of_folders(target, grant);
-    let own = objects.own.into_iter();
-    checks.extend(own.flat_map(|key| of_own_object(key, grant)));
-    if grant.access.writes() {
-        checks.extend(of_extras(target));
+/// All checks. Those that should be allowed come first: they show that the key is known,
+/// so that a refusal means something.
+pub(super) fn checks(target: &Target, grant: &Grant, existing: ExistingKeys) -> Vec<Check> {
+    let rights = grant.access.rights();
+    let mut checks = folder_checks(target, grant);
+    if let Some(key) = existing.own {
+        let version = TestRequest::GetVersion(key.clone());
+        checks.extend([
+            Check::new("download an object of its own", TestRequest::Get(key), rights.get),
+            Check::new("download a version of it", version, false),
+        ]);
     }
-    let shared = grant.also_read.iter();
-    checks.extend(shared.flat_map(|folder| of_shared_folder(folder, target)));
-    let shared = objects.shared.into_iter();
-    checks.extend(shared.map(|key| Check::new(format!("download {key}"), Request::Get(key), true)));
-    let foreign = objects.foreign.into_iter();
-    checks.extend(foreign.flat_map(|key| of_foreign_object(key, target, grant)));
+    if rights.put {
+        // The right to upload doesn't include these.
+        for (words, extra) in
+            [("upload with tags", Extra::Tags), ("upload with an ACL", Extra::Acl)]
+        {
+            let request = TestRequest::PutWith(extra, probe(target.prefix().as_str()));
+            checks.push(Check::new(words, request, false));
+        }
+    }
+    for folder in &grant.also_read {
+        checks.extend(shared_folder_checks(folder, target));
+    }
+    for key in existing.shared {
+        checks.push(Check::new(format!("download {key}"), TestRequest::Get(key), true));
+    }
+    if let Some(key) = existing.foreign {
+        checks.extend(foreign_object_checks(key, target, grant));
+    }
     checks.sort_by_key(|check| !check.should_be_allowed);
     checks
 }
 
-impl Request {
-    /// Whether it makes an object where it is allowed.
+impl TestRequest {
+    /// True if it makes an object where it is allowed.
     pub fn puts(&self) -> bool {
-        matches!(self, Self::Put(_) | Self::PutWith(..) | Self::Copy { .. })
+        match self {
+            Self::Put(_) | Self::PutWith(..) | Self::Copy { .. } | Self::CopyAsPart { .. } => true,
+            Self::List { .. } | Self::Get(_) | Self::GetVersion(_) | Self::Delete(_) => false,
+        }
     }
 }
 
 impl Check {
-    fn new(what: impl Into<String>, request: Request, should_be_allowed: bool) -> Self {
-        Self { what: what.into(), request, should_be_allowed }
+    fn new(words: impl Into<String>, request: TestRequest, should_be_allowed: bool) -> Self {
+        Self { words: words.into(), request, should_be_allowed }
     }
 
-    fn list(what: impl Into<String>, prefix: Option<&str>, allowed: bool) -> Self {
+    fn list(words: impl Into<String>, prefix: Option<&str>, should_be_allowed: bool) -> Self {
         let prefix = prefix.map(str::to_owned);
-        let delimiter = None;
-        Self::new(what, Request::List { prefix, delimiter }, allowed)
+        Self::new(words, TestRequest::List { prefix, delimiter: None }, should_be_allowed)
+    }
+
+    fn upload(folder: &str, name: &str, should_be_allowed: bool) -> Self {
+        let request = TestRequest::Put(probe(folder));
+        Self::new(format!("upload to {name}"), request, should_be_allowed)
+    }
+
+    fn delete(folder: &str, name: &str, should_be_allowed: bool) -> Self {
+        let request = TestRequest::Delete(probe(folder));
+        Self::new(format!("delete from {name}"), request, should_be_allowed)
     }
 
     /// List, upload and delete in a folder that is somebody else's.
-    fn elsewhere(folder: &str, name: &str) -> [Self; 3] {
-        let list = Self::list(format!("list {name}"), Some(folder), false);
-        let [upload, delete] = Self::changes(folder, name);
-        [list, upload, delete]
-    }
-
-    /// Upload and delete in a folder that the user must not change.
-    fn changes(folder: &str, name: &str) -> [Self; 2] {
+    fn all_refused(folder: &str, name: &str) -> [Self; 3] {
         [
-            Self::new(format!("upload to {name}"), Request::Put(probe(folder)), false),
-            Self::new(format!("delete from {name}"), Request::Delete(probe(folder)), false),
+            Self::list(format!("list {name}"), Some(folder), false),
+            Self::upload(folder, name, false),
+            Self::delete(folder, name, false),
         ]
     }
 }
@@ -106,73 +130,53 @@ pub(super) fn probe(folder: &str) -> String {
     format!("{folder}s3-user-verify-{:016x}", fastrand::u64(..))
 }
 
-fn of_folders(target: &Target, grant: &Grant) -> Vec<Check> {
-    let (folder, prefix) = (target.folder_url(), target.prefix().to_string());
-    let Grant { access, .. } = grant;
-    let top = Request::List { prefix: Some(String::new()), delimiter: Some("/") };
-    // A name that begins alike is what a careless policy allows too.
-    let neighbour = format!("{}-s3-user-verify/", target.user);
-    let upload = Request::Put(probe(&prefix));
-    let delete = Request::Delete(probe(&prefix));
-    let deletes = *access == Access::ReadWrite;
+fn folder_checks(target: &Target, grant: &Grant) -> Vec<Check> {
+    let rights = grant.access.rights();
+    let url = target.folder_url();
+    let own = target.prefix();
+    let prefix = own.as_str();
+    let top = TestRequest::List { prefix: Some(String::new()), delimiter: Some("/") };
     let name = target.user.as_str();
     let mut checks = vec![
-        Check::list(format!("list {folder}"), Some(&prefix), access.reads()),
+        Check::list(format!("list {url}"), Some(prefix), rights.list),
         Check::new("list the bucket's top level", top, grant.browse_root),
         Check::list("list the whole bucket", Some(""), false),
         Check::list("list the bucket without a prefix", None, false),
         Check::list("list all that begins with the user's name", Some(name), false),
-        Check::new(format!("upload to {folder}"), upload, access.writes()),
-        Check::new(format!("delete from {folder}"), delete, deletes),
+        Check::upload(prefix, &url, rights.put),
+        Check::delete(prefix, &url, rights.delete),
     ];
-    checks.extend(Check::elsewhere(&neighbour, "another folder"));
+    // A name that begins alike is what a careless policy allows too.
+    let neighbour = format!("{name}-s3-user-verify/");
+    checks.extend(Check::all_refused(&neighbour, "another folder"));
     checks
 }
 
-fn of_own_object(key: String, grant: &Grant) -> [Check; 2] {
-    let version = Request::GetVersion(key.clone());
-    let (get, reads) = (Request::Get(key), grant.access.reads());
+/// Checks for a folder that the user may read and not change.
+fn shared_folder_checks(folder: &SharedPrefix, target: &Target) -> [Check; 3] {
+    let url = target.url_of(folder);
+    let prefix = folder.as_str();
     [
-        Check::new("download an object of its own", get, reads),
-        Check::new("download a version of it", version, false),
+        Check::list(format!("list {url}"), Some(prefix), true),
+        Check::upload(prefix, &url, false),
+        Check::delete(prefix, &url, false),
     ]
 }
 
-/// A folder that the user may read and not change.
-fn of_shared_folder(folder: &SharedPrefix, target: &Target) -> [Check; 3] {
-    let name = target.url_of(folder);
-    let list = Check::list(format!("list {name}"), Some(folder.as_str()), true);
-    let [upload, delete] = Check::changes(folder.as_str(), &name);
-    [list, upload, delete]
-}
-
-/// What the permission to upload doesn't include.
-fn of_extras(target: &Target) -> [Check; 2] {
-    let put = |extra| Request::PutWith(extra, probe(target.prefix().as_str()));
-    [
-        Check::new("upload with tags", put(Extra::Tags), false),
-        Check::new("upload with an ACL", put(Extra::Acl), false),
-    ]
-}
-
-/// An object of somebody else's, and the folder it is really in.
-fn of_foreign_object(key: String, target: &Target, grant: &Grant) -> Vec<Check> {
+/// Checks for an object of somebody else, and for the folder that it is in.
+fn foreign_object_checks(key: String, target: &Target, grant: &Grant) -> Vec<Check> {
     let mut checks = Vec::new();
     if let Some((folder, _)) = key.split_once('/') {
         let folder = format!("{folder}/");
-        checks.extend(Check::elsewhere(&folder, &folder));
+        checks.extend(Check::all_refused(&folder, &folder));
     }
-    if grant.access.writes() {
-        let copy = |as_part| Request::Copy {
-            from: key.clone(),
-            to: probe(target.prefix().as_str()),
-            as_part,
-        };
-        let what = "copy an object of another folder";
-        checks.push(Check::new(what, copy(false), false));
-        checks.push(Check::new(format!("{what} as a part"), copy(true), false));
+    if grant.access.rights().put {
+        let own = target.prefix();
+        let copy = TestRequest::Copy { from: key.clone(), to: probe(own.as_str()) };
+        let part = TestRequest::CopyAsPart { from: key.clone(), to: probe(own.as_str()) };
+        checks.push(Check::new("copy an object of another folder", copy, false));
+        checks.push(Check::new("copy an object of another folder as a part", part, false));
     }
-    let what = "download an object of another folder";
-    checks.push(Check::new(what, Request::Get(key), false));
+    checks.push(Check::new("download an object of another folder", TestRequest::Get(key), false));
     checks
 }

@@ -1,11 +1,11 @@
-//! Testing a new key with real requests: what it can do, and what it can't.
+//! Testing a new key with real requests: some must be allowed, the others refused.
 
 use anyhow::{Context, Result};
 use aws_sdk_s3::types::ObjectCannedAcl;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::access::{AccessKey, Grant, SharedPrefix};
-use crate::aws::{AwsError, Made, Patience, Run};
+use crate::aws::{Aws, AwsError, Made, Patience, Run};
 use crate::commands;
 use crate::errors::{Hint, Hinted};
 use crate::removal::{Leftover, Removal};
@@ -13,15 +13,15 @@ use crate::s3::object::{delete_object, put_empty};
 use crate::s3::{bucket, listing};
 use crate::step::Step;
 
-use checks::{Check, Extra, Objects, Request, checks, probe};
+use checks::{Check, ExistingKeys, Extra, TestRequest, checks, probe};
 
 mod checks;
 
-/// What came of testing a key that is as it should be.
+/// The result of testing a key that is as it should be.
 pub(crate) struct Verified {
-    /// What could not be tried, and why.
+    /// The requests that could not be tried, and why.
     pub untested: Vec<String>,
-    /// What a store other than AWS allows besides, a line each.
+    /// Notes on more that a store other than AWS allows, a line each.
     pub notes: Vec<String>,
 }
 
@@ -43,68 +43,72 @@ pub(crate) async fn verify(
     let versioning = bucket::versioning(run).await;
     let is_locked = bucket::locks_objects(run).await;
     let mut untested = Vec::new();
-    let objects = objects(run, grant, &mut untested).await?;
+    let existing = existing_keys(run, grant, &mut untested).await?;
     let mut verifying = Verifying {
         run,
-        with_key: run.with_aws(run.aws.with_key(key)),
+        aws: run.aws.with_key(key),
         grant,
         patience,
         suspended: versioning.is_suspended,
         notes: Vec::new(),
         left,
     };
-    for check in checks(&run.target, grant, objects) {
+    for check in checks(&run.target, grant, existing) {
         if is_locked && check.should_be_allowed && check.request.puts() {
-            let why = "the bucket would keep it locked";
-            untested.push(format!("{} ({why})", check.what));
+            untested.push(format!("{} (the bucket would keep it locked)", check.words));
             continue;
         }
         let can = if verifying.is_allowed(&check).await? { "can" } else { "can't" };
-        run.done(&Step::Check(format!("{can} {}", check.what)));
+        run.done(&Step::Check(format!("{can} {}", check.words)));
     }
-    let notes = verifying.notes;
-    Ok(Verified { untested, notes })
+    Ok(Verified { untested, notes: verifying.notes })
 }
 
 /// Looks for an object of each kind to try, and adds to `untested` what can't be
-/// tried without.
-async fn objects(run: &Run, grant: &Grant, untested: &mut Vec<String>) -> Result<Objects> {
-    let own_folder = run.target.prefix();
-    let shared_folders = grant.also_read.iter().map(SharedPrefix::as_str);
-    let folders: Vec<_> = shared_folders.chain([own_folder.as_str()]).collect();
-    let foreign = bucket::first_key_outside(run, &folders).await?;
-    let own = listing::first_object(run).await?;
-    let own = own.map(|key| key.as_str().to_owned());
-    let mut nothing = |folder: &str| {
-        untested.push(format!("downloads from {folder} (nothing there yet)"));
-    };
+/// tried without one.
+async fn existing_keys(
+    run: &Run,
+    grant: &Grant,
+    untested: &mut Vec<String>,
+) -> Result<ExistingKeys> {
+    let own_prefix = run.target.prefix();
+    let mut readable: Vec<_> = grant.also_read.iter().map(SharedPrefix::as_str).collect();
+    readable.push(own_prefix.as_str());
+    let foreign = bucket::first_key_outside(run, &readable).await?;
+    let own = listing::first_object(run).await?.map(|key| key.as_str().to_owned());
     if foreign.is_none() {
-        nothing("other folders");
+        untested.push(nothing_in("other folders"));
     }
-    if own.is_none() && grant.access.reads() {
-        nothing(&run.target.folder_url());
+    if own.is_none() && grant.access.rights().get {
+        untested.push(nothing_in(&run.target.folder_url()));
     }
     let mut shared = Vec::new();
     for folder in &grant.also_read {
-        let first = bucket::first_key_in(run, folder.as_str()).await?;
-        if first.is_none() {
-            nothing(&run.target.url_of(folder));
+        match bucket::first_key_in(run, folder.as_str()).await? {
+            Some(key) => shared.push(key),
+            None => untested.push(nothing_in(&run.target.url_of(folder))),
         }
-        shared.extend(first);
     }
-    Ok(Objects { own, foreign, shared })
+    Ok(ExistingKeys { own, foreign, shared })
 }
+
+fn nothing_in(folder: &str) -> String {
+    format!("downloads from {folder} (nothing there yet)")
+}
+
+/// The answer to a request with the new key.
+type Answer = Result<(), AwsError>;
 
 struct Verifying<'a> {
     run: &'a Run,
-    /// The same with the new key.
-    with_key: Run,
+    /// The clients with the new key.
+    aws: Aws,
     grant: &'a Grant,
-    /// How long to wait, for all checks together.
+    /// The time to wait, for all checks together.
     patience: Patience,
     /// Versioning is suspended: a deletion leaves a marker of version `null`.
     suspended: bool,
-    /// What a store other than AWS allows besides.
+    /// Notes on more that a store other than AWS allows.
     notes: Vec<String>,
     left: &'a mut Vec<Leftover>,
 }
@@ -136,22 +140,22 @@ impl Verifying<'_> {
     /// where it allows what no store should.
     fn note_what_stores_allow(&mut self, check: &Check) -> Result<()> {
         match check.request {
-            _ if self.run.aws.store.has_s3_of_aws() => Err(too_much(&check.what)),
-            Request::PutWith(Extra::Tags, _) => {
+            _ if self.run.aws.store.has_s3_of_aws() => Err(too_much(&check.words)),
+            TestRequest::PutWith(Extra::Tags, _) => {
                 self.notes.push(TAGS_COME_ALONG.to_owned());
                 Ok(())
             }
-            Request::PutWith(Extra::Acl, _) => {
+            TestRequest::PutWith(Extra::Acl, _) => {
                 let words = "this store lets whoever can upload make the uploads public; first block public ACLs";
                 let block = commands::block_public_acls(&self.run.target.bucket);
-                Err(Hinted::new(allows_too_much(&check.what), Hint::run(words, block)).into())
+                Err(Hinted::new(allows_too_much(&check.words), Hint::run(words, block)).into())
             }
-            _ => Err(too_much(&check.what)),
+            _ => Err(too_much(&check.words)),
         }
     }
 
     fn too_little(&self, check: &Check, refusal: &AwsError) -> anyhow::Error {
-        let message = format!("verify: the new key can't {}: {}", check.what, refusal.answer());
+        let message = format!("verify: the new key can't {}: {}", check.words, refusal.answer());
         let hint = if self.grant.source_ips.is_empty() {
             "a bucket policy, a permissions boundary or your organization may refuse it; \
              if the store is slow to know new keys, give --verify-timeout"
@@ -163,29 +167,16 @@ impl Verifying<'_> {
 
     /// Sends a request with the new key. None if it was allowed; the error if
     /// it was refused, or the key isn't known yet.
-    async fn refusal(&mut self, request: &Request) -> Result<Option<AwsError>> {
-        let (aws, bucket) = (&self.with_key.aws, self.run.bucket());
+    async fn refusal(&mut self, request: &TestRequest) -> Result<Option<AwsError>> {
         let answer = match request {
-            Request::List { prefix, delimiter } => {
-                let list = aws.s3.list_objects_v2().bucket(bucket).max_keys(1);
-                let list = list.set_prefix(prefix.clone());
-                let list = list.set_delimiter(delimiter.map(str::to_owned));
-                aws.call("ListObjectsV2", list.send()).await.map(drop)
-            }
-            Request::Get(key) => {
-                let get = aws.s3.get_object().bucket(bucket).key(key);
-                let get = get.range("bytes=0-0").send();
-                aws.call("GetObject", get).await.map(drop)
-            }
-            Request::GetVersion(key) => {
-                let get = aws.s3.get_object().bucket(bucket).key(key);
-                let get = get.version_id("null").range("bytes=0-0").send();
-                aws.call("GetObject", get).await.map(drop)
-            }
-            Request::Copy { from, to, as_part } => self.copy(from, to, *as_part).await?,
-            Request::PutWith(extra, key) => self.put_with(*extra, key).await?,
-            Request::Put(key) => self.put(key).await?,
-            Request::Delete(key) => self.delete(key).await?,
+            TestRequest::List { prefix, delimiter } => self.list(prefix.clone(), *delimiter).await,
+            TestRequest::Get(key) => self.get_first_byte(key, None).await,
+            TestRequest::GetVersion(key) => self.get_first_byte(key, Some("null")).await,
+            TestRequest::Copy { from, to } => self.copy(from, to).await?,
+            TestRequest::CopyAsPart { from, to } => self.copy_as_part(from, to).await?,
+            TestRequest::PutWith(extra, key) => self.put_with(*extra, key).await?,
+            TestRequest::Put(key) => self.put(key).await?,
+            TestRequest::Delete(key) => self.delete(key).await?,
         };
         match answer {
             Ok(()) => Ok(None),
@@ -195,10 +186,28 @@ impl Verifying<'_> {
         }
     }
 
+    async fn list(&self, prefix: Option<String>, delimiter: Option<&str>) -> Answer {
+        let list = self.aws.s3.list_objects_v2().bucket(self.run.bucket()).max_keys(1);
+        let in_folder = list.set_prefix(prefix).set_delimiter(delimiter.map(str::to_owned));
+        self.aws.call("ListObjectsV2", in_folder.send()).await.map(drop)
+    }
+
+    async fn get_first_byte(&self, key: &str, version: Option<&str>) -> Answer {
+        let get = self.aws.s3.get_object().bucket(self.run.bucket()).key(key).range("bytes=0-0");
+        let of_version = get.set_version_id(version.map(str::to_owned));
+        self.aws.call("GetObject", of_version.send()).await.map(drop)
+    }
+
+    async fn reads(&self, key: &str) -> bool {
+        let get = self.aws.s3.get_object().bucket(self.run.bucket()).key(key);
+        self.aws.call("GetObject", get.send()).await.is_ok()
+    }
+
     /// Puts an object with the new key, and deletes it again with the admin's.
-    async fn put(&mut self, key: &str) -> Result<Result<(), AwsError>> {
-        let put = put_empty(&self.with_key, key).await;
-        let is_read = put.answer.is_ok() && !self.grant.access.reads() && self.reads(key).await;
+    async fn put(&mut self, key: &str) -> Result<Answer> {
+        let put = put_empty(&self.run.with_aws(self.aws.clone()), key).await;
+        let may_read = self.grant.access.rights().get;
+        let is_read = put.answer.is_ok() && !may_read && self.reads(key).await;
         if put.made != Made::No {
             self.delete_again(key, put.version).await?;
         }
@@ -209,7 +218,7 @@ impl Verifying<'_> {
     }
 
     /// Notes that the key can read what it uploaded, as its owner on some stores. Fails
-    /// where that is no matter of who uploaded it.
+    /// if it can also read what the admin uploaded.
     async fn note_that_uploads_are_read(&mut self) -> Result<()> {
         let key = probe(self.run.target.prefix().as_str());
         let put = put_empty(self.run, &key).await;
@@ -226,67 +235,78 @@ impl Verifying<'_> {
     }
 
     /// Puts an object with tags or an ACL, and deletes it again.
-    async fn put_with(&mut self, extra: Extra, key: &str) -> Result<Result<(), AwsError>> {
-        let aws = &self.with_key.aws;
-        let put = aws.s3.put_object().bucket(self.run.bucket()).key(key);
-        let put = match extra {
+    async fn put_with(&mut self, extra: Extra, key: &str) -> Result<Answer> {
+        let put = self.aws.s3.put_object().bucket(self.run.bucket()).key(key);
+        let with_extra = match extra {
             Extra::Tags => put.tagging("s3-user=verify"),
             Extra::Acl => put.acl(ObjectCannedAcl::PublicRead),
         };
-        let answer = aws.call("PutObject", put.send()).await;
-        self.delete_copy(key, answer.map(|put| put.version_id)).await
+        let answer = self.aws.call("PutObject", with_extra.send()).await;
+        self.delete_made(key, answer.map(|put| put.version_id)).await
     }
 
     /// Copies an object into the folder, and deletes the copy again.
-    async fn copy(&mut self, from: &str, to: &str, as_part: bool) -> Result<Result<(), AwsError>> {
-        let (aws, bucket) = (&self.with_key.aws, self.run.bucket());
-        let source = utf8_percent_encode(from, NON_ALPHANUMERIC);
-        let source = format!("{bucket}/{source}");
-        if !as_part {
-            let copy = aws.s3.copy_object().bucket(bucket).key(to);
-            let copy = copy.copy_source(source).send();
-            let answer = aws.call("CopyObject", copy).await;
-            return self.delete_copy(to, answer.map(|copy| copy.version_id)).await;
-        }
+    async fn copy(&mut self, from: &str, to: &str) -> Result<Answer> {
+        let copy = self.aws.s3.copy_object().bucket(self.run.bucket()).key(to);
+        let from_source = copy.copy_source(self.copy_source(from));
+        let answer = self.aws.call("CopyObject", from_source.send()).await;
+        self.delete_made(to, answer.map(|copy| copy.version_id)).await
+    }
+
+    /// Copies an object as the part of an upload, and aborts that again.
+    async fn copy_as_part(&mut self, from: &str, to: &str) -> Result<Answer> {
+        let aws = &self.aws;
+        let bucket = self.run.bucket();
         let start = aws.s3.create_multipart_upload().bucket(bucket).key(to);
-        let started = aws.call("CreateMultipartUpload", start.send()).await;
-        let id = match started {
+        let id = match aws.call("CreateMultipartUpload", start.send()).await {
             Ok(started) => started.upload_id.unwrap_or_default(),
             Err(error) => {
                 if error.is_unclear() {
-                    let key = to.to_owned();
-                    self.left.push(Leftover::Upload { key, id: None });
+                    self.left.push(Leftover::Upload { key: to.to_owned(), id: None });
                 }
                 return Ok(Err(error));
             }
         };
-        let copy = aws.s3.upload_part_copy().bucket(bucket).key(to);
-        let copy = copy.upload_id(&id).part_number(1).copy_source(source);
+        let copy = aws.s3.upload_part_copy().bucket(bucket).key(to).upload_id(&id).part_number(1);
+        let source = self.copy_source(from);
         // Ceph wants a length also where there is no body, which the SDK leaves out.
-        let with_length = copy.customize().mutate_request(|request| {
+        let with_length = copy.copy_source(source).customize().mutate_request(|request| {
             request.headers_mut().insert("content-length", "0");
         });
         let answer = aws.call("UploadPartCopy", with_length.send()).await;
-        let abort = aws.s3.abort_multipart_upload().bucket(bucket).key(to);
-        let aborted = aws.call("AbortMultipartUpload", abort.upload_id(&id).send());
-        match aborted.await {
+        let abort = aws.s3.abort_multipart_upload().bucket(bucket).key(to).upload_id(&id);
+        match aws.call("AbortMultipartUpload", abort.send()).await {
             Err(error) if error.status() != Some(404) => {
-                let (key, id) = (to.to_owned(), Some(id));
-                self.left.push(Leftover::Upload { key, id });
-                return Err(error).context("verify");
+                self.left.push(Leftover::Upload { key: to.to_owned(), id: Some(id) });
+                Err(error).context("verify")
             }
-            _ => {}
+            _ => Ok(answer.map(drop)),
+        }
+    }
+
+    fn copy_source(&self, key: &str) -> String {
+        format!("{}/{}", self.run.bucket(), utf8_percent_encode(key, NON_ALPHANUMERIC))
+    }
+
+    /// Deletes an object that isn't there, and the marker that this may leave.
+    async fn delete(&mut self, key: &str) -> Result<Answer> {
+        let delete = self.aws.s3.delete_object().bucket(self.run.bucket()).key(key);
+        let answer = self.aws.call("DeleteObject", delete.send()).await;
+        if let Ok(deleted) = &answer
+            && (deleted.version_id.is_some() || self.suspended)
+        {
+            self.delete_again(key, deleted.version_id.clone()).await?;
         }
         Ok(answer.map(drop))
     }
 
-    /// Deletes what a request made that should have been refused, or may have
-    /// made, where its answer got lost.
-    async fn delete_copy(
+    /// Deletes the object of this version that a request made although it should have
+    /// been refused, or may have made, where its answer got lost.
+    async fn delete_made(
         &mut self,
         key: &str,
         version: Result<Option<String>, AwsError>,
-    ) -> Result<Result<(), AwsError>> {
+    ) -> Result<Answer> {
         match &version {
             Ok(version) => self.delete_again(key, version.clone()).await?,
             Err(error) if error.is_unclear() => self.delete_again(key, None).await?,
@@ -295,35 +315,13 @@ impl Verifying<'_> {
         Ok(version.map(drop))
     }
 
-    async fn reads(&self, key: &str) -> bool {
-        let get = self.with_key.aws.s3.get_object();
-        let get = get.bucket(self.run.bucket()).key(key);
-        let answer = self.with_key.aws.call("GetObject", get.send()).await;
-        answer.is_ok()
-    }
-
-    /// Deletes an object that isn't there, and the marker that this may leave.
-    async fn delete(&mut self, key: &str) -> Result<Result<(), AwsError>> {
-        let aws = &self.with_key.aws;
-        let delete = aws.s3.delete_object();
-        let delete = delete.bucket(self.run.bucket()).key(key);
-        let answer = aws.call("DeleteObject", delete.send()).await;
-        let marker = answer.as_ref().map(|answer| answer.version_id.clone());
-        if let Ok(marker) = marker
-            && (marker.is_some() || self.suspended)
-        {
-            self.delete_again(key, marker).await?;
-        }
-        Ok(answer.map(drop))
-    }
-
     /// Deletes with the admin's key what a check made.
     async fn delete_again(&mut self, key: &str, version: Option<String>) -> Result<()> {
-        let version = version.or(self.suspended.then(|| "null".to_owned()));
-        let deleted = delete_object(self.run, key, version.clone()).await;
+        let made = version.or(self.suspended.then(|| "null".to_owned()));
+        let deleted = delete_object(self.run, key, made.clone()).await;
         if deleted.is_err() {
             let url = format!("s3://{}/{key}", self.run.target.bucket);
-            let object = Removal::Object { url, version };
+            let object = Removal::Object { url, version: made };
             self.left.push(Leftover::Removable(object));
         }
         deleted.context("verify")
@@ -336,12 +334,12 @@ const TAGS_COME_ALONG: &str =
 const UPLOADS_ARE_READ: &str =
     "the person can also download their own uploads, which this store counts as theirs";
 
-fn allows_too_much(what: &str) -> String {
-    format!("verify: the new key can {what}, which its policy does not allow")
+fn allows_too_much(words: &str) -> String {
+    format!("verify: the new key can {words}, which its policy does not allow")
 }
 
-fn too_much(what: &str) -> anyhow::Error {
+fn too_much(words: &str) -> anyhow::Error {
     let hint = "a bucket policy or an ACL may allow it to everybody, \
                 or this store doesn't enforce policies";
-    Hinted::new(allows_too_much(what), Hint::new(hint)).into()
+    Hinted::new(allows_too_much(words), Hint::new(hint)).into()
 }

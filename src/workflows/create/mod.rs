@@ -10,7 +10,9 @@ use super::outcome::{Created, Failed};
 use super::plan::{Plan, PlannedPolicy, Preview};
 use super::provenance::{folder_notes, reachable};
 use super::undo::Undo;
-use crate::access::{Grant, INLINE_POLICY_NAME, NewUser, PolicyDocument, managed_policy_name};
+use crate::access::{
+    Grant, INLINE_POLICY_NAME, NewUser, PolicyDocument, PolicyKind, managed_policy_name,
+};
 use crate::aws::Run;
 use crate::handover::{self, Handover};
 use crate::iam;
@@ -87,9 +89,9 @@ pub async fn plan(run: &Run, options: &Options) -> Result<Plan<Create>> {
     let inline = options.new_user.inline_policy;
     let region = &run.aws.region;
     // Another store has a limit of its own.
-    let has_limit_of_inline = inline && run.aws.store.is_aws();
-    let document =
-        PolicyDocument::for_bucket(&options.grant, &run.target, region, has_limit_of_inline)?;
+    let kind =
+        if run.aws.store.is_aws() { options.new_user.policy_kind() } else { PolicyKind::Managed };
+    let document = PolicyDocument::for_bucket(&options.grant, &run.target, region, kind)?;
     let make_folder = options.make_folder && !folder.has_folder_object;
     // A delegate creates users within a boundary, and has access to them by tag.
     let run = run.allowed_by_tags(options.new_user.permissions_boundary.is_some());
@@ -191,7 +193,8 @@ async fn make(plan: &Plan<Create>, undo: &Undo) -> Result<Created> {
 
 fn empty_folder_note(work: &Create) -> Option<String> {
     let options = &work.options;
-    let matters = work.folder.is_empty && !options.make_folder && options.grant.access.reads();
+    let matters =
+        work.folder.is_empty && !options.make_folder && options.grant.access.rights().list;
     let note = "there are no files yet, and some clients report an empty folder as missing: \
                 upload one before you send the key (--make-folder avoids this)";
     matters.then(|| note.to_owned())

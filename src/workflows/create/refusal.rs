@@ -47,7 +47,7 @@ async fn refusal(run: &Run, user: &User, handover: &Handover) -> Result<anyhow::
         keys => keys?,
     };
     let held = held_policies(run).await;
-    let existing_files = handover.in_the_way();
+    let existing_files = handover.existing_files();
     if keys.is_empty() || held.as_ref().is_ok_and(Vec::is_empty) {
         let state = if keys.is_empty() {
             "without an access key: an earlier run was interrupted, or another one is under way"

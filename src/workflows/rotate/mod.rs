@@ -86,7 +86,7 @@ fn note_on_suspended(run: &Run, keys: &[KeyInfo]) -> Option<String> {
 
 fn no_policy(run: &Run, handover: &Handover) -> Hinted {
     let message = format!("user {} has no policy, so a key would give no access", run.target.user);
-    let start_over = commands::start_over(&run.target, &handover.in_the_way());
+    let start_over = commands::start_over(&run.target, &handover.existing_files());
     Hinted::new(message, Hint::run_if_alone(start_over))
 }
 

@@ -10,7 +10,7 @@ use super::provenance::{
     take_those_of_scripts,
 };
 use crate::access::{
-    Expiry, Grant, GrantChange, PolicyDocument, grant_of_scripts, managed_policy_name,
+    Expiry, Grant, GrantChange, PolicyDocument, PolicyKind, grant_of_scripts, managed_policy_name,
 };
 use crate::aws::{AwsError, Run};
 use crate::commands;
@@ -74,7 +74,8 @@ pub async fn plan(run: &Run, change: &GrantChange) -> Result<Plan<Update>> {
     // Another store has a limit of its own.
     let is_inline = current.as_ref().is_some_and(|held| held.managed.is_none());
     let has_limit_of_inline = is_inline && run.aws.store.is_aws();
-    let document = PolicyDocument::for_bucket(&grant, target, region, has_limit_of_inline)?;
+    let kind = if has_limit_of_inline { PolicyKind::Inline } else { PolicyKind::Managed };
+    let document = PolicyDocument::for_bucket(&grant, target, region, kind)?;
     let replaces = !of_scripts.is_empty() && *change != GrantChange::default();
     let policy = match &current {
         Some(held) => Some(PolicyRef {
