@@ -5,14 +5,14 @@ use std::net::IpAddr;
 use anyhow::{Result, bail, ensure};
 use ipnet::IpNet;
 
-use super::{Access, Expiry, KmsKey, Prefix, SharedPrefix};
+use super::{Access, Expiry, GrantChange, KmsKey, Prefix, SharedPrefix};
 
 /// What a user may do; by default list and download its own folder.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Grant {
     /// What the user may do with the objects of its folder.
     pub access: Access,
-    /// When access ends; none if it doesn't.
+    /// The end of access; none if it doesn't end.
     pub expires: Option<Expiry>,
     /// The addresses that requests may come from; any if there are none.
     pub source_ips: Vec<IpNet>,
@@ -32,6 +32,7 @@ pub(super) struct Part {
     pub option: &'static str,
     /// The arguments that set it to this value.
     pub arguments: Vec<String>,
+    pub is_named_in: fn(&GrantChange) -> bool,
 }
 
 impl Grant {
@@ -43,16 +44,21 @@ impl Grant {
             ("hidden", "--no-browse-root")
         };
         [
-            Part::new("access", "--access", Some(self.access), ""),
-            Part::new("expires", "--expires", self.expires, "never"),
-            Part::new("source addresses", "--source-ip", &self.source_ips, "any"),
-            Part::new("other folders", "--also-read", &self.also_read, "none"),
-            Part::new("KMS key", "--kms-key", &self.kms_key, "none"),
+            Part::new("access", "--access", Some(self.access), "", |it| it.access.is_some()),
+            Part::new("expires", "--expires", self.expires, "never", |it| it.expires.is_some()),
+            Part::new("source addresses", "--source-ip", &self.source_ips, "any", |it| {
+                it.source_ips.is_some()
+            }),
+            Part::new("other folders", "--also-read", &self.also_read, "none", |it| {
+                it.also_read.is_some()
+            }),
+            Part::new("KMS key", "--kms-key", &self.kms_key, "none", |it| it.kms_key.is_some()),
             Part {
                 name: "top level of the bucket",
                 value: top_level.to_owned(),
                 option: "--browse-root or --no-browse-root",
                 arguments: vec![flag.to_owned()],
+                is_named_in: GrantChange::names_top_level,
             },
         ]
     }
@@ -138,6 +144,7 @@ impl Part {
         option: &'static str,
         values: impl IntoIterator<Item = T>,
         none: &str,
+        is_named_in: fn(&GrantChange) -> bool,
     ) -> Self {
         let mut values: Vec<_> = values.into_iter().map(|value| value.to_string()).collect();
         if values.is_empty() {
@@ -148,6 +155,7 @@ impl Part {
             value: values.join(", "),
             option,
             arguments: values.into_iter().flat_map(|value| [option.to_owned(), value]).collect(),
+            is_named_in,
         }
     }
 }

@@ -83,7 +83,7 @@ impl GrantChange {
         Ok(())
     }
 
-    /// The same change, except in the parts that the other one names.
+    /// The change with the parts that the other one names in place of its own.
     pub fn overridden_by(&self, other: &Self) -> Self {
         let top_level = if other.names_top_level() { other } else { self };
         let other = other.clone();
@@ -128,25 +128,15 @@ impl GrantChange {
 
     /// The options of the parts that it doesn't name.
     pub(crate) fn unnamed(&self) -> Vec<&'static str> {
-        // In the order of `Grant::parts`.
-        let is_named = [
-            self.access.is_some(),
-            self.expires.is_some(),
-            self.source_ips.is_some(),
-            self.also_read.is_some(),
-            self.kms_key.is_some(),
-            self.names_top_level(),
-        ];
         Grant::default()
             .parts()
             .iter()
-            .zip(is_named)
-            .filter(|(_, is_named)| !is_named)
-            .map(|(part, _)| part.option)
+            .filter(|part| !(part.is_named_in)(self))
+            .map(|part| part.option)
             .collect()
     }
 
-    fn names_top_level(&self) -> bool {
+    pub(super) fn names_top_level(&self) -> bool {
         self.browse_root || self.no_browse_root
     }
 }
