@@ -18,8 +18,8 @@ use super::credentials::why_none;
 use super::endpoint::Endpoint;
 use super::proxy::proxy_of;
 use super::refuser::{Refuser, permission_in};
-use super::retry::{is_slow_down, is_transient};
 use super::store::UNSUPPORTED;
+use super::transient::{self, is_slow_down, is_transient};
 use super::unreachable::tls_error;
 use crate::errors::one_line;
 
@@ -187,6 +187,15 @@ impl AwsError {
     /// Whether the same call may well succeed later.
     pub(crate) fn is_passing(&self) -> bool {
         self.is_unclear() || self.code().is_some_and(is_transient)
+    }
+
+    /// Whether one of our loops would have waited for another answer.
+    pub(super) fn is_waited_for(&self) -> bool {
+        self.is_settling() || self.is_missing() || self.is_passing()
+    }
+
+    pub(crate) fn is_settling(&self) -> bool {
+        transient::OF_IAM.iter().any(|code| self.is(code))
     }
 
     /// Whether the service said clearly that it did nothing, since calls come

@@ -17,6 +17,7 @@ mod refuser;
 mod retry;
 mod run;
 mod store;
+mod transient;
 mod unreachable;
 
 pub use client::Aws;
@@ -26,8 +27,6 @@ pub use connection::Connection;
 pub use error::AwsError;
 pub(crate) use error::Made;
 pub(crate) use refuser::Refuser;
-pub(crate) use retry::{
-    Patience, end_of_deleted_key, is_slow_down, is_transient, settle, settle_new, until_known,
-    wait_until,
-};
+pub(crate) use retry::{Patience, end_of_deleted_key, until_known, wait_until};
 pub use run::Run;
+pub(crate) use transient::{is_slow_down, is_transient};

@@ -1,41 +1,15 @@
-//! Trying again where the SDK doesn't: how patiently each kind of loop does it,
-//! and the tables of codes that say whether it is worth it.
+//! Trying again where the SDK doesn't: one loop, and how patient it is for each kind of
+//! call. Which error codes are tried again is in `transient.rs`.
 
 use std::time::Duration;
 
-use aws_runtime::retries::classifiers::{THROTTLING_ERRORS, TRANSIENT_ERRORS};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::Run;
 use super::error::AwsError;
 
-/// What IAM answers while it settles after a change: try again.
-const SETTLING: [&str; 3] =
-    ["ConcurrentModification", "DeleteConflict", "EntityTemporarilyUnmodifiable"];
-
-/// What S3 answers while another request changes the same object: [try again][errors].
-///
-/// [errors]: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
-const CONFLICTS: [&str; 2] = ["ConditionalRequestConflict", "OperationAborted"];
-
-/// Whether the code is that of a store in trouble, for a request or one key of
-/// it: the same may well succeed later. Asked where objects are put and deleted;
-/// of other calls the SDK's own table decides.
-pub(crate) fn is_transient(code: &str) -> bool {
-    is_slow_down(code)
-        || code == "InternalError"
-        || TRANSIENT_ERRORS.contains(&code)
-        || CONFLICTS.contains(&code)
-}
-
-/// Whether the code asks for fewer requests.
-pub(crate) fn is_slow_down(code: &str) -> bool {
-    code == "ServiceUnavailable" || THROTTLING_ERRORS.contains(&code)
-}
-
-/// How long to go on trying: pauses that double, up to a longest one, until
-/// all of them together have taken that long.
+/// The pauses between attempts: they double, up to a longest one, until all of them
+/// together have taken a certain time.
 #[derive(Debug, Clone)]
 pub(crate) struct Patience {
     first: Duration,
@@ -48,7 +22,7 @@ impl Patience {
     /// For IAM to apply a change: about a minute.
     pub const SETTLING: Self = Self::new(500, 32_000, 63_500);
     /// For IAM to know of something new: about half a minute.
-    const NEW: Self = Self::new(500, 16_000, 31_500);
+    pub const NEW: Self = Self::new(500, 16_000, 31_500);
     /// For what was made a moment ago to be there when it is removed: about 8 s.
     pub const LOOKUP: Self = Self::new(500, 4_000, 7_500);
     /// For one request of S3: about 8 s.
@@ -80,6 +54,33 @@ impl Patience {
         self.pause = self.first;
     }
 
+    /// Makes attempts until the result is one that can't change any more, patience ends,
+    /// or the run is cancelled. Returns the last result.
+    pub async fn retry<T>(
+        &mut self,
+        cancel: &CancellationToken,
+        mut attempt: impl AsyncFnMut() -> T,
+        may_change: impl Fn(&T) -> bool,
+    ) -> T {
+        loop {
+            let result = attempt().await;
+            if !may_change(&result) || !self.wait(cancel).await {
+                return result;
+            }
+        }
+    }
+
+    /// Makes attempts until one succeeds or fails for good, patience ends, or the run is
+    /// cancelled. Returns the last result.
+    pub async fn retry_errors<T>(
+        &mut self,
+        cancel: &CancellationToken,
+        attempt: impl AsyncFnMut() -> Result<T, AwsError>,
+        may_pass: impl Fn(&AwsError) -> bool,
+    ) -> Result<T, AwsError> {
+        self.retry(cancel, attempt, |result| result.as_ref().is_err_and(&may_pass)).await
+    }
+
     /// Waits before another attempt. False, at once, if there is to be none:
     /// patience has ended, or the run is cancelled.
     pub async fn wait(&mut self, cancel: &CancellationToken) -> bool {
@@ -103,54 +104,13 @@ impl Patience {
     }
 }
 
-/// Tries again while IAM, which is eventually consistent, has another change
-/// of the same thing under way.
-pub(crate) async fn settle<T>(
-    cancel: &CancellationToken,
-    mut attempt: impl AsyncFnMut() -> Result<T, AwsError>,
-) -> Result<T, AwsError> {
-    let mut patience = Patience::SETTLING;
-    loop {
-        let result = attempt().await;
-        let is_settling = result.as_ref().is_err_and(AwsError::is_settling);
-        if !is_settling || !patience.wait(cancel).await {
-            return result;
-        }
-    }
-}
-
-/// The same for a change of something made a moment ago, of which IAM may not
-/// know yet, or not its tags.
-pub(crate) async fn settle_new<T>(
-    run: &Run,
-    mut attempt: impl AsyncFnMut() -> Result<T, AwsError>,
-) -> Result<T, AwsError> {
-    let (mut unknown, mut refused) = (Patience::NEW, Patience::LOOKUP);
-    loop {
-        let result = settle(&run.cancel, &mut attempt).await;
-        let patience = match &result {
-            Err(error) if error.is_missing() => &mut unknown,
-            Err(error) if run.may_allow_later(error) => &mut refused,
-            _ => return result,
-        };
-        if !patience.wait(&run.cancel).await {
-            return result;
-        }
-    }
-}
-
 /// Looks again until what was made a moment ago is found: about half a minute.
 pub(crate) async fn until_known<T>(
     cancel: &CancellationToken,
-    mut look: impl AsyncFnMut() -> Result<Option<T>, AwsError>,
+    look: impl AsyncFnMut() -> Result<Option<T>, AwsError>,
 ) -> Result<Option<T>, AwsError> {
     let mut patience = Patience::NEW;
-    loop {
-        let found = look().await?;
-        if found.is_some() || !patience.wait(cancel).await {
-            return Ok(found);
-        }
-    }
+    patience.retry(cancel, look, |found| matches!(found, Ok(None))).await
 }
 
 /// Until when AWS may still accept an access key that is deleted now: 3 to 4 s
@@ -165,25 +125,13 @@ pub(crate) async fn wait_until(end: Instant, cancel: &CancellationToken) {
     cancel.run_until_cancelled(pause).await;
 }
 
-impl AwsError {
-    /// Whether one of our loops would have waited for another answer.
-    pub(super) fn is_waited_for(&self) -> bool {
-        self.is_settling() || self.is_missing() || self.is_passing()
-    }
-
-    pub(crate) fn is_settling(&self) -> bool {
-        SETTLING.iter().any(|code| self.is(code))
-    }
-}
-
 /// A pause as it is. In debug builds `S3_USER_TEST_PAUSES`, a factor such as
 /// 0.05, makes it shorter, so that tests needn't wait.
 pub(super) fn scaled(pause: Duration) -> Duration {
     if !cfg!(debug_assertions) {
         return pause;
     }
-    let factor = std::env::var("S3_USER_TEST_PAUSES").ok();
-    let factor = factor.and_then(|factor| factor.parse().ok());
+    let factor = std::env::var("S3_USER_TEST_PAUSES").ok().and_then(|it| it.parse().ok());
     pause.mul_f64(factor.unwrap_or(1.0))
 }
 
@@ -224,23 +172,5 @@ mod tests {
         let mut patience = Patience::SETTLING;
         assert!(!patience.wait(&cancel).await);
         assert_eq!(Instant::now(), start);
-    }
-
-    #[test]
-    fn transient_codes_are_those_of_the_sdk_and_ours() {
-        for code in [
-            "SlowDown",
-            "ServiceUnavailable",
-            "Throttling",
-            "RequestTimeout",
-            "InternalError",
-            "ConditionalRequestConflict",
-            "OperationAborted",
-        ] {
-            assert!(is_transient(code), "{code}");
-        }
-        for code in ["AccessDenied", "NoSuchKey", "LimitExceeded", ""] {
-            assert!(!is_transient(code), "{code}");
-        }
     }
 }

@@ -1,10 +1,13 @@
 //! What travels with a run, from room to room.
 
+use std::error::Error;
 use std::sync::Arc;
 
+use aws_sdk_iam::config::http::HttpResponse;
+use aws_sdk_iam::error::{ProvideErrorMetadata, SdkError};
 use tokio_util::sync::CancellationToken;
 
-use super::{Aws, AwsError};
+use super::{Aws, AwsError, Patience};
 use crate::access::{Target, UserName};
 use crate::errors::Interrupted;
 use crate::step::Step;
@@ -80,6 +83,41 @@ impl Run {
             return Err(Interrupted);
         }
         Ok(())
+    }
+
+    /// Sends a change to IAM, again while another change of the same thing is under way.
+    pub(crate) async fn change<T, E, F>(
+        &self,
+        operation: &'static str,
+        send: impl Fn() -> F,
+    ) -> Result<T, AwsError>
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    {
+        let send = async || self.aws.call(operation, send()).await;
+        let mut patience = Patience::SETTLING;
+        patience.retry_errors(&self.cancel, send, AwsError::is_settling).await
+    }
+
+    /// Sends a change of something made a moment ago, of which IAM may not know yet, or
+    /// not its tags.
+    pub(crate) async fn change_new<T, E, F>(
+        &self,
+        operation: &'static str,
+        send: impl Fn() -> F,
+    ) -> Result<T, AwsError>
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    {
+        let mut until_known = Patience::NEW;
+        let send = async || {
+            let send = async || self.change(operation, &send).await;
+            until_known.retry_errors(&self.cancel, send, AwsError::is_missing).await
+        };
+        let mut until_allowed = Patience::LOOKUP;
+        until_allowed.retry_errors(&self.cancel, send, |it| self.may_allow_later(it)).await
     }
 
     /// The result of a call that may have waited for something; an interruption,

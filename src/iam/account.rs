@@ -7,6 +7,7 @@ use aws_sdk_iam::types::{EntityType, ManagedPolicyDetail, UserDetail};
 
 use super::policies::url_decoded;
 use super::tags::Tags;
+use super::to_jiff;
 use super::users::User;
 use super::whole_list::{Page, all_of, whole_list};
 use crate::aws::{Aws, AwsError};
@@ -87,7 +88,7 @@ impl From<UserDetail> for UserDetails {
     fn from(detail: UserDetail) -> Self {
         let user = User {
             tags: Tags::from_sdk(detail.tags()),
-            created: detail.create_date,
+            created: detail.create_date.and_then(|at| to_jiff(&at)),
             name: detail.user_name.unwrap_or_default(),
             id: detail.user_id.unwrap_or_default(),
             arn: detail.arn.unwrap_or_default(),

@@ -6,58 +6,56 @@ use super::{groups, optional, present, remove};
 use crate::aws::{AwsError, Run};
 use crate::removal::Blocker;
 
-/// Every [`Blocker`] of the user; kinds that a store doesn't have are skipped.
+/// Returns every [`Blocker`] of the user; kinds that a store doesn't have are skipped.
 pub(crate) async fn blockers(run: &Run) -> Result<Vec<Blocker>, AwsError> {
-    let (aws, user) = (&run.aws, run.user());
-    let iam = aws.iam_for_optional_calls();
-    let login = async {
-        let login = has_login_profile(run).await?;
-        Ok(Vec::from_iter(login.then_some(Blocker::LoginProfile)))
-    };
-    let certificates = async {
-        let list = iam.list_signing_certificates().user_name(user);
-        let all = all_of!(aws, "ListSigningCertificates", list, certificates).await;
-        found(run, all, |one| Blocker::SigningCertificate(one.certificate_id))
-    };
-    let ssh_keys = async {
-        let list = iam.list_ssh_public_keys().user_name(user);
-        let all = all_of!(aws, "ListSSHPublicKeys", list, ssh_public_keys).await;
-        found(run, all, |one| Blocker::SshPublicKey(one.ssh_public_key_id))
-    };
-    let credentials = async {
-        let list = iam.list_service_specific_credentials().user_name(user);
-        let all =
-            all_of!(aws, "ListServiceSpecificCredentials", list, service_specific_credentials)
-                .await;
-        found(run, all, |one| {
-            Blocker::ServiceSpecificCredential(one.service_specific_credential_id)
-        })
-    };
-    let devices = async {
-        let list = iam.list_mfa_devices().user_name(user);
-        let all = all_of!(aws, "ListMFADevices", list, mfa_devices).await;
-        found(run, all, |one| Blocker::MfaDevice(one.serial_number))
-    };
-    let groups = async { found(run, groups(run).await, Blocker::Group) };
-    let (login, certificates, ssh_keys, credentials, devices, groups) =
-        tokio::try_join!(login, certificates, ssh_keys, credentials, devices, groups)?;
-    Ok([login, certificates, ssh_keys, credentials, devices, groups].concat())
+    let (has_login, certificates, ssh_keys, credentials, devices, groups) = tokio::try_join!(
+        has_login_profile(run),
+        signing_certificates(run),
+        ssh_keys(run),
+        service_credentials(run),
+        mfa_devices(run),
+        groups(run),
+    )?;
+    let mut found = Vec::from_iter(has_login.then_some(Blocker::LoginProfile));
+    found.extend(certificates.into_iter().map(Blocker::SigningCertificate));
+    found.extend(ssh_keys.into_iter().map(Blocker::SshPublicKey));
+    found.extend(credentials.into_iter().map(Blocker::ServiceSpecificCredential));
+    found.extend(devices.into_iter().map(Blocker::MfaDevice));
+    found.extend(groups.into_iter().map(Blocker::Group));
+    Ok(found)
 }
 
-/// Whether the user can sign in to the console.
+/// True if the user can sign in to the console.
 pub(crate) async fn has_login_profile(run: &Run) -> Result<bool, AwsError> {
-    let iam = run.aws.iam_for_optional_calls();
-    let get = iam.get_login_profile().user_name(run.user());
+    let get = run.aws.iam_for_optional_calls().get_login_profile().user_name(run.user());
     let profile = present(run.aws.call("GetLoginProfile", get.send()).await);
     Ok(optional(run, profile)?.is_some())
 }
 
-fn found<T>(
-    run: &Run,
-    all: Result<Vec<T>, AwsError>,
-    blocker: impl Fn(T) -> Blocker,
-) -> Result<Vec<Blocker>, AwsError> {
-    Ok(optional(run, all)?.into_iter().map(blocker).collect())
+async fn signing_certificates(run: &Run) -> Result<Vec<String>, AwsError> {
+    let list = run.aws.iam_for_optional_calls().list_signing_certificates().user_name(run.user());
+    let all = all_of!(&run.aws, "ListSigningCertificates", list, certificates).await;
+    Ok(optional(run, all)?.into_iter().map(|one| one.certificate_id).collect())
+}
+
+async fn ssh_keys(run: &Run) -> Result<Vec<String>, AwsError> {
+    let list = run.aws.iam_for_optional_calls().list_ssh_public_keys().user_name(run.user());
+    let all = all_of!(&run.aws, "ListSSHPublicKeys", list, ssh_public_keys).await;
+    Ok(optional(run, all)?.into_iter().map(|one| one.ssh_public_key_id).collect())
+}
+
+async fn service_credentials(run: &Run) -> Result<Vec<String>, AwsError> {
+    let iam = run.aws.iam_for_optional_calls();
+    let list = iam.list_service_specific_credentials().user_name(run.user());
+    let operation = "ListServiceSpecificCredentials";
+    let all = all_of!(&run.aws, operation, list, service_specific_credentials).await;
+    Ok(optional(run, all)?.into_iter().map(|one| one.service_specific_credential_id).collect())
+}
+
+async fn mfa_devices(run: &Run) -> Result<Vec<String>, AwsError> {
+    let list = run.aws.iam_for_optional_calls().list_mfa_devices().user_name(run.user());
+    let all = all_of!(&run.aws, "ListMFADevices", list, mfa_devices).await;
+    Ok(optional(run, all)?.into_iter().map(|one| one.serial_number).collect())
 }
 
 /// Takes something off the user, and deletes it where it is the user's alone.
@@ -69,35 +67,31 @@ pub(crate) async fn remove_blocker(run: &Run, blocker: &Blocker) -> Result<bool,
             remove(run, "DeleteLoginProfile", || delete.clone().send()).await
         }
         Blocker::SigningCertificate(id) => {
-            let delete = iam.delete_signing_certificate().user_name(user);
-            let delete = || delete.clone().certificate_id(id).send();
-            remove(run, "DeleteSigningCertificate", delete).await
+            let delete = iam.delete_signing_certificate().user_name(user).certificate_id(id);
+            remove(run, "DeleteSigningCertificate", || delete.clone().send()).await
         }
         Blocker::SshPublicKey(id) => {
-            let delete = iam.delete_ssh_public_key().user_name(user);
-            let delete = || delete.clone().ssh_public_key_id(id).send();
-            remove(run, "DeleteSSHPublicKey", delete).await
+            let delete = iam.delete_ssh_public_key().user_name(user).ssh_public_key_id(id);
+            remove(run, "DeleteSSHPublicKey", || delete.clone().send()).await
         }
         Blocker::ServiceSpecificCredential(id) => {
             let delete = iam.delete_service_specific_credential().user_name(user);
-            let delete = || delete.clone().service_specific_credential_id(id).send();
-            remove(run, "DeleteServiceSpecificCredential", delete).await
+            let delete = delete.service_specific_credential_id(id);
+            remove(run, "DeleteServiceSpecificCredential", || delete.clone().send()).await
         }
         Blocker::MfaDevice(serial) => {
-            let deactivate = iam.deactivate_mfa_device().user_name(user);
-            let deactivate = || deactivate.clone().serial_number(serial).send();
-            remove(run, "DeactivateMFADevice", deactivate).await?;
+            let deactivate = iam.deactivate_mfa_device().user_name(user).serial_number(serial);
+            remove(run, "DeactivateMFADevice", || deactivate.clone().send()).await?;
             // A security key has a serial number of another form and no device to delete.
             if serial.contains(":mfa/") {
-                let delete = || iam.delete_virtual_mfa_device().serial_number(serial).send();
-                remove(run, "DeleteVirtualMFADevice", delete).await?;
+                let delete = iam.delete_virtual_mfa_device().serial_number(serial);
+                remove(run, "DeleteVirtualMFADevice", || delete.clone().send()).await?;
             }
             Ok(true)
         }
         Blocker::Group(name) => {
-            let leave = iam.remove_user_from_group().user_name(user);
-            let leave = || leave.clone().group_name(name).send();
-            remove(run, "RemoveUserFromGroup", leave).await
+            let leave = iam.remove_user_from_group().user_name(user).group_name(name);
+            remove(run, "RemoveUserFromGroup", || leave.clone().send()).await
         }
     }
 }

@@ -1,6 +1,5 @@
 //! One short function per thing done to an IAM user, its keys and its policies.
-//! Decides nothing: what is done when, and what a failure means, is for those
-//! who call.
+//! Decides nothing: when it is done, and what a failure means, is up to the caller.
 //!
 //! What is to be deleted and already gone counts as deleted, so that
 //! everything can be run again.
@@ -9,8 +8,10 @@ use std::error::Error;
 
 use aws_sdk_iam::config::http::HttpResponse;
 use aws_sdk_iam::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_iam::primitives::DateTime;
+use jiff::Timestamp;
 
-use crate::aws::{AwsError, Run, settle};
+use crate::aws::{AwsError, Run};
 
 mod access_keys;
 mod account;
@@ -22,7 +23,7 @@ mod whole_list;
 
 pub(crate) use access_keys::{
     KeyInfo, LastUse, access_keys, create_access_key, delete_access_key, last_used,
-    update_access_key,
+    resume_access_key, suspend_access_key,
 };
 pub(crate) use account::{UserDetails, UserPolicy, all_details, all_names};
 pub(crate) use blockers::{blockers, has_login_profile, remove_blocker};
@@ -38,7 +39,7 @@ pub(crate) use users::{
     is_surely_in_no_group, keeps_tags, tag_user, untag_expiry,
 };
 
-/// What was looked up, or none if IAM says there is no such thing.
+/// Returns what was looked up, or `None` if IAM says that there is no such thing.
 fn present<T>(answer: Result<T, AwsError>) -> Result<Option<T>, AwsError> {
     match answer {
         Err(error) if error.is_missing() => Ok(None),
@@ -46,8 +47,7 @@ fn present<T>(answer: Result<T, AwsError>) -> Result<Option<T>, AwsError> {
     }
 }
 
-/// Deletes something, and tells whether it was there: that it is gone already
-/// is success.
+/// Deletes something. False if it is gone already, which is success too.
 async fn remove<T, E, F>(
     run: &Run,
     operation: &'static str,
@@ -57,14 +57,18 @@ where
     E: ProvideErrorMetadata + Error + 'static,
     F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
 {
-    let deleted = settle(&run.cancel, async || run.aws.call(operation, send()).await).await;
-    Ok(present(deleted)?.is_some())
+    Ok(present(run.change(operation, send).await)?.is_some())
 }
 
-/// Nothing, for a thing or list of things that the store doesn't have at all.
+/// Returns what was answered, or nothing where the store doesn't have such things at all.
 fn optional<T: Default>(run: &Run, answer: Result<T, AwsError>) -> Result<T, AwsError> {
     match answer {
         Err(error) if run.aws.store.may_lack(&error) => Ok(T::default()),
         answer => answer,
     }
+}
+
+/// Returns a time of IAM's, or `None` if it lies outside of what calendars have.
+fn to_jiff(at: &DateTime) -> Option<Timestamp> {
+    Timestamp::from_second(at.secs()).ok()
 }

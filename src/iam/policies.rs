@@ -5,7 +5,7 @@ use super::users::User;
 use super::whole_list::all_of;
 use super::{optional, present, remove};
 use crate::access::{INLINE_POLICY_NAME, PolicyDocument};
-use crate::aws::{AwsError, Run, settle, settle_new};
+use crate::aws::{AwsError, Run};
 use crate::removal::ManagedPolicy;
 
 /// A managed policy as IAM describes it.
@@ -18,9 +18,8 @@ pub(crate) struct PolicyInfo {
     default_version: String,
 }
 
-/// The ARN a managed policy of the user's account has or would have.
-///
-/// None if a store's ARNs have a form of their own.
+/// Returns the ARN that a managed policy of the user's account has or would have, or
+/// `None` if a store's ARNs have a form of their own.
 pub(crate) fn policy_arn(user: &User, policy_name: &str) -> Option<String> {
     let (account, _) = user.arn.split_once(":user/")?;
     Some(format!("{account}:policy/{policy_name}"))
@@ -39,16 +38,16 @@ pub(crate) async fn get_policy(run: &Run, arn: &str) -> Result<Option<PolicyInfo
     }))
 }
 
-/// The document of the policy's default version.
+/// Returns the document of the policy's default version.
 pub(crate) async fn policy_document(run: &Run, policy: &PolicyInfo) -> Result<String, AwsError> {
     let get = run.aws.iam.get_policy_version().policy_arn(&policy.arn);
-    let get = get.version_id(&policy.default_version);
-    let answer = run.aws.call("GetPolicyVersion", get.send()).await?;
+    let get = get.version_id(&policy.default_version).send();
+    let answer = run.aws.call("GetPolicyVersion", get).await?;
     let document = answer.policy_version.and_then(|version| version.document);
     Ok(url_decoded(&document.unwrap_or_default()))
 }
 
-/// The document of a managed policy, or none if there is no such policy.
+/// Returns the document of a managed policy, or `None` if there is no such policy.
 pub(crate) async fn managed_policy_document(
     run: &Run,
     arn: &str,
@@ -59,8 +58,8 @@ pub(crate) async fn managed_policy_document(
     }
 }
 
-/// A policy document as it was put: AWS returns it percent-encoded, and other
-/// stores as it is.
+/// Decodes a policy document, which AWS returns percent-encoded, and other stores as
+/// it is.
 pub(super) fn url_decoded(document: &str) -> String {
     if document.trim_start().starts_with('{') {
         return document.to_owned();
@@ -75,13 +74,13 @@ async fn send_document<T>(
     document: &PolicyDocument,
     send: impl AsyncFn(String) -> Result<T, AwsError>,
 ) -> Result<T, AwsError> {
-    let answer = send(document.to_json()).await;
     let without = document.without_ownership();
-    let refuses = |error| run.aws.store.refuses_policy(error);
-    if without == *document || !answer.as_ref().is_err_and(refuses) {
-        return answer;
+    match send(document.to_json()).await {
+        Err(error) if run.aws.store.refuses_policy(&error) && without != *document => {
+            send(without.to_json()).await
+        }
+        answer => answer,
     }
-    send(without.to_json()).await
 }
 
 /// Creates a managed policy and returns its ARN.
@@ -91,15 +90,11 @@ pub(crate) async fn create_policy(
     document: &PolicyDocument,
     tags: &Tags,
 ) -> Result<String, AwsError> {
-    let create = run.aws.iam.create_policy().policy_name(name);
-    let create = create.set_tags(Some(tags.to_sdk()));
-    let create = async |text: String| {
-        let create = create.clone().policy_document(text);
-        let create = async || run.aws.call("CreatePolicy", create.clone().send()).await;
-        settle(&run.cancel, create).await
-    };
-    let made = send_document(run, document, create).await?.policy;
-    let arn = made.and_then(|policy| policy.arn);
+    let create = run.aws.iam.create_policy().policy_name(name).set_tags(Some(tags.to_sdk()));
+    let answer = send_document(run, document, async |text| {
+        run.change("CreatePolicy", || create.clone().policy_document(&text).send()).await
+    });
+    let arn = answer.await?.policy.and_then(|policy| policy.arn);
     arn.ok_or(AwsError::incomplete("CreatePolicy"))
 }
 
@@ -112,15 +107,14 @@ pub(crate) async fn delete_policy(run: &Run, arn: &str) -> Result<bool, AwsError
     remove(run, "DeletePolicy", delete).await
 }
 
-/// The IDs of the policy's versions but the default one, the oldest first.
+/// Returns the IDs of the policy's versions but the default one, the oldest first.
 pub(crate) async fn former_versions(run: &Run, arn: &str) -> Result<Vec<String>, AwsError> {
     let list = run.aws.iam.list_policy_versions().policy_arn(arn);
     let all = all_of!(&run.aws, "ListPolicyVersions", list, versions).await;
     let mut former = present(all)?.unwrap_or_default();
     former.retain(|version| !version.is_default_version());
     former.sort_by_key(|version| version.create_date().map(|date| date.as_nanos()));
-    let ids = former.into_iter().filter_map(|version| version.version_id);
-    Ok(ids.collect())
+    Ok(former.into_iter().filter_map(|version| version.version_id).collect())
 }
 
 pub(crate) async fn delete_policy_version(
@@ -128,9 +122,8 @@ pub(crate) async fn delete_policy_version(
     arn: &str,
     version: &str,
 ) -> Result<bool, AwsError> {
-    let delete = run.aws.iam.delete_policy_version().policy_arn(arn);
-    let delete = || delete.clone().version_id(version).send();
-    remove(run, "DeletePolicyVersion", delete).await
+    let delete = run.aws.iam.delete_policy_version().policy_arn(arn).version_id(version);
+    remove(run, "DeletePolicyVersion", || delete.clone().send()).await
 }
 
 /// Gives the policy a new version, and makes it the one that counts.
@@ -139,56 +132,49 @@ pub(crate) async fn create_policy_version(
     arn: &str,
     document: &PolicyDocument,
 ) -> Result<(), AwsError> {
-    let create = run.aws.iam.create_policy_version().policy_arn(arn);
-    let create = create.set_as_default(true);
-    let create = async |text: String| {
-        let create = create.clone().policy_document(text);
-        let create = async || run.aws.call("CreatePolicyVersion", create.clone().send()).await;
-        settle(&run.cancel, create).await
-    };
-    send_document(run, document, create).await.map(drop)
+    let create = run.aws.iam.create_policy_version().policy_arn(arn).set_as_default(true);
+    let answer = send_document(run, document, async |text| {
+        run.change("CreatePolicyVersion", || create.clone().policy_document(&text).send()).await
+    });
+    answer.await.map(drop)
 }
 
 /// Attaches a policy that, like the user, may have been made a moment ago.
 pub(crate) async fn attach_policy(run: &Run, arn: &str) -> Result<(), AwsError> {
-    let attach = run.aws.iam.attach_user_policy().user_name(run.user());
-    let attach = attach.policy_arn(arn);
-    let attach = async || run.aws.call("AttachUserPolicy", attach.clone().send()).await;
-    let attached = settle_new(run, attach).await;
-    attached.map(drop)
+    let attach = run.aws.iam.attach_user_policy().user_name(run.user()).policy_arn(arn);
+    run.change_new("AttachUserPolicy", || attach.clone().send()).await.map(drop)
 }
 
 pub(crate) async fn detach_policy(run: &Run, arn: &str) -> Result<bool, AwsError> {
-    let detach = run.aws.iam.detach_user_policy().user_name(run.user());
-    let detach = || detach.clone().policy_arn(arn).send();
-    remove(run, "DetachUserPolicy", detach).await
+    let detach = run.aws.iam.detach_user_policy().user_name(run.user()).policy_arn(arn);
+    remove(run, "DetachUserPolicy", || detach.clone().send()).await
 }
 
-/// Every managed policy attached to the user.
+/// Returns every managed policy attached to the user.
 pub(crate) async fn attached_policies(run: &Run) -> Result<Vec<ManagedPolicy>, AwsError> {
-    let list = run.aws.iam.list_attached_user_policies();
-    let list = list.user_name(run.user());
-    let all = all_of!(&run.aws, "ListAttachedUserPolicies", list, attached_policies).await;
-    let all = optional(run, all)?.into_iter();
-    let found = all.filter_map(|policy| {
-        Some(ManagedPolicy { name: policy.policy_name?, arn: policy.policy_arn? })
-    });
-    Ok(found.collect())
+    let list = run.aws.iam.list_attached_user_policies().user_name(run.user());
+    let listed = all_of!(&run.aws, "ListAttachedUserPolicies", list, attached_policies).await;
+    let mut found = Vec::new();
+    for policy in optional(run, listed)? {
+        if let (Some(name), Some(arn)) = (policy.policy_name, policy.policy_arn) {
+            found.push(ManagedPolicy { name, arn });
+        }
+    }
+    Ok(found)
 }
 
-/// The names of the user's inline policies.
+/// Returns the names of the user's inline policies.
 pub(crate) async fn inline_policies(run: &Run) -> Result<Vec<String>, AwsError> {
     let list = run.aws.iam.list_user_policies().user_name(run.user());
     optional(run, all_of!(&run.aws, "ListUserPolicies", list, policy_names).await)
 }
 
-/// The document of one inline policy, or none if there is no such policy.
+/// Returns the document of an inline policy, or `None` if there is no such policy.
 pub(crate) async fn inline_policy_document(
     run: &Run,
     name: &str,
 ) -> Result<Option<String>, AwsError> {
-    let get = run.aws.iam.get_user_policy().user_name(run.user());
-    let get = get.policy_name(name);
+    let get = run.aws.iam.get_user_policy().user_name(run.user()).policy_name(name);
     let answer = present(run.aws.call("GetUserPolicy", get.send()).await)?;
     Ok(answer.map(|answer| url_decoded(&answer.policy_document)))
 }
@@ -198,20 +184,16 @@ pub(crate) async fn put_inline_policy(
     run: &Run,
     document: &PolicyDocument,
 ) -> Result<(), AwsError> {
-    let put = run.aws.iam.put_user_policy().user_name(run.user());
-    let put = put.policy_name(INLINE_POLICY_NAME);
-    let put = async |text: String| {
-        let put = put.clone().policy_document(text);
-        let put = async || run.aws.call("PutUserPolicy", put.clone().send()).await;
-        settle_new(run, put).await
-    };
-    send_document(run, document, put).await.map(drop)
+    let put = run.aws.iam.put_user_policy().user_name(run.user()).policy_name(INLINE_POLICY_NAME);
+    let answer = send_document(run, document, async |text| {
+        run.change_new("PutUserPolicy", || put.clone().policy_document(&text).send()).await
+    });
+    answer.await.map(drop)
 }
 
 pub(crate) async fn delete_inline_policy(run: &Run, name: &str) -> Result<bool, AwsError> {
-    let delete = run.aws.iam.delete_user_policy().user_name(run.user());
-    let delete = || delete.clone().policy_name(name).send();
-    remove(run, "DeleteUserPolicy", delete).await
+    let delete = run.aws.iam.delete_user_policy().user_name(run.user()).policy_name(name);
+    remove(run, "DeleteUserPolicy", || delete.clone().send()).await
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ pub(crate) struct Tags {
 }
 
 impl Tags {
-    /// Those of a new run: its ID is 64 random bits.
+    /// Makes the tags of a new run, whose ID is 64 random bits.
     pub fn of_run(bucket: &BucketName) -> Self {
         Self {
             bucket: Some(bucket.to_string()),
@@ -50,11 +50,15 @@ impl Tags {
 
     pub(super) fn to_sdk(&self) -> Vec<Tag> {
         let ours = [(BUCKET, &self.bucket), (RUN, &self.run), (EXPIRES, &self.expires)];
-        let ours = ours.into_iter();
-        let ours = ours.filter_map(|(key, value)| Some((key, value.as_deref()?)));
-        let others = self.others.iter();
-        let others = others.map(|tag| (tag.key.as_str(), tag.value.as_str()));
-        let tag = |(key, value)| Tag::builder().key(key).value(value).build();
-        ours.chain(others).map(|pair| tag(pair).expect("key and value are given")).collect()
+        let mut tags = Vec::new();
+        for (key, value) in ours {
+            tags.extend(value.as_ref().map(|value| tag(key, value)));
+        }
+        tags.extend(self.others.iter().map(|other| tag(&other.key, &other.value)));
+        tags
     }
+}
+
+fn tag(key: &str, value: &str) -> Tag {
+    Tag::builder().key(key).value(value).build().expect("key and value are given")
 }

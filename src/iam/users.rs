@@ -1,12 +1,12 @@
 //! IAM users.
 
-use aws_sdk_iam::primitives::DateTime;
+use jiff::Timestamp;
 
 use super::tags::{EXPIRES, Tags};
 use super::whole_list::all_of;
-use super::{optional, present};
+use super::{optional, present, to_jiff};
 use crate::access::NewUser;
-use crate::aws::{AwsError, Run, settle};
+use crate::aws::{AwsError, Patience, Run};
 
 /// An IAM user as IAM describes it.
 #[derive(Debug, Clone)]
@@ -15,7 +15,7 @@ pub(crate) struct User {
     /// The unique ID: another one after the user was deleted and made again.
     pub id: String,
     pub arn: String,
-    pub created: Option<DateTime>,
+    pub created: Option<Timestamp>,
     pub tags: Tags,
 }
 
@@ -25,7 +25,7 @@ impl From<&aws_sdk_iam::types::User> for User {
             name: user.user_name().to_owned(),
             id: user.user_id().to_owned(),
             arn: user.arn().to_owned(),
-            created: Some(user.create_date),
+            created: to_jiff(&user.create_date),
             tags: Tags::from_sdk(user.tags()),
         }
     }
@@ -34,8 +34,7 @@ impl From<&aws_sdk_iam::types::User> for User {
 pub(crate) async fn get_user(run: &Run) -> Result<Option<User>, AwsError> {
     let get = run.aws.iam.get_user().user_name(run.user());
     let answer = present(run.aws.call("GetUser", get.send()).await)?;
-    let found = answer.and_then(|answer| answer.user);
-    Ok(found.as_ref().map(User::from))
+    Ok(answer.and_then(|answer| answer.user).as_ref().map(User::from))
 }
 
 /// Creates the user. The tags of what is returned are those that AWS was sent, and
@@ -45,44 +44,47 @@ pub(crate) async fn create_user(
     properties: &NewUser,
     tags: &Tags,
 ) -> Result<User, AwsError> {
-    let create = run.aws.iam.create_user().user_name(run.user());
-    let create = create
-        .set_path(properties.path.clone())
-        .set_permissions_boundary(properties.permissions_boundary.clone())
-        .set_tags(Some(tags.to_sdk()));
-    let create = async || run.aws.call("CreateUser", create.clone().send()).await;
-    let made = settle(&run.cancel, create).await?.user.as_ref().map(User::from);
-    let made = made.ok_or(AwsError::incomplete("CreateUser"))?;
+    let create = || {
+        let create = run.aws.iam.create_user().user_name(run.user());
+        create
+            .set_path(properties.path.clone())
+            .set_permissions_boundary(properties.permissions_boundary.clone())
+            .set_tags(Some(tags.to_sdk()))
+            .send()
+    };
+    let answer = run.change("CreateUser", create).await?;
+    let user = answer.user.as_ref().ok_or(AwsError::incomplete("CreateUser"))?;
+    let mut user = User::from(user);
     if run.aws.store.is_aws() {
-        return Ok(User { tags: tags.clone(), ..made });
+        user.tags = tags.clone();
     }
-    Ok(made)
+    Ok(user)
 }
 
-/// The names of the groups that the user is in.
+/// Returns the names of the groups that the user is in.
 pub(crate) async fn groups(run: &Run) -> Result<Vec<String>, AwsError> {
-    optional(run, groups_as_told(run).await)
+    optional(run, listed_groups(run).await)
 }
 
-/// The same, as far as IAM tells.
-async fn groups_as_told(run: &Run) -> Result<Vec<String>, AwsError> {
+/// Like [`groups`], but fails where the store doesn't have groups.
+async fn listed_groups(run: &Run) -> Result<Vec<String>, AwsError> {
     let iam = run.aws.iam_for_optional_calls();
     let list = iam.list_groups_for_user().user_name(run.user());
     let all = all_of!(&run.aws, "ListGroupsForUser", list, groups).await?;
     Ok(all.into_iter().map(|group| group.group_name).collect())
 }
 
-/// Whether IAM says that the user is in no group, or that it has none. An answer that
-/// says neither counts as no.
+/// True if IAM says that the user is in no group, or that it has no groups. An answer
+/// that says neither counts as no.
 pub(crate) async fn is_surely_in_no_group(run: &Run) -> bool {
-    match groups_as_told(run).await {
+    match listed_groups(run).await {
         Ok(groups) => groups.is_empty(),
         Err(error) => run.aws.store.says_it_lacks(&error),
     }
 }
 
-/// Whether the store keeps tags of users, which is asked once, and only where nothing
-/// else tells.
+/// True if the store keeps tags of users, which is asked once, and only where nothing
+/// else shows it.
 pub(crate) async fn keeps_tags(run: &Run, user: &User) -> bool {
     if run.aws.store.is_aws() || user.tags != Tags::default() {
         return true;
@@ -97,18 +99,14 @@ pub(crate) async fn keeps_tags(run: &Run, user: &User) -> bool {
 
 /// Gives a user the tags that are set, and leaves all others.
 pub(crate) async fn tag_user(run: &Run, tags: &Tags) -> Result<(), AwsError> {
-    let tag = run.aws.iam.tag_user().user_name(run.user());
-    let tag = tag.set_tags(Some(tags.to_sdk()));
-    let tag = async || run.aws.call("TagUser", tag.clone().send()).await;
-    settle(&run.cancel, tag).await.map(drop)
+    let tag = run.aws.iam.tag_user().user_name(run.user()).set_tags(Some(tags.to_sdk()));
+    run.change("TagUser", || tag.clone().send()).await.map(drop)
 }
 
-/// Takes the tag off a user that says when its access ends.
+/// Removes the tag of a user that says when its access ends.
 pub(crate) async fn untag_expiry(run: &Run) -> Result<(), AwsError> {
-    let untag = run.aws.iam.untag_user().user_name(run.user());
-    let untag = untag.tag_keys(EXPIRES);
-    let untag = async || run.aws.call("UntagUser", untag.clone().send()).await;
-    settle(&run.cancel, untag).await.map(drop)
+    let untag = run.aws.iam.untag_user().user_name(run.user()).tag_keys(EXPIRES);
+    run.change("UntagUser", || untag.clone().send()).await.map(drop)
 }
 
 /// Deletes the user. Fails as [in use](AwsError::is_in_use) while anything hangs on it.
@@ -116,7 +114,7 @@ pub(crate) async fn delete_user(run: &Run) -> Result<bool, AwsError> {
     let delete = run.aws.iam.delete_user().user_name(run.user());
     let deleted = present(run.aws.call("DeleteUser", delete.send()).await);
     match deleted {
-        // Done, maybe, and only the answer is lost.
+        // Maybe it was done, and only the answer is lost.
         Err(error) if error.is_unclear() => match get_user(run).await {
             Ok(None) => Ok(true),
             _ => Err(error),
@@ -128,11 +126,13 @@ pub(crate) async fn delete_user(run: &Run) -> Result<bool, AwsError> {
 /// Deletes the user, waiting while IAM still knows of something that was
 /// taken off it.
 pub(crate) async fn delete_unused_user(run: &Run) -> Result<bool, AwsError> {
-    settle(&run.cancel, async || delete_user(run).await).await
+    let delete = async || delete_user(run).await;
+    let mut patience = Patience::SETTLING;
+    patience.retry_errors(&run.cancel, delete, AwsError::is_settling).await
 }
 
-/// The ARN that IAM's resources of the caller's account begin with, as
-/// `arn:aws:iam::123456789012`; none if the store can't tell.
+/// Returns what the ARNs of IAM in the caller's account begin with, such as
+/// `arn:aws:iam::123456789012`, or `None` if the store can't tell.
 pub(crate) async fn account(run: &Run) -> Option<String> {
     let identity = run.aws.identity().await?;
     let partition = identity.arn.split(':').nth(1)?;

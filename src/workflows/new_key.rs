@@ -107,20 +107,19 @@ impl<'a> NewKey<'a> {
             return Ok(());
         }
         let (run, key) = (self.run, self.key()?);
+        let ask = async || match run.aws.knows(key).await {
+            Some(Err(error)) if !run.aws.store.says_it_lacks(&error) => Err(error),
+            _ => Ok(()),
+        };
+        run.go_on()?;
         let mut patience = self.patience.clone();
-        loop {
-            run.go_on()?;
-            let error = match run.aws.knows(key).await {
-                Some(Err(error)) if !run.aws.store.says_it_lacks(&error) => error,
-                _ => return Ok(()),
-            };
-            if !error.is_about_credentials() {
-                return Err(untested(run, &error).into());
-            }
-            if !patience.wait(&run.cancel).await {
+        match patience.retry_errors(&run.cancel, ask, AwsError::is_about_credentials).await {
+            Ok(()) => Ok(()),
+            Err(error) if error.is_about_credentials() => {
                 run.go_on()?;
-                bail!("the new key does not work: {}", error.answer());
+                bail!("the new key does not work: {}", error.answer())
             }
+            Err(error) => Err(untested(run, &error).into()),
         }
     }
 

@@ -114,8 +114,8 @@ pub async fn apply(plan: &Plan<Suspend>) -> Result<Suspended, Failed> {
 async fn take(run: &Run, step: &Step) -> Result<()> {
     run.go_on()?;
     let taken = match step {
-        Step::SuspendKey(id) => iam::update_access_key(run, id, false).await,
-        Step::ResumeKey(id) => iam::update_access_key(run, id, true).await,
+        Step::SuspendKey(id) => iam::suspend_access_key(run, id).await,
+        Step::ResumeKey(id) => iam::resume_access_key(run, id).await,
         _ => bail!("{step} is no step of suspending or resuming"),
     };
     run.unless_interrupted(taken)?;

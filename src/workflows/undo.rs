@@ -77,14 +77,11 @@ impl Undo {
 /// IAM may not know of it yet, or not its tags.
 async fn unmake(run: &Run, made: Made, removal: &Removal) -> Result<bool, AwsError> {
     let mut patience = Patience::LOOKUP;
-    loop {
-        let removed = remove(run, removal).await;
-        let may_change = match &removed {
+    let remove = async || remove(run, removal).await;
+    patience
+        .retry(&run.cancel, remove, |removed| match removed {
             Ok(was_there) => !was_there && made == Made::Yes,
             Err(error) => run.may_allow_later(error),
-        };
-        if !may_change || !patience.wait(&run.cancel).await {
-            return removed;
-        }
-    }
+        })
+        .await
 }

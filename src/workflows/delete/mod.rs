@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::deleted::Deleted;
-use super::inventory::{LastUse, last_use_of_key, time};
+use super::inventory::{LastUse, last_use_of_key};
 use super::outcome::{Failed, State};
 use super::plan::{Plan, Preview};
 use super::provenance::{check_same, look_up, reachable};
@@ -94,7 +94,7 @@ impl Plan<Delete> {
 impl Delete {
     /// When the user was created, as far as IAM told.
     pub(crate) fn created(&self) -> Option<Timestamp> {
-        self.user.as_ref()?.created.and_then(time)
+        self.user.as_ref()?.created
     }
 
     /// What will go from the folder; none if the objects are kept.
@@ -453,32 +453,38 @@ impl Deleting<'_> {
 
     /// Deletes the user, and before that what came to hang on it meanwhile.
     async fn delete_user(&mut self) -> Result<()> {
-        let run = &self.plan.run;
-        let Some(user) = &self.plan.work.user else {
+        let Plan { run, work, .. } = self.plan;
+        let Some(user) = &work.user else {
             return Ok(());
         };
         let mut patience = Patience::SETTLING;
-        loop {
+        let delete = async || self.try_to_delete(user).await;
+        patience
+            .retry(&run.cancel, delete, |deleted| {
+                let error = deleted.as_ref().err().and_then(|error| error.downcast_ref());
+                error.is_some_and(AwsError::is_settling)
+            })
+            .await
+    }
+
+    async fn try_to_delete(&mut self, user: &User) -> Result<()> {
+        let run = &self.plan.run;
+        self.check_same().await?;
+        let deleted = iam::delete_user(run).await;
+        if deleted.as_ref().is_err_and(AwsError::is_in_use) {
             self.check_same().await?;
-            let deleted = iam::delete_user(run).await;
-            if deleted.as_ref().is_err_and(AwsError::is_in_use) {
-                self.check_same().await?;
-                // What can't be removed now is in the way again when that is all.
-                for step in belongings::of(run, user).await? {
-                    if let Step::Remove(removal) = &step
-                        && remove(run, removal).await.is_err()
-                    {
-                        break;
-                    }
-                    self.note(&step);
+            // What can't be removed now is in the way again when that is all.
+            for step in belongings::of(run, user).await? {
+                if let Step::Remove(removal) = &step
+                    && remove(run, removal).await.is_err()
+                {
+                    break;
                 }
-            }
-            let is_settling = deleted.as_ref().is_err_and(AwsError::is_settling);
-            if !is_settling || !patience.wait(&run.cancel).await {
-                deleted?;
-                return Ok(());
+                self.note(&step);
             }
         }
+        deleted?;
+        Ok(())
     }
 }
 

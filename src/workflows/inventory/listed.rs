@@ -2,7 +2,6 @@
 
 use std::fmt::Display;
 
-use aws_sdk_iam::primitives::DateTime;
 use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
@@ -162,7 +161,7 @@ impl Listed {
             } else {
                 MadeBy::CreateS3User
             },
-            created: user.created.and_then(time),
+            created: user.created,
             access: known.map(|grant| grant.access),
             expires: known.and_then(|grant| grant.expires),
             expires_tag: user.tags.expires.clone(),
@@ -180,7 +179,7 @@ impl Listed {
 
 impl ListedKey {
     pub(super) fn new(key: KeyInfo, last_use: LastUse) -> Self {
-        Self { created: key.created.and_then(time), active: key.is_active, id: key.id, last_use }
+        Self { created: key.created, active: key.is_active, id: key.id, last_use }
     }
 }
 
@@ -188,7 +187,7 @@ impl From<Option<iam::LastUse>> for LastUse {
     fn from(used: Option<iam::LastUse>) -> Self {
         match used {
             None => Self::Never,
-            Some(used) => time(used.at).map_or(Self::Unknown, |at| Self::At(at, used.service)),
+            Some(used) => Self::At(used.at, used.service),
         }
     }
 }
@@ -314,10 +313,6 @@ fn odd_readers(user: &UserName, readers: &Readers) -> Vec<Oddity> {
 /// How many whole days lie between two times.
 fn days(from: Timestamp, to: Timestamp) -> i64 {
     (to.as_second() - from.as_second()) / (24 * 60 * 60)
-}
-
-pub(crate) fn time(at: DateTime) -> Option<Timestamp> {
-    Timestamp::from_second(at.secs()).ok()
 }
 
 fn reference(policy: &UserPolicy) -> PolicyRef {

@@ -14,7 +14,6 @@ use crate::s3::bucket::{self, BucketError};
 
 pub use found::Found;
 pub(crate) use found::Owner;
-pub(crate) use listed::time;
 pub use listed::{LastUse, Listed, ListedKey, MadeBy, Oddity};
 pub use readers::{Everybody, Readers};
 

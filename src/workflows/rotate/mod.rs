@@ -254,7 +254,7 @@ async fn retire_old_keys(plan: &Plan<Rotate>, handed_over: &HandedOver) -> Resul
     }
     for step in plan.retiring() {
         let retired = match step {
-            Step::SuspendKey(id) => iam::update_access_key(run, id, false).await,
+            Step::SuspendKey(id) => iam::suspend_access_key(run, id).await,
             Step::Remove(removal) => remove(run, removal).await.map(drop),
             _ => continue,
         };

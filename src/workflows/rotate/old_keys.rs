@@ -66,7 +66,7 @@ fn oldest<'a>(keys: impl Iterator<Item = &'a KeyInfo>) -> Option<&'a KeyInfo> {
 
 /// When it was created, in seconds since 1970.
 fn created(key: &KeyInfo) -> Option<i64> {
-    key.created.map(|at| at.secs())
+    key.created.map(|at| at.as_second())
 }
 
 /// That there is no room for another key, and which could go.
