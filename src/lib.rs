@@ -85,7 +85,7 @@ pub use access::{
     Access, BucketName, Expiry, Grant, GrantChange, KmsKey, NewUser, PolicyDocument, PolicyKind,
     Prefix, Setting, SharedPrefix, Target, UserName, UserTag, ValueError,
 };
-pub use aws::{Aws, AwsError, Connection, LoadError, Remedy, Run};
+pub use aws::{Aws, AwsError, Connection, LoadError, Run};
 pub use commands::Command;
 pub use errors::{Hint, Hinted, Interrupted};
 pub use handover::{Destination, HandedOver, Options as HandoverOptions};

@@ -515,7 +515,8 @@ async fn credentials_that_do_not_come_are_not_waited_for() {
     let started = tokio::task::spawn_blocking(|| std::fs::read(started));
     started.await.unwrap().unwrap();
     let run = run.ended().await;
-    run.failed_with("can't load the AWS credentials: none in time (see --timeout)");
+    let run = run.failed_with("can't load the AWS credentials: none in time");
+    assert!(run.stderr.contains("hint: to wait longer for them, use --timeout"), "{run:?}");
     assert_helper_ends(&sandbox).await;
     assert_eq!(aws.faults.operations(), [""; 0]);
 }

@@ -1,27 +1,32 @@
 //! The IAM, S3 and STS clients, and the one way in which they are called.
 
-use std::cell::Cell;
 use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aws_config::Region;
 use aws_config::retry::RetryConfig;
+use aws_config::{Region, SdkConfig};
 use aws_credential_types::Credentials;
-#[cfg(test)]
-use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_s3::config::http::HttpResponse;
-use aws_sdk_s3::config::interceptors::BeforeTransmitInterceptorContextRef;
-use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
-use aws_sdk_s3::error::{BoxError, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::config::{RequestChecksumCalculation, ResponseChecksumValidation};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_runtime::client::retries::{RetryPartition, TokenBucket};
+use aws_types::service_config::ServiceConfigKey;
 use jiff::Timestamp;
 use tokio::sync::OnceCell;
 
 use super::clock::Clock;
-use super::error::{AwsError, is_s3};
-use super::iam_answers::GiveUpAfterCrash;
+use super::config::LoadError;
+use super::connection::http_url;
+use super::credentials::OwnKey;
+use super::endpoint::Endpoint;
+use super::error::AwsError;
+use super::interceptor::{Interceptor, Service, counting_requests};
+use super::refuser::is_s3;
 use super::store::Store;
+use super::unreachable::{GiveUp, GiveUpAfterCrash};
 use crate::access::AccessKey;
+use crate::errors::Hint;
 
 /// One finished call.
 #[derive(Debug)]
@@ -42,23 +47,20 @@ pub(crate) type CallLog = Arc<dyn Fn(Call<'_>) + Send + Sync>;
 pub struct Aws {
     pub(crate) iam: aws_sdk_iam::Client,
     pub(crate) s3: aws_sdk_s3::Client,
-    /// None for a store of its own that names no endpoint for STS.
+    /// `None` for a store of its own that names no endpoint for STS.
     pub(crate) sts: Option<aws_sdk_sts::Client>,
     pub(crate) region: String,
     pub(crate) store: Store,
-    /// The ID of the access key that the first calls are made with.
-    pub(crate) own_key: String,
-    /// Whether that is one of a session, which ends.
-    pub(super) is_session: bool,
-    /// Whose calls these are, once that was asked.
-    pub(super) identity: Arc<OnceCell<Option<Identity>>>,
-    /// Whether the store keeps tags of users, once that was asked.
+    own_key: OwnKey,
+    /// The caller, once that was asked.
+    identity: Arc<OnceCell<Option<Identity>>>,
+    /// True if the store keeps tags of users; empty until that was asked.
     pub(crate) keeps_tags: Arc<OnceCell<bool>>,
-    pub(super) log: Option<CallLog>,
-    pub(super) clock: Clock,
+    log: Option<CallLog>,
+    clock: Clock,
 }
 
-/// Whose calls these are.
+/// The user or role that calls are made as.
 #[derive(Debug, Clone)]
 pub(crate) struct Identity {
     pub arn: String,
@@ -66,7 +68,51 @@ pub(crate) struct Identity {
 }
 
 impl Aws {
-    /// Whose calls these are; none if the store can't tell. Asked once.
+    /// Makes the clients from settings of your own, such as `aws_config` loads; only
+    /// credentials are asked for.
+    ///
+    /// Fails on an endpoint that can't be one, and where there are no credentials.
+    pub async fn from_sdk_config(config: &SdkConfig) -> Result<Self, LoadError> {
+        let store = Store {
+            iam: Endpoint::new(configured_endpoint(config, "iam")?).into(),
+            s3: Endpoint::new(configured_endpoint(config, "s3")?).into(),
+        };
+        let has_sts = store.is_aws() || configured_endpoint(config, "sts")?.is_some();
+        let own_key = OwnKey::load(config).await.map_err(LoadError::Credentials)?;
+        // Many users' calls draw on the bucket together; each call's attempts are limited.
+        let retries = RetryPartition::custom("iam").token_bucket(TokenBucket::unlimited());
+        let (clock, give_up) = (Clock::default(), GiveUp::default());
+        let interceptor = |service, is_aws| Interceptor { service, is_aws, clock: clock.clone() };
+        let iam = aws_sdk_iam::config::Builder::from(config)
+            .retry_partition(retries.build())
+            .retry_classifier(give_up.clone())
+            .interceptor(interceptor(Service::Iam, store.is_aws()));
+        let sts = aws_sdk_sts::config::Builder::from(config)
+            .retry_classifier(give_up.clone())
+            .interceptor(interceptor(Service::Sts, store.is_aws()));
+        let s3 = s3_config(config, &store)
+            .retry_classifier(give_up)
+            .interceptor(interceptor(Service::S3, store.has_s3_of_aws()));
+        Ok(Self {
+            iam: aws_sdk_iam::Client::from_conf(iam.build()),
+            s3: aws_sdk_s3::Client::from_conf(s3.build()),
+            sts: has_sts.then(|| aws_sdk_sts::Client::from_conf(sts.build())),
+            region: config.region().map(Region::to_string).unwrap_or_default(),
+            store,
+            own_key,
+            identity: Arc::default(),
+            keeps_tags: Arc::default(),
+            log: None,
+            clock,
+        })
+    }
+
+    /// The ID of the access key that calls are made with at first.
+    pub(crate) fn own_key(&self) -> &str {
+        &self.own_key.id
+    }
+
+    /// Returns who calls are made as, or `None` if the store can't tell. Asked once.
     pub(crate) async fn identity(&self) -> Option<&Identity> {
         let ask = async || {
             let answer = self.sts.as_ref()?.get_caller_identity().send();
@@ -82,18 +128,17 @@ impl Aws {
         self.clock.earlier_now()
     }
 
-    /// Whether STS knows an access key and its secret, which needs no
-    /// permission; none if there is no STS to ask.
+    /// Fails if STS doesn't know an access key and its secret, which needs no
+    /// permission. Returns `None` if there is no STS to ask.
     pub(crate) async fn knows(&self, key: &AccessKey) -> Option<Result<(), AwsError>> {
-        let config = self.sts.as_ref()?.config().to_builder();
-        let key = Credentials::new(key.id(), key.secret(), None, None, "new access key");
-        let sts = aws_sdk_sts::Client::from_conf(config.credentials_provider(key).build());
-        let answer = self.call("GetCallerIdentity", sts.get_caller_identity().send());
-        let known = answer.await.and_then(|answer| {
-            let incomplete = AwsError::incomplete("GetCallerIdentity");
-            answer.arn.map(drop).ok_or(incomplete)
-        });
-        Some(known)
+        let config = self.sts.as_ref()?.config().to_builder().credentials_provider(sdk_key(key));
+        let sts = aws_sdk_sts::Client::from_conf(config.build());
+        match self.call("GetCallerIdentity", sts.get_caller_identity().send()).await {
+            Ok(answer) if answer.arn.is_none() => {
+                Some(Err(AwsError::incomplete("GetCallerIdentity")))
+            }
+            answer => Some(answer.map(drop)),
+        }
     }
 
     /// The same clients, with every call told to the log.
@@ -124,8 +169,7 @@ impl Aws {
 
     /// The same clients, with S3 called by another access key.
     pub(crate) fn with_key(&self, key: &AccessKey) -> Self {
-        let key = Credentials::new(key.id(), key.secret(), None, None, "new access key");
-        self.with_s3(|s3| s3.credentials_provider(key))
+        self.with_s3(|s3| s3.credentials_provider(sdk_key(key)))
     }
 
     /// IAM for calls that a store may not have: an answer that it broke down
@@ -138,8 +182,7 @@ impl Aws {
         aws_sdk_iam::Client::from_conf(config.retry_classifier(GiveUpAfterCrash).build())
     }
 
-    /// Waits for an answer, tells the log, and words the error, which knows how many
-    /// requests were sent.
+    /// Waits for an answer, tells the log, and words the error.
     pub(crate) async fn call<T, E>(
         &self,
         operation: &'static str,
@@ -149,46 +192,74 @@ impl Aws {
         E: ProvideErrorMetadata + Error + 'static,
     {
         let start = Instant::now();
-        let counted = async { (answer.await, SENT.with(Cell::get)) };
-        let (answer, sent) = SENT.scope(Cell::new(0), counted).await;
+        let (answer, sent) = counting_requests(answer).await;
         let result = answer.map_err(|error| {
-            let endpoint = self.store.endpoint(is_s3(operation));
+            let endpoint = if is_s3(operation) { &self.store.s3 } else { &self.store.iam };
             let error = AwsError::new(operation, endpoint, &error, sent);
-            // STS knows every session, and S3 has a code of its own.
-            let is_of_iam = !is_s3(operation) && operation != "GetCallerIdentity";
-            if self.is_session && is_of_iam { error.of_session() } else { error }
+            let hint = self.needs_mfa(operation, &error).then(|| Hint::new(START_WITH_MFA));
+            error.or_hint(hint)
         });
         if let Some(log) = &self.log {
             log(Call { operation, duration: start.elapsed(), error: result.as_ref().err() });
         }
         result
     }
+
+    /// True if the session may be one that was given to a user without an MFA code, which
+    /// IAM alone doesn't know: STS knows every session, and S3 has a code of its own.
+    fn needs_mfa(&self, operation: &str, error: &AwsError) -> bool {
+        let is_of_iam = !is_s3(operation) && operation != "GetCallerIdentity";
+        self.own_key.is_session && is_of_iam && error.is("InvalidClientTokenId")
+    }
 }
 
-tokio::task_local! {
-    /// How many requests the call under way has sent, those of retries included.
-    static SENT: Cell<usize>;
+const START_WITH_MFA: &str = "IAM accepts the session of a user only if it was started with an MFA code: \
+                              sign in with one; if AWS_SESSION_TOKEN is of another access key, unset it";
+
+fn sdk_key(key: &AccessKey) -> Credentials {
+    Credentials::new(key.id(), key.secret(), None, None, "new access key")
 }
 
-/// Counts the requests of a call: the SDK doesn't tell of those before the last.
-#[derive(Debug)]
-pub(super) struct CountRequests;
-
-impl Intercept for CountRequests {
-    fn name(&self) -> &'static str {
-        "count requests"
+/// The settings of S3, which on other stores sends and checks only the checksums
+/// that a request must have, unless the environment or the profile says otherwise.
+fn s3_config(config: &SdkConfig, store: &Store) -> aws_sdk_s3::config::Builder {
+    let mut s3 = aws_sdk_s3::config::Builder::from(config);
+    s3.set_force_path_style(Some(store.wants_path_style()));
+    if store.may_lack_checksums() {
+        if configured(config, "s3", "request_checksum_calculation").is_none() {
+            s3 = s3.request_checksum_calculation(RequestChecksumCalculation::WhenRequired);
+        }
+        if configured(config, "s3", "response_checksum_validation").is_none() {
+            s3 = s3.response_checksum_validation(ResponseChecksumValidation::WhenRequired);
+        }
     }
+    s3
+}
 
-    fn read_before_transmit(
-        &self,
-        _: &BeforeTransmitInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        // Nobody asks of calls that load credentials.
-        let _ = SENT.try_with(|sent| sent.set(sent.get() + 1));
-        Ok(())
-    }
+/// Returns the endpoint of a service (`iam`, `s3`), if the program, the environment or
+/// the profile sets one. One set by the program goes first.
+fn configured_endpoint(config: &SdkConfig, service: &str) -> Result<Option<String>, LoadError> {
+    let general = config.endpoint_url().map(str::to_owned);
+    let url = if config.get_origin("endpoint_url").is_client_config() {
+        general
+    } else {
+        configured(config, service, "endpoint_url").or(general)
+    };
+    url.map(|url| http_url(&url))
+        .transpose()
+        .map_err(|error| LoadError::setting(format!("configured endpoint of {service}"), error))
+}
+
+/// Returns a setting of a service, or of all, by the environment or the profile.
+fn configured(config: &SdkConfig, service: &str, setting: &str) -> Option<String> {
+    let variable = format!("AWS_{}", setting.to_uppercase());
+    let key = ServiceConfigKey::builder()
+        .service_id(service)
+        .env(&variable)
+        .profile(setting)
+        .build()
+        .expect("all parts of the key are given");
+    config.service_config()?.load_config(key).filter(|value| !value.is_empty())
 }
 
 #[cfg(test)]
@@ -199,7 +270,9 @@ impl Aws {
         let config = aws_config::SdkConfig::builder()
             .behavior_version(aws_config::BehaviorVersion::v2026_01_12())
             .region(Region::new("us-east-1"))
-            .credentials_provider(SharedCredentialsProvider::new(key))
+            .credentials_provider(aws_credential_types::provider::SharedCredentialsProvider::new(
+                key,
+            ))
             .http_client(http)
             .build();
         Self {
@@ -208,8 +281,7 @@ impl Aws {
             sts: None,
             region: "us-east-1".to_owned(),
             store: Store::default(),
-            own_key: String::new(),
-            is_session: false,
+            own_key: OwnKey { id: String::new(), is_session: false },
             identity: Arc::default(),
             keeps_tags: Arc::default(),
             log: None,

@@ -4,9 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use aws_sdk_iam::config::http::HttpResponse;
-use aws_sdk_iam::config::interceptors::BeforeDeserializationInterceptorContextRef;
-use aws_sdk_iam::config::{ConfigBag, Intercept, RuntimeComponents};
-use aws_sdk_iam::error::BoxError;
 use aws_sdk_iam::primitives::{DateTime, DateTimeFormat};
 use jiff::{SignedDuration, Timestamp};
 
@@ -21,6 +18,13 @@ pub(super) struct Clock {
 }
 
 impl Clock {
+    /// Compares the clock with the date of an answer.
+    pub fn compare(&self, response: &HttpResponse) {
+        if let Some(ahead) = seconds_ahead(response) {
+            self.ahead.store(ahead, Ordering::Relaxed);
+        }
+    }
+
     /// The time by this machine's clock, or by the server's where that is earlier.
     pub fn earlier_now(&self) -> Timestamp {
         let ahead = self.ahead.load(Ordering::Relaxed).max(0);
@@ -28,60 +32,40 @@ impl Clock {
     }
 }
 
-impl Intercept for Clock {
-    fn name(&self) -> &'static str {
-        "clock"
-    }
-
-    fn read_before_deserialization(
-        &self,
-        context: &BeforeDeserializationInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        if let Some(ahead) = seconds_ahead(context.response()) {
-            self.ahead.store(ahead, Ordering::Relaxed);
-        }
-        Ok(())
-    }
-}
-
-/// How many seconds this machine's clock is ahead of the date of an answer.
+/// Returns how many seconds this machine's clock is ahead of the date of an answer.
 fn seconds_ahead(response: &HttpResponse) -> Option<i64> {
     let date = response.headers().get("date")?;
     let theirs = DateTime::from_str(date, DateTimeFormat::HttpDate).ok()?;
     Some(Timestamp::now().as_second() - theirs.secs())
 }
 
-/// How wrong this machine's clock is, where a request was refused for that: its
-/// signature holds the time. The answer to a HEAD request has no code.
-pub(super) fn wrong_clock(response: &HttpResponse, code: Option<&str>) -> Option<String> {
-    let minutes = seconds_ahead(response)? / 60;
-    let is_refused = matches!(response.status().as_u16(), 400 | 401 | 403)
-        && code.is_none_or(|code| OFTEN_THE_CLOCK.contains(&code));
-    let way = if minutes < 0 { "behind" } else { "ahead of" };
-    let off = minutes.abs();
-    let wrong = format!("this machine's clock is {off} minutes {way} the server's");
-    (is_refused && off >= LEAST_SKEW).then_some(wrong)
-}
+/// The codes for a signature whose time is too far off.
+const WRONG_CLOCK: [&str; 3] = ["RequestExpired", "RequestInTheFuture", "RequestTimeTooSkewed"];
 
-/// Whether the words of a refusal name the clock, as those of IAM do in the code for
-/// any wrong signature.
-pub(super) fn is_about_clock(code: Option<&str>, message: &str) -> bool {
-    let codes = ["RequestExpired", "RequestInTheFuture", "RequestTimeTooSkewed"];
-    let words = ["Signature expired", "Signature not yet current"];
-    code.is_some_and(|code| codes.contains(&code)) || words.iter().any(|it| message.starts_with(it))
-}
-
-/// The codes for a signature whose time is too far off, and for other wrong ones.
-const OFTEN_THE_CLOCK: [&str; 5] = [
-    "InvalidSignatureException",
-    "RequestExpired",
-    "RequestInTheFuture",
-    "RequestTimeTooSkewed",
-    "SignatureDoesNotMatch",
-];
+/// The codes for any wrong signature. IAM names the clock in words then.
+const WRONG_SIGNATURE: [&str; 2] = ["InvalidSignatureException", "SignatureDoesNotMatch"];
+const WRONG_CLOCK_IN_WORDS: [&str; 2] = ["Signature expired", "Signature not yet current"];
 
 /// How many minutes a clock must be off for S3 to refuse a request. IAM, which takes
 /// less, says so in words.
 const LEAST_SKEW: i64 = 15;
+
+/// Returns what to say of a request that was refused because this machine's clock is
+/// wrong: its signature holds the time. The answer to a HEAD request has no code.
+pub(super) fn wrong_clock(
+    response: &HttpResponse,
+    code: Option<&str>,
+    message: &str,
+) -> Option<String> {
+    let is_about_clock = code.is_some_and(|code| WRONG_CLOCK.contains(&code));
+    let may_be_clock = is_about_clock || code.is_none_or(|code| WRONG_SIGNATURE.contains(&code));
+    let minutes = seconds_ahead(response).map_or(0, |seconds| seconds / 60);
+    let is_refused = matches!(response.status().as_u16(), 400 | 401 | 403);
+    if is_refused && may_be_clock && minutes.abs() >= LEAST_SKEW {
+        let way = if minutes < 0 { "behind" } else { "ahead of" };
+        let minutes = minutes.abs();
+        return Some(format!("this machine's clock is {minutes} minutes {way} the server's"));
+    }
+    let says_so = WRONG_CLOCK_IN_WORDS.iter().any(|words| message.starts_with(words));
+    (is_about_clock || says_so).then(|| message.to_owned())
+}

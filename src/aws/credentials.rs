@@ -1,54 +1,120 @@
-//! The credentials that calls are made with.
+//! The credentials that calls are made with: asked for once when the clients are made,
+//! and why there are none.
 
 use std::fs;
-use std::io;
-use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
+use aws_config::SdkConfig;
 use aws_config::profile::Profile;
-use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
-use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
+use aws_sdk_s3::presigning::PresigningConfig;
 use rustix::process::{Pid, Signal, kill_process};
+use url::Url;
 
-use super::config::{Remedy, variable};
+use super::config::variable;
+use super::endpoint::Endpoint;
+use super::error::{AwsError, causes, innermost};
+use super::hint::{CHECK_PROXY, SIGN_IN};
 use super::proxy::proxy_of;
+use crate::commands;
+use crate::errors::Hint;
 
-/// A provider whose first credentials were asked for already: the first call
-/// gets these, since asking again may take on a role or bother a person once
-/// more. Later calls get what the provider has then.
-#[derive(Debug)]
-pub(super) struct Preloaded {
-    first: Mutex<Option<Credentials>>,
-    provider: SharedCredentialsProvider,
+/// The call that an error names where there are no credentials for any.
+const ANY_CALL: &str = "GetCallerIdentity";
+
+/// The access key that calls are made with at first.
+#[derive(Debug, Clone)]
+pub(super) struct OwnKey {
+    pub id: String,
+    /// True if it is one of a session, which ends.
+    pub is_session: bool,
 }
 
-impl Preloaded {
-    pub fn new(first: Credentials, provider: SharedCredentialsProvider) -> Self {
-        Self { first: Mutex::new(Some(first)), provider }
+impl OwnKey {
+    /// Has the SDK ask for credentials and keep them for the calls to come: asking again
+    /// may take on a role, or bother a person, once more.
+    ///
+    /// The SDK does so to sign a request. This one is never sent.
+    pub async fn load(config: &SdkConfig) -> Result<Self, AwsError> {
+        let get = aws_sdk_s3::Client::new(config).get_object().bucket("none").key("none");
+        let minute = PresigningConfig::expires_in(Duration::from_secs(60));
+        let signed = get.presigned(minute.expect("it is less than a week")).await;
+        let signed = signed
+            .map_err(|error| AwsError::new(ANY_CALL, &Endpoint::default().into(), &error, 0))?;
+        let mut key = Self { id: String::new(), is_session: false };
+        for (name, value) in Url::parse(signed.uri()).iter().flat_map(Url::query_pairs) {
+            match name.as_ref() {
+                "X-Amz-Credential" => key.id = value.split('/').next().unwrap_or("").to_owned(),
+                "X-Amz-Security-Token" => key.is_session = true,
+                _ => {}
+            }
+        }
+        Ok(key)
     }
 }
 
-impl ProvideCredentials for Preloaded {
-    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
-    where
-        Self: 'a,
-    {
-        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
-        first.take().map_or_else(
-            || self.provider.provide_credentials(),
-            |first| future::ProvideCredentials::ready(Ok(first)),
-        )
-    }
+const CONFIGURE: &str = "name a profile with --profile or AWS_PROFILE, or set AWS_ACCESS_KEY_ID and \
+                         AWS_SECRET_ACCESS_KEY";
 
-    fn fallback_on_interrupt(&self) -> Option<Credentials> {
-        self.provider.fallback_on_interrupt()
+/// Returns why there are no credentials, in a line, and what helps.
+pub(super) fn no_credentials(error: &CredentialsError) -> (String, Option<&'static str>) {
+    const ABOUT_SIGN_IN: [&str; 4] = ["SSO", "/sso/", "Login token", "/login/cache/"];
+    let is_about_sign_in = |cause: &String| ABOUT_SIGN_IN.iter().any(|it| cause.contains(it));
+    let cause = innermost(error);
+    let (why, hint) =
+        if let Some(cause) = causes(error).map(ToString::to_string).find(is_about_sign_in) {
+            (cause, Some(SIGN_IN))
+        } else if matches!(error, CredentialsError::CredentialsNotLoaded(_))
+            && !cause.starts_with("profile `")
+        {
+            // What is not about one profile lists all the places where there are none.
+            return ("no AWS credentials found".to_owned(), Some(CONFIGURE));
+        } else if let Some(proxy) = proxy_of(error) {
+            (format!("can't connect through proxy {proxy}: {cause}"), Some(CHECK_PROXY))
+        } else {
+            (cause, None)
+        };
+    (format!("can't load the AWS credentials: {why}"), hint)
+}
+
+/// The error that none came in time.
+pub(super) fn none_in_time() -> AwsError {
+    let message = "can't load the AWS credentials: none in time";
+    let hint = Hint::new("to wait longer for them, use --timeout");
+    AwsError::no_credentials(ANY_CALL, message.to_owned()).or_hint(Some(hint))
+}
+
+/// The hint for a profile that asks for an MFA code, which the SDK doesn't.
+pub(super) fn export_credentials() -> Hint {
+    let words = "the profile asks for an MFA code, for which the AWS CLI can ask you; then run the same \
+                 command without --profile";
+    Hint::run(words, commands::export_credentials())
+}
+
+/// Names the file with a token that credentials are given for, if that can't be read
+/// and so there are none: the SDK doesn't say which file it is.
+pub(super) fn name_token_file(error: AwsError, profile: Option<&Profile>) -> AwsError {
+    let files = [
+        profile.and_then(|profile| profile.get("web_identity_token_file")).map(str::to_owned),
+        variable("AWS_WEB_IDENTITY_TOKEN_FILE"),
+        variable("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"),
+    ];
+    for file in files.into_iter().flatten() {
+        if let Err(why) = fs::read(&file)
+            && error.message().ends_with(&why.to_string())
+        {
+            let message =
+                format!("can't load the AWS credentials: can't read token file {file}: {why}");
+            return error.with_message(message);
+        }
     }
+    error
 }
 
 /// The programs that are started for credentials, as `credential_process` names one:
 /// the SDK leaves them running when nobody waits for them any more.
 pub(super) struct Helpers {
-    /// What ran below this process before, which is nobody's to end here.
+    /// The processes that ran below this one before, which are not ours to end.
     others: Vec<u32>,
     are_done: bool,
 }
@@ -68,17 +134,19 @@ impl Drop for Helpers {
         if self.are_done {
             return;
         }
-        let now = descendants().into_iter();
-        let helpers = now.filter(|pid| !self.others.contains(pid));
-        for pid in helpers.filter_map(|pid| Pid::from_raw(pid.cast_signed())) {
-            // One that has ended by now needs no signal.
-            let _ = kill_process(pid, Signal::TERM);
+        for pid in descendants() {
+            if let Some(helper) = Pid::from_raw(pid.cast_signed())
+                && !self.others.contains(&pid)
+            {
+                // One that has ended by now needs no signal.
+                let _ = kill_process(helper, Signal::TERM);
+            }
         }
     }
 }
 
-/// The processes that this one started, and those that they did, where `/proc` tells
-/// of them.
+/// Returns the processes that this one started, and those that they did, where `/proc`
+/// shows them.
 fn descendants() -> Vec<u32> {
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     let parents: Vec<_> = processes.filter_map(pid_and_parent).collect();
@@ -99,46 +167,4 @@ fn pid_and_parent(process: fs::DirEntry) -> Option<(u32, u32)> {
     // After the name, which may hold anything, come the state and the parent.
     let parent = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?;
     Some((pid, parent.parse().ok()?))
-}
-
-/// Why there are no credentials, in a line, and what helps.
-pub(super) fn why_none(error: &CredentialsError) -> (String, Option<Remedy>) {
-    let of_sessions = ["SSO", "/sso/", "Login token", "/login/cache/"];
-    let is_about_sign_in = |cause: &String| of_sessions.iter().any(|it| cause.contains(it));
-    let of_sign_in = super::error::chain(error).map(ToString::to_string).find(is_about_sign_in);
-    let cause = super::error::innermost(error);
-    let (cause, remedy) = match (of_sign_in, error) {
-        (Some(cause), _) => (cause, Some(Remedy::SignIn)),
-        // What is not about one profile lists all the places where there are none.
-        (None, CredentialsError::CredentialsNotLoaded(_)) if !cause.starts_with("profile `") => {
-            return ("no AWS credentials found".to_owned(), Some(Remedy::Configure));
-        }
-        _ => match proxy_of(error) {
-            Some(proxy) => {
-                (format!("can't connect through proxy {proxy}: {cause}"), Some(Remedy::CheckProxy))
-            }
-            None => (cause, None),
-        },
-    };
-    (format!("can't load the AWS credentials: {cause}"), remedy)
-}
-
-/// The file with a token that credentials are given for, and why it can't be read,
-/// if that is why there are none: the SDK doesn't say which file it is.
-pub(super) fn unreadable_token_file(
-    error: &CredentialsError,
-    profile: Option<&Profile>,
-) -> Option<String> {
-    let cause = super::error::chain(error).last()?;
-    cause.downcast_ref::<io::Error>()?;
-    let of_profile = profile.and_then(|profile| profile.get("web_identity_token_file"));
-    let files = [
-        of_profile.map(str::to_owned),
-        variable("AWS_WEB_IDENTITY_TOKEN_FILE"),
-        variable("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"),
-    ];
-    files.into_iter().flatten().find_map(|file| {
-        let error = fs::read(&file).err()?;
-        Some(format!("can't load the AWS credentials: can't read token file {file}: {error}"))
-    })
 }

@@ -1,27 +1,24 @@
-//! Failed calls, each in one line, and the permission that each operation needs.
+//! Failed calls, each in one line, by kind: no credentials, no answer, no whole answer,
+//! or what the service answered.
 
 use std::error::Error;
-use std::fmt;
 use std::sync::Arc;
+use std::{fmt, io};
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ErrorMetadata, ProvideErrorMetadata, SdkError};
-use rustls::CertificateError;
-use rustls::Error::{InvalidCertificate, InvalidMessage};
 
-use super::answer_size::is_exceeded;
-use super::clock::{is_about_clock, wrong_clock};
-use super::config::Remedy;
+use super::clock::wrong_clock;
 use super::connection::region;
-use super::credentials::why_none;
+use super::credentials::no_credentials;
 use super::endpoint::Endpoint;
-use super::proxy::proxy_of;
-use super::refuser::{Refuser, permission_in};
+use super::hint::SET_CLOCK;
+use super::refuser::{Refuser, permission};
 use super::store::UNSUPPORTED;
 use super::transient::{self, is_slow_down, is_transient};
-use super::unreachable::tls_error;
-use crate::errors::one_line;
+use super::unreachable::{is_too_large, no_answer};
+use crate::errors::{Hint, one_line};
 
 /// A failed call, in one line: the operation, AWS's own code, and its message.
 ///
@@ -29,28 +26,55 @@ use crate::errors::one_line;
 #[derive(Debug, Clone)]
 pub struct AwsError {
     operation: &'static str,
-    code: Option<String>,
-    message: String,
-    status: Option<u16>,
-    /// Who was asked: AWS itself has a code for everything.
     endpoint: Arc<Endpoint>,
-    /// What helps where there were no credentials or no answer, if that is known.
-    remedy: Option<Remedy>,
-    /// Whether nothing at all was answered.
-    has_no_answer: bool,
-    /// How many requests were sent, as far as they are counted.
+    /// How many requests were sent, those of retries included.
     sent: usize,
-    /// Whether there were no credentials for the last one.
-    lacks_credentials: bool,
-    /// Whether the service's answer came whole.
-    answered: bool,
-    /// Whether a page for browsers was answered.
-    is_web_page: bool,
+    kind: Kind,
+    message: String,
+    /// What can be done, if that is known from how it came about.
+    hint: Option<Box<Hint>>,
+}
+
+#[derive(Debug, Clone)]
+enum Kind {
+    /// There are no credentials for the call, or not any more.
+    NoCredentials,
+    /// Nothing was answered: the server can't be reached, or was too slow.
+    NoAnswer,
+    /// The answer was cut, lacks something, or is not the service's own.
+    BrokenAnswer(Box<Answer>),
+    /// The service answered with an error.
+    Failed(Box<Answer>),
+}
+
+/// The parts of an answer that say what went wrong.
+#[derive(Debug, Clone)]
+struct Answer {
+    status: u16,
+    code: Option<String>,
     bucket_region: Option<String>,
+    is_web_page: bool,
+}
+
+impl Answer {
+    fn new(response: &HttpResponse, code: Option<&str>) -> Self {
+        let body = response.body().bytes().unwrap_or_default();
+        let start = String::from_utf8_lossy(&body[..body.len().min(100)]).to_lowercase();
+        let region_header = response.headers().get("x-amz-bucket-region");
+        Self {
+            status: response.status().as_u16(),
+            code: code.map(str::to_owned),
+            bucket_region: region_header.and_then(|name| region(name).ok()),
+            // As a console or a proxy answers.
+            is_web_page: ["<html", "<!doctype html"]
+                .iter()
+                .any(|tag| start.trim_start().starts_with(tag)),
+        }
+    }
 }
 
 impl AwsError {
-    pub(crate) fn new<E>(
+    pub(super) fn new<E>(
         operation: &'static str,
         endpoint: &Arc<Endpoint>,
         error: &SdkError<E, HttpResponse>,
@@ -60,77 +84,94 @@ impl AwsError {
         E: ProvideErrorMetadata + Error + 'static,
     {
         let response = error.raw_response();
-        let answer = error.as_service_error().map(ProvideErrorMetadata::meta);
-        let credentials = chain(error).find_map(|cause| cause.downcast_ref::<CredentialsError>());
-        let code = answer.and_then(|answer| answer.code());
-        let wrong_clock = response.and_then(|response| wrong_clock(response, code));
-        let (message, remedy) = match (answer, credentials, wrong_clock) {
-            (_, _, Some(wrong)) => (wrong, Some(Remedy::SetClock)),
-            (Some(answer), ..) => {
-                let message = answer.message().unwrap_or_default();
-                let is_clock = is_about_clock(code, message);
-                (message.to_owned(), is_clock.then_some(Remedy::SetClock))
-            }
-            (None, Some(credentials), _) => why_none(credentials),
-            (None, None, _) if is_exceeded(error) => ("the answer is too large".to_owned(), None),
-            (None, None, _) => {
-                let (cause, remedy) = why_unreached(error);
-                let proxy = proxy_of(error);
-                let through = proxy.map_or(String::new(), |it| format!(" through proxy {it}"));
-                let of_proxy = proxy.map(|_| Remedy::CheckProxy);
-                (format!("can't reach {endpoint}{through}: {cause}"), remedy.or(of_proxy))
-            }
+        let (kind, (message, hint)) = if let Some(answer) = error.as_service_error()
+            && let Some(response) = response
+        {
+            let (code, message) = (answer.meta().code(), answer.meta().message());
+            let told = match wrong_clock(response, code, message.unwrap_or_default()) {
+                Some(wrong) => (wrong, Some(SET_CLOCK)),
+                None => (message.unwrap_or_default().to_owned(), None),
+            };
+            (Kind::Failed(Answer::new(response, code).into()), told)
+        } else if let Some(error) = find::<CredentialsError>(error) {
+            (Kind::NoCredentials, no_credentials(error))
+        } else if let Some(response) = response {
+            let told = if is_too_large(error) {
+                ("the answer is too large".to_owned(), None)
+            } else {
+                no_answer(error, endpoint)
+            };
+            (Kind::BrokenAnswer(Answer::new(response, None).into()), told)
+        } else {
+            (Kind::NoAnswer, no_answer(error, endpoint))
         };
         Self {
             operation,
-            code: code.map(str::to_owned),
-            message: one_line(&message),
             endpoint: endpoint.clone(),
-            remedy,
-            has_no_answer: answer.is_none() && credentials.is_none() && response.is_none(),
             sent,
-            lacks_credentials: credentials.is_some(),
-            answered: answer.is_some(),
-            is_web_page: response.is_some_and(is_web_page),
-            status: response.map(|response| response.status().as_u16()),
-            bucket_region: response
-                .and_then(|response| response.headers().get("x-amz-bucket-region"))
-                .and_then(|name| region(name).ok()),
+            kind,
+            message: one_line(&message),
+            hint: hint.map(|words| Hint::new(words).into()),
         }
+    }
+
+    /// The error that there are no credentials, for `operation`, which was not sent.
+    pub(super) fn no_credentials(operation: &'static str, message: String) -> Self {
+        let endpoint = Arc::default();
+        Self { operation, endpoint, sent: 0, kind: Kind::NoCredentials, message, hint: None }
     }
 
     /// An answer that says the call succeeded, but lacks what was asked for.
     pub(crate) fn incomplete(operation: &'static str) -> Self {
-        Self::lacking(operation, "the answer is incomplete")
+        Self::broken(operation, "the answer is incomplete")
     }
 
     /// A list that doesn't come to its end.
     pub(crate) fn without_end(operation: &'static str) -> Self {
         let message = "the list is incomplete: there is more, but the server doesn't say where";
-        Self::lacking(operation, message)
+        Self::broken(operation, message)
     }
 
-    fn lacking(operation: &'static str, message: &str) -> Self {
+    fn broken(operation: &'static str, message: &str) -> Self {
+        let answer = Answer { status: 200, code: None, bucket_region: None, is_web_page: false };
         Self {
             operation,
-            code: None,
-            message: message.to_owned(),
-            status: None,
             endpoint: Arc::default(),
-            remedy: None,
-            has_no_answer: false,
             sent: 1,
-            lacks_credentials: false,
-            answered: false,
-            is_web_page: false,
-            bucket_region: None,
+            kind: Kind::BrokenAnswer(answer.into()),
+            message: message.to_owned(),
+            hint: None,
+        }
+    }
+
+    /// The same error with a hint, unless it has one.
+    pub(super) fn or_hint(self, hint: Option<Hint>) -> Self {
+        Self { hint: self.hint.or(hint.map(Box::new)), ..self }
+    }
+
+    /// The same error with other words.
+    pub(super) fn with_message(self, message: String) -> Self {
+        Self { message, ..self }
+    }
+
+    fn answer_of_service(&self) -> Option<&Answer> {
+        match &self.kind {
+            Kind::Failed(answer) => Some(answer),
+            _ => None,
+        }
+    }
+
+    fn any_answer(&self) -> Option<&Answer> {
+        match &self.kind {
+            Kind::BrokenAnswer(answer) | Kind::Failed(answer) => Some(answer),
+            Kind::NoCredentials | Kind::NoAnswer => None,
         }
     }
 
     /// AWS's own code, such as `NoSuchEntity`; none if no answer came or
     /// the answer had none.
     pub fn code(&self) -> Option<&str> {
-        self.code.as_deref()
+        self.any_answer()?.code.as_deref()
     }
 
     pub(crate) fn message(&self) -> &str {
@@ -139,234 +180,211 @@ impl AwsError {
 
     /// The status of the HTTP answer, if there was one.
     pub(crate) fn status(&self) -> Option<u16> {
-        self.status
+        self.any_answer().map(|answer| answer.status)
     }
 
-    /// Where the bucket is, if S3 said so.
+    /// The region of the bucket, if S3 named it.
     pub(crate) fn bucket_region(&self) -> Option<&str> {
-        self.bucket_region.as_deref()
+        self.any_answer()?.bucket_region.as_deref()
     }
 
     pub(super) fn is(&self, code: &str) -> bool {
         self.code() == Some(code)
     }
 
-    /// Whether the call may still have been carried out: it was sent, be it before
-    /// the credentials ended, and the answer is not the service's own refusal, but
-    /// lost, cut, a proxy's, or that of a server in trouble.
-    pub(crate) fn is_unclear(&self) -> bool {
-        let has_code = self.code().is_some_and(|code| !code.is_empty());
-        let refuses = self.status.is_some_and(|status| (300..500).contains(&status));
-        let is_refusal = has_code && refuses || self.is_unsupported();
-        let was_sent = self.sent > 0 || !self.lacks_credentials;
-        was_sent && !(self.answered && is_refusal)
+    fn is_one_of(&self, codes: &[&str]) -> bool {
+        self.code().is_some_and(|code| codes.contains(&code))
     }
 
-    /// Whether the call may have made what it was to make: nothing says that it
+    /// True if the answer has no code; AWS has one for everything.
+    fn lacks_code(&self) -> bool {
+        self.code().is_none_or(str::is_empty)
+    }
+
+    /// The hint that it was raised with.
+    pub(crate) fn own_hint(&self) -> Option<&Hint> {
+        self.hint.as_deref()
+    }
+
+    /// True if nothing at all was answered.
+    pub(crate) fn has_no_answer(&self) -> bool {
+        matches!(self.kind, Kind::NoAnswer)
+    }
+
+    /// True if AWS itself was asked, and not another store.
+    pub(crate) fn is_of_aws(&self) -> bool {
+        self.endpoint.is_aws()
+    }
+}
+
+/// Was the call carried out, and may it succeed later?
+impl AwsError {
+    /// True if the call may still have been carried out: it was sent, be it before the
+    /// credentials ended, and the answer is not the service's own refusal, but lost, cut,
+    /// a proxy's, or that of a server in trouble.
+    pub(crate) fn is_unclear(&self) -> bool {
+        match &self.kind {
+            Kind::NoCredentials => self.sent > 0,
+            Kind::NoAnswer | Kind::BrokenAnswer(_) => true,
+            Kind::Failed(answer) => {
+                let is_definite = !self.lacks_code() && (300..500).contains(&answer.status);
+                !is_definite && !self.is_unsupported()
+            }
+        }
+    }
+
+    /// True if the call may have made what it was to make: nothing says that it
     /// didn't, or a request that was not the first was told that the thing exists.
     fn may_have_made(&self) -> bool {
         self.is_unclear() || self.is_existing() && self.sent > 1
     }
 
-    /// What helps where the call could not be made, or the credentials have ended.
-    pub(crate) fn remedy(&self) -> Option<Remedy> {
-        let is_expired = self.code().is_some_and(|code| code.starts_with("ExpiredToken"));
-        self.remedy.or(is_expired.then_some(Remedy::SignIn))
-    }
-
-    /// Whether nothing at all was answered.
-    pub(crate) fn has_no_answer(&self) -> bool {
-        self.has_no_answer
-    }
-
-    /// Whether AWS itself was asked, and not another store.
-    pub(crate) fn is_of_aws(&self) -> bool {
-        self.endpoint.is_aws()
-    }
-
-    /// Whether the same call may well succeed later.
+    /// True if the same call may well succeed later.
     pub(crate) fn is_passing(&self) -> bool {
         self.is_unclear() || self.code().is_some_and(is_transient)
     }
 
-    /// Whether one of our loops would have waited for another answer.
-    pub(super) fn is_waited_for(&self) -> bool {
-        self.is_settling() || self.is_missing() || self.is_passing()
-    }
-
+    /// True if IAM has another change of the same thing under way.
     pub(crate) fn is_settling(&self) -> bool {
-        transient::OF_IAM.iter().any(|code| self.is(code))
+        self.is_one_of(&transient::OF_IAM)
     }
 
-    /// Whether the service said clearly that it did nothing, since calls come
-    /// too fast.
+    /// True if the service said clearly that it did nothing, since calls come too fast.
     pub(crate) fn is_throttling(&self) -> bool {
         !self.is_unclear() && self.code().is_some_and(is_slow_down)
     }
 
-    /// Whether the store says that it doesn't offer the operation.
-    pub(super) fn says_unsupported(&self) -> bool {
-        !self.is_of_aws() && matches!(self.status, Some(405 | 501))
-            || UNSUPPORTED.iter().any(|code| self.is(code))
+    /// True if one of our loops would have waited for another answer.
+    pub(super) fn is_waited_for(&self) -> bool {
+        self.is_settling() || self.is_missing() || self.is_passing()
     }
+}
 
-    /// The same, or it answers as if there were no such operation.
-    pub(super) fn is_unsupported(&self) -> bool {
-        self.says_unsupported()
-            || !self.is_of_aws()
-                && self.code().is_none_or(str::is_empty)
-                && matches!(self.status, Some(400 | 404))
-    }
-
-    /// Whether the server broke down over the call, as some stores do over one
-    /// they don't know; AWS has a code even for that.
-    pub(crate) fn is_crash(&self) -> bool {
-        self.answered && self.status == Some(500) && self.code().is_none_or(str::is_empty)
-    }
-
-    /// Whether a store other than AWS has no users at all, by its answer to creating
-    /// or looking for them. A server in trouble, or a proxy that refuses, doesn't say so.
-    pub(crate) fn has_no_users(&self) -> bool {
-        let about_users = ["CreateUser", "GetAccountAuthorizationDetails", "GetUser", "ListUsers"];
-        // What S3 says of a bucket or object by the name of the call.
-        let of_s3 = ["NoSuchBucket", "NoSuchKey"];
-        let has_no_page = match self.status {
-            Some(404) => self.code().is_none_or(|code| of_s3.contains(&code)),
-            Some(200) => self.is_web_page,
-            _ => false,
-        };
-        // A store with users may lack the look at all of them at once.
-        let is_looked_at_otherwise =
-            self.operation == "GetAccountAuthorizationDetails" && self.says_unsupported();
-        about_users.contains(&self.operation)
-            && !self.is_of_aws()
-            && !is_looked_at_otherwise
-            && (self.says_unsupported() || has_no_page)
-    }
-
-    /// Whether the thing asked for isn't there.
+/// Is there, or can there be, what the call is about?
+impl AwsError {
+    /// True if the thing asked for doesn't exist.
     pub(crate) fn is_missing(&self) -> bool {
         self.is("NoSuchEntity")
     }
 
-    /// Whether a user or policy of that name exists already.
+    /// True if a user or policy of that name exists already.
     pub(crate) fn is_existing(&self) -> bool {
         self.is("EntityAlreadyExists")
     }
 
-    /// Whether the account or user has as many of these as IAM allows.
+    /// True if an object that was not to be overwritten exists already.
+    pub(crate) fn is_object_existing(&self) -> bool {
+        self.status() == Some(412)
+    }
+
+    /// True if the account or user has as many of these as IAM allows.
     pub(crate) fn is_at_quota(&self) -> bool {
         self.is("LimitExceeded")
     }
 
-    /// Whether an object that was not to be overwritten exists already.
-    pub(crate) fn is_object_existing(&self) -> bool {
-        self.status == Some(412)
-    }
-
-    /// Whether something still hangs on what was to be deleted.
+    /// True if something still hangs on what was to be deleted.
     pub(crate) fn is_in_use(&self) -> bool {
         self.is("DeleteConflict")
     }
 
-    /// Whether the request was refused for what it asks for, and not for who
-    /// asks or how: stores have codes of their own for that. A bucket that
-    /// takes no ACLs refuses them with a code of its own too, whoever asks.
-    pub(crate) fn is_refusal(&self) -> bool {
-        self.is("AccessControlListNotSupported")
-            || self.status == Some(403) && !self.is_about_credentials() && !self.is_archived()
-    }
-
-    /// What forbids the call although the admin may have the permission for it.
-    pub(crate) fn refuser(&self) -> Option<Refuser> {
-        let is_denied = self.is_access_denied();
-        is_denied.then(|| Refuser::named_in(&self.message))?
-    }
-
-    /// Whether the admin's permissions don't allow the call.
-    pub(crate) fn is_access_denied(&self) -> bool {
-        self.code().is_some_and(|code| code.starts_with("AccessDenied"))
-    }
-
-    /// Whether this object can't be deleted or had now, whoever asks: it is
-    /// locked, or archived.
-    pub(crate) fn is_about_object(&self) -> bool {
-        self.is("AccessDenied") || self.is_archived()
+    /// True if the answer shows that a download would be allowed, although there is
+    /// nothing to download.
+    pub(crate) fn is_allowed_download(&self) -> bool {
+        self.is_one_of(&["NoSuchKey", "NoSuchVersion", "InvalidRange"]) || self.is_archived()
     }
 
     fn is_archived(&self) -> bool {
         self.is("InvalidObjectState")
     }
 
-    /// Whether the answer shows that a download would be allowed, although
-    /// there is nothing to be had.
-    pub(crate) fn is_allowed_download(&self) -> bool {
-        ["NoSuchKey", "NoSuchVersion", "InvalidRange"].iter().any(|code| self.is(code))
-            || self.is_archived()
+    /// True if the store says that it doesn't offer the operation.
+    pub(super) fn says_unsupported(&self) -> bool {
+        !self.is_of_aws() && matches!(self.status(), Some(405 | 501))
+            || self.is_one_of(&UNSUPPORTED)
     }
 
-    /// Whether the access key isn't known, or not yet.
-    pub(crate) fn is_unknown_key(&self) -> bool {
-        self.is("InvalidAccessKeyId")
+    /// True if the store says so, or answers as if there were no such operation.
+    pub(super) fn is_unsupported(&self) -> bool {
+        self.says_unsupported()
+            || !self.is_of_aws() && self.lacks_code() && matches!(self.status(), Some(400 | 404))
     }
 
-    pub(crate) fn is_about_credentials(&self) -> bool {
-        self.code().is_some_and(|code| {
-            code.starts_with("ExpiredToken")
-                || matches!(
-                    code,
-                    "InvalidAccessKeyId" | "InvalidClientTokenId" | "SignatureDoesNotMatch"
-                )
-        })
+    /// True if the server broke down over the call, as some stores do over one they
+    /// don't know.
+    pub(super) fn is_crash(&self) -> bool {
+        self.answer_of_service().is_some_and(|answer| answer.status == 500) && self.lacks_code()
     }
 
-    /// The same error of a call with credentials of a session: IAM knows those that
-    /// were given to a user without an MFA code only by not knowing them.
-    pub(super) fn of_session(self) -> Self {
-        let is_unknown = self.is("InvalidClientTokenId");
-        let remedy = is_unknown.then_some(Remedy::StartSessionWithMfa);
-        Self { remedy: remedy.or(self.remedy), ..self }
+    /// True if a store other than AWS has no users at all, by its answer to creating
+    /// or looking for them. A server in trouble, or a proxy that refuses, doesn't say so.
+    pub(crate) fn has_no_users(&self) -> bool {
+        let Some(answer) = self.any_answer().filter(|_| !self.is_of_aws()) else {
+            return false;
+        };
+        let has_no_such_page = match answer.status {
+            // S3 takes the name of the call for that of a bucket or object.
+            404 => self.code().is_none() || self.is_one_of(&["NoSuchBucket", "NoSuchKey"]),
+            200 => answer.is_web_page,
+            _ => false,
+        };
+        match self.operation {
+            "CreateUser" | "GetUser" | "ListUsers" => self.says_unsupported() || has_no_such_page,
+            // A store with users may lack the look at all of them at once.
+            "GetAccountAuthorizationDetails" => has_no_such_page && !self.says_unsupported(),
+            _ => false,
+        }
+    }
+}
+
+/// Who or what refused the call?
+impl AwsError {
+    /// True if the request was refused for what it asks for, and not for who asks or how:
+    /// stores have codes of their own for that. A bucket that takes no ACLs refuses them
+    /// with a code of its own too, whoever asks.
+    pub(crate) fn is_forbidden(&self) -> bool {
+        self.is("AccessControlListNotSupported")
+            || self.status() == Some(403) && !self.is_about_credentials() && !self.is_archived()
+    }
+
+    /// True if a permission is missing or a policy denies it, by AWS's code for that.
+    pub(crate) fn is_access_denied(&self) -> bool {
+        self.code().is_some_and(|code| code.starts_with("AccessDenied"))
+    }
+
+    /// True if this object can't be deleted now, whoever asks: it is locked, or archived.
+    pub(crate) fn is_about_object(&self) -> bool {
+        self.is("AccessDenied") || self.is_archived()
+    }
+
+    /// What forbids the call although the admin may have the permission for it.
+    pub(crate) fn refuser(&self) -> Option<Refuser> {
+        if !self.is_access_denied() {
+            return None;
+        }
+        Refuser::named_in(&self.message)
     }
 
     /// The permission that is missing: what the answer says, or else the one that
     /// the operation needs.
     pub(crate) fn permission(&self) -> String {
-        if let Some(named) = permission_in(&self.message) {
-            return named.to_owned();
-        }
-        let listed = S3_PERMISSIONS.iter().find(|(operation, _)| *operation == self.operation);
-        match listed {
-            Some((_, permission)) => format!("s3:{permission}"),
-            None if self.operation == "GetCallerIdentity" => format!("sts:{}", self.operation),
-            None => format!("iam:{}", self.operation),
-        }
+        permission(self.operation, &self.message)
     }
-}
 
-/// The operations of S3 that are used, and the permissions they need; what isn't
-/// listed counts as one of IAM, where both have the same name.
-const S3_PERMISSIONS: [(&str, &str); 17] = [
-    ("ListBuckets", "ListAllMyBuckets"),
-    ("HeadBucket", "ListBucket"),
-    ("GetBucketEncryption", "GetEncryptionConfiguration"),
-    ("GetObject", "GetObject"),
-    ("PutObject", "PutObject"),
-    ("CopyObject", "PutObject"),
-    ("CreateMultipartUpload", "PutObject"),
-    ("UploadPartCopy", "PutObject"),
-    ("GetBucketVersioning", "GetBucketVersioning"),
-    ("GetObjectLockConfiguration", "GetBucketObjectLockConfiguration"),
-    ("ListObjectsV2", "ListBucket"),
-    ("ListObjectVersions", "ListBucketVersions"),
-    ("ListMultipartUploads", "ListBucketMultipartUploads"),
-    ("ListParts", "ListMultipartUploadParts"),
-    ("AbortMultipartUpload", "AbortMultipartUpload"),
-    ("DeleteObjects", "DeleteObject"),
-    ("DeleteObject", "DeleteObject"),
-];
+    /// True if the access key isn't known, or not yet.
+    pub(crate) fn is_unknown_key(&self) -> bool {
+        self.is("InvalidAccessKeyId")
+    }
 
-pub(super) fn is_s3(operation: &str) -> bool {
-    S3_PERMISSIONS.iter().any(|(name, _)| *name == operation)
+    /// True if the credentials are wrong, ended, or not known yet.
+    pub(crate) fn is_about_credentials(&self) -> bool {
+        self.is_one_of(&["InvalidAccessKeyId", "InvalidClientTokenId", "SignatureDoesNotMatch"])
+            || self.is_expired()
+    }
+
+    /// True if the session has ended.
+    pub(super) fn is_expired(&self) -> bool {
+        self.code().is_some_and(|code| code.starts_with("ExpiredToken"))
+    }
 }
 
 impl AwsError {
@@ -376,72 +394,51 @@ impl AwsError {
         if self.has_no_users() {
             return format!("{operation}: this store has no IAM users: {endpoint}");
         }
-        let answer = match (self.code(), self.status) {
-            (Some(code), _) => code.to_owned(),
-            (None, Some(status)) if self.answered => format!("HTTP {status}"),
-            _ => return format!("{operation}: {message}"),
+        let Some(answer) = self.answer_of_service() else {
+            return format!("{operation}: {message}");
         };
+        let code = answer.code.clone().unwrap_or_else(|| format!("HTTP {}", answer.status));
         if message.is_empty() {
-            return format!("{operation}: {answer}");
+            return format!("{operation}: {code}");
         }
-        format!("{operation}: {answer}: {message}")
+        format!("{operation}: {code}: {message}")
     }
 }
 
 impl fmt::Display for AwsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.answer())?;
-        match self.code() {
-            Some(_) if self.is_access_denied() && self.refuser().is_none() => {
-                write!(f, " (needs the permission {})", self.permission())
-            }
-            _ => Ok(()),
+        if self.is_access_denied() && self.refuser().is_none() {
+            write!(f, " (needs the permission {})", self.permission())?;
         }
+        Ok(())
     }
 }
 
 impl Error for AwsError {}
 
-/// Whether it is a page for browsers, as a console or a proxy answers.
-fn is_web_page(response: &HttpResponse) -> bool {
-    let body = response.body().bytes().unwrap_or_default();
-    let start = String::from_utf8_lossy(&body[..body.len().min(100)]).to_lowercase();
-    ["<html", "<!doctype html"].iter().any(|tag| start.trim_start().starts_with(tag))
-}
-
-/// Why no answer came, and what helps if that is known.
-fn why_unreached<E>(error: &SdkError<E, HttpResponse>) -> (String, Option<Remedy>)
-where
-    E: Error + 'static,
-{
-    if let SdkError::TimeoutError(_) = error {
-        return ("no response in time (see --timeout)".to_owned(), None);
-    }
-    let (cause, remedy) = match tls_error(error) {
-        Some(InvalidCertificate(CertificateError::UnknownIssuer)) => {
-            ("the server's certificate is not trusted", Remedy::TrustAuthority)
-        }
-        // What a plain self-signed one is.
-        Some(InvalidCertificate(wrong)) if format!("{wrong:?}").contains("CaUsedAsEndEntity") => (
-            "the server's certificate is one of a certificate authority, which can't be a server's",
-            Remedy::OwnCertificate,
-        ),
-        Some(InvalidMessage(_)) => ("the server does not speak TLS", Remedy::PlainHttp),
-        _ => return (innermost(error), None),
-    };
-    (cause.to_owned(), Some(remedy))
-}
-
-pub(super) fn chain<'a>(
+/// Returns an error and its causes, those within errors of I/O too, which name as their
+/// source that of what is within.
+pub(super) fn causes<'a>(
     error: &'a (dyn Error + 'static),
 ) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |cause| (*cause).source())
+    std::iter::successors(Some(error), |&cause| {
+        match cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(within) => Some(within),
+            None => cause.source(),
+        }
+    })
 }
 
-/// The end of the chain of causes, which says most; what a service answered,
+/// Returns the first error of a type among an error and its causes.
+pub(super) fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
+    causes(error).find_map(|cause| cause.downcast_ref())
+}
+
+/// Returns the words of the last cause, which says most; of what a service answered,
 /// with its code.
 pub(super) fn innermost(error: &(dyn Error + 'static)) -> String {
-    let cause = chain(error).last().unwrap_or(error);
+    let cause = causes(error).last().unwrap_or(error);
     match cause.downcast_ref::<ErrorMetadata>() {
         None => cause.to_string(),
         Some(answer) => {
@@ -451,7 +448,7 @@ pub(super) fn innermost(error: &(dyn Error + 'static)) -> String {
     }
 }
 
-/// Whether a thing was made by a call, as far as its answer tells.
+/// Says if a thing was made by a call, as far as its answer tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Made {
     No,

@@ -1,7 +1,6 @@
 //! How AWS is reached and called: settings, credentials, clients, errors,
 //! retries. Knows nothing of what the calls are for.
 
-mod answer_size;
 mod ca_bundle;
 mod client;
 mod clock;
@@ -11,7 +10,9 @@ mod connection;
 mod credentials;
 mod endpoint;
 mod error;
+mod hint;
 mod iam_answers;
+mod interceptor;
 mod proxy;
 mod refuser;
 mod retry;
@@ -22,7 +23,7 @@ mod unreachable;
 
 pub use client::Aws;
 pub(crate) use client::Call;
-pub use config::{LoadError, Remedy};
+pub use config::LoadError;
 pub use connection::Connection;
 pub use error::AwsError;
 pub(crate) use error::Made;

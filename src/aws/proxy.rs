@@ -18,7 +18,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use url::Url;
 
 use super::config::LoadError;
-use super::error::chain;
+use super::error::find;
 
 /// An HTTP client that reaches each host directly or through the proxy for it.
 /// `make` makes one with a given proxy.
@@ -211,6 +211,5 @@ fn named(error: ConnectorError, proxy: Arc<str>) -> ConnectorError {
 
 /// The proxy that an error came about on the way through, if there was one.
 pub(super) fn proxy_of<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a str> {
-    let through = chain(error).find_map(|cause| cause.downcast_ref::<ThroughProxy>());
-    through.map(|it| it.proxy.as_ref())
+    find::<ThroughProxy>(error).map(|it| it.proxy.as_ref())
 }

@@ -56,13 +56,52 @@ impl Refuser {
 
 /// The permission that the message of an AccessDenied names, which is not always
 /// that of the operation: creating a user with tags takes `iam:TagUser` too.
-pub(super) fn permission_in(message: &str) -> Option<&str> {
+fn permission_in(message: &str) -> Option<&str> {
     let behind = message.split("is not authorized to perform: ").nth(1)?;
     let permission = behind.split_whitespace().next()?;
     let mut parts = permission.split(':');
     let is_word = |it: &str| !it.is_empty() && it.chars().all(|c| c.is_ascii_alphanumeric());
     let is_one = parts.clone().count() == 2 && parts.all(is_word);
     is_one.then_some(permission)
+}
+
+/// The permission that a refused call lacks: what the message says, or else the one that
+/// the operation needs.
+pub(super) fn permission(operation: &str, message: &str) -> String {
+    if let Some(named) = permission_in(message) {
+        return named.to_owned();
+    }
+    match S3_PERMISSIONS.iter().find(|(name, _)| *name == operation) {
+        Some((_, permission)) => format!("s3:{permission}"),
+        None if operation == "GetCallerIdentity" => format!("sts:{operation}"),
+        None => format!("iam:{operation}"),
+    }
+}
+
+/// The operations of S3 that are used, and the permissions they need; what isn't
+/// listed counts as one of IAM, where both have the same name.
+const S3_PERMISSIONS: [(&str, &str); 17] = [
+    ("ListBuckets", "ListAllMyBuckets"),
+    ("HeadBucket", "ListBucket"),
+    ("GetBucketEncryption", "GetEncryptionConfiguration"),
+    ("GetObject", "GetObject"),
+    ("PutObject", "PutObject"),
+    ("CopyObject", "PutObject"),
+    ("CreateMultipartUpload", "PutObject"),
+    ("UploadPartCopy", "PutObject"),
+    ("GetBucketVersioning", "GetBucketVersioning"),
+    ("GetObjectLockConfiguration", "GetBucketObjectLockConfiguration"),
+    ("ListObjectsV2", "ListBucket"),
+    ("ListObjectVersions", "ListBucketVersions"),
+    ("ListMultipartUploads", "ListBucketMultipartUploads"),
+    ("ListParts", "ListMultipartUploadParts"),
+    ("AbortMultipartUpload", "AbortMultipartUpload"),
+    ("DeleteObjects", "DeleteObject"),
+    ("DeleteObject", "DeleteObject"),
+];
+
+pub(super) fn is_s3(operation: &str) -> bool {
+    S3_PERMISSIONS.iter().any(|(name, _)| *name == operation)
 }
 
 #[cfg(test)]

@@ -63,7 +63,8 @@ impl Patience {
         may_change: impl Fn(&T) -> bool,
     ) -> T {
         loop {
-            let result = attempt().await;
+            // Boxed, as loops within loops would be more than a small stack takes.
+            let result = Box::pin(attempt()).await;
             if !may_change(&result) || !self.wait(cancel).await {
                 return result;
             }

@@ -107,11 +107,6 @@ impl Store {
     pub fn refuses_batches(&self, error: &AwsError) -> bool {
         self.lacks(error) || REFUSED_BATCH.iter().any(|code| error.is(code))
     }
-
-    /// Where a service is reached.
-    pub(super) fn endpoint(&self, of_s3: bool) -> &Arc<Endpoint> {
-        if of_s3 { &self.s3 } else { &self.iam }
-    }
 }
 
 const REFUSED_INPUT: [&str; 5] = [

@@ -1,5 +1,5 @@
-//! Servers that can't be reached: nobody listens there, no such host, or a
-//! certificate that nobody vouches for.
+//! Servers that can't be reached or that answer nonsense: why, and when the SDK is not to
+//! try them again.
 
 use std::error::Error;
 use std::io;
@@ -8,39 +8,68 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws_sdk_iam::config::interceptors::InterceptorContext;
 use aws_sdk_iam::config::retry::{ClassifyRetry, RetryAction};
+use aws_sdk_s3::error::SdkError;
+use http_body_util::LengthLimitError;
+use rustls::CertificateError;
+use rustls::Error::{InvalidCertificate, InvalidMessage};
 
-/// Doesn't try again where the first answer of a run is still to come and the
-/// server can't be reached: more likely a wrong setting than one that comes back
-/// in a moment. Once a server has answered, the run is patient. A certificate
-/// that isn't trusted, or a server without TLS, is so the next time too.
+use super::endpoint::Endpoint;
+use super::error::{causes, find, innermost};
+use super::hint::CHECK_PROXY;
+use super::proxy::proxy_of;
+
+/// Doesn't try again where the first answer of a run is still to come and the server
+/// can't be reached: that is more likely a wrong setting than a server that comes back
+/// in a moment. Once a server has answered, the run is patient. A certificate that isn't
+/// trusted, a server without TLS and an answer that is too large stay so.
 #[derive(Debug, Clone, Default)]
-pub(super) struct GiveUpUnreached {
+pub(super) struct GiveUp {
     has_answered: Arc<AtomicBool>,
 }
 
-impl ClassifyRetry for GiveUpUnreached {
+impl ClassifyRetry for GiveUp {
     fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
         if context.response().is_some() {
             self.has_answered.store(true, Ordering::Relaxed);
         }
-        let failed = context.output_or_error().and_then(Result::err);
-        let Some(error) = failed.and_then(|error| error.as_connector_error()) else {
+        let Some(Err(error)) = context.output_or_error() else {
             return RetryAction::NoActionIndicated;
         };
-        let is_patient = self.has_answered.load(Ordering::Relaxed);
-        if tls_error(error).is_some_and(stays) || !is_patient && is_unreached(error) {
-            RetryAction::RetryForbidden
-        } else {
-            RetryAction::NoActionIndicated
-        }
+        let is_first = !self.has_answered.load(Ordering::Relaxed);
+        let is_vain = is_too_large(error)
+            || error.as_connector_error().is_some_and(|error| {
+                let is_tls = matches!(find(error), Some(InvalidCertificate(_) | InvalidMessage(_)));
+                is_tls || is_first && is_unreached(error)
+            });
+        if is_vain { RetryAction::RetryForbidden } else { RetryAction::NoActionIndicated }
     }
 
     fn name(&self) -> &'static str {
-        "give up unreached"
+        "give up"
     }
 }
 
-/// Whether nobody listens there, or no host has that name.
+/// Tries no more after HTTP 500 without a code, as some stores answer calls
+/// that they don't know; AWS has a code even then.
+#[derive(Debug)]
+pub(super) struct GiveUpAfterCrash;
+
+impl ClassifyRetry for GiveUpAfterCrash {
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        let is_crash = context.response().is_some_and(|response| {
+            let body = String::from_utf8_lossy(response.body().bytes().unwrap_or_default());
+            let has_code = body.split("<Code>").nth(1).is_some_and(|code| !code.starts_with('<'));
+            response.status().as_u16() == 500 && !has_code
+        });
+        if is_crash { RetryAction::RetryForbidden } else { RetryAction::NoActionIndicated }
+    }
+
+    fn name(&self) -> &'static str {
+        "give up after a crash"
+    }
+}
+
+/// True if nobody listens there, or no host has that name.
 fn is_unreached(error: &(dyn Error + 'static)) -> bool {
     causes(error).any(|cause| {
         let io = cause.downcast_ref::<io::Error>();
@@ -50,27 +79,53 @@ fn is_unreached(error: &(dyn Error + 'static)) -> bool {
     })
 }
 
-/// What is wrong with TLS or the server's certificate, where that is why nothing
-/// was sent.
-pub(super) fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
-    causes(error).find_map(|cause| cause.downcast_ref())
+/// True if the answer has more bytes than are read of one.
+pub(super) fn is_too_large(error: &(dyn Error + 'static)) -> bool {
+    find::<LengthLimitError>(error).is_some()
 }
 
-/// Whether it is so the next time too.
-fn stays(error: &rustls::Error) -> bool {
-    matches!(error, rustls::Error::InvalidCertificate(_) | rustls::Error::InvalidMessage(_))
-}
+const CHECK_NETWORK: &str =
+    "check the network and the endpoint; to wait longer for a response, use --timeout";
+const TRUST_AUTHORITY: &str =
+    "set AWS_CA_BUNDLE to a file with the certificate authority of your proxy or store";
+const OWN_CERTIFICATE: &str = "give the server a certificate of its own, signed by that authority, and set \
+                               AWS_CA_BUNDLE to a file with the authority";
+const PLAIN_HTTP: &str = "if the server is to be used without TLS, write its address as http://...";
 
-/// The chain of causes with those within errors of I/O, which name as their source
-/// that of what is within.
-fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |&cause| {
-        let io = cause.downcast_ref::<io::Error>();
-        match io.and_then(io::Error::get_ref) {
-            Some(within) => Some(within),
-            None => cause.source(),
+/// Returns why no answer came from there, and a hint if something is known to help.
+pub(super) fn no_answer<E, R>(
+    error: &SdkError<E, R>,
+    endpoint: &Endpoint,
+) -> (String, Option<&'static str>)
+where
+    E: Error + 'static,
+    R: std::fmt::Debug + 'static,
+{
+    let is_timeout = matches!(error, SdkError::TimeoutError(_));
+    let innermost = innermost(error);
+    let (cause, hint) = match find::<rustls::Error>(error) {
+        _ if is_timeout => ("no response in time", None),
+        Some(InvalidCertificate(CertificateError::UnknownIssuer)) => {
+            ("the server's certificate is not trusted", Some(TRUST_AUTHORITY))
         }
-    })
+        // What a plain self-signed one is.
+        Some(InvalidCertificate(wrong)) if format!("{wrong:?}").contains("CaUsedAsEndEntity") => (
+            "the server's certificate is one of a certificate authority, which can't be a server's",
+            Some(OWN_CERTIFICATE),
+        ),
+        Some(InvalidMessage(_)) => ("the server does not speak TLS", Some(PLAIN_HTTP)),
+        _ => (innermost.as_str(), None),
+    };
+    match proxy_of(error) {
+        Some(proxy) => (
+            format!("can't reach {endpoint} through proxy {proxy}: {cause}"),
+            hint.or(Some(CHECK_PROXY)),
+        ),
+        None => (
+            format!("can't reach {endpoint}: {cause}"),
+            hint.or(is_timeout.then_some(CHECK_NETWORK)),
+        ),
+    }
 }
 
 #[cfg(test)]
@@ -79,12 +134,11 @@ mod tests {
     use aws_smithy_runtime_api::client::orchestrator::{HttpResponse, OrchestratorError};
     use aws_smithy_runtime_api::client::result::ConnectorError;
     use aws_smithy_types::body::SdkBody;
-    use rustls::CertificateError;
 
     use super::*;
 
     /// What comes of an attempt that ends with this error of the connection.
-    fn classified(by: &GiveUpUnreached, error: io::Error) -> RetryAction {
+    fn classified(by: &GiveUp, error: io::Error) -> RetryAction {
         let mut context = InterceptorContext::new(Input::erase(()));
         let error = ConnectorError::io(error.into());
         let error: OrchestratorError<Error> = OrchestratorError::connector(error);
@@ -92,7 +146,7 @@ mod tests {
         by.classify_retry(&context)
     }
 
-    fn answer(to: &GiveUpUnreached) {
+    fn answer(to: &GiveUp) {
         let mut context = InterceptorContext::new(Input::erase(()));
         context.set_response(HttpResponse::new(503.try_into().unwrap(), SdkBody::empty()));
         to.classify_retry(&context);
@@ -109,7 +163,7 @@ mod tests {
 
     #[test]
     fn nobody_is_waited_for_until_somebody_has_answered() {
-        let give_up = GiveUpUnreached::default();
+        let give_up = GiveUp::default();
         let of_another_client = give_up.clone();
         assert_eq!(classified(&give_up, refused()), RetryAction::RetryForbidden);
         let no_such_host = "failed to lookup address information: Name or service not known";
@@ -123,7 +177,7 @@ mod tests {
 
     #[test]
     fn certificate_is_never_trusted_later() {
-        let give_up = GiveUpUnreached::default();
+        let give_up = GiveUp::default();
         answer(&give_up);
         assert_eq!(classified(&give_up, untrusted()), RetryAction::RetryForbidden);
     }

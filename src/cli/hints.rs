@@ -1,6 +1,6 @@
 //! What an error is printed as: a line, what state things are in, and the hints that it carries.
 
-use crate::aws::{AwsError, LoadError, Refuser, Remedy};
+use crate::aws::{AwsError, LoadError};
 use crate::commands::{self, Command};
 use crate::errors::{Hint, Hinted, Stays, one_line};
 use crate::removal::Removal;
@@ -43,116 +43,16 @@ fn hints(error: &anyhow::Error) -> Vec<Hint> {
 
 /// What can be done about a call that failed, or clients that could not be made.
 fn call_or_load_hint(error: &anyhow::Error) -> Option<Hint> {
-    if let Some(LoadError::Credentials { remedy, .. }) = error.downcast_ref() {
-        return remedy.map(|remedy| match remedy {
-            Remedy::ExportCredentials => {
-                Hint::run(remedy_in_words(remedy), commands::export_credentials())
-            }
-            _ => Hint::new(remedy_in_words(remedy)),
-        });
+    if let Some(LoadError::Credentials(error)) = error.downcast_ref() {
+        return error.hint();
     }
-    let is_own = |error: &AwsError| error.refuser().is_none();
-    let call = match error.downcast_ref() {
-        Some(BucketError::Refused(_)) => None,
-        Some(BucketError::Denied(_, error)) if is_own(error) => None,
-        Some(BucketError::Denied(_, error) | BucketError::Other(error)) => Some(error),
-        _ => Some(error.downcast_ref()?),
-    };
-    match call {
-        None => Some(Hint::run("see whose credentials these are", commands::caller_identity())),
-        Some(error) => call_hint(error).map(Hint::new),
-    }
-}
-
-fn remedy_in_words(remedy: Remedy) -> &'static str {
-    match remedy {
-        Remedy::SignIn => "sign in again, for example with aws login or aws sso login",
-        Remedy::TrustAuthority => {
-            "set AWS_CA_BUNDLE to a file with the certificate authority of your proxy or store"
+    match error.downcast_ref() {
+        Some(BucketError::Denied(_, error)) if error.refuser().is_some() => error.hint(),
+        Some(BucketError::Refused(_) | BucketError::Denied(..)) => {
+            Some(Hint::run("see whose credentials these are", commands::caller_identity()))
         }
-        Remedy::OwnCertificate => {
-            "give the server a certificate of its own, signed by that authority, and set AWS_CA_BUNDLE to a file \
-             with the authority"
-        }
-        Remedy::PlainHttp => {
-            "if the server is to be used without TLS, write its address as http://..."
-        }
-        Remedy::CheckProxy => {
-            "check the proxy in HTTPS_PROXY or HTTP_PROXY; hosts in NO_PROXY are reached without it"
-        }
-        Remedy::SetClock => "set the clock, then run the same command again",
-        Remedy::StartSessionWithMfa => {
-            "IAM accepts the session of a user only if it was started with an MFA code: sign in with one; if \
-             AWS_SESSION_TOKEN is of another access key, unset it"
-        }
-        Remedy::ExportCredentials => {
-            "the profile asks for an MFA code, for which the AWS CLI can ask you; then run the same command \
-             without --profile"
-        }
-        Remedy::Configure => {
-            "name a profile with --profile or AWS_PROFILE, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-        }
-    }
-}
-
-/// What can be done about a failed call.
-fn call_hint(error: &AwsError) -> Option<String> {
-    let hint = if let Some(remedy) = error.remedy() {
-        remedy_in_words(remedy)
-    } else if error.has_no_users() {
-        "docs/stores.md says which stores work, and what to use instead with others"
-    } else if let Some(refuser) = error.refuser() {
-        return Some(ask_the_refuser(refuser, &error.permission()));
-    } else if error.is_access_denied() {
-        "get this permission (docs/permissions.md), then run the same command again"
-    } else if error.is_about_credentials() {
-        "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the keys in your AWS profile"
-    } else if error.has_no_answer() && error.is_of_aws() {
-        "check the network, the region and, behind a proxy, HTTPS_PROXY"
-    } else if error.has_no_answer() {
-        "check the address given by --endpoint-url or AWS_ENDPOINT_URL, and the network"
-    } else if error.is_throttling() {
-        "calls are coming too fast; wait a minute, then run the same command again"
-    } else {
-        return None;
-    };
-    Some(hint.to_owned())
-}
-
-/// What to do about a call that something else than a missing permission refuses.
-fn ask_the_refuser(refuser: Refuser, permission: &str) -> String {
-    match refuser {
-        Refuser::Organization => format!(
-            "your organization forbids this, whatever permissions you have; ask those who manage it to allow \
-             {permission} in this account, or give a partner's own AWS account a role instead (docs/security.md)"
-        ),
-        Refuser::ResourceControl => format!(
-            "a resource control policy of the organization that owns the bucket or key forbids this, whatever \
-             permissions you have; ask those who manage it to allow {permission}"
-        ),
-        Refuser::Boundary => format!(
-            "your permissions boundary limits you, whatever permissions you have; ask whoever set it to allow \
-             {permission} in it"
-        ),
-        Refuser::SessionPolicy => format!(
-            "the session policy that your temporary credentials were made with limits you; sign in without it, \
-             or with one that allows {permission}"
-        ),
-        Refuser::EndpointPolicy => format!(
-            "the policy of the VPC endpoint that the request went through forbids this, whatever permissions you \
-             have; have it allow {permission}, or run this from another network"
-        ),
-        Refuser::ResourceDeny => format!(
-            "the bucket policy, or the policy of the KMS key, forbids this, whatever permissions you have; have \
-             it allow {permission}"
-        ),
-        Refuser::OtherAccount => format!(
-            "the bucket or key belongs to another account: its own policy must allow you {permission} too"
-        ),
-        Refuser::OwnDeny => format!(
-            "one of your own policies forbids this, whatever the others allow; have it allow {permission}. Some \
-             forbid it only without MFA: then sign in with an MFA code"
-        ),
+        Some(BucketError::Other(error)) => error.hint(),
+        _ => error.downcast_ref::<AwsError>()?.hint(),
     }
 }
 

@@ -56,7 +56,7 @@ async fn explained(aws: &Aws, bucket: &BucketName, error: AwsError) -> BucketErr
     if error.status() == Some(404) {
         return BucketError::Missing { bucket: bucket.clone(), similar: None };
     }
-    if !matches!(error.status(), Some(400 | 403)) || error.remedy().is_some() {
+    if !matches!(error.status(), Some(400 | 403)) || error.own_hint().is_some() {
         return error.into();
     }
     let list = aws.s3.list_objects_v2().bucket(bucket.as_str()).max_keys(1);
@@ -64,7 +64,7 @@ async fn explained(aws: &Aws, bucket: &BucketName, error: AwsError) -> BucketErr
     match listed.err().filter(|refused| !refused.is_unclear()) {
         Some(refused) if refused.is_access_denied() => BucketError::Denied(bucket.clone(), refused),
         Some(refused) => refused.into(),
-        None if error.is_refusal() => BucketError::Refused(bucket.clone()),
+        None if error.is_forbidden() => BucketError::Refused(bucket.clone()),
         None => error.into(),
     }
 }

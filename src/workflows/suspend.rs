@@ -62,9 +62,9 @@ fn ids(keys: Vec<KeyInfo>) -> Vec<String> {
 
 fn check_not_own(run: &Run, keys: &[KeyInfo]) -> Result<()> {
     ensure!(
-        keys.iter().all(|key| key.id != run.aws.own_key),
+        keys.iter().all(|key| key.id != run.aws.own_key()),
         "access key {} of user {} is the one that runs this command, so it was not suspended",
-        run.aws.own_key,
+        run.aws.own_key(),
         run.target.user
     );
     Ok(())

@@ -126,7 +126,9 @@ impl Verifying<'_> {
                     self.note_what_stores_allow(check)?;
                     return Ok(true);
                 }
-                Some(error) if error.is_refusal() && !check.should_be_allowed => return Ok(false),
+                Some(error) if error.is_forbidden() && !check.should_be_allowed => {
+                    return Ok(false);
+                }
                 Some(error) => error,
             };
             if !self.patience.wait(&self.run.cancel).await {
@@ -181,7 +183,7 @@ impl Verifying<'_> {
         match answer {
             Ok(()) => Ok(None),
             Err(error) if error.is_allowed_download() => Ok(None),
-            Err(error) if error.is_refusal() || error.is_unknown_key() => Ok(Some(error)),
+            Err(error) if error.is_forbidden() || error.is_unknown_key() => Ok(Some(error)),
             Err(error) => Err(error).context("verify"),
         }
     }

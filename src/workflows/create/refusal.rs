@@ -126,7 +126,7 @@ pub(super) async fn create_refused(
     new_user: &NewUser,
     error: AwsError,
 ) -> anyhow::Error {
-    let is_candidate = error.is_refusal()
+    let is_candidate = error.is_forbidden()
         && error.refuser() != Some(Refuser::Organization)
         && new_user.permissions_boundary.is_none();
     if is_candidate

@@ -31,7 +31,7 @@ pub(super) async fn is_left(run: &Run, user: Option<&User>) -> bool {
 /// Fails if the calls are made as the very user: with its key, or temporary
 /// credentials of it.
 pub(super) async fn check_not_self(run: &Run, user: &User, belongings: &[Step]) -> Result<()> {
-    let own_key = Step::Remove(Removal::AccessKey(run.aws.own_key.clone()));
+    let own_key = Step::Remove(Removal::AccessKey(run.aws.own_key().to_owned()));
     let identity = run.aws.identity().await;
     ensure!(
         !belongings.contains(&own_key) && identity.is_none_or(|identity| identity.arn != user.arn),

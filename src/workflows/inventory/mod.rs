@@ -76,12 +76,12 @@ impl Inventory {
         let wanted = |details: &UserDetails| !self.is_of_other(&details.user);
         let telling = |text: &str| names_bucket(text, &self.bucket);
         let why_not = match iam::all_details(&self.aws, wanted, telling).await {
-            Err(error) if error.is_refusal() || self.aws.store.may_lack(&error) => error,
+            Err(error) if error.is_forbidden() || self.aws.store.may_lack(&error) => error,
             read => return read,
         };
         let names = iam::all_names(&self.aws).await.map_err(|error| {
             // Where both are refused, the first is the better one to allow.
-            if error.is_refusal() && why_not.is_refusal() { why_not } else { error }
+            if error.is_forbidden() && why_not.is_forbidden() { why_not } else { error }
         })?;
         // A name that isn't one we take can't be that of a user of ours.
         let users = names.iter().filter_map(|name| name.parse().ok());
@@ -226,7 +226,7 @@ async fn keys(run: &Run) -> Result<Vec<ListedKey>, AwsError> {
 pub(crate) async fn last_use_of_key(run: &Run, id: &str) -> Result<LastUse, AwsError> {
     match iam::last_used(run, id).await {
         Ok(used) => Ok(used.into()),
-        Err(error) if error.is_refusal() || error.is_missing() => Ok(LastUse::Unknown),
+        Err(error) if error.is_forbidden() || error.is_missing() => Ok(LastUse::Unknown),
         Err(error) if run.aws.store.may_lack(&error) => Ok(LastUse::NotOffered),
         Err(error) => Err(error),
     }
