@@ -1,15 +1,12 @@
 //! The IAM, S3 and STS clients, and the one way in which they are called.
 
-use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aws_config::retry::RetryConfig;
 use aws_config::{Region, SdkConfig};
 use aws_credential_types::Credentials;
-use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::config::{RequestChecksumCalculation, ResponseChecksumValidation};
-use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime::client::retries::{RetryPartition, TokenBucket};
 use aws_types::service_config::ServiceConfigKey;
 use jiff::Timestamp;
@@ -20,7 +17,7 @@ use super::config::LoadError;
 use super::connection::http_url;
 use super::credentials::OwnKey;
 use super::endpoint::Endpoint;
-use super::error::AwsError;
+use super::error::{AwsError, SdkResult, ServiceError};
 use super::interceptor::{Interceptor, Service, counting_requests};
 use super::refuser::is_s3;
 use super::store::Store;
@@ -81,18 +78,20 @@ impl Aws {
         let own_key = OwnKey::load(config).await.map_err(LoadError::Credentials)?;
         // Many users' calls draw on the bucket together; each call's attempts are limited.
         let retries = RetryPartition::custom("iam").token_bucket(TokenBucket::unlimited());
-        let (clock, give_up) = (Clock::default(), GiveUp::default());
-        let interceptor = |service, is_aws| Interceptor { service, is_aws, clock: clock.clone() };
+        let clock = Clock::default();
+        let give_up = GiveUp::default();
         let iam = aws_sdk_iam::config::Builder::from(config)
             .retry_partition(retries.build())
             .retry_classifier(give_up.clone())
-            .interceptor(interceptor(Service::Iam, store.is_aws()));
+            .interceptor(Interceptor::new(Service::Iam, store.is_aws(), &clock));
         let sts = aws_sdk_sts::config::Builder::from(config)
             .retry_classifier(give_up.clone())
-            .interceptor(interceptor(Service::Sts, store.is_aws()));
-        let s3 = s3_config(config, &store)
-            .retry_classifier(give_up)
-            .interceptor(interceptor(Service::S3, store.has_s3_of_aws()));
+            .interceptor(Interceptor::new(Service::Sts, store.is_aws(), &clock));
+        let s3 = s3_config(config, &store).retry_classifier(give_up).interceptor(Interceptor::new(
+            Service::S3,
+            store.has_s3_of_aws(),
+            &clock,
+        ));
         Ok(Self {
             iam: aws_sdk_iam::Client::from_conf(iam.build()),
             s3: aws_sdk_s3::Client::from_conf(s3.build()),
@@ -114,12 +113,13 @@ impl Aws {
 
     /// Returns who calls are made as, or `None` if the store can't tell. Asked once.
     pub(crate) async fn identity(&self) -> Option<&Identity> {
-        let ask = async || {
-            let answer = self.sts.as_ref()?.get_caller_identity().send();
-            let answer = self.call("GetCallerIdentity", answer).await.ok()?;
-            Some(Identity { arn: answer.arn?, account: answer.account? })
-        };
-        self.identity.get_or_init(ask).await.as_ref()
+        self.identity.get_or_init(async || self.ask_for_identity().await).await.as_ref()
+    }
+
+    async fn ask_for_identity(&self) -> Option<Identity> {
+        let answer = self.sts.as_ref()?.get_caller_identity().send();
+        let found = self.call("GetCallerIdentity", answer).await.ok()?;
+        Some(Identity { arn: found.arn?, account: found.account? })
     }
 
     /// The time by this machine's clock, or by IAM's where that is earlier: what has
@@ -183,21 +183,18 @@ impl Aws {
     }
 
     /// Waits for an answer, tells the log, and words the error.
-    pub(crate) async fn call<T, E>(
+    pub(crate) async fn call<T, E: ServiceError>(
         &self,
         operation: &'static str,
-        answer: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
-    ) -> Result<T, AwsError>
-    where
-        E: ProvideErrorMetadata + Error + 'static,
-    {
+        answer: impl Future<Output = SdkResult<T, E>>,
+    ) -> Result<T, AwsError> {
         let start = Instant::now();
         let (answer, sent) = counting_requests(answer).await;
         let result = answer.map_err(|error| {
             let endpoint = if is_s3(operation) { &self.store.s3 } else { &self.store.iam };
-            let error = AwsError::new(operation, endpoint, &error, sent);
-            let hint = self.needs_mfa(operation, &error).then(|| Hint::new(START_WITH_MFA));
-            error.or_hint(hint)
+            let failed = AwsError::new(operation, endpoint, &error, sent);
+            let hint = self.needs_mfa(operation, &failed).then(|| Hint::new(START_WITH_MFA));
+            failed.or_hint(hint)
         });
         if let Some(log) = &self.log {
             log(Call { operation, duration: start.elapsed(), error: result.as_ref().err() });

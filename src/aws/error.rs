@@ -20,6 +20,14 @@ use super::transient::{self, is_slow_down, is_transient};
 use super::unreachable::{is_too_large, no_answer};
 use crate::errors::{Hint, one_line};
 
+/// An error that a service answered, as the SDK reads it.
+pub(crate) trait ServiceError: ProvideErrorMetadata + Error + 'static {}
+
+impl<E: ProvideErrorMetadata + Error + 'static> ServiceError for E {}
+
+/// The result of a call, as the SDK gives it.
+pub(crate) type SdkResult<T, E> = Result<T, SdkError<E, HttpResponse>>;
+
 /// A failed call, in one line: the operation, AWS's own code, and its message.
 ///
 /// Holds no request, so no secret can be in it.
@@ -74,15 +82,12 @@ impl Answer {
 }
 
 impl AwsError {
-    pub(super) fn new<E>(
+    pub(super) fn new<E: ServiceError>(
         operation: &'static str,
         endpoint: &Arc<Endpoint>,
         error: &SdkError<E, HttpResponse>,
         sent: usize,
-    ) -> Self
-    where
-        E: ProvideErrorMetadata + Error + 'static,
-    {
+    ) -> Self {
         let response = error.raw_response();
         let (kind, (message, hint)) = if let Some(answer) = error.as_service_error()
             && let Some(response) = response

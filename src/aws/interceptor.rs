@@ -51,11 +51,18 @@ pub(super) enum Service {
 /// Counts the requests of a service, and sees to it that its answers are read rightly.
 #[derive(Debug)]
 pub(super) struct Interceptor {
-    pub service: Service,
-    /// True if the service is AWS's, and so are its answers.
-    pub is_aws: bool,
+    service: Service,
+    /// True if answers may have another form than those of AWS.
+    may_differ: bool,
     /// The clock that the answers of IAM are compared with.
-    pub clock: Clock,
+    clock: Clock,
+}
+
+impl Interceptor {
+    pub fn new(service: Service, is_aws: bool, clock: &Clock) -> Self {
+        let may_differ = !is_aws && service != Service::S3;
+        Self { service, may_differ, clock: clock.clone() }
+    }
 }
 
 impl Intercept for Interceptor {
@@ -108,7 +115,7 @@ impl Intercept for Interceptor {
         _: &RuntimeComponents,
         config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let Some(response) = context.response().filter(|_| self.may_differ()) else {
+        let Some(response) = context.response().filter(|_| self.may_differ) else {
             return Ok(());
         };
         let Some(body) = in_form_of_aws(response) else {
@@ -122,12 +129,5 @@ impl Intercept for Interceptor {
             *read = deserializer.deserialize_nonstreaming_with_config(&in_form, config);
         }
         Ok(())
-    }
-}
-
-impl Interceptor {
-    /// True if the answers may have another form than those of AWS.
-    fn may_differ(&self) -> bool {
-        !self.is_aws && self.service != Service::S3
     }
 }

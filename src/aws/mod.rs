@@ -26,7 +26,7 @@ pub(crate) use client::Call;
 pub use config::LoadError;
 pub use connection::Connection;
 pub use error::AwsError;
-pub(crate) use error::Made;
+pub(crate) use error::{Made, SdkResult, ServiceError};
 pub(crate) use refuser::Refuser;
 pub(crate) use retry::{Patience, end_of_deleted_key, until_known, wait_until};
 pub use run::Run;

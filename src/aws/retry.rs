@@ -54,13 +54,13 @@ impl Patience {
         self.pause = self.first;
     }
 
-    /// Makes attempts until the result is one that can't change any more, patience ends,
-    /// or the run is cancelled. Returns the last result.
+    /// Makes attempts as long as the result may still change. Returns the last result, also
+    /// when patience has ended or the run is cancelled.
     pub async fn retry<T>(
         &mut self,
         cancel: &CancellationToken,
-        mut attempt: impl AsyncFnMut() -> T,
         may_change: impl Fn(&T) -> bool,
+        mut attempt: impl AsyncFnMut() -> T,
     ) -> T {
         loop {
             // Boxed, as loops within loops would be more than a small stack takes.
@@ -71,28 +71,28 @@ impl Patience {
         }
     }
 
-    /// Makes attempts until one succeeds or fails for good, patience ends, or the run is
-    /// cancelled. Returns the last result.
+    /// Makes attempts as long as they fail with an error that may pass.
     pub async fn retry_errors<T>(
         &mut self,
         cancel: &CancellationToken,
-        attempt: impl AsyncFnMut() -> Result<T, AwsError>,
         may_pass: impl Fn(&AwsError) -> bool,
+        attempt: impl AsyncFnMut() -> Result<T, AwsError>,
     ) -> Result<T, AwsError> {
-        self.retry(cancel, attempt, |result| result.as_ref().is_err_and(&may_pass)).await
+        self.retry(cancel, |result| result.as_ref().is_err_and(&may_pass), attempt).await
     }
 
     /// Waits before another attempt. False, at once, if there is to be none:
     /// patience has ended, or the run is cancelled.
     pub async fn wait(&mut self, cancel: &CancellationToken) -> bool {
-        let Some(pause) = self.next() else {
-            return false;
-        };
-        let pause = tokio::time::sleep(scaled(pause));
-        cancel.run_until_cancelled(pause).await.is_some()
+        match self.next() {
+            Some(pause) => {
+                cancel.run_until_cancelled(tokio::time::sleep(scaled(pause))).await.is_some()
+            }
+            None => false,
+        }
     }
 
-    /// The same without waiting, for an attempt that itself waits for its turn.
+    /// Counts a pause without waiting, for an attempt that itself waits for its turn.
     pub fn spend(&mut self, cancel: &CancellationToken) -> bool {
         self.next().is_some() && !cancel.is_cancelled()
     }
@@ -111,22 +111,22 @@ pub(crate) async fn until_known<T>(
     look: impl AsyncFnMut() -> Result<Option<T>, AwsError>,
 ) -> Result<Option<T>, AwsError> {
     let mut patience = Patience::NEW;
-    patience.retry(cancel, look, |found| matches!(found, Ok(None))).await
+    patience.retry(cancel, |found| matches!(found, Ok(None)), look).await
 }
 
-/// Until when AWS may still accept an access key that is deleted now: 3 to 4 s
+/// Returns the time until which AWS may still accept a key that is deleted now: 3 to 4 s
 /// have been measured.
 pub(crate) fn end_of_deleted_key() -> Instant {
     Instant::now() + scaled(Duration::from_secs(5))
 }
 
-/// Waits until then, or until the run is cancelled.
+/// Waits until a time, or until the run is cancelled.
 pub(crate) async fn wait_until(end: Instant, cancel: &CancellationToken) {
     let pause = tokio::time::sleep_until(end);
     cancel.run_until_cancelled(pause).await;
 }
 
-/// A pause as it is. In debug builds `S3_USER_TEST_PAUSES`, a factor such as
+/// Returns a pause as it is. In debug builds `S3_USER_TEST_PAUSES`, a factor such as
 /// 0.05, makes it shorter, so that tests needn't wait.
 pub(super) fn scaled(pause: Duration) -> Duration {
     if !cfg!(debug_assertions) {

@@ -1,13 +1,10 @@
 //! What travels with a run, from room to room.
 
-use std::error::Error;
 use std::sync::Arc;
 
-use aws_sdk_iam::config::http::HttpResponse;
-use aws_sdk_iam::error::{ProvideErrorMetadata, SdkError};
 use tokio_util::sync::CancellationToken;
 
-use super::{Aws, AwsError, Patience};
+use super::{Aws, AwsError, Patience, SdkResult, ServiceError};
 use crate::access::{Target, UserName};
 use crate::errors::Interrupted;
 use crate::step::Step;
@@ -20,7 +17,7 @@ pub struct Run {
     pub(crate) aws: Aws,
     pub(crate) target: Target,
     pub(crate) cancel: CancellationToken,
-    /// Whether the admin may change the user only for its tags or path, which
+    /// True if the admin may change the user only for its tags or path, which
     /// IAM may not know at once of a new user.
     is_allowed_by_tags: bool,
     on_step: Arc<dyn Fn(&Step) + Send + Sync>,
@@ -38,12 +35,12 @@ impl Run {
         Self { aws, target, cancel, is_allowed_by_tags: false, on_step: Arc::new(on_step) }
     }
 
-    /// The same, where what may be done to the user depends on its tags.
+    /// Work on the same user, where what may be done to it depends on its tags.
     pub(crate) fn allowed_by_tags(&self, is_allowed_by_tags: bool) -> Self {
         Self { is_allowed_by_tags, ..self.clone() }
     }
 
-    /// Whether a refusal may be one of somebody who is only not known to be allowed
+    /// True if a refusal may be one of somebody who is only not known to be allowed
     /// yet.
     pub(crate) fn may_allow_later(&self, error: &AwsError) -> bool {
         self.is_allowed_by_tags && error.is_access_denied()
@@ -59,12 +56,12 @@ impl Run {
         self.target.bucket.as_str()
     }
 
-    /// The same, with other clients.
+    /// Work on the same user with other clients.
     pub(crate) fn with_aws(&self, aws: Aws) -> Self {
         Self { aws, ..self.clone() }
     }
 
-    /// The same for another user of the bucket.
+    /// The same work on another user of the bucket.
     pub(crate) fn for_user(&self, user: UserName) -> Self {
         let mut other = self.clone();
         other.target.user = user;
@@ -86,53 +83,58 @@ impl Run {
     }
 
     /// Sends a change to IAM, again while another change of the same thing is under way.
-    pub(crate) async fn change<T, E, F>(
+    pub(crate) async fn change<T, E: ServiceError, F: Future<Output = SdkResult<T, E>>>(
         &self,
         operation: &'static str,
         send: impl Fn() -> F,
-    ) -> Result<T, AwsError>
-    where
-        E: ProvideErrorMetadata + Error + 'static,
-        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
-    {
-        let send = async || self.aws.call(operation, send()).await;
+    ) -> Result<T, AwsError> {
         let mut patience = Patience::SETTLING;
-        patience.retry_errors(&self.cancel, send, AwsError::is_settling).await
+        patience
+            .retry_errors(&self.cancel, AwsError::is_settling, async || {
+                self.aws.call(operation, send()).await
+            })
+            .await
     }
 
     /// Sends a change of something made a moment ago, of which IAM may not know yet, or
     /// not its tags.
-    pub(crate) async fn change_new<T, E, F>(
+    pub(crate) async fn change_new<T, E: ServiceError, F: Future<Output = SdkResult<T, E>>>(
         &self,
         operation: &'static str,
         send: impl Fn() -> F,
-    ) -> Result<T, AwsError>
-    where
-        E: ProvideErrorMetadata + Error + 'static,
-        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
-    {
+    ) -> Result<T, AwsError> {
         let mut until_known = Patience::NEW;
-        let send = async || {
-            let send = async || self.change(operation, &send).await;
-            until_known.retry_errors(&self.cancel, send, AwsError::is_missing).await
-        };
         let mut until_allowed = Patience::LOOKUP;
-        until_allowed.retry_errors(&self.cancel, send, |it| self.may_allow_later(it)).await
+        until_allowed
+            .retry_errors(
+                &self.cancel,
+                |error| self.may_allow_later(error),
+                async || {
+                    until_known
+                        .retry_errors(&self.cancel, AwsError::is_missing, async || {
+                            self.change(operation, &send).await
+                        })
+                        .await
+                },
+            )
+            .await
     }
 
-    /// The result of a call that may have waited for something; an interruption,
+    /// Returns the result of a call that may have waited for something; an interruption,
     /// where that ended the waiting.
     pub(crate) fn unless_interrupted<T, E>(&self, result: Result<T, E>) -> anyhow::Result<T>
     where
         anyhow::Error: From<E>,
     {
         result.map_err(|error| {
-            let error = anyhow::Error::from(error);
-            let waited_for = |it: &AwsError| it.is_waited_for() || self.may_allow_later(it);
-            let waited = error.downcast_ref().is_some_and(waited_for);
-            match self.go_on() {
-                Err(interrupted) if waited => interrupted.into(),
-                _ => error,
+            let failed = anyhow::Error::from(error);
+            match (failed.downcast_ref::<AwsError>(), self.go_on()) {
+                (Some(call), Err(interrupted))
+                    if call.is_waited_for() || self.may_allow_later(call) =>
+                {
+                    interrupted.into()
+                }
+                _ => failed,
             }
         })
     }

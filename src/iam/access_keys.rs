@@ -13,15 +13,17 @@ use crate::removal::Leftover;
 /// Creates an access key, trying again only when IAM said clearly that it
 /// created none: the secret is shown once, so a lost answer is a lost key.
 pub(crate) async fn create_access_key(run: &Run) -> Result<AccessKey, AwsError> {
-    let create = || {
-        let once = aws_sdk_iam::config::Builder::new().retry_config(RetryConfig::disabled());
-        let create = run.aws.iam.create_access_key().user_name(run.user());
-        create.customize().config_override(once).send()
-    };
     let mut patience = Patience::SETTLING;
-    let create = async || run.change_new("CreateAccessKey", create).await;
-    let answer = patience.retry_errors(&run.cancel, create, AwsError::is_throttling).await?;
+    let answer = patience.retry_errors(&run.cancel, AwsError::is_throttling, async || {
+        run.change_new("CreateAccessKey", || {
+            let create = run.aws.iam.create_access_key().user_name(run.user());
+            let once = aws_sdk_iam::config::Builder::new().retry_config(RetryConfig::disabled());
+            create.customize().config_override(once).send()
+        })
+        .await
+    });
     answer
+        .await?
         .access_key
         .map(|key| AccessKey::new(key.access_key_id, key.secret_access_key))
         .filter(|key| key.is_plausible(run.aws.store.is_aws()))

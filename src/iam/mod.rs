@@ -4,14 +4,10 @@
 //! What is to be deleted and already gone counts as deleted, so that
 //! everything can be run again.
 
-use std::error::Error;
-
-use aws_sdk_iam::config::http::HttpResponse;
-use aws_sdk_iam::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_iam::primitives::DateTime;
 use jiff::Timestamp;
 
-use crate::aws::{AwsError, Run};
+use crate::aws::{AwsError, Run, SdkResult, ServiceError};
 
 mod access_keys;
 mod account;
@@ -48,15 +44,11 @@ fn present<T>(answer: Result<T, AwsError>) -> Result<Option<T>, AwsError> {
 }
 
 /// Deletes something. False if it is gone already, which is success too.
-async fn remove<T, E, F>(
+async fn remove<T, E: ServiceError, F: Future<Output = SdkResult<T, E>>>(
     run: &Run,
     operation: &'static str,
     send: impl Fn() -> F,
-) -> Result<bool, AwsError>
-where
-    E: ProvideErrorMetadata + Error + 'static,
-    F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
-{
+) -> Result<bool, AwsError> {
     Ok(present(run.change(operation, send).await)?.is_some())
 }
 

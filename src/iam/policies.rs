@@ -103,8 +103,7 @@ pub(crate) async fn delete_policy(run: &Run, arn: &str) -> Result<bool, AwsError
     for version in former_versions(run, arn).await? {
         delete_policy_version(run, arn, &version).await?;
     }
-    let delete = || run.aws.iam.delete_policy().policy_arn(arn).send();
-    remove(run, "DeletePolicy", delete).await
+    remove(run, "DeletePolicy", || run.aws.iam.delete_policy().policy_arn(arn).send()).await
 }
 
 /// Returns the IDs of the policy's versions but the default one, the oldest first.

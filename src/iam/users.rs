@@ -44,15 +44,15 @@ pub(crate) async fn create_user(
     properties: &NewUser,
     tags: &Tags,
 ) -> Result<User, AwsError> {
-    let create = || {
-        let create = run.aws.iam.create_user().user_name(run.user());
-        create
-            .set_path(properties.path.clone())
-            .set_permissions_boundary(properties.permissions_boundary.clone())
-            .set_tags(Some(tags.to_sdk()))
-            .send()
-    };
-    let answer = run.change("CreateUser", create).await?;
+    let create = run
+        .aws
+        .iam
+        .create_user()
+        .user_name(run.user())
+        .set_path(properties.path.clone())
+        .set_permissions_boundary(properties.permissions_boundary.clone())
+        .set_tags(Some(tags.to_sdk()));
+    let answer = run.change("CreateUser", || create.clone().send()).await?;
     let user = answer.user.as_ref().ok_or(AwsError::incomplete("CreateUser"))?;
     let mut user = User::from(user);
     if run.aws.store.is_aws() {
@@ -89,12 +89,12 @@ pub(crate) async fn keeps_tags(run: &Run, user: &User) -> bool {
     if run.aws.store.is_aws() || user.tags != Tags::default() {
         return true;
     }
-    let ask = async || {
-        let list = run.aws.iam.list_user_tags().user_name(run.user());
+    let list = run.aws.iam.list_user_tags().user_name(run.user());
+    let keeps_tags = run.aws.keeps_tags.get_or_init(async || {
         let answer = run.aws.call("ListUserTags", list.send()).await;
         !answer.is_err_and(|error| run.aws.store.lacks(&error))
-    };
-    *run.aws.keeps_tags.get_or_init(ask).await
+    });
+    *keeps_tags.await
 }
 
 /// Gives a user the tags that are set, and leaves all others.
@@ -126,9 +126,8 @@ pub(crate) async fn delete_user(run: &Run) -> Result<bool, AwsError> {
 /// Deletes the user, waiting while IAM still knows of something that was
 /// taken off it.
 pub(crate) async fn delete_unused_user(run: &Run) -> Result<bool, AwsError> {
-    let delete = async || delete_user(run).await;
     let mut patience = Patience::SETTLING;
-    patience.retry_errors(&run.cancel, delete, AwsError::is_settling).await
+    patience.retry_errors(&run.cancel, AwsError::is_settling, async || delete_user(run).await).await
 }
 
 /// Returns what the ARNs of IAM in the caller's account begin with, such as

@@ -1,11 +1,6 @@
 //! Lists of IAM, which come by the page.
 
-use std::error::Error;
-
-use aws_sdk_iam::config::http::HttpResponse;
-use aws_sdk_iam::error::{ProvideErrorMetadata, SdkError};
-
-use crate::aws::{Aws, AwsError};
+use crate::aws::{Aws, AwsError, SdkResult, ServiceError};
 
 /// More pages than any list has: an account of AWS has at most 5,000 users.
 const MOST_PAGES: usize = 500;
@@ -13,9 +8,9 @@ const MOST_PAGES: usize = 500;
 /// A page of a list.
 pub(super) struct Page<T> {
     pub items: Vec<T>,
-    /// Whether the list goes on.
+    /// True if the list goes on.
     pub is_truncated: bool,
-    /// Where it goes on.
+    /// The place where it goes on.
     pub marker: Option<String>,
 }
 
@@ -24,14 +19,11 @@ pub(super) struct Page<T> {
 ///
 /// The SDK's paginators stop, without a word, where a page says that the list goes on
 /// but names no place or the same one again.
-pub(super) async fn whole_list<T, E>(
+pub(super) async fn whole_list<T, E: ServiceError>(
     aws: &Aws,
     operation: &'static str,
-    mut page: impl AsyncFnMut(Option<String>) -> Result<Page<T>, SdkError<E, HttpResponse>>,
-) -> Result<Vec<T>, AwsError>
-where
-    E: ProvideErrorMetadata + Error + 'static,
-{
+    mut page: impl AsyncFnMut(Option<String>) -> SdkResult<Page<T>, E>,
+) -> Result<Vec<T>, AwsError> {
     let mut items = Vec::new();
     let mut marker = None;
     for _ in 0..MOST_PAGES {
@@ -39,18 +31,16 @@ where
         let answer = Box::pin(page(marker.clone()));
         let found = aws.call(operation, answer).await?;
         items.extend(found.items);
-        let next = found.marker.filter(|next| !next.is_empty());
-        let advances = next.is_some() && next != marker;
-        match (advances, found.is_truncated) {
-            (true, _) => marker = next,
-            (false, false) => return Ok(items),
-            (false, true) => break,
+        match found.marker {
+            Some(next) if !next.is_empty() && marker.as_ref() != Some(&next) => marker = Some(next),
+            _ if found.is_truncated => break,
+            _ => return Ok(items),
         }
     }
     Err(AwsError::without_end(operation))
 }
 
-/// The whole list that a request asks for: what its pages have in this field.
+/// Reads the whole list that a request asks for: what its pages have in this field.
 macro_rules! all_of {
     ($aws:expr, $operation:expr, $list:expr, $items:ident) => {
         $crate::iam::whole_list::whole_list($aws, $operation, async |marker| {

@@ -107,13 +107,18 @@ impl<'a> NewKey<'a> {
             return Ok(());
         }
         let (run, key) = (self.run, self.key()?);
-        let ask = async || match run.aws.knows(key).await {
-            Some(Err(error)) if !run.aws.store.says_it_lacks(&error) => Err(error),
-            _ => Ok(()),
-        };
         run.go_on()?;
         let mut patience = self.patience.clone();
-        match patience.retry_errors(&run.cancel, ask, AwsError::is_about_credentials).await {
+        let tested =
+            patience.retry_errors(&run.cancel, AwsError::is_about_credentials, async || match run
+                .aws
+                .knows(key)
+                .await
+            {
+                Some(Err(error)) if !run.aws.store.says_it_lacks(&error) => Err(error),
+                _ => Ok(()),
+            });
+        match tested.await {
             Ok(()) => Ok(()),
             Err(error) if error.is_about_credentials() => {
                 run.go_on()?;

@@ -77,11 +77,9 @@ impl Undo {
 /// IAM may not know of it yet, or not its tags.
 async fn unmake(run: &Run, made: Made, removal: &Removal) -> Result<bool, AwsError> {
     let mut patience = Patience::LOOKUP;
-    let remove = async || remove(run, removal).await;
-    patience
-        .retry(&run.cancel, remove, |removed| match removed {
-            Ok(was_there) => !was_there && made == Made::Yes,
-            Err(error) => run.may_allow_later(error),
-        })
-        .await
+    let may_change = |removed: &Result<bool, AwsError>| match removed {
+        Ok(was_there) => !was_there && made == Made::Yes,
+        Err(error) => run.may_allow_later(error),
+    };
+    patience.retry(&run.cancel, may_change, async || remove(run, removal).await).await
 }

@@ -458,13 +458,11 @@ impl Deleting<'_> {
             return Ok(());
         };
         let mut patience = Patience::SETTLING;
-        let delete = async || self.try_to_delete(user).await;
-        patience
-            .retry(&run.cancel, delete, |deleted| {
-                let error = deleted.as_ref().err().and_then(|error| error.downcast_ref());
-                error.is_some_and(AwsError::is_settling)
-            })
-            .await
+        let is_settling = |deleted: &Result<()>| {
+            let error = deleted.as_ref().err().and_then(|error| error.downcast_ref());
+            error.is_some_and(AwsError::is_settling)
+        };
+        patience.retry(&run.cancel, is_settling, async || self.try_to_delete(user).await).await
     }
 
     async fn try_to_delete(&mut self, user: &User) -> Result<()> {
