@@ -11,7 +11,7 @@ use rustls::pki_types::pem::PemObject;
 
 use super::config::{LoadError, variable};
 
-/// What each certificate in a PEM file begins and ends with.
+/// The lines around each certificate in a PEM file.
 const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
 const END: &str = "-----END CERTIFICATE-----";
 

@@ -30,9 +30,9 @@ use crate::errors::Hint;
 pub(crate) struct Call<'a> {
     /// The API operation, such as `CreateUser`.
     pub operation: &'a str,
-    /// How long it took, the SDK's own retries included.
+    /// The time it took, the SDK's own retries included.
     pub duration: Duration,
-    /// What went wrong, if anything did.
+    /// The error, if it failed.
     pub error: Option<&'a AwsError>,
 }
 
@@ -141,7 +141,7 @@ impl Aws {
         }
     }
 
-    /// The same clients, with every call told to the log.
+    /// Tells the log of every call.
     pub(crate) fn logging(self, log: CallLog) -> Self {
         Self { log: Some(log), ..self }
     }
@@ -154,7 +154,7 @@ impl Aws {
         Self { s3: aws_sdk_s3::Client::from_conf(config.build()), ..self.clone() }
     }
 
-    /// The same clients, with S3 in another region.
+    /// Returns clients with S3 in another region.
     pub(crate) fn in_region(&self, region: &str) -> Self {
         Self {
             region: region.to_owned(),
@@ -162,12 +162,12 @@ impl Aws {
         }
     }
 
-    /// The same clients, with each request to S3 sent just once.
+    /// Returns clients that send each request to S3 just once.
     pub(crate) fn without_retries(&self) -> Self {
         self.with_s3(|s3| s3.retry_config(RetryConfig::disabled()))
     }
 
-    /// The same clients, with S3 called by another access key.
+    /// Returns clients that call S3 with another access key.
     pub(crate) fn with_key(&self, key: &AccessKey) -> Self {
         self.with_s3(|s3| s3.credentials_provider(sdk_key(key)))
     }

@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 /// Clones share what is known.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Clock {
-    /// How many seconds it is ahead, by the latest answer; negative if it is behind.
+    /// The seconds that it is ahead, by the latest answer; negative if it is behind.
     ahead: Arc<AtomicI64>,
 }
 
@@ -46,7 +46,7 @@ const WRONG_CLOCK: [&str; 3] = ["RequestExpired", "RequestInTheFuture", "Request
 const WRONG_SIGNATURE: [&str; 2] = ["InvalidSignatureException", "SignatureDoesNotMatch"];
 const WRONG_CLOCK_IN_WORDS: [&str; 2] = ["Signature expired", "Signature not yet current"];
 
-/// How many minutes a clock must be off for S3 to refuse a request. IAM, which takes
+/// The minutes that a clock must be off for S3 to refuse a request. IAM, which takes
 /// less, says so in words.
 const LEAST_SKEW: i64 = 15;
 

@@ -44,7 +44,7 @@ impl ConfigFiles {
         &self.profiles
     }
 
-    /// The same files for the SDK, with the content that was checked.
+    /// Returns the files for the SDK, with the content that was checked.
     pub fn for_sdk(&self) -> EnvConfigFiles {
         as_the_sdk_takes_them(&self.files)
     }
@@ -60,7 +60,7 @@ impl ConfigFiles {
         passed_over.next().map_or(Ok(()), Err)
     }
 
-    /// Whether the profile of this name, or one that it takes its keys from, asks
+    /// True if the profile of this name, or one that it takes its keys from, asks
     /// for an MFA code, which the SDK doesn't.
     pub fn asks_for_mfa(&self, name: &str) -> bool {
         let mut profiles = self.sources(name).filter_map(|name| self.profiles.get_profile(name));
@@ -127,7 +127,7 @@ impl ConfigFile {
         LoadError::setting(format!("can't read {}", self.path.display()), wrong)
     }
 
-    /// That the file has a profile of this name, with the characters around or in
+    /// Returns the error that the file has a profile of this name, with characters around or in
     /// it for which the SDK passes over it.
     fn passed_over(&self, name: &str) -> Option<LoadError> {
         let is_meant = |line: &str| {
@@ -153,7 +153,7 @@ impl ConfigFile {
     }
 }
 
-/// Where a file is: as its variable says, or else in the home directory.
+/// Returns the path of a file: as its variable says, or else in the home directory.
 fn path(kind: EnvConfigFileKind) -> PathBuf {
     let named = match kind {
         EnvConfigFileKind::Config => std::env::var("AWS_CONFIG_FILE"),
@@ -171,13 +171,13 @@ fn path(kind: EnvConfigFileKind) -> PathBuf {
     }
 }
 
-/// Whether there is no such file, or no directory for it, as with the home
+/// True if there is no such file, or no directory for it, as with the home
 /// directory `/dev/null` of a service.
 fn is_absence(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
-/// Whether the SDK takes it in a profile's name.
+/// True if the SDK takes it in a profile's name.
 fn is_plain(c: char) -> bool {
     c.is_ascii_alphanumeric() || "_-/.%@:+".contains(c)
 }

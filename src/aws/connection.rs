@@ -6,7 +6,7 @@ use url::Url;
 
 use crate::access::ValueError;
 
-/// How to reach AWS; what isn't given comes from the environment and the
+/// The way to AWS; what isn't given comes from the environment and the
 /// shared config files, as for the AWS CLI.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Connection")]

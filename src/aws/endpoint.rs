@@ -6,10 +6,10 @@ use url::Url;
 
 use crate::access::is_host_of_aws;
 
-/// Where a service is reached.
+/// The endpoint of a service.
 #[derive(Debug, Clone)]
 pub(crate) struct Endpoint {
-    /// None for the one that the SDK finds by the region.
+    /// `None` for the one that the SDK finds by the region.
     url: Option<String>,
     is_aws: bool,
 }
@@ -17,7 +17,7 @@ pub(crate) struct Endpoint {
 impl Endpoint {
     /// The endpoint at this URL, or AWS's own if none is given.
     ///
-    /// Whether it is AWS is told by the host alone: it may be AWS's own name, such as
+    /// The host alone shows if it is AWS: it may be AWS's own name, such as
     /// that of a VPC endpoint. Behind any other name nothing is guessed.
     pub fn new(url: Option<String>) -> Self {
         let is_aws = url.as_deref().is_none_or(|url| {
@@ -27,7 +27,7 @@ impl Endpoint {
         Self { url, is_aws }
     }
 
-    /// Whether AWS itself answers there.
+    /// True if AWS itself answers there.
     pub fn is_aws(&self) -> bool {
         self.is_aws
     }

@@ -35,11 +35,11 @@ pub(crate) type SdkResult<T, E> = Result<T, SdkError<E, HttpResponse>>;
 pub struct AwsError {
     operation: &'static str,
     endpoint: Arc<Endpoint>,
-    /// How many requests were sent, those of retries included.
+    /// The number of requests sent, those of retries included.
     sent: usize,
     kind: Kind,
     message: String,
-    /// What can be done, if that is known from how it came about.
+    /// The hint that it was raised with.
     hint: Option<Box<Hint>>,
 }
 
@@ -47,7 +47,7 @@ pub struct AwsError {
 enum Kind {
     /// There are no credentials for the call, or not any more.
     NoCredentials,
-    /// Nothing was answered: the server can't be reached, or was too slow.
+    /// No answer came: the server can't be reached, or was too slow.
     NoAnswer,
     /// The answer was cut, lacks something, or is not the service's own.
     BrokenAnswer(Box<Answer>),
@@ -149,12 +149,12 @@ impl AwsError {
         }
     }
 
-    /// The same error with a hint, unless it has one.
+    /// Adds a hint, unless the error has one.
     pub(super) fn or_hint(self, hint: Option<Hint>) -> Self {
         Self { hint: self.hint.or(hint.map(Box::new)), ..self }
     }
 
-    /// The same error with other words.
+    /// Replaces the message.
     pub(super) fn with_message(self, message: String) -> Self {
         Self { message, ..self }
     }
@@ -222,7 +222,7 @@ impl AwsError {
     }
 }
 
-/// Was the call carried out, and may it succeed later?
+/// The questions of whether the call was carried out, and may succeed later.
 impl AwsError {
     /// True if the call may still have been carried out: it was sent, be it before the
     /// credentials ended, and the answer is not the service's own refusal, but lost, cut,
@@ -265,7 +265,7 @@ impl AwsError {
     }
 }
 
-/// Is there, or can there be, what the call is about?
+/// The questions of what exists, and of what a store offers.
 impl AwsError {
     /// True if the thing asked for doesn't exist.
     pub(crate) fn is_missing(&self) -> bool {
@@ -341,7 +341,7 @@ impl AwsError {
     }
 }
 
-/// Who or what refused the call?
+/// The questions of who or what refused the call.
 impl AwsError {
     /// True if the request was refused for what it asks for, and not for who asks or how:
     /// stores have codes of their own for that. A bucket that takes no ACLs refuses them
@@ -361,7 +361,7 @@ impl AwsError {
         self.is("AccessDenied") || self.is_archived()
     }
 
-    /// What forbids the call although the admin may have the permission for it.
+    /// Returns what forbids the call although the admin may have the permission for it.
     pub(crate) fn refuser(&self) -> Option<Refuser> {
         if !self.is_access_denied() {
             return None;

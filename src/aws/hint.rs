@@ -5,7 +5,7 @@ use super::refuser::Refuser;
 use crate::errors::Hint;
 
 impl AwsError {
-    /// What can be done about it, if anything is known.
+    /// Returns what can be done about it, if anything is known.
     pub fn hint(&self) -> Option<Hint> {
         if let Some(hint) = self.own_hint() {
             return Some(hint.clone());

@@ -17,7 +17,7 @@ use super::clock::Clock;
 use super::iam_answers::{in_form_of_aws, is_of_iam};
 
 tokio::task_local! {
-    /// How many requests the call under way has sent, those of retries included.
+    /// The number of requests that the call under way has sent, those of retries included.
     static SENT: Cell<usize>;
 }
 

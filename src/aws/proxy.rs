@@ -175,7 +175,7 @@ impl HttpConnector for Connectors {
     }
 }
 
-/// What went wrong on the way through a proxy.
+/// An error on the way through a proxy.
 #[derive(Debug, thiserror::Error)]
 #[error("through proxy {proxy}")]
 struct ThroughProxy {

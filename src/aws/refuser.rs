@@ -2,7 +2,7 @@
 //!
 //! [denied]: https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
 
-/// What refuses a call that the admin's own permissions may well allow.
+/// The policy that refuses a call that the admin's own permissions may well allow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refuser {
     /// A service control policy of the organization that the account belongs to.

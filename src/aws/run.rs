@@ -61,14 +61,14 @@ impl Run {
         Self { aws, ..self.clone() }
     }
 
-    /// The same work on another user of the bucket.
+    /// Work on another user of the bucket.
     pub(crate) fn for_user(&self, user: UserName) -> Self {
         let mut other = self.clone();
         other.target.user = user;
         other
     }
 
-    /// The same, to undo what was done: no signal stops it.
+    /// Work that undoes what was done: no signal stops it.
     pub(crate) fn undoing(&self) -> Self {
         Self { cancel: CancellationToken::new(), ..self.clone() }
     }

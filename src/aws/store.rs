@@ -12,18 +12,18 @@ use super::error::AwsError;
 /// AWS itself, or another store with AWS's IAM and S3 APIs.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Store {
-    /// Where IAM is, and STS.
+    /// The endpoint of IAM, and STS.
     pub(super) iam: Arc<Endpoint>,
     pub(super) s3: Arc<Endpoint>,
 }
 
 impl Store {
-    /// Whether its IAM is AWS's.
+    /// True if its IAM is AWS's.
     pub fn is_aws(&self) -> bool {
         self.iam.is_aws()
     }
 
-    /// Whether its S3 is AWS's.
+    /// True if its S3 is AWS's.
     pub fn has_s3_of_aws(&self) -> bool {
         self.s3.is_aws()
     }
@@ -34,13 +34,13 @@ impl Store {
         self.s3.url().filter(|_| !self.s3.is_aws())
     }
 
-    /// Whether buckets are a part of the path: behind an endpoint of its own there
+    /// True if buckets are a part of the path: behind an endpoint of its own there
     /// is seldom a host name for each.
     pub fn wants_path_style(&self) -> bool {
         self.s3.url().is_some()
     }
 
-    /// Whether it may refuse the checksums that SDKs have added to requests since
+    /// True if it may refuse the checksums that SDKs have added to requests since
     /// 2025, and expect the older Content-MD5.
     pub fn may_lack_checksums(&self) -> bool {
         !self.s3.is_aws()
@@ -60,49 +60,49 @@ impl Store {
         headers.insert("content-md5", base64::encode(md5));
     }
 
-    /// Whether it has no tags, by its answer to tagging something; AWS has.
+    /// True if it has no tags, by its answer to tagging something; AWS has.
     pub fn lacks_tags(&self, error: &AwsError) -> bool {
         !self.is_aws() && self.lacks(error)
     }
 
-    /// Whether it may have refused the tags rather than the thing to be created with
+    /// True if it may have refused the tags rather than the thing to be created with
     /// them, which creating it without them tells.
     pub fn may_refuse_tags(&self, error: &AwsError) -> bool {
         let is_about_input = REFUSED_INPUT.iter().any(|code| error.is(code));
         !self.is_aws() && (self.lacks(error) || is_about_input)
     }
 
-    /// Whether it says in so many words that it doesn't offer the operation, such as
+    /// True if it says in so many words that it doesn't offer the operation, such as
     /// creating a managed policy or asking STS; AWS has all. What a proxy answers in its
     /// place says nothing.
     pub fn says_it_lacks(&self, error: &AwsError) -> bool {
         !self.is_aws() && error.says_unsupported()
     }
 
-    /// Whether it refused a policy that AWS takes: some refuse one with an action
+    /// True if it refused a policy that AWS takes: some refuse one with an action
     /// that they don't know.
     pub fn refuses_policy(&self, error: &AwsError) -> bool {
         !self.is_aws() && error.is("MalformedPolicyDocument")
     }
 
-    /// Whether a policy counts as the user's only if it is in the list of the
+    /// True if a policy counts as the user's only if it is in the list of the
     /// user's policies too: SeaweedFS makes one up under any name that is asked for.
     pub fn invents_policies(&self) -> bool {
         !self.is_aws()
     }
 
-    /// Whether it doesn't offer the operation at all, as stores say in several ways.
+    /// True if it doesn't offer the operation at all, as stores say in several ways.
     pub fn lacks(&self, error: &AwsError) -> bool {
         error.is_unsupported()
     }
 
-    /// The same, or it breaks down over the operation, as some do over what they
+    /// True if it doesn't, or breaks down over the operation, as some do over what they
     /// don't offer.
     pub fn may_lack(&self, error: &AwsError) -> bool {
         self.lacks(error) || error.is_crash()
     }
 
-    /// Whether it doesn't take batches of deletes: it doesn't know them, wants
+    /// True if it doesn't take batches of deletes: it doesn't know them, wants
     /// another checksum, or can't read a key in XML.
     pub fn refuses_batches(&self, error: &AwsError) -> bool {
         self.lacks(error) || REFUSED_BATCH.iter().any(|code| error.is(code))

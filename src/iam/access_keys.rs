@@ -30,7 +30,7 @@ pub(crate) async fn create_access_key(run: &Run) -> Result<AccessKey, AwsError> 
         .ok_or(AwsError::incomplete("CreateAccessKey"))
 }
 
-/// What IAM tells of an access key.
+/// An access key as IAM describes it.
 #[derive(Debug, Clone)]
 pub(crate) struct KeyInfo {
     pub id: String,
@@ -76,7 +76,7 @@ pub(crate) async fn access_keys(run: &Run) -> Result<Vec<KeyInfo>, AwsError> {
     Ok(keys)
 }
 
-/// When and for what an access key was last used.
+/// The last use of an access key.
 #[derive(Debug, Clone)]
 pub(crate) struct LastUse {
     pub at: Timestamp,

@@ -12,7 +12,7 @@ use super::users::User;
 use super::whole_list::{Page, all_of, whole_list};
 use crate::aws::{Aws, AwsError};
 
-/// How many entries a page may have: as many as IAM takes.
+/// The most entries that a page may have: as many as IAM takes.
 const PAGE: i32 = 1000;
 
 /// A user, and what gives it access.
@@ -29,7 +29,7 @@ pub(crate) struct UserDetails {
 #[derive(Debug, Clone)]
 pub(crate) struct UserPolicy {
     pub name: String,
-    /// None if it is an inline policy.
+    /// `None` if it is an inline policy.
     pub arn: Option<String>,
     /// The document, as far as it was read.
     pub text: Option<String>,

@@ -13,7 +13,7 @@ use crate::removal::ManagedPolicy;
 pub(crate) struct PolicyInfo {
     pub arn: String,
     pub tags: Tags,
-    /// How many users, groups and roles it is attached to or bounds.
+    /// The number of users, groups and roles it is attached to or bounds.
     pub uses: i32,
     default_version: String,
 }

@@ -16,7 +16,7 @@ pub(crate) struct Tags {
     /// The run that made it: tells a lost answer of our own from somebody
     /// else's work.
     pub run: Option<String>,
-    /// When access ends, for people and scripts; what ends it is the policy.
+    /// The end of access, for people and scripts; what ends it is the policy.
     pub expires: Option<String>,
     /// The admin's own tags.
     pub others: Vec<UserTag>,
