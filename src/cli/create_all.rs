@@ -9,7 +9,7 @@ use crate::access::{Target, UserName, slip_of};
 use crate::commands;
 use crate::errors::{Hint, Hinted};
 use crate::handover::{Destination, KeyFiles};
-use crate::iam;
+use crate::iam::{self, LastUse};
 use crate::step::{counted, named_keys};
 use crate::workflows::create::{self, Create, UserExists};
 use crate::workflows::inventory::Everybody;
@@ -163,7 +163,7 @@ async fn skip(
 /// Whether none of the keys was ever used, as far as the store tells.
 async fn are_unused(job: &Job<'_>, keys: &[String]) -> bool {
     for key in keys {
-        if !matches!(iam::last_used(&job.run, key).await, Ok(None)) {
+        if !matches!(iam::last_use(&job.run, key).await, Ok(LastUse::Never)) {
             return false;
         }
     }

@@ -16,7 +16,7 @@ use crate::aws::{Aws, Connection};
 use crate::errors::harmless;
 use crate::step::counted;
 use crate::workflows::delete::{self, Expired};
-use crate::workflows::inventory::{Inventory, LastUse, Listed, ListedKey, Readers};
+use crate::workflows::inventory::{Inventory, KeyInfo, LastUse, Listed, Readers};
 
 /// Lists the users of the bucket, or those of them that are named, as a table or
 /// as JSON.
@@ -192,8 +192,8 @@ fn access_cells(user: &Listed) -> (String, String) {
 }
 
 /// A key with its state and age, and when it was last used.
-fn key_cells(key: &ListedKey, now: Timestamp) -> (String, String) {
-    let state = if key.active { "active" } else { "suspended" };
+fn key_cells(key: &KeyInfo, now: Timestamp) -> (String, String) {
+    let state = if key.is_active { "active" } else { "suspended" };
     let age = key.created.map(|created| format!(", {} old", span(created, now)));
     let used = match &key.last_use {
         LastUse::Unknown | LastUse::NotOffered => "unknown".to_owned(),

@@ -1,8 +1,11 @@
 //! Access keys.
 
+use std::fmt::Display;
+
 use aws_config::retry::RetryConfig;
 use aws_sdk_iam::types::StatusType;
 use jiff::Timestamp;
+use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use super::whole_list::all_of;
 use super::{remove, to_jiff};
@@ -30,29 +33,90 @@ pub(crate) async fn create_access_key(run: &Run) -> Result<AccessKey, AwsError> 
         .ok_or(AwsError::incomplete("CreateAccessKey"))
 }
 
-/// An access key as IAM describes it.
-#[derive(Debug, Clone)]
-pub(crate) struct KeyInfo {
+/// An access key without its secret; as JSON, what `--list --json` shows of it.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct KeyInfo {
+    /// The key's ID.
     pub id: String,
+    /// The time of its creation.
+    #[serde(serialize_with = "text_or_null")]
     pub created: Option<Timestamp>,
-    /// True if it works; a store that doesn't say has only keys that do.
+    /// True if it works, false if it is suspended. A store that doesn't say has only
+    /// keys that work.
+    #[serde(rename = "active")]
     pub is_active: bool,
+    /// Its last use; unknown until [`last_use`] was asked.
+    #[serde(flatten)]
+    pub last_use: LastUse,
 }
 
 impl KeyInfo {
-    /// Its ID, and that it is suspended where it is.
-    pub fn in_words(&self) -> String {
+    /// Its ID, followed by `(suspended)` if it is.
+    pub(crate) fn in_words(&self) -> String {
         let suspended = if self.is_active { "" } else { " (suspended)" };
         format!("{}{suspended}", self.id)
     }
 
     /// The key as one that another run may have created.
-    pub fn unclear(&self) -> Leftover {
+    pub(crate) fn unclear(&self) -> Leftover {
         let created = self.created.map(|at| at.to_string());
         Leftover::UnclearKey {
             id: self.id.clone(),
             created: created.unwrap_or("at an unknown time".to_owned()),
         }
+    }
+}
+
+/// The last use of an access key; as JSON the fields `last_used`,
+/// `last_used_service` and `last_used_known`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LastUse {
+    /// IAM doesn't say, as where the permission to ask is missing.
+    Unknown,
+    /// The store has no call to ask it.
+    NotOffered,
+    /// It was never used.
+    Never,
+    /// At this time, for this service, such as `s3`.
+    At(Timestamp, String),
+}
+
+impl LastUse {
+    pub(crate) fn is_known(&self) -> bool {
+        !matches!(self, Self::Unknown | Self::NotOffered)
+    }
+
+    /// The time of the last use, if there was one and it is known.
+    pub(crate) fn time(&self) -> Option<Timestamp> {
+        match self {
+            Self::At(at, _) => Some(*at),
+            Self::Unknown | Self::NotOffered | Self::Never => None,
+        }
+    }
+}
+
+impl Serialize for LastUse {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let service = match self {
+            Self::At(_, service) => Some(service),
+            Self::Unknown | Self::NotOffered | Self::Never => None,
+        };
+        let mut fields = serializer.serialize_struct("LastUse", 3)?;
+        fields.serialize_field("last_used", &self.time().map(|at| at.to_string()))?;
+        fields.serialize_field("last_used_service", &service)?;
+        fields.serialize_field("last_used_known", &self.is_known())?;
+        fields.end()
+    }
+}
+
+/// Serializes what has a text as that, and `None` as null.
+pub(crate) fn text_or_null<S: Serializer>(
+    value: &Option<impl Display>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => serializer.collect_str(value),
+        None => serializer.serialize_none(),
     }
 }
 
@@ -71,29 +135,26 @@ pub(crate) async fn access_keys(run: &Run) -> Result<Vec<KeyInfo>, AwsError> {
             id,
             created: key.create_date.and_then(|at| to_jiff(&at)),
             is_active: key.status.is_none_or(|status| status == StatusType::Active),
+            last_use: LastUse::Unknown,
         });
     }
     Ok(keys)
 }
 
-/// The last use of an access key.
-#[derive(Debug, Clone)]
-pub(crate) struct LastUse {
-    pub at: Timestamp,
-    /// In lower case, such as `s3`.
-    pub service: String,
-}
-
-/// Returns the last use of an access key, or `None` if it was never used.
-pub(crate) async fn last_used(run: &Run, id: &str) -> Result<Option<LastUse>, AwsError> {
-    let iam = run.aws.iam_for_optional_calls();
-    let get = iam.get_access_key_last_used().access_key_id(id);
-    let answer = run.aws.call("GetAccessKeyLastUsed", get.send()).await?;
-    Ok(answer.access_key_last_used.and_then(|used| {
-        // A time beyond all calendars is no reason to take the key for unused.
-        let at = to_jiff(&used.last_used_date?).unwrap_or(Timestamp::MAX);
-        Some(LastUse { at, service: used.service_name.to_lowercase() })
-    }))
+/// Asks when and for what a key was last used. Unknown where that is refused, and for
+/// a key that is gone.
+pub(crate) async fn last_use(run: &Run, id: &str) -> Result<LastUse, AwsError> {
+    let get = run.aws.iam_for_optional_calls().get_access_key_last_used().access_key_id(id);
+    let answer = match run.aws.call("GetAccessKeyLastUsed", get.send()).await {
+        Ok(answer) => answer,
+        Err(error) if error.is_forbidden() || error.is_missing() => return Ok(LastUse::Unknown),
+        Err(error) if run.aws.store.may_lack(&error) => return Ok(LastUse::NotOffered),
+        Err(error) => return Err(error),
+    };
+    let Some(used) = answer.access_key_last_used else { return Ok(LastUse::Never) };
+    let Some(at) = used.last_used_date else { return Ok(LastUse::Never) };
+    let service = used.service_name().to_lowercase();
+    Ok(to_jiff(&at).map_or(LastUse::Unknown, |at| LastUse::At(at, service)))
 }
 
 /// Makes an access key inactive; one that is so already stays so.

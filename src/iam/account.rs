@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use aws_sdk_iam::types::{EntityType, ManagedPolicyDetail, UserDetail};
 
-use super::policies::url_decoded;
+use super::policies::{Policy, url_decoded};
 use super::tags::Tags;
 use super::to_jiff;
 use super::users::User;
@@ -15,53 +15,43 @@ use crate::aws::{Aws, AwsError};
 /// The most entries that a page may have: as many as IAM takes.
 const PAGE: i32 = 1000;
 
-/// A user, and what gives it access.
+/// A user with what gives it access, as IAM lists it.
 #[derive(Debug, Clone)]
 pub(crate) struct UserDetails {
     pub user: User,
-    /// Managed and inline.
-    pub policies: Vec<UserPolicy>,
+    /// Its policies, managed and inline.
+    pub policies: Vec<Policy>,
     /// The names of its groups.
     pub groups: Vec<String>,
-}
-
-/// A policy on a user.
-#[derive(Debug, Clone)]
-pub(crate) struct UserPolicy {
-    pub name: String,
-    /// `None` if it is an inline policy.
-    pub arn: Option<String>,
-    /// The document, as far as it was read.
-    pub text: Option<String>,
 }
 
 /// Reads the details of all users, page by page, and returns those of the users
 /// that are `wanted`.
 ///
-/// Of the managed policies only those keep their text whose text is `telling`:
-/// an account may have thousands of others.
+/// Keeps the texts of those managed policies alone that `keeps_text` accepts: an
+/// account may have thousands of others.
 pub(crate) async fn all_details(
     aws: &Aws,
     wanted: impl Fn(&UserDetails) -> bool,
-    telling: impl Fn(&str) -> bool,
+    keeps_text: impl Fn(&str) -> bool,
 ) -> Result<Vec<UserDetails>, AwsError> {
     let iam = aws.iam_for_optional_calls();
-    let get = iam.get_account_authorization_details().max_items(PAGE);
-    let get = get.filter(EntityType::User);
-    let get = get.filter(EntityType::LocalManagedPolicy);
+    let get = iam
+        .get_account_authorization_details()
+        .max_items(PAGE)
+        .filter(EntityType::User)
+        .filter(EntityType::LocalManagedPolicy);
     // A user and its policy may be on different pages.
     let mut texts = HashMap::new();
     let page = async |marker| {
-        let page = get.clone().set_marker(marker).send().await;
-        page.map(|page| {
-            let found = page.policies.into_iter().flatten().filter_map(arn_and_text);
-            texts.extend(found.filter(|(_, text)| telling(text)));
-            let found = page.user_detail_list.into_iter().flatten();
-            Page {
-                items: found.map(UserDetails::from).filter(&wanted).collect(),
-                is_truncated: page.is_truncated,
-                marker: page.marker,
-            }
+        let page = get.clone().set_marker(marker).send().await?;
+        let policies = page.policies.into_iter().flatten().filter_map(arn_and_text);
+        texts.extend(policies.filter(|(_, text)| keeps_text(text)));
+        let users = page.user_detail_list.into_iter().flatten().map(UserDetails::from);
+        Ok(Page {
+            items: users.filter(&wanted).collect(),
+            is_truncated: page.is_truncated,
+            marker: page.marker,
         })
     };
     let mut users = whole_list(aws, "GetAccountAuthorizationDetails", page).await?;
@@ -84,7 +74,7 @@ pub(crate) async fn all_names(aws: &Aws) -> Result<Vec<String>, AwsError> {
 }
 
 impl From<UserDetail> for UserDetails {
-    /// With the texts of the inline policies alone.
+    /// Takes the texts of the inline policies; those of managed ones are elsewhere.
     fn from(detail: UserDetail) -> Self {
         let user = User {
             tags: Tags::from_sdk(detail.tags()),
@@ -93,17 +83,13 @@ impl From<UserDetail> for UserDetails {
             id: detail.user_id.unwrap_or_default(),
             arn: detail.arn.unwrap_or_default(),
         };
-        let inline = detail.user_policy_list.into_iter().flatten();
-        let inline = inline.map(|policy| UserPolicy {
-            name: policy.policy_name.unwrap_or_default(),
-            arn: None,
-            text: policy.policy_document.as_deref().map(url_decoded),
+        let attached = detail.attached_managed_policies.into_iter().flatten().map(|policy| {
+            let arn = Some(policy.policy_arn.unwrap_or_default());
+            Policy { name: policy.policy_name.unwrap_or_default(), arn, text: None, uses: None }
         });
-        let attached = detail.attached_managed_policies.into_iter().flatten();
-        let attached = attached.map(|policy| UserPolicy {
-            name: policy.policy_name.unwrap_or_default(),
-            arn: Some(policy.policy_arn.unwrap_or_default()),
-            text: None,
+        let inline = detail.user_policy_list.into_iter().flatten().map(|policy| {
+            let text = policy.policy_document.as_deref().map(url_decoded);
+            Policy { name: policy.policy_name.unwrap_or_default(), arn: None, text, uses: None }
         });
         Self {
             user,

@@ -17,14 +17,15 @@ mod tags;
 mod users;
 mod whole_list;
 
+pub use access_keys::{KeyInfo, LastUse};
 pub(crate) use access_keys::{
-    KeyInfo, LastUse, access_keys, create_access_key, delete_access_key, last_used,
-    resume_access_key, suspend_access_key,
+    access_keys, create_access_key, delete_access_key, last_use, resume_access_key,
+    suspend_access_key, text_or_null,
 };
-pub(crate) use account::{UserDetails, UserPolicy, all_details, all_names};
+pub(crate) use account::{UserDetails, all_details, all_names};
 pub(crate) use blockers::{blockers, has_login_profile, remove_blocker};
 pub(crate) use policies::{
-    PolicyInfo, attach_policy, attached_policies, create_policy, create_policy_version,
+    Policy, PolicyInfo, attach_policy, attached_policies, create_policy, create_policy_version,
     delete_inline_policy, delete_policy, delete_policy_version, detach_policy, former_versions,
     get_policy, inline_policies, inline_policy_document, managed_policy_document, policy_arn,
     policy_document, put_inline_policy,

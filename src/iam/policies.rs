@@ -18,6 +18,36 @@ pub(crate) struct PolicyInfo {
     default_version: String,
 }
 
+/// A policy of a user, managed or inline.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Policy {
+    pub name: String,
+    /// The ARN of a managed policy; none if it is an inline one.
+    pub arn: Option<String>,
+    /// The document, if it was read.
+    pub text: Option<String>,
+    /// How many users, groups and roles use a managed policy, if that was read.
+    pub uses: Option<i32>,
+}
+
+impl Policy {
+    /// The policy as steps name it; none if it is an inline one.
+    pub fn to_managed(&self) -> Option<ManagedPolicy> {
+        Some(ManagedPolicy { name: self.name.clone(), arn: self.arn.clone()? })
+    }
+
+    /// True if the document was read and the question is true of it.
+    pub fn text_is(&self, question: impl FnOnce(&str) -> bool) -> bool {
+        self.text.as_deref().is_some_and(question)
+    }
+
+    /// True if it is an inline policy, or a managed one that is known to be on one
+    /// user at most.
+    pub fn is_unshared(&self) -> bool {
+        self.arn.is_none() || self.uses.is_some_and(|uses| uses <= 1)
+    }
+}
+
 /// Returns the ARN that a managed policy of the user's account has or would have, or
 /// `None` if a store's ARNs have a form of their own.
 pub(crate) fn policy_arn(user: &User, policy_name: &str) -> Option<String> {

@@ -7,11 +7,12 @@
 pub mod create;
 pub mod delete;
 pub(crate) mod deleted;
+pub(crate) mod holdings;
 pub mod inventory;
 mod new_key;
+pub(crate) mod ours;
 pub(crate) mod outcome;
 pub(crate) mod plan;
-pub(crate) mod provenance;
 mod remove;
 pub mod rotate;
 pub mod suspend;

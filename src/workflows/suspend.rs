@@ -3,16 +3,16 @@
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::ours::{OurUser, Purpose, ended_note};
 use super::outcome::{Failed, Suspended};
 use super::plan::{Plan, Preview};
-use super::provenance::{Purpose, ended_note, find_ours};
 use crate::aws::Run;
 use crate::commands::create_s3_user;
 use crate::errors::{Hint, Hinted};
-use crate::iam::{self, KeyInfo, User};
+use crate::iam::{self, KeyInfo};
 use crate::step::{Step, named_keys};
 
-/// What becomes of a user's access keys.
+/// The state that a user's access keys are to have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     /// They are made inactive.
@@ -21,7 +21,7 @@ pub enum Direction {
     Resume,
 }
 
-/// What a suspend run changes.
+/// A suspend or resume run: the keys to change.
 pub struct Suspend {
     direction: Direction,
     /// The IDs of the keys to change.
@@ -35,29 +35,37 @@ pub struct Suspend {
 ///
 /// A user without an access key can be suspended, but not resumed.
 pub async fn plan(run: &Run, direction: Direction) -> Result<Plan<Suspend>> {
-    let suspends = direction == Direction::Suspend;
-    let purpose = if suspends { Purpose::Suspend } else { Purpose::GiveKey };
-    let (run, user) = find_ours(run, purpose).await?;
-    let keys = iam::access_keys(&run).await?;
-    let notes = if suspends {
-        check_not_own(&run, &keys)?;
-        Vec::new()
-    } else {
-        check_any(&run, &keys)?;
-        notes_on_resuming(&run, &user, &keys).await?
+    let found = match direction {
+        Direction::Suspend => OurUser::find(run, Purpose::Suspend).await?,
+        Direction::Resume => OurUser::find(run, Purpose::GiveKey).await?,
     };
-    let (changing, unchanged): (Vec<_>, Vec<_>) =
-        keys.into_iter().partition(|key| key.is_active == suspends);
-    let changing = ids(changing);
-    let step = if suspends { Step::SuspendKey } else { Step::ResumeKey };
-    let steps = changing.iter().cloned().map(step).collect();
-    let mut preview = Preview::new(&run.target, steps);
+    let keys = iam::access_keys(&found.run).await?;
+    let mut notes = Vec::new();
+    match direction {
+        Direction::Suspend => check_not_own(&found.run, &keys)?,
+        Direction::Resume => {
+            check_any(&found.run, &keys)?;
+            notes.extend(two_keys_note(&keys));
+            notes.extend(ended_note(&found.user, found.holdings.as_ref()));
+        }
+    }
+    let mut work = Suspend { direction, changing: Vec::new(), unchanged: Vec::new() };
+    let mut steps = Vec::new();
+    for KeyInfo { id, is_active, .. } in keys {
+        let step = match direction {
+            Direction::Suspend if is_active => Step::SuspendKey(id.clone()),
+            Direction::Resume if !is_active => Step::ResumeKey(id.clone()),
+            _ => {
+                work.unchanged.push(id);
+                continue;
+            }
+        };
+        steps.push(step);
+        work.changing.push(id);
+    }
+    let mut preview = Preview::new(&found.run.target, steps);
     preview.notes = notes;
-    Ok(Plan { preview, run, work: Suspend { direction, changing, unchanged: ids(unchanged) } })
-}
-
-fn ids(keys: Vec<KeyInfo>) -> Vec<String> {
-    keys.into_iter().map(|key| key.id).collect()
+    Ok(Plan { preview, run: found.run, work })
 }
 
 fn check_not_own(run: &Run, keys: &[KeyInfo]) -> Result<()> {
@@ -79,15 +87,9 @@ fn check_any(run: &Run, keys: &[KeyInfo]) -> Result<()> {
     Err(Hinted::new(message, Hint::run("for a new key", rotate)).into())
 }
 
-/// What the admin may not expect of the user's access afterwards.
-async fn notes_on_resuming(run: &Run, user: &User, keys: &[KeyInfo]) -> Result<Vec<String>> {
-    let mut notes = Vec::new();
-    if let [one, another] = keys {
-        notes
-            .push(format!("--resume leaves two active access keys: {} and {}", one.id, another.id));
-    }
-    notes.extend(ended_note(run, user).await?);
-    Ok(notes)
+fn two_keys_note(keys: &[KeyInfo]) -> Option<String> {
+    let [one, another] = keys else { return None };
+    Some(format!("--resume leaves two active access keys: {} and {}", one.id, another.id))
 }
 
 /// Changes one key after the other. Running it again finishes.
@@ -98,13 +100,13 @@ pub async fn apply(plan: &Plan<Suspend>) -> Result<Suspended, Failed> {
     for (index, step) in preview.steps.iter().enumerate() {
         take(run, step).await.with_context(|| work.unfinished(&work.changing[index..]))?;
     }
-    let suspends = work.direction == Direction::Suspend;
-    if suspends && !work.changing.is_empty() {
+    let is_suspended = work.direction == Direction::Suspend;
+    if is_suspended && !work.changing.is_empty() {
         check_no_other(plan).await?;
     }
     Ok(Suspended {
         target: run.target.clone(),
-        suspended: suspends,
+        suspended: is_suspended,
         changed_keys: work.changing.clone(),
         unchanged_keys: work.unchanged.clone(),
         notes: preview.notes.clone(),
@@ -124,22 +126,19 @@ async fn take(run: &Run, step: &Step) -> Result<()> {
 }
 
 impl Suspend {
-    /// What state these keys are in, as far as is known.
+    /// The state that these keys are in, as far as is known.
     fn unfinished(&self, keys: &[String]) -> String {
         let keys = named_keys(keys);
-        match self.direction {
-            Direction::Suspend => {
-                format!("{keys} may still work; running the same command again continues")
-            }
-            Direction::Resume => {
-                format!("{keys} may still be suspended; running the same command again continues")
-            }
-        }
+        let state = match self.direction {
+            Direction::Suspend => "still work",
+            Direction::Resume => "still be suspended",
+        };
+        format!("{keys} may {state}; running the same command again continues")
     }
 }
 
-/// Fails if the user has a key that works and that the plan knew nothing of.
-/// What the list says of the others may be out of date.
+/// Fails if the user has a key that works and that the plan knew nothing of. The
+/// list may not yet show that the others are suspended.
 async fn check_no_other(plan: &Plan<Suspend>) -> Result<()> {
     let Plan { run, work, .. } = plan;
     let keys = iam::access_keys(run).await.with_context(|| {
@@ -149,8 +148,8 @@ async fn check_no_other(plan: &Plan<Suspend>) -> Result<()> {
             run.target.user
         )
     })?;
-    let works = |key: &&KeyInfo| key.is_active && !work.changing.contains(&key.id);
-    if let Some(key) = keys.iter().find(works) {
+    let other = keys.iter().find(|key| key.is_active && !work.changing.contains(&key.id));
+    if let Some(key) = other {
         bail!(
             "user {} got access key {} meanwhile, which works; \
              running the same command again suspends it",

@@ -6,9 +6,9 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::new_key::NewKey;
+use super::ours::{folder_notes, reachable};
 use super::outcome::{Created, Failed};
 use super::plan::{Plan, PlannedPolicy, Preview};
-use super::provenance::{folder_notes, reachable};
 use super::undo::Undo;
 use crate::access::{
     Grant, INLINE_POLICY_NAME, NewUser, PolicyDocument, PolicyKind, managed_policy_name,

@@ -1,72 +1,87 @@
-//! What exists already and is not made again, with the command that clears the
-//! way.
+//! The errors of what can't be made, mostly since it exists already, with the command
+//! that clears the way.
 
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-use crate::access::{NewUser, boundary_name};
+use crate::access::{NewUser, Target, boundary_name};
 use crate::aws::{AwsError, Refuser, Run};
 use crate::commands;
 use crate::errors::{Hint, Hinted};
 use crate::handover::Handover;
 use crate::iam::{self, KeyInfo, PolicyInfo, User};
 use crate::step::named_keys;
-use crate::workflows::inventory::Owner;
-use crate::workflows::provenance::{held_policies, is_unused_and_ours, owner};
+use crate::workflows::holdings::{Holdings, Owner};
+use crate::workflows::ours::is_unused_and_ours;
 
-/// That the user exists, and what can be done about it.
+/// The error that the user exists, with what can be done about it.
 pub(super) async fn user_exists(run: &Run, user: &User, handover: &Handover) -> anyhow::Error {
     refusal(run, user, handover).await.unwrap_or_else(|error| error)
 }
 
 async fn refusal(run: &Run, user: &User, handover: &Handover) -> Result<anyhow::Error> {
-    let (bucket, name) = (&run.target.bucket, &run.target.user);
+    let Target { bucket, user: name } = &run.target;
     if user.name != name.as_str() {
         bail!(
             "user {name} can't be made: there is a user {}, and IAM user names must differ in more than case",
             user.name
         );
     }
-    match owner(run, user).await? {
-        Owner::Nobody(_) => {
-            let found = "was not created by create_s3_user";
-            return Ok(of_others(format!("user {name} already exists, and {found}")));
+    let (owner, holdings) = match Owner::by_tag(user, bucket) {
+        Some(owner) => (owner, None),
+        None => {
+            let holdings = Holdings::read(run, user.clone()).await?;
+            (holdings.owner(), Some(holdings))
         }
-        Owner::OtherBucket(found, _) => {
-            return Ok(of_others(format!(
-                "user {name} already exists, and was not made for bucket {bucket}: {found}"
-            )));
+    };
+    let reason = match owner {
+        Owner::ThisBucket | Owner::Edited(_) => {
+            return our_user_exists(run, user, holdings, handover).await;
         }
-        Owner::ThisBucket | Owner::Edited(_) => {}
-    }
+        Owner::OtherBucket(reason, _) => format!("was not made for bucket {bucket}: {reason}"),
+        Owner::NotOurs(_) => "was not created by create_s3_user".to_owned(),
+    };
+    let message = format!("user {name} already exists, and {reason}");
+    Ok(Hinted::new(message, Hint::new("choose another name for the new user")).into())
+}
+
+/// The error that there is a user of ours, by the keys and policies it has.
+async fn our_user_exists(
+    run: &Run,
+    user: &User,
+    holdings: Option<Holdings>,
+    handover: &Handover,
+) -> Result<anyhow::Error> {
+    let Target { bucket, user: name } = &run.target;
     let keys = match iam::access_keys(run).await {
         Err(error) if error.is_missing() => {
             bail!("user {name} existed a moment ago and is gone: another run is working on it")
         }
         keys => keys?,
     };
-    let held = held_policies(run).await;
+    let holdings = match holdings {
+        Some(holdings) => Ok(holdings),
+        None => Holdings::read_our_policies(run, user.clone()).await,
+    };
+    let lacks_policy = holdings.as_ref().is_ok_and(|it| it.our_policies_read().is_empty());
     let existing_files = handover.existing_files();
-    if keys.is_empty() || held.as_ref().is_ok_and(Vec::is_empty) {
-        let state = if keys.is_empty() {
-            "without an access key: an earlier run was interrupted, or another one is under way"
-                .to_owned()
-        } else {
-            format!("with {}", described(&keys))
-        };
-        let message = format!("user {name} already exists for bucket {bucket}, {state}");
+    let state = if keys.is_empty() {
+        "without an access key: an earlier run was interrupted, or another one is under way"
+            .to_owned()
+    } else {
+        format!("with {}", described(&keys))
+    };
+    let message = format!("user {name} already exists for bucket {bucket}, {state}");
+    if keys.is_empty() || lacks_policy {
         let start_over = commands::start_over(&run.target, &existing_files);
         return Ok(Hinted::new(message, Hint::run_if_alone(start_over)).into());
     }
-    // Who may not read policies is told of all that can be done.
+    // An admin who may not read policies gets all the hints.
     Ok(UserExists {
-        message: format!(
-            "user {name} already exists for bucket {bucket}, with {}",
-            described(&keys)
-        ),
-        hints: what_can_be_done(run, &keys, &existing_files),
-        keys_if_complete: held.is_ok().then(|| keys.into_iter().map(|key| key.id).collect()),
+        message,
+        hints: hints_for_existing(run, &keys, &existing_files),
+        keys_if_complete: holdings.is_ok().then(|| keys.into_iter().map(|key| key.id).collect()),
     }
     .into())
 }
@@ -85,7 +100,7 @@ pub(crate) struct UserExists {
     pub keys_if_complete: Option<Vec<String>>,
 }
 
-fn what_can_be_done(run: &Run, keys: &[KeyInfo], existing_files: &[PathBuf]) -> Vec<Hint> {
+fn hints_for_existing(run: &Run, keys: &[KeyInfo], existing_files: &[PathBuf]) -> Vec<Hint> {
     let target = &run.target;
     let mut hints = Vec::new();
     if keys.iter().all(|key| !key.is_active) {
@@ -99,11 +114,7 @@ fn what_can_be_done(run: &Run, keys: &[KeyInfo], existing_files: &[PathBuf]) -> 
     hints
 }
 
-fn of_others(message: String) -> anyhow::Error {
-    Hinted::new(message, Hint::new("choose another name for the new user")).into()
-}
-
-/// That a policy of that name exists, and what can be done about it.
+/// The error that a policy of that name exists, with what can be done about it.
 pub(super) async fn policy_exists(run: &Run, found: &PolicyInfo, error: AwsError) -> anyhow::Error {
     if !is_unused_and_ours(run, found).await.unwrap_or(false) {
         return error.into();

@@ -1,5 +1,5 @@
-//! Whose access has ended: by the tag and by the policy, whichever ends later, and
-//! with nothing else that gives access.
+//! The end of a user's access: by its tag and by its policy, whichever is later, if
+//! nothing else gives access.
 
 use anyhow::Result;
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -9,15 +9,16 @@ use super::Options;
 use crate::access::{BucketName, Expiry, UserName};
 use crate::aws::{Aws, AwsError, Run};
 use crate::errors::{Hint, Hinted, Stays};
-use crate::iam::{self, User};
+use crate::iam;
 use crate::s3::bucket::BucketError;
-use crate::workflows::inventory::{Found, Inventory, find};
+use crate::workflows::holdings::Holdings;
+use crate::workflows::inventory::Inventory;
 
 /// The users of a bucket whose access has ended.
 pub struct Expired {
     /// Sorted by name.
     pub users: Vec<UserName>,
-    /// Whose access seems to have ended, and why they stay; a line each.
+    /// The users who stay although their access seems to have ended, and why; a line each.
     pub notes: Vec<String>,
 }
 
@@ -31,15 +32,18 @@ pub async fn expired(
     at_a_time: usize,
     options: Options,
 ) -> Result<Expired> {
-    let inventory = Inventory::new(aws, bucket, at_a_time);
-    let found = inventory.find_all(options.keep_objects).await.map_err(with_hint)?;
-    let look = async |found: Found| {
-        let run = inventory.run(found.target.user.clone());
-        let end = end(&run, &found).await?;
-        Ok::<_, AwsError>((found.target.user, end))
-    };
-    let mut looks = stream::iter(found).map(look).buffer_unordered(at_a_time);
-    let (mut users, mut notes) = (Vec::new(), Vec::new());
+    let inventory =
+        Inventory::new(aws, bucket, at_a_time).even_without_bucket(options.keep_objects);
+    let found = inventory.all().await.map_err(with_hint)?;
+    let mut looks = stream::iter(found)
+        .map(async |holdings: Holdings| {
+            let run = inventory.run(holdings.target.user.clone());
+            let end = End::find(&run, &holdings).await?;
+            Ok::<_, AwsError>((holdings.target.user, end))
+        })
+        .buffer_unordered(at_a_time);
+    let mut users = Vec::new();
+    let mut notes = Vec::new();
     while let Some((user, end)) = looks.try_next().await? {
         match end {
             End::Ahead => {}
@@ -52,7 +56,7 @@ pub async fn expired(
     Ok(Expired { users, notes })
 }
 
-/// The error, with what to do where the bucket is gone for good.
+/// Adds to the error that the bucket is missing what to do if it is gone for good.
 fn with_hint(error: anyhow::Error) -> anyhow::Error {
     match error.downcast_ref() {
         Some(BucketError::Missing { similar: None, .. }) => {
@@ -63,16 +67,16 @@ fn with_hint(error: anyhow::Error) -> anyhow::Error {
     }
 }
 
-/// When access of the user ended. Fails with [`Stays`] unless it has, and with this hint.
-pub(super) async fn check(run: &Run, user: &User, hint: Option<Hint>) -> Result<Expiry> {
-    let found = find(run, user.clone()).await?;
-    let why = match end(run, &found).await? {
+/// Returns when access of the user ended. Fails with [`Stays`] unless it has, and with
+/// this hint.
+pub(super) async fn check(run: &Run, holdings: &Holdings, hint: Option<Hint>) -> Result<Expiry> {
+    let why = match End::find(run, holdings).await? {
         End::Passed(end) => return Ok(end),
         End::Ahead => "its access has not ended".to_owned(),
         End::Disputed(why) => why,
     };
-    Err(Stays { message: format!("user {} and its folder stay: {why}", run.target.user), hint }
-        .into())
+    let message = format!("user {} and its folder stay: {why}", run.target.user);
+    Err(Stays { message, hint }.into())
 }
 
 /// The end of a user's access.
@@ -85,51 +89,54 @@ enum End {
     Disputed(String),
 }
 
-/// The end of a user's access, judged by the clock that is behind.
-async fn end(run: &Run, found: &Found) -> Result<End, AwsError> {
-    let end = end_of(found, run.aws.earlier_now());
-    // Where a tag says nothing, no doubt must be left that nothing else gives access.
-    if found.is_tagless && matches!(end, End::Passed(_)) && !iam::is_surely_in_no_group(run).await {
-        return Ok(End::Ahead);
-    }
-    if let End::Passed(at) = end
-        && iam::has_login_profile(run).await?
-    {
-        let why = format!("access ended at {at}, but it also has a login to the console");
-        return Ok(End::Disputed(why));
-    }
-    Ok(end)
-}
-
-/// The same, as far as tags, policies and groups tell.
-fn end_of(found: &Found, now: Timestamp) -> End {
-    let tag = found.details.user.tags.expires.as_deref();
-    let passed = tag.and_then(Expiry::at).filter(|end| end.has_surely_passed(now));
-    let end = match (passed, end_by_policies(found, now)) {
-        // Where no tags are kept, the policies are all there is.
-        (None, Ok(Some(end))) if found.is_tagless => end,
-        (None, _) => return End::Ahead,
-        (Some(tagged), Ok(end)) => end.map_or(tagged, |end| end.max(tagged)),
-        (Some(tagged), Err(but)) => {
-            let why = format!("its tag says that access ended at {tagged}, but {but}");
-            return End::Disputed(why);
+impl End {
+    /// Finds the end of a user's access, judged by the clock that is behind.
+    async fn find(run: &Run, holdings: &Holdings) -> Result<Self, AwsError> {
+        let end = Self::shown_by(holdings, run.aws.earlier_now());
+        let Self::Passed(at) = end else {
+            return Ok(end);
+        };
+        // Without a tag that says so, it must be certain that no group gives access.
+        if holdings.is_tagless && !iam::is_surely_in_no_group(run).await {
+            return Ok(Self::Ahead);
         }
-    };
-    let others = found.foreign().join(", ");
-    if others.is_empty() {
-        return End::Passed(end);
+        if iam::has_login_profile(run).await? {
+            let why = format!("access ended at {at}, but it also has a login to the console");
+            return Ok(Self::Disputed(why));
+        }
+        Ok(Self::Passed(at))
     }
-    End::Disputed(format!("access ended at {end}, but it also has {others}"))
+
+    /// The end as far as tags, policies and groups show it.
+    fn shown_by(holdings: &Holdings, now: Timestamp) -> Self {
+        let tag = holdings.user.tags.expires.as_deref();
+        let passed = tag.and_then(Expiry::at).filter(|end| end.has_surely_passed(now));
+        let end = match (passed, end_by_policies(holdings, now)) {
+            // Where no tags are kept, the policies are all there is.
+            (None, Ok(Some(end))) if holdings.is_tagless => end,
+            (None, _) => return Self::Ahead,
+            (Some(tagged), Ok(end)) => end.map_or(tagged, |end| end.max(tagged)),
+            (Some(tagged), Err(but)) => {
+                let why = format!("its tag says that access ended at {tagged}, but {but}");
+                return Self::Disputed(why);
+            }
+        };
+        let others = holdings.foreign().join(", ");
+        if others.is_empty() {
+            return Self::Passed(end);
+        }
+        Self::Disputed(format!("access ended at {end}, but it also has {others}"))
+    }
 }
 
 /// The latest end by the user's policies of ours, which have all ended; none if it has
-/// none, as a delete run that was interrupted leaves it. Fails with what speaks against
-/// that.
-fn end_by_policies(found: &Found, now: Timestamp) -> Result<Option<Expiry>, String> {
+/// no such policy, as an interrupted delete run leaves it. Fails with the reason if one
+/// has not ended.
+fn end_by_policies(holdings: &Holdings, now: Timestamp) -> Result<Option<Expiry>, String> {
     let mut last = None;
-    for policy in found.policies_of_ours() {
+    for policy in holdings.our_policies() {
         let name = &policy.name;
-        let Some(grant) = found.grant(policy) else {
+        let Some(grant) = holdings.grant_by(policy) else {
             return Err(format!("its policy {name} is not as create_s3_user writes it"));
         };
         match grant.expires {

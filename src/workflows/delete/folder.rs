@@ -1,4 +1,4 @@
-//! What is known of the folder before it is emptied.
+//! The folder as it is before it is emptied.
 
 use anyhow::{Result, bail};
 
@@ -8,28 +8,28 @@ use crate::s3::bucket::{self, Versioning};
 use crate::s3::listing::{self, Cursor, Depth, Entry, Kind, PAGE, Page};
 use crate::step::{Step, counted};
 
-/// What is known of the folder before it is emptied.
+/// The folder before it is emptied.
 pub(super) struct Folder {
     pub depth: Depth,
     pub concurrency: usize,
-    /// What is in it, as far as its first page tells.
+    /// Its content, as far as its first page shows it.
     pub content: Content,
     /// Its first page; empty if that is not kept.
     pub first_page: Page,
-    /// What the bucket does with versions that this run leaves behind; none if it
-    /// keeps none.
+    /// The bucket's way with versions that this run leaves behind; none if it keeps
+    /// none.
     pub versioning: Option<Versioning>,
-    /// Whether this run leaves versions behind, as far as the folder tells now.
+    /// True if this run leaves versions behind, as far as the folder shows now.
     pub will_leave_versions: bool,
 }
 
-/// How much is in a folder.
+/// The number of things in a folder.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Content {
     pub count: u64,
-    /// Whether there is more than that.
+    /// True if there are more than that.
     pub more: bool,
-    /// What is counted, such as `object`.
+    /// The thing that is counted, such as `object`.
     pub kind: &'static str,
 }
 
@@ -56,7 +56,7 @@ impl Folder {
         let depth = if options.all_versions { Depth::Versions } else { Depth::Objects };
         let start = Cursor::start();
         let (first_page, versioning) =
-            tokio::join!(listing::page(run, depth, &start, PAGE), bucket::versioning(run),);
+            tokio::join!(listing::page(run, depth, &start, PAGE), bucket::versioning(run));
         if options.all_versions && versioning.needs_mfa {
             bail!(
                 "bucket {} has MFA Delete on, so its versions can be deleted only by the root user \
@@ -85,14 +85,14 @@ impl Folder {
         Step::EmptyFolder { folder: run.target.folder_url(), what: counted(count, more, kind) }
     }
 
-    /// That it stays, where there is something in it.
+    /// The note that the folder stays, if anything is in it.
     pub fn stays_note(&self, run: &Run) -> Option<String> {
         let folder = run.target.folder_url();
         let note = format!("folder {folder} stays; --force deletes it without a user");
         (self.content.count > 0).then_some(note)
     }
 
-    /// Whether there are versions that deleting the objects leaves behind. Where they
+    /// Tells whether there are versions that deleting the objects leaves behind. If they
     /// can't be listed, there are if there are or were objects.
     pub async fn versions_remain(&self, run: &Run, has_objects: bool) -> bool {
         let Some(versioning) = self.versioning else {
@@ -101,17 +101,19 @@ impl Folder {
         let Ok(page) = listing::page(run, Depth::Versions, &Cursor::start(), PAGE).await else {
             return has_objects;
         };
-        let stays = |entry: &Entry| {
-            // In its place comes a marker of the same version.
-            let is_replaced = versioning.is_suspended && entry.version.as_deref() == Some("null");
-            entry.kind != Kind::DeleteMarker && !is_replaced
-        };
-        page.next.is_some() || page.entries.iter().any(stays)
+        page.next.is_some() || page.entries.iter().any(|entry| stays(entry, versioning))
     }
 
-    /// That earlier versions stay, where there are any.
+    /// The note that earlier versions stay, if there are any.
     pub fn versions_note(&self) -> Option<String> {
         let note = "earlier versions of the objects will remain; --all-versions deletes them too";
         self.will_leave_versions.then(|| note.to_owned())
     }
+}
+
+/// True if a version stays when the objects are deleted.
+fn stays(version: &Entry, versioning: Versioning) -> bool {
+    // Where versions are suspended, a marker takes the place of the version `null`.
+    let is_replaced = versioning.is_suspended && version.version.as_deref() == Some("null");
+    version.kind != Kind::DeleteMarker && !is_replaced
 }

@@ -1,4 +1,4 @@
-//! Whom a delete run must not touch.
+//! The checks that keep a delete run from users it must not touch.
 
 use anyhow::{Result, ensure};
 
@@ -7,20 +7,20 @@ use crate::aws::Run;
 use crate::errors::{Hint, Hinted};
 use crate::iam::User;
 use crate::removal::Removal;
-use crate::step::Step;
-use crate::workflows::provenance::{Purpose, check_name, check_ours, check_same, no_such_user};
+use crate::workflows::holdings::Holdings;
+use crate::workflows::ours::{Purpose, check_name, check_ours, check_same, no_such_user};
 
 /// Fails unless the user has this very name, and is ours for this bucket or
-/// `forced`.
-pub(super) async fn check_target(run: &Run, user: &User, forced: bool) -> Result<()> {
-    check_name(run, user)?;
+/// `forced`. Returns what the user holds, if that had to be read.
+pub(super) async fn check_target(run: &Run, user: &User, forced: bool) -> Result<Option<Holdings>> {
     if forced {
-        return Ok(());
+        check_name(run, user)?;
+        return Ok(None);
     }
     check_ours(run, user, Purpose::Delete).await
 }
 
-/// Whether there is a user of ours for the bucket, which is itself not there.
+/// True if there is a user of ours for the bucket, which is itself not there.
 pub(super) async fn is_left(run: &Run, user: Option<&User>) -> bool {
     match user {
         Some(user) => check_ours(run, user, Purpose::Delete).await.is_ok(),
@@ -30,8 +30,8 @@ pub(super) async fn is_left(run: &Run, user: Option<&User>) -> bool {
 
 /// Fails if the calls are made as the very user: with its key, or temporary
 /// credentials of it.
-pub(super) async fn check_not_self(run: &Run, user: &User, belongings: &[Step]) -> Result<()> {
-    let own_key = Step::Remove(Removal::AccessKey(run.aws.own_key().to_owned()));
+pub(super) async fn check_not_self(run: &Run, user: &User, belongings: &[Removal]) -> Result<()> {
+    let own_key = Removal::AccessKey(run.aws.own_key().to_owned());
     let identity = run.aws.identity().await;
     ensure!(
         !belongings.contains(&own_key) && identity.is_none_or(|identity| identity.arn != user.arn),
@@ -53,8 +53,8 @@ pub(super) async fn check_unchanged(run: &Run, seen: Option<&User>) -> Result<()
     Ok(())
 }
 
-/// That there is no such user, and what may have been meant.
-pub(super) async fn nobody(run: &Run, folder: Option<&Folder>) -> anyhow::Error {
+/// The error that there is no such user, with what may have been meant.
+pub(super) async fn no_user(run: &Run, folder: Option<&Folder>) -> anyhow::Error {
     if folder.is_none_or(|folder| folder.content.count == 0) {
         return no_such_user(run).await;
     }

@@ -1,4 +1,4 @@
-//! What a person may still upload when the access key is gone: AWS, [which is
+//! Uploads that may still arrive when the access key is gone: AWS, [which is
 //! eventually consistent][iam], keeps accepting a deleted key for a few seconds.
 //!
 //! [iam]: https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html
@@ -9,7 +9,7 @@ use crate::iam;
 use crate::removal::{Blocker, Removal};
 use crate::step::Step;
 
-/// Whether the person could upload to the folder, by the policies that the
+/// Tells whether the person could upload to the folder, by the policies that the
 /// steps remove; a policy that can't be read counts as allowing it. Makes no
 /// call where no key is deleted or the folder stays.
 pub(super) async fn could_write(run: &Run, steps: &[Step]) -> bool {
@@ -36,11 +36,11 @@ pub(super) async fn could_write(run: &Run, steps: &[Step]) -> bool {
     false
 }
 
-/// Whether this may be what an interrupted deletion leaves: no key, since one may
-/// have gone a moment ago.
-pub(super) fn goes_on(steps: &[Step]) -> bool {
-    let deletes_user = |step: &Step| matches!(step, Step::Remove(Removal::User(_)));
-    steps.iter().any(deletes_user) && !steps.iter().any(deletes_key)
+/// True if these steps may finish an interrupted deletion: there is no key, since one
+/// may have gone a moment ago.
+pub(super) fn may_follow_deletion(steps: &[Step]) -> bool {
+    let deletes_user = steps.iter().any(|it| matches!(it, Step::Remove(Removal::User(_))));
+    deletes_user && !steps.iter().any(deletes_key)
 }
 
 fn deletes_key(step: &Step) -> bool {

@@ -1,19 +1,19 @@
-//! The keys that a user has before a rotation: which one goes first, and what
+//! The keys that a user has before a rotation: the one that goes first, and what
 //! becomes of the others.
 
 use anyhow::Result;
 
-use crate::aws::{AwsError, Run};
+use crate::aws::Run;
 use crate::commands::delete_access_key;
 use crate::errors::{Hint, Hinted};
 use crate::iam::{self, KeyInfo, LastUse};
 use crate::removal::Removal;
 use crate::step::Step;
 
-/// How many access keys IAM lets a user have.
+/// The number of access keys that IAM lets a user have.
 const MOST_KEYS: usize = 2;
 
-/// What becomes of the old keys once the new one is handed over.
+/// The fate of the old keys once the new one is handed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OldKeys {
     /// They are deleted.
@@ -53,34 +53,28 @@ pub(super) async fn surplus<'a>(
 
 /// The key that was created first, as far as that is known.
 fn oldest<'a>(keys: impl Iterator<Item = &'a KeyInfo>) -> Option<&'a KeyInfo> {
-    let mut keys: Vec<_> = keys.collect();
-    keys.sort_by_key(|key| created(key));
-    match keys[..] {
+    let mut by_age: Vec<_> = keys.collect();
+    by_age.sort_by_key(|key| key.created);
+    match by_age[..] {
         [only] => Some(only),
-        [first, second, ..] if created(first).is_some() && created(first) < created(second) => {
+        [first, second, ..] if first.created.is_some() && first.created < second.created => {
             Some(first)
         }
         _ => None,
     }
 }
 
-/// When it was created, in seconds since 1970.
-fn created(key: &KeyInfo) -> Option<i64> {
-    key.created.map(|at| at.as_second())
-}
-
-/// That there is no room for another key, and which could go.
+/// The error that there is no room for another key, with those that could go.
 async fn no_room(run: &Run, keys: &[KeyInfo], suspended: Option<&KeyInfo>) -> Hinted {
     let mut described = Vec::new();
     let mut unused: Vec<&KeyInfo> = Vec::new();
     for key in keys {
-        let used = iam::last_used(run, &key.id).await;
-        if matches!(used, Ok(None)) {
+        let last_use = iam::last_use(run, &key.id).await.unwrap_or(LastUse::Unknown);
+        if last_use == LastUse::Never {
             unused.push(key);
         }
-        let used = in_words(used);
         let suspended = if key.is_active { "" } else { "suspended, " };
-        described.push(format!("{} ({suspended}{used})", key.id));
+        described.push(format!("{} ({suspended}{})", key.id, in_words(&last_use)));
     }
     let user = run.user();
     let unused_and_older = oldest(unused.iter().copied());
@@ -106,10 +100,10 @@ async fn no_room(run: &Run, keys: &[KeyInfo], suspended: Option<&KeyInfo>) -> Hi
 
 const DELETE_UNUSED: &str = "delete the one not in use";
 
-fn in_words(used: Result<Option<LastUse>, AwsError>) -> String {
-    match used {
-        Err(_) => "last use unknown".to_owned(),
-        Ok(None) => "never used".to_owned(),
-        Ok(Some(used)) => format!("last used {} for {}", used.at, used.service),
+fn in_words(last_use: &LastUse) -> String {
+    match last_use {
+        LastUse::Unknown | LastUse::NotOffered => "last use unknown".to_owned(),
+        LastUse::Never => "never used".to_owned(),
+        LastUse::At(at, service) => format!("last used {at} for {service}"),
     }
 }

@@ -10,13 +10,14 @@ use crate::errors::{Hint, Hinted};
 use crate::iam::{self, Tags};
 use crate::removal::{Leftover, ManagedPolicy, Removal};
 use crate::step::Step;
+use crate::workflows::holdings::Holdings;
+use crate::workflows::ours::{check_same, is_unused_and_ours};
 use crate::workflows::outcome::{Failed, State, Updated};
 use crate::workflows::plan::Plan;
-use crate::workflows::provenance::{check_same, held_policies, is_unused_and_ours};
 use crate::workflows::remove::remove;
 use crate::workflows::undo::Undo;
 
-/// How many versions IAM keeps of a managed policy.
+/// The number of versions that IAM keeps of a managed policy.
 const MOST_VERSIONS: usize = 5;
 
 /// Replaces the policy, by one call that takes effect as a whole, and the tag
@@ -49,7 +50,7 @@ pub async fn apply(plan: &Plan<Update>) -> Result<Updated, Failed> {
     })
 }
 
-/// Takes every step that gives or takes access. Returns what there is to note.
+/// Takes every step that gives or takes access. Returns notes for the admin.
 async fn change(plan: &Plan<Update>, undo: &Undo) -> Result<Vec<String>> {
     let run = &plan.run;
     let mut notes = Vec::new();
@@ -69,8 +70,7 @@ async fn change(plan: &Plan<Update>, undo: &Undo) -> Result<Vec<String>> {
     Ok(notes)
 }
 
-/// Takes a step, the first one or a later one. Returns what there is to note
-/// where it could not be taken.
+/// Takes a step, the first one or a later one. Returns a note if it could not be taken.
 async fn take(
     plan: &Plan<Update>,
     undo: &Undo,
@@ -134,7 +134,7 @@ async fn delete_replaced(plan: &Plan<Update>) -> Result<(), Failed> {
 
 /// Fails if the user was deleted, and maybe made again, since the plan was made.
 async fn check_same_user(plan: &Plan<Update>) -> Result<()> {
-    let found = check_same(&plan.run, Some(&plan.work.user)).await?;
+    let found = check_same(&plan.run, Some(&plan.work.holdings.user)).await?;
     ensure!(found.is_some(), "{}", plan.has_changed());
     Ok(())
 }
@@ -143,9 +143,10 @@ async fn check_same_user(plan: &Plan<Update>) -> Result<()> {
 /// before anything is written, since IAM has no way to write only what nobody else
 /// has changed.
 async fn check_unchanged(plan: &Plan<Update>) -> Result<()> {
-    let now = held_policies(&plan.run).await?;
+    let before = &plan.work.holdings;
+    let now = Holdings::read_our_policies(&plan.run, before.user.clone()).await?;
     check_same_user(plan).await?;
-    ensure!(now == plan.work.held, "{}", plan.has_changed());
+    ensure!(now.our_policies().eq(before.our_policies()), "{}", plan.has_changed());
     Ok(())
 }
 
@@ -183,7 +184,7 @@ async fn create_policy(plan: &Plan<Update>, undo: &Undo) -> Result<()> {
         Err(error) if !error.is_unclear() && !error.is_existing() => return Err(error.into()),
         Err(error) => error,
     };
-    // Whether it was made although the answer got lost, the policy itself tells.
+    // The policy itself tells whether it was made although the answer got lost.
     let look = async || iam::get_policy(undo.run(), &policy.arn).await;
     match until_known(&undo.run().cancel, look).await {
         Ok(Some(found)) if found.tags.run == tags.run => {
@@ -208,7 +209,7 @@ async fn create_policy(plan: &Plan<Update>, undo: &Undo) -> Result<()> {
     }
 }
 
-/// Sets the tag. Returns what there is to note where the store has none.
+/// Sets the tag. Returns a note if the store keeps no tags.
 async fn tag(plan: &Plan<Update>) -> Result<Option<String>> {
     let run = &plan.run;
     let tagged = match plan.work.grant.expires {
@@ -248,13 +249,13 @@ async fn replace_policy(plan: &Plan<Update>) -> Result<()> {
         iam::delete_policy_version(run, arn, oldest).await?;
     }
     match iam::create_policy_version(run, arn, document).await {
-        // That it was done although an answer got lost, the policy itself tells.
+        // The policy itself tells whether it was done although an answer got lost.
         Err(_) if is_current(plan, arn).await.unwrap_or(false) => Ok(()),
         created => Ok(created?),
     }
 }
 
-/// Whether the policy is as it should be.
+/// True if the policy has the new document.
 async fn is_current(plan: &Plan<Update>, arn: &str) -> Result<bool, AwsError> {
     let Some(policy) = iam::get_policy(&plan.run, arn).await? else {
         return Ok(false);

@@ -3,19 +3,17 @@
 
 use anyhow::{Result, ensure};
 
+use super::holdings::{Holdings, names};
+use super::ours::{OurUser, Purpose, folder_notes, set_access_hint};
 use super::outcome::PolicyRef;
 use super::plan::{Plan, PlannedPolicy, Preview};
-use super::provenance::{
-    HeldPolicy, Purpose, access_policy, find_ours, folder_notes, held_policies,
-    take_those_of_scripts,
-};
 use crate::access::{
-    Expiry, Grant, GrantChange, PolicyDocument, PolicyKind, grant_of_scripts, managed_policy_name,
+    Expiry, Grant, GrantChange, PolicyDocument, PolicyKind, Target, grant_of_scripts,
+    managed_policy_name,
 };
-use crate::aws::{AwsError, Run};
-use crate::commands;
-use crate::errors::{Hint, Hinted};
-use crate::iam::{self, User};
+use crate::aws::Run;
+use crate::errors::Hinted;
+use crate::iam::{self, Policy, User};
 use crate::removal::Removal;
 use crate::s3::bucket;
 use crate::step::Step;
@@ -24,19 +22,17 @@ pub use applying::apply;
 
 mod applying;
 
-/// How many policies the Python scripts gave a user.
-const OF_SCRIPTS: usize = 2;
+/// The number of policies that the Python scripts gave a user.
+const POLICIES_OF_SCRIPTS: usize = 2;
 
-/// What an update run sets.
+/// An update run: the access to set.
 pub struct Update {
     grant: Grant,
     document: PolicyDocument,
     /// The policy that the user has then; none if it keeps those of the Python scripts.
     policy: Option<PolicyRef>,
-    /// The user as it was looked at.
-    user: User,
-    /// Its policies as they were looked at.
-    held: Vec<HeldPolicy>,
+    /// The user and its policies as they were looked at.
+    holdings: Holdings,
 }
 
 /// Checks that there is such a user, that it is ours for this bucket and has
@@ -48,70 +44,27 @@ pub struct Update {
 /// part. The policies of the Python scripts are replaced if `change` names
 /// anything.
 pub async fn plan(run: &Run, change: &GrantChange) -> Result<Plan<Update>> {
-    let (run, user) = find_ours(run, Purpose::Update).await?;
-    let held = held_policies(&run).await?;
-    let mut today = held.clone();
-    let of_scripts = take_those_of_scripts(&run, &mut today);
-    let current = match (today.is_empty(), of_scripts.len()) {
-        (true, OF_SCRIPTS) => None,
-        (true, _) => Some(access_policy(&run, held.clone())?),
-        (false, _) => Some(access_policy(&run, today)?),
-    };
-    let (target, region) = (&run.target, &run.aws.region);
-    let old = match &current {
-        Some(held) => PolicyDocument::grant(&held.text, target, region),
-        None => Some(grant_of_scripts()),
-    };
-    if let Some(held) = &current {
-        check_not_shared(&run, held)?;
-        if old.is_none() {
-            check_names_all(&run, held, change)?;
-        }
-    }
+    let found = OurUser::find(run, Purpose::Update).await?;
+    let (run, mut holdings) = found.with_policies().await?;
+    let current = Current::find(&holdings, change)?;
+    current.check_replaceable(&run, change)?;
+    let old = current.grant.clone();
     let before = old.clone().unwrap_or_default();
     change.check_on(&before)?;
     let grant = change.apply_to(&before);
-    // Another store has a limit of its own.
-    let is_inline = current.as_ref().is_some_and(|held| held.managed.is_none());
-    let has_limit_of_inline = is_inline && run.aws.store.is_aws();
-    let kind = if has_limit_of_inline { PolicyKind::Inline } else { PolicyKind::Managed };
-    let document = PolicyDocument::for_bucket(&grant, target, region, kind)?;
-    let replaces = !of_scripts.is_empty() && *change != GrantChange::default();
-    let policy = match &current {
-        Some(held) => Some(PolicyRef {
-            name: held.name.clone(),
-            arn: held.managed.as_ref().map(|managed| managed.arn.clone()),
-        }),
-        None if replaces => Some(new_policy(&run, &user)?),
-        None => None,
+    let document = current.new_document(&run, &grant)?;
+    let policy = match current.policy {
+        Some(policy) => Some(PolicyRef::from(policy)),
+        None if current.replaced.is_empty() => None,
+        None => Some(new_policy(&run, &holdings.user)?),
     };
-    let mut steps = Vec::new();
-    match (&current, &policy) {
-        (Some(held), _) if !document.is(&held.text) => {
-            steps.push(Step::UpdatePolicy(held.name.clone()));
-        }
-        (None, Some(new)) => {
-            steps.push(Step::CreatePolicy(new.name.clone()));
-            steps.push(Step::AttachPolicy(new.name.clone()));
-        }
-        _ => {}
+    let mut steps = current.write_steps(policy.as_ref(), &document);
+    steps.extend(current.detach_steps());
+    if policy.is_some() {
+        add_tag_step(&mut steps, &run, &holdings.user, grant.expires).await;
     }
-    let replaced = of_scripts.iter().filter(|_| replaces);
-    let replaced: Vec<_> = replaced.filter_map(HeldPolicy::if_managed).collect();
-    steps.extend(
-        replaced.iter().map(|(policy, _)| Step::Remove(Removal::Attachment(policy.clone()))),
-    );
-    let tagged = user.tags.expires.as_deref();
-    let is_tagged = tagged == grant.expires.map(|at| at.to_string()).as_deref();
-    if policy.is_some() && !is_tagged && iam::keeps_tags(&run, &user).await {
-        // What deletes ended users goes by the tag: it must never end first.
-        let first = if is_later(grant.expires, tagged) { 0 } else { steps.len() };
-        steps.insert(first, Step::TagUser(target.user.to_string()));
-    }
-    // What others use too is theirs.
-    let unused = replaced.into_iter().filter(|(_, uses)| *uses <= 1);
-    steps.extend(unused.map(|(policy, _)| Step::Remove(Removal::Policy(policy))));
-    let mut preview = Preview::new(target, steps);
+    steps.extend(current.delete_steps());
+    let mut preview = Preview::new(&run.target, steps);
     match &old {
         Some(old) => {
             preview.changes = old.changes_to(&grant);
@@ -119,19 +72,114 @@ pub async fn plan(run: &Run, change: &GrantChange) -> Result<Plan<Update>> {
         }
         None => preview.changes = grant.all_as_changes(),
     }
-    preview.notes = notes(&run, &held, old.as_ref(), &grant).await;
-    if !of_scripts.is_empty() && !replaces {
-        preview.notes.push(
-            "the user has policies of the Python scripts; --update with any access option \
-             replaces them"
-                .to_owned(),
-        );
-    }
+    let scripts_note = current.scripts_note();
+    preview.notes = notes(&run, &mut holdings, old.as_ref(), &grant).await;
+    preview.notes.extend(scripts_note);
     preview.policy = policy.as_ref().map(|policy| PlannedPolicy {
         name: Some(policy.name.clone()),
         document: document.clone(),
     });
-    Ok(Plan { preview, run, work: Update { grant, document, policy, user, held } })
+    Ok(Plan { preview, run, work: Update { grant, document, policy, holdings } })
+}
+
+/// The policies that give the user its access before the update.
+struct Current<'a> {
+    /// The one policy that `create` makes; none if the user has only the two of the
+    /// Python scripts.
+    policy: Option<&'a Policy>,
+    /// The policies of the Python scripts, if the update replaces them.
+    replaced: Vec<&'a Policy>,
+    /// True if there are policies of the Python scripts that stay.
+    keeps_scripts: bool,
+    /// The access they give, if that can be read back.
+    grant: Option<Grant>,
+}
+
+impl<'a> Current<'a> {
+    /// Fails unless the user has the one policy of today or the two of the scripts.
+    fn find(holdings: &'a Holdings, change: &GrantChange) -> Result<Self> {
+        let ours = holdings.our_policies_read();
+        let (of_scripts, of_today): (Vec<_>, Vec<_>) =
+            ours.iter().partition(|policy| holdings.is_of_scripts(policy));
+        let (policy, grant) = if of_today.is_empty() && of_scripts.len() == POLICIES_OF_SCRIPTS {
+            (None, Some(grant_of_scripts()))
+        } else {
+            let candidates = if of_today.is_empty() { &ours } else { &of_today };
+            let policy = holdings.sole_access_policy(candidates)?;
+            let text = policy.text.as_deref().unwrap_or_default();
+            (Some(policy), PolicyDocument::grant(text, &holdings.target, &holdings.region))
+        };
+        let changes_nothing = *change == GrantChange::default();
+        let keeps_scripts = changes_nothing && !of_scripts.is_empty();
+        let replaced = if changes_nothing { Vec::new() } else { of_scripts };
+        Ok(Self { policy, replaced, keeps_scripts, grant })
+    }
+
+    /// Fails if others use the policy, or if what it allows can't be kept.
+    fn check_replaceable(&self, run: &Run, change: &GrantChange) -> Result<()> {
+        let Some(policy) = self.policy else { return Ok(()) };
+        ensure!(
+            policy.is_unshared(),
+            "policy {} is not only attached to user {}, and the access of others would change too",
+            policy.name,
+            run.target.user
+        );
+        if self.grant.is_none() {
+            check_names_all(&run.target, policy, change)?;
+        }
+        Ok(())
+    }
+
+    fn new_document(&self, run: &Run, grant: &Grant) -> Result<PolicyDocument> {
+        // Another store has a limit of its own.
+        let is_inline = self.policy.is_some_and(|policy| policy.arn.is_none());
+        let has_limit_of_inline = is_inline && run.aws.store.is_aws();
+        let kind = if has_limit_of_inline { PolicyKind::Inline } else { PolicyKind::Managed };
+        PolicyDocument::for_bucket(grant, &run.target, &run.aws.region, kind)
+    }
+
+    /// The steps that write the document: into the policy, unless that has it already,
+    /// or into a new one.
+    fn write_steps(&self, policy: Option<&PolicyRef>, document: &PolicyDocument) -> Vec<Step> {
+        match (self.policy, policy) {
+            (Some(old), _) if old.text_is(|text| document.is(text)) => vec![],
+            (Some(old), _) => vec![Step::UpdatePolicy(old.name.clone())],
+            (None, Some(new)) => {
+                vec![Step::CreatePolicy(new.name.clone()), Step::AttachPolicy(new.name.clone())]
+            }
+            (None, None) => vec![],
+        }
+    }
+
+    fn detach_steps(&self) -> impl Iterator<Item = Step> {
+        let policies = self.replaced.iter().filter_map(|policy| policy.to_managed());
+        policies.map(|policy| Step::Remove(Removal::Attachment(policy)))
+    }
+
+    /// The steps that delete what is replaced; a policy that others use too is theirs.
+    fn delete_steps(&self) -> impl Iterator<Item = Step> {
+        let unshared = self.replaced.iter().filter(|policy| policy.is_unshared());
+        let policies = unshared.filter_map(|policy| policy.to_managed());
+        policies.map(|policy| Step::Remove(Removal::Policy(policy)))
+    }
+
+    fn scripts_note(&self) -> Option<String> {
+        let note = "the user has policies of the Python scripts; --update with any access option \
+                    replaces them";
+        self.keeps_scripts.then(|| note.to_owned())
+    }
+}
+
+/// Adds the step that sets the tag of the end of access, if the tag says otherwise.
+async fn add_tag_step(steps: &mut Vec<Step>, run: &Run, user: &User, expires: Option<Expiry>) {
+    let tagged = user.tags.expires.as_deref();
+    let is_tagged = tagged == expires.map(|at| at.to_string()).as_deref();
+    if is_tagged || !iam::keeps_tags(run, user).await {
+        return;
+    }
+    // What deletes ended users goes by the tag: it must never end first.
+    let position = if is_later(expires, tagged) { 0 } else { steps.len() };
+    steps.insert(position, Step::TagUser(run.target.user.to_string()));
 }
 
 /// The policy that takes the place of those of the Python scripts.
@@ -146,25 +194,15 @@ fn new_policy(run: &Run, user: &User) -> Result<PolicyRef> {
     Ok(PolicyRef { name, arn })
 }
 
-/// Whether access is to end later than the tag says, or never.
+/// True if access is to end later than the tag says, or never.
 fn is_later(expires: Option<Expiry>, tagged: Option<&str>) -> bool {
-    let tagged = tagged.and_then(Expiry::at);
-    expires.is_none() || tagged.is_some() && expires > tagged
+    let tagged_end = tagged.and_then(Expiry::at);
+    expires.is_none() || tagged_end.is_some() && expires > tagged_end
 }
 
-fn check_not_shared(run: &Run, held: &HeldPolicy) -> Result<()> {
-    let uses = held.managed.as_ref().map_or(0, |managed| managed.uses);
-    ensure!(
-        uses <= 1,
-        "policy {} is not only attached to user {}, and the access of others would change too",
-        held.name,
-        run.target.user
-    );
-    Ok(())
-}
-
-/// Fails unless the change says all that a policy that can't be read would.
-fn check_names_all(run: &Run, held: &HeldPolicy, change: &GrantChange) -> Result<()> {
+/// Fails unless the change names every part of the access, since the policy can't tell
+/// any.
+fn check_names_all(target: &Target, policy: &Policy, change: &GrantChange) -> Result<()> {
     let unnamed = change.unnamed();
     if unnamed.is_empty() {
         return Ok(());
@@ -172,73 +210,56 @@ fn check_names_all(run: &Run, held: &HeldPolicy, change: &GrantChange) -> Result
     let message = format!(
         "policy {} is not as create_s3_user writes it, so what it allows can't be kept; \
          to replace it, also give {}",
-        held.name,
+        policy.name,
         unnamed.join(", ")
     );
-    let set_access = commands::set_access(&run.target, &change.apply_to(&Grant::default()));
-    let words = "to set all of the user's access, run for example";
-    Err(Hinted::new(message, Hint::run(words, set_access)).into())
+    let hint = set_access_hint(target, &change.apply_to(&Grant::default()));
+    Err(Hinted::new(message, hint).into())
 }
 
-/// What the admin should know of the access that the user has then, a line each.
-async fn notes(run: &Run, held: &[HeldPolicy], old: Option<&Grant>, grant: &Grant) -> Vec<String> {
-    let known = old.map_or(&[][..], |old| &old.also_read);
+/// Notes for the admin on the access that the user has then.
+async fn notes(
+    run: &Run,
+    holdings: &mut Holdings,
+    old: Option<&Grant>,
+    grant: &Grant,
+) -> Vec<String> {
+    let old_folders = old.map_or(&[][..], |old| &old.also_read);
     let mut new_folders = grant.also_read.clone();
-    new_folders.retain(|folder| !known.contains(folder));
-    let (mut notes, folders, grants) = tokio::join!(
-        more_access_notes(run, held),
+    new_folders.retain(|folder| !old_folders.contains(folder));
+    let (unread, folders, grants) = tokio::join!(
+        holdings.read_rest(run),
         folder_notes(run, &new_folders),
         bucket::grant_notes(run, grant),
     );
+    let mut notes = Vec::new();
+    for error in unread {
+        notes.push(format!("can't tell what else may give access: {error}"));
+    }
+    notes.extend(more_access_note(holdings));
     if let Some(ended) = grant.ended() {
         notes.push(format!("access ended at {ended}; --expires extends it"));
     }
     [notes, folders, grants].concat()
 }
 
-/// Which policies besides those `held` as ours, and which groups may give the user
-/// more access, as far as they are known, and why they are not.
-async fn more_access_notes(run: &Run, held: &[HeldPolicy]) -> Vec<String> {
-    let (attached, inline, groups) =
-        tokio::join!(iam::attached_policies(run), iam::inline_policies(run), iam::groups(run));
-    let mut notes = Vec::new();
-    let mut known = |names: Result<Vec<String>, AwsError>| {
-        names.unwrap_or_else(|error| {
-            notes.push(format!("can't tell what else may give access: {error}"));
-            Vec::new()
-        })
-    };
-    let is_ours = |name: &str, arn: Option<&str>| {
-        held.iter().any(|held| match (&held.managed, arn) {
-            (Some(managed), Some(arn)) => managed.arn == arn,
-            (None, None) => held.name == name,
-            _ => false,
-        })
-    };
-    let attached = attached.map(|all| {
-        let others = all.into_iter();
-        let others = others.filter(|other| !is_ours(&other.name, Some(&other.arn)));
-        others.map(|other| other.name).collect()
-    });
-    let mut inline = known(inline);
-    inline.retain(|name| !is_ours(name, None));
-    let policies = [known(attached), inline].concat();
-    let groups = known(groups);
+/// The note on which other policies and groups may give the user more access, if any.
+fn more_access_note(holdings: &Holdings) -> Option<String> {
+    let policies = names(&holdings.other_policies()).join(", ");
+    let groups = holdings.groups.join(", ");
     let mut more = Vec::new();
-    if !policies.is_empty() {
-        more.push(format!("has {}", listed("policy", "policies", &policies)));
+    match holdings.other_policies().len() {
+        0 => {}
+        1 => more.push(format!("has policy {policies}")),
+        _ => more.push(format!("has policies {policies}")),
     }
-    if !groups.is_empty() {
-        more.push(format!("is in {}", listed("group", "groups", &groups)));
+    match holdings.groups.len() {
+        0 => {}
+        1 => more.push(format!("is in group {groups}")),
+        _ => more.push(format!("is in groups {groups}")),
     }
-    if !more.is_empty() {
-        let more = more.join(" and ");
-        notes.push(format!("the user also {more}, which may give more access"));
+    if more.is_empty() {
+        return None;
     }
-    notes
-}
-
-fn listed(one: &str, many: &str, names: &[String]) -> String {
-    let things = if names.len() == 1 { one } else { many };
-    format!("{things} {}", names.join(", "))
+    Some(format!("the user also {}, which may give more access", more.join(" and ")))
 }

@@ -1,0 +1,299 @@
+//! Carrying out a deletion: step by step, as long as the user is the one that was
+//! looked at.
+
+use std::collections::VecDeque;
+
+use anyhow::{Context, Result};
+use tokio::time::Instant;
+
+use super::belongings::{self, own_policies_last};
+use super::folder::Folder;
+use super::{Delete, expired, guard, late_writes};
+use crate::aws::{AwsError, Patience, end_of_deleted_key, wait_until};
+use crate::commands;
+use crate::errors::{Hint, Hinted, Interrupted, Stays};
+use crate::iam::{self, Tags, User};
+use crate::removal::Removal;
+use crate::s3::empty::{self, FailedKey};
+use crate::s3::listing::Page;
+use crate::step::{Step, counted};
+use crate::workflows::deleted::Deleted;
+use crate::workflows::holdings::Holdings;
+use crate::workflows::ours::check_same;
+use crate::workflows::outcome::{Failed, State};
+use crate::workflows::plan::Plan;
+use crate::workflows::remove::remove;
+
+/// Carries out the plan, in an order that ends the person's access first and
+/// leaves the user, which makes a second run possible, until last.
+///
+/// Fails if the user is no longer the one that was planned for, by then or at any later
+/// pass over the folder, or its access no longer ended where that matters: what is left
+/// stays then. What else is gone already counts as deleted.
+/// Where this fails or is cancelled, running again continues. An object that can't
+/// be deleted is in `failed` of what was deleted: everything else is deleted
+/// anyway, and the user stays.
+pub async fn apply(plan: &Plan<Delete>) -> Result<Deleted, Failed> {
+    let mut deleted = Deleted::nothing(&plan.run.target);
+    deleted.notes.clone_from(&plan.work.notes);
+    deleted.empties_folder = plan.work.folder.is_some();
+    let mut deleting = Deleting {
+        plan,
+        steps: VecDeque::from(plan.preview.steps.clone()),
+        deleted,
+        could_write: false,
+        writes_end: None,
+        is_known_by_policies: plan.work.is_known_by_policies,
+    };
+    match deleting.walk().await {
+        Ok(()) => Ok(deleting.deleted),
+        Err(error) => {
+            let error = deleting.unless_made_anew(error).await;
+            if !error.is::<Stays>() {
+                deleting.deleted.needs_force = deleting.needs_force();
+                deleting.deleted.remaining = deleting.steps.into();
+            }
+            Err(Failed { error, state: State::Deleted(Box::new(deleting.deleted)) })
+        }
+    }
+}
+
+/// A delete run under way.
+struct Deleting<'a> {
+    plan: &'a Plan<Delete>,
+    /// The steps still to be taken, the one under way included.
+    steps: VecDeque<Step>,
+    /// The result so far.
+    deleted: Deleted,
+    /// True if the person could upload to the folder.
+    could_write: bool,
+    /// The time until which AWS may accept uploads with a deleted key.
+    writes_end: Option<Instant>,
+    /// True if nothing but its policies shows that the user is ours.
+    is_known_by_policies: bool,
+}
+
+impl Deleting<'_> {
+    async fn walk(&mut self) -> Result<()> {
+        let Plan { run, work, preview } = self.plan;
+        let user = work.user.as_ref();
+        let could_write = late_writes::could_write(run, &preview.steps);
+        let unchanged = guard::check_unchanged(run, user);
+        let (could_write, unchanged) = tokio::join!(could_write, unchanged);
+        unchanged?;
+        self.could_write = could_write;
+        self.writes_end = late_writes::may_follow_deletion(&preview.steps).then(end_of_deleted_key);
+        if let Some(user) = user.filter(|_| work.only_expired) {
+            let holdings = Holdings::read(run, user.clone()).await?;
+            expired::check(run, &holdings, None).await?;
+        }
+        while let Some(step) = self.steps.front().cloned() {
+            run.go_on()?;
+            if let Step::TagUser(_) = step
+                && !self.tag().await.unwrap_or(false)
+            {
+                let steps = self.steps.make_contiguous();
+                own_policies_last(steps, &run.target.user);
+                self.is_known_by_policies = true;
+            } else {
+                let taken = self.take(step).await;
+                self.note(&run.unless_interrupted(taken)?);
+            }
+            self.steps.pop_front();
+        }
+        Ok(())
+    }
+
+    /// Takes a step, and returns it as it was done.
+    async fn take(&mut self, step: Step) -> Result<Step> {
+        match &step {
+            Step::EmptyFolder { .. } => return self.empty_folder().await,
+            Step::Remove(Removal::User(_)) => self.delete_user().await?,
+            Step::Remove(removal) => {
+                // A user of that name that was made meanwhile has a policy of the same name.
+                if matches!(
+                    removal,
+                    Removal::Attachment(_) | Removal::InlinePolicy(_) | Removal::Blocker(_)
+                ) {
+                    self.check_same().await?;
+                }
+                remove(&self.plan.run, removal).await?;
+            }
+            _ => {}
+        }
+        Ok(step)
+    }
+
+    /// Fails with [`Stays`] if somebody else has the user's name by now.
+    async fn check_same(&self) -> Result<Option<User>> {
+        let Plan { run, work, .. } = self.plan;
+        // Boxed, as its callers would each hold the state of a whole call.
+        Box::pin(check_same(run, work.user.as_ref())).await
+    }
+
+    /// Returns the error that ended the run, or in its place that somebody else has the
+    /// user's name by now: running again must not be advised then.
+    async fn unless_made_anew(&self, error: anyhow::Error) -> anyhow::Error {
+        if error.is::<Interrupted>() || error.is::<Stays>() {
+            return error;
+        }
+        match self.check_same().await {
+            Err(made_anew) if made_anew.is::<Stays>() => made_anew,
+            _ => error,
+        }
+    }
+
+    /// Fails with [`Stays`] if access was extended meanwhile: files can't be had back, as
+    /// a key can.
+    async fn check_still_ended(&self) -> Result<()> {
+        if let Some(user) = self.check_same().await? {
+            let run = &self.plan.run;
+            let holdings = Box::pin(Holdings::read(run, user)).await?;
+            let rotate = commands::create_s3_user(&run.target, "--rotate-key");
+            let hint = Hint::run("for a new key", rotate);
+            Box::pin(expired::check(run, &holdings, Some(hint))).await?;
+        }
+        Ok(())
+    }
+
+    /// Counts and reports a step that is done.
+    fn note(&mut self, step: &Step) {
+        if let Step::Remove(removal) = step {
+            self.count(removal);
+        }
+        self.plan.run.done(step);
+    }
+
+    fn count(&mut self, removal: &Removal) {
+        let deleted = &mut self.deleted;
+        match removal {
+            Removal::AccessKey(id) => {
+                deleted.access_keys.push(id.clone());
+                self.writes_end = self.could_write.then(end_of_deleted_key);
+            }
+            Removal::Attachment(policy) => deleted.policies_detached.push(policy.name.clone()),
+            Removal::Policy(policy) => deleted.policies_deleted.push(policy.name.clone()),
+            Removal::InlinePolicy(name) => deleted.policies_deleted.push(name.clone()),
+            Removal::Blocker(blocker) => deleted.other.push(blocker.to_string()),
+            Removal::User(_) => deleted.user_deleted = true,
+            Removal::Object { .. } | Removal::Detachment(_) => {}
+        }
+    }
+
+    /// True if another run may not know the user as ours any more: its policies go right
+    /// before it, and may be gone although no answer came.
+    fn needs_force(&self) -> bool {
+        let only_policies_remain = self.steps.iter().all(|step| {
+            matches!(
+                step,
+                Step::Remove(
+                    Removal::Attachment(_)
+                        | Removal::Policy(_)
+                        | Removal::InlinePolicy(_)
+                        | Removal::User(_)
+                )
+            )
+        });
+        self.is_known_by_policies && only_policies_remain
+    }
+
+    /// Tags the user as ours, and tells whether it has the tag then: some stores take
+    /// tags and don't show them.
+    async fn tag(&self) -> Result<bool, AwsError> {
+        let run = &self.plan.run;
+        let tags = Tags { bucket: Some(run.target.bucket.to_string()), ..Tags::default() };
+        iam::tag_user(run, &tags).await?;
+        if run.aws.store.is_aws() {
+            return Ok(true);
+        }
+        let found = iam::get_user(run).await?;
+        Ok(found.is_some_and(|user| user.tags.bucket.is_some()))
+    }
+
+    async fn empty_folder(&mut self) -> Result<Step> {
+        let Plan { run, work, .. } = self.plan;
+        let folder = work.folder.as_ref().context("the folder was not listed")?;
+        if work.only_expired {
+            self.check_still_ended().await?;
+        }
+        let emptied = self.empty(folder).await;
+        let deleted = &mut self.deleted;
+        deleted.folder = work.progress.counts();
+        deleted.failed = emptied?;
+        let has_deleted = deleted.folder.objects > 0;
+        if folder.versions_remain(run, has_deleted).await {
+            // Not "the same command": --force is for users that are gone, and for no
+            // other that a list names.
+            let note = "earlier versions of the objects remain; to delete them too, run \
+                        delete_s3_user again with only -u USER --force --all-versions";
+            deleted.notes.push(note.to_owned());
+        }
+        let step =
+            Step::EmptyFolder { folder: run.target.folder_url(), what: deleted.folder.to_string() };
+        if deleted.failed.is_empty() {
+            return Ok(step);
+        }
+        run.done(&step);
+        let message = format!(
+            "{} could not be deleted, so user {} stays",
+            counted(deleted.failed.len() as u64, false, "object"),
+            run.target.user
+        );
+        let hint = "an object lock, a legal hold or a bucket policy may protect them; \
+                    once they can be deleted, run the same command again";
+        Err(Hinted::new(message, Hint::new(hint)).into())
+    }
+
+    /// Empties the folder, and once more when no upload can arrive any longer.
+    async fn empty(&self, folder: &Folder) -> Result<Vec<FailedKey>> {
+        let started = Instant::now();
+        let failed = self.empty_once(folder, folder.first_page.clone()).await?;
+        match self.writes_end {
+            Some(end) if started < end && failed.is_empty() => {
+                let run = &self.plan.run;
+                wait_until(end, &run.cancel).await;
+                run.go_on()?;
+                self.empty_once(folder, Page::default()).await
+            }
+            _ => Ok(failed),
+        }
+    }
+
+    async fn empty_once(&self, folder: &Folder, first_page: Page) -> Result<Vec<FailedKey>> {
+        let Plan { run, work, .. } = self.plan;
+        let check = async || self.check_same().await.map(drop);
+        empty::empty(run, folder.depth, first_page, folder.concurrency, &work.progress, check).await
+    }
+
+    /// Deletes the user, and before that what came to hang on it meanwhile.
+    async fn delete_user(&mut self) -> Result<()> {
+        let Plan { run, work, .. } = self.plan;
+        let Some(user) = &work.user else {
+            return Ok(());
+        };
+        let mut patience = Patience::SETTLING;
+        let is_settling = |deleted: &Result<()>| {
+            let error = deleted.as_ref().err().and_then(|error| error.downcast_ref());
+            error.is_some_and(AwsError::is_settling)
+        };
+        patience.retry(&run.cancel, is_settling, async || self.try_to_delete(user).await).await
+    }
+
+    async fn try_to_delete(&mut self, user: &User) -> Result<()> {
+        let run = &self.plan.run;
+        self.check_same().await?;
+        let deleted = iam::delete_user(run).await;
+        if deleted.as_ref().is_err_and(AwsError::is_in_use) {
+            self.check_same().await?;
+            // What can't be removed now blocks the user again at the next attempt.
+            for removal in belongings::removals(run, user, None).await? {
+                if remove(run, &removal).await.is_err() {
+                    break;
+                }
+                self.note(&Step::Remove(removal));
+            }
+        }
+        deleted?;
+        Ok(())
+    }
+}

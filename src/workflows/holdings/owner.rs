@@ -1,0 +1,69 @@
+//! Whose a user is: for which bucket it was made, as far as it shows that itself.
+
+use super::Holdings;
+use crate::access::{BucketName, allows_only_in, names_bucket};
+use crate::iam::User;
+
+/// The bucket that a user was made for, as far as its tags and policies show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// The bucket in question.
+    ThisBucket,
+    /// This bucket too, by this inline policy, which somebody edited, if the store
+    /// keeps no tags: all that it allows is in the bucket.
+    Edited(String),
+    /// Another bucket, with the reason in words, and its name if that is known.
+    OtherBucket(String, Option<BucketName>),
+    /// No bucket: neither this tool nor the Python scripts before it made the user. With
+    /// the policy that has one of their names all the same, if there is one.
+    NotOurs(Option<String>),
+}
+
+impl Owner {
+    /// The owner by the user's tag, if it has that.
+    pub fn by_tag(user: &User, bucket: &BucketName) -> Option<Self> {
+        let tagged = user.tags.bucket.as_deref()?;
+        if tagged == bucket.as_str() {
+            return Some(Self::ThisBucket);
+        }
+        let reason = format!("it is tagged for bucket {tagged}");
+        Some(Self::OtherBucket(reason, tagged.parse().ok()))
+    }
+
+    /// True if the user is surely enough one of ours to be listed.
+    pub fn is_ours(&self) -> bool {
+        matches!(self, Self::ThisBucket | Self::Edited(_))
+    }
+}
+
+impl Holdings {
+    /// The bucket that the user was made for: by its tag, or without one by its
+    /// policies.
+    pub(crate) fn owner(&self) -> Owner {
+        let bucket = &self.target.bucket;
+        if let Some(owner) = Owner::by_tag(&self.user, bucket) {
+            return owner;
+        }
+        if self.our_policies().any(|policy| self.grant_by(policy).is_some()) {
+            return Owner::ThisBucket;
+        }
+        let edited = self.our_policies().find(|policy| {
+            policy.arn.is_none() && policy.text_is(|text| allows_only_in(text, bucket))
+        });
+        if let Some(policy) = edited
+            && self.is_tagless
+        {
+            return Owner::Edited(policy.name.clone());
+        }
+        let naming_bucket =
+            self.our_policies().find(|policy| policy.text_is(|text| names_bucket(text, bucket)));
+        match (naming_bucket, self.our_policies().next()) {
+            (Some(policy), _) => Owner::NotOurs(Some(policy.name.clone())),
+            (None, Some(other)) => {
+                let reason = format!("its policy {} is for another bucket", other.name);
+                Owner::OtherBucket(reason, None)
+            }
+            (None, None) => Owner::NotOurs(None),
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Which of a user's policies are ours, what they grant, and what else there is.
+
+use anyhow::{Result, bail};
+
+use super::Holdings;
+use crate::access::{
+    Grant, grant_of_policy, grant_of_scripts, is_named_as_ours, is_of_scripts, managed_policy_name,
+};
+use crate::iam::Policy;
+use crate::workflows::outcome::PolicyRef;
+
+impl Holdings {
+    /// The policies that carry one of our names or the Python scripts'.
+    pub(crate) fn our_policies(&self) -> impl Iterator<Item = &Policy> {
+        self.policies.iter().filter(|policy| self.is_named_as_ours(policy))
+    }
+
+    fn is_named_as_ours(&self, policy: &Policy) -> bool {
+        is_named_as_ours(&self.target.user, &policy.name, policy.arn.is_some())
+    }
+
+    /// Those of [our policies](Self::our_policies) whose text is known.
+    pub(crate) fn our_policies_read(&self) -> Vec<&Policy> {
+        self.our_policies().filter(|policy| policy.text.is_some()).collect()
+    }
+
+    /// The one policy that `create` makes: the managed one, or else the inline one.
+    pub(crate) fn access_policy(&self) -> Option<&Policy> {
+        let by_create = self.our_policies().filter(|policy| self.has_name_by_create(policy));
+        by_create.max_by_key(|policy| policy.arn.is_some())
+    }
+
+    /// True if one of our policies is called as `create` calls it.
+    fn has_name_by_create(&self, policy: &Policy) -> bool {
+        policy.arn.is_none() || policy.name == managed_policy_name(&self.target.user)
+    }
+
+    /// The only one of these policies. Fails if there is none, if there are more, or
+    /// if `create` makes no policy of its name.
+    pub(crate) fn sole_access_policy<'a>(&self, policies: &[&'a Policy]) -> Result<&'a Policy> {
+        let user = &self.target.user;
+        match policies {
+            [] => bail!("user {user} has no policy that create_s3_user made"),
+            [policy] if self.has_name_by_create(policy) => Ok(policy),
+            others => bail!(
+                "user {user} does not have the one policy that create_s3_user makes, but {}",
+                names(others).join(" and ")
+            ),
+        }
+    }
+
+    /// True if a policy is one of the Python scripts', in their exact form.
+    pub(crate) fn is_of_scripts(&self, policy: &Policy) -> bool {
+        policy.text_is(|text| is_of_scripts(&policy.name, text, &self.target))
+    }
+
+    /// The policies of the Python scripts, in their exact form.
+    fn policies_of_scripts(&self) -> impl Iterator<Item = &Policy> {
+        self.our_policies().filter(|policy| self.is_of_scripts(policy))
+    }
+
+    /// True if the Python scripts made the user: their policies have other names.
+    pub(crate) fn is_made_by_scripts(&self) -> bool {
+        self.access_policy().is_none() && self.our_policies().next().is_some()
+    }
+
+    /// True if the user has a policy of the Python scripts besides one of today, as an
+    /// interrupted update leaves it.
+    pub(crate) fn has_both_kinds(&self) -> bool {
+        self.access_policy().is_some() && self.policies_of_scripts().next().is_some()
+    }
+
+    /// The policies besides those that the user was made with.
+    pub(crate) fn other_policies(&self) -> Vec<&Policy> {
+        self.policies.iter().filter(|policy| !self.is_made_with(policy)).collect()
+    }
+
+    fn is_made_with(&self, policy: &Policy) -> bool {
+        self.access_policy().is_some_and(|access| std::ptr::eq(access, policy))
+            || self.policies_of_scripts().any(|script| std::ptr::eq(script, policy))
+    }
+
+    /// The policies that carry none of our names, and the groups, in words.
+    pub(crate) fn foreign(&self) -> Vec<String> {
+        self.policies
+            .iter()
+            .filter(|policy| !self.is_named_as_ours(policy))
+            .map(|policy| format!("policy {}", policy.name))
+            .chain(self.groups.iter().map(|group| format!("group {group}")))
+            .collect()
+    }
+
+    /// The access that the user has, if its policies are as `create` or `update` make them, or
+    /// the Python scripts did.
+    pub(crate) fn grant(&self) -> Option<Grant> {
+        match self.access_policy() {
+            Some(policy) => self.grant_by(policy),
+            None => (self.policies_of_scripts().count() == 2).then(grant_of_scripts),
+        }
+    }
+
+    /// The access that one of the policies stands for, if it is as `create` or `update` make it,
+    /// or one of the two of the Python scripts.
+    pub(crate) fn grant_by(&self, policy: &Policy) -> Option<Grant> {
+        let text = policy.text.as_deref()?;
+        grant_of_policy(&policy.name, text, &self.target, &self.region)
+    }
+}
+
+/// The names of policies.
+pub(crate) fn names<'a>(policies: &[&'a Policy]) -> Vec<&'a str> {
+    policies.iter().map(|policy| policy.name.as_str()).collect()
+}
+
+impl From<&Policy> for PolicyRef {
+    fn from(policy: &Policy) -> Self {
+        Self { name: policy.name.clone(), arn: policy.arn.clone() }
+    }
+}

@@ -1,0 +1,164 @@
+//! What is odd about a user in a list: its keys, the end of its access, its policies,
+//! and who reads whose folder. No calls.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{Holdings, Readers};
+use crate::access::{Expiry, Grant, PolicyDocument, UserName};
+use crate::iam::{KeyInfo, LastUse};
+use crate::step::counted;
+use crate::workflows::holdings::names;
+
+/// A key older than so many days is odd: a year.
+const OLD: i64 = 365;
+/// A key that was not used for so many days is odd.
+const UNUSED: i64 = 90;
+/// A key that was never used is odd once it is so many days old: IAM takes hours
+/// to tell of a use.
+const NEVER_USED: i64 = 1;
+
+/// Something odd about a user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Oddity {
+    /// One word for scripts, which stays the same.
+    pub code: &'static str,
+    /// The ID of the access key that it is about; none if it is about the user.
+    pub key: Option<String>,
+    /// The oddity in a few words for people.
+    pub text: String,
+}
+
+impl Oddity {
+    fn new(code: &'static str, text: impl Into<String>) -> Self {
+        Self { code, key: None, text: text.into() }
+    }
+
+    fn about_key(code: &'static str, key: &KeyInfo, text: impl Into<String>) -> Self {
+        Self { key: Some(key.id.clone()), ..Self::new(code, text) }
+    }
+}
+
+/// Everything odd about a user with these keys.
+pub(super) fn oddities(
+    holdings: &Holdings,
+    keys: &[KeyInfo],
+    readers: &Readers,
+    now: Timestamp,
+) -> Vec<Oddity> {
+    let grant = holdings.grant();
+    let mut odd = Vec::new();
+    odd.extend(odd_count(keys));
+    for key in keys {
+        odd.extend(odd_age(key, now));
+        odd.extend(odd_use(key, now));
+    }
+    odd.extend(odd_end(holdings, grant.as_ref()));
+    odd.extend(odd_policies(holdings, grant.as_ref()));
+    odd.extend(odd_readers(&holdings.target.user, readers));
+    odd
+}
+
+fn odd_count(keys: &[KeyInfo]) -> Option<Oddity> {
+    match keys.len() {
+        0 => Some(Oddity::new("no-key", "no access key")),
+        1 => None,
+        2 => Some(Oddity::new("two-keys", "two access keys")),
+        more => Some(Oddity::new("two-keys", format!("{more} access keys"))),
+    }
+}
+
+fn odd_age(key: &KeyInfo, now: Timestamp) -> Option<Oddity> {
+    let is_old = days(key.created?, now) > OLD;
+    is_old.then(|| Oddity::about_key("old-key", key, format!("key older than {OLD} days")))
+}
+
+fn odd_use(key: &KeyInfo, now: Timestamp) -> Option<Oddity> {
+    match &key.last_use {
+        LastUse::Never => {
+            let is_new = key.created.is_some_and(|created| days(created, now) < NEVER_USED);
+            (!is_new).then(|| Oddity::about_key("never-used", key, "key never used"))
+        }
+        LastUse::At(at, _) if days(*at, now) >= UNUSED => {
+            let unused = counted(days(*at, now) as u64, false, "day");
+            Some(Oddity::about_key("unused-key", key, format!("key unused for {unused}")))
+        }
+        LastUse::At(..) | LastUse::Unknown | LastUse::NotOffered => None,
+    }
+}
+
+/// Compares when access ends by policy and by tag, with each other and with the clock.
+fn odd_end(holdings: &Holdings, grant: Option<&Grant>) -> Vec<Oddity> {
+    let tag = holdings.user.tags.expires.as_deref();
+    let tagged = tag.and_then(Expiry::at);
+    let mut odd = Vec::new();
+    let Some(grant) = grant else {
+        if tagged.is_some_and(|end| end.has_passed()) {
+            odd.push(Oddity::new("access-ended", "access ended by its tag"));
+        }
+        return odd;
+    };
+    if grant.ended().is_some() {
+        odd.push(Oddity::new("access-ended", "access ended"));
+    }
+    if grant.expires != tagged && !holdings.is_tagless {
+        let text = match tag {
+            Some(tag) => format!("tag says that access ends {tag}"),
+            None => "no tag says that access ends".to_owned(),
+        };
+        odd.push(Oddity::new("other-end", text));
+    }
+    odd
+}
+
+fn odd_policies(holdings: &Holdings, grant: Option<&Grant>) -> Vec<Oddity> {
+    let mut odd = Vec::new();
+    match (holdings.access_policy(), grant) {
+        (None, _) if holdings.is_made_by_scripts() => {
+            odd.push(Oddity::new("old-policy", "policies of the Python scripts"));
+        }
+        (None, _) => odd.push(Oddity::new("no-policy", "no access policy")),
+        (Some(_), None) => odd.push(Oddity::new("edited-policy", "policy edited")),
+        (Some(policy), Some(grant)) => {
+            let today = PolicyDocument::new(grant, &holdings.target, &holdings.region);
+            if !policy.text_is(|text| today.is(text)) {
+                odd.push(Oddity::new("old-policy", "policy in an older form"));
+            }
+        }
+    }
+    if holdings.has_both_kinds() {
+        odd.push(Oddity::new("old-policy", "policies of the Python scripts too"));
+    }
+    let others = holdings.other_policies();
+    if !others.is_empty() {
+        let text = format!("also has policy {}", names(&others).join(", "));
+        odd.push(Oddity::new("other-policies", text));
+    }
+    if !holdings.groups.is_empty() {
+        let text = format!("in group {}", holdings.groups.join(", "));
+        odd.push(Oddity::new("groups", text));
+    }
+    odd
+}
+
+/// Names who reads whose folder: that may have been granted before this user was
+/// there, or for another one of that name.
+fn odd_readers(user: &UserName, readers: &Readers) -> Vec<Oddity> {
+    let mut odd = Vec::new();
+    let others = readers.of(user);
+    if !others.is_empty() {
+        let text = format!("folder is also read by {}", others.join(", "));
+        odd.push(Oddity::new("shared-folder", text));
+    }
+    let owners = readers.read_by(user);
+    if !owners.is_empty() {
+        let text = format!("also reads the folder of {}", owners.join(", "));
+        odd.push(Oddity::new("shared-folder", text));
+    }
+    odd
+}
+
+/// The whole days between two times.
+fn days(from: Timestamp, to: Timestamp) -> i64 {
+    (to.as_second() - from.as_second()) / (24 * 60 * 60)
+}

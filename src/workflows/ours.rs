@@ -1,0 +1,311 @@
+//! Finding the user that a run is about, and making sure that it is ours for the
+//! bucket, as surely as what is done with it needs.
+
+use anyhow::{Result, ensure};
+
+use super::holdings::{Holdings, Owner};
+use crate::access::{
+    BucketName, Expiry, Grant, SharedPrefix, Target, UserName, grant_of_policy, nearest,
+};
+use crate::aws::{Aws, AwsError, Run};
+use crate::commands;
+use crate::errors::{Hint, Hinted, Stays, did_you_mean};
+use crate::iam::{self, PolicyInfo, User};
+use crate::s3::bucket::{self, BucketError};
+
+/// The use that a run makes of a user, and so how sure it must be that it is ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To show it.
+    List,
+    /// To make its keys inactive.
+    Suspend,
+    /// To replace its policy.
+    Update,
+    /// To give it a key, or make its keys active.
+    GiveKey,
+    /// To delete it with its folder.
+    Delete,
+}
+
+/// A user that is ours for the bucket.
+pub(super) struct OurUser {
+    /// The run in the bucket's region.
+    pub run: Run,
+    pub user: User,
+    /// The user's holdings, if they had to be read to tell whose it is.
+    pub holdings: Option<Holdings>,
+}
+
+impl OurUser {
+    /// Finds the run's bucket and user, which must be ours for it.
+    pub async fn find(run: &Run, purpose: Purpose) -> Result<Self> {
+        let (bucket, user) = look_up(run).await?;
+        let run = reachable(&run.aws, bucket).await?;
+        let Some(user) = user else {
+            return Err(no_such_user(&run).await);
+        };
+        let holdings = check_ours(&run, &user, purpose).await?;
+        Ok(Self { run, user, holdings })
+    }
+
+    /// Reads the policies that give the user its access, unless that was done.
+    pub async fn with_policies(self) -> Result<(Run, Holdings), AwsError> {
+        let holdings = match self.holdings {
+            Some(holdings) => holdings,
+            None => Holdings::read_our_policies(&self.run, self.user).await?,
+        };
+        Ok((self.run, holdings))
+    }
+}
+
+/// Looks for the bucket and the user at once: the run in the bucket's region,
+/// or why there is none, and the user if there is one.
+pub(super) async fn look_up(
+    run: &Run,
+) -> Result<(Result<Run, BucketError>, Option<User>), AwsError> {
+    let bucket = bucket::find(&run.aws, &run.target.bucket);
+    let (bucket, user) = tokio::join!(bucket, iam::get_user(run));
+    // A failed GetUser tells why; a refused HeadBucket has no code for that.
+    Ok((bucket.map(|aws| run.with_aws(aws)), user?))
+}
+
+/// Returns what was found in the bucket's region. The error that there is no such bucket
+/// names a similar one.
+pub(super) async fn reachable<T>(aws: &Aws, found: Result<T, BucketError>) -> Result<T> {
+    match found {
+        Err(BucketError::Missing { bucket, .. }) => {
+            let similar = nearest(bucket.as_str(), &bucket::all_names(aws).await);
+            Err(BucketError::Missing { bucket, similar }.into())
+        }
+        found => Ok(found?),
+    }
+}
+
+/// The error that there is no such user. It names one of a similar name, if that is ours.
+pub(super) async fn no_such_user(run: &Run) -> anyhow::Error {
+    let message = format!("there is no user {}", run.target.user);
+    if let Some(similar) = similar_user(run).await {
+        let with_suggestion = message + &did_you_mean(Some(similar.as_str()));
+        return Hinted { message: with_suggestion, hints: Vec::new() }.into();
+    }
+    let list = commands::list_users(&run.target.bucket);
+    Hinted::new(message, Hint::run("to see all users", list)).into()
+}
+
+async fn similar_user(run: &Run) -> Option<UserName> {
+    let folders = bucket::folders(run).await.ok()?;
+    let similar: UserName = nearest(run.user(), &folders)?.parse().ok()?;
+    is_ours(&run.for_user(similar.clone())).await.then_some(similar)
+}
+
+/// Fails unless the user has this very name, and is ours for the bucket, as surely
+/// as the purpose needs. Returns what the user holds, if that had to be read.
+///
+/// A tag is enough. Without one, the user may have nothing but what we gave it, or it
+/// may be somebody's own.
+pub(super) async fn check_ours(
+    run: &Run,
+    user: &User,
+    purpose: Purpose,
+) -> Result<Option<Holdings>> {
+    check_name(run, user)?;
+    let (holdings, refusal) = match Owner::by_tag(user, &run.target.bucket) {
+        Some(owner) => (None, refusal_by_owner(&run.target, owner, purpose)),
+        None => {
+            let holdings = Holdings::read(run, user.clone()).await?;
+            let by_owner = refusal_by_owner(&run.target, holdings.owner(), purpose);
+            let refusal = match by_owner {
+                None if purpose != Purpose::List => refusal_by_extras(run, &holdings).await?,
+                by_owner => by_owner,
+            };
+            (Some(holdings), refusal)
+        }
+    };
+    match refusal {
+        None => Ok(holdings),
+        Some(refusal) => Err(refusal.into_error(run, user, purpose).await),
+    }
+}
+
+/// Fails unless the user has this very name: IAM finds it by another spelling,
+/// whose folder is somebody else's.
+pub(super) fn check_name(run: &Run, user: &User) -> Result<()> {
+    let name = &run.target.user;
+    ensure!(
+        user.name == name.as_str(),
+        "there is no user {name}, only {}; upper and lower case matter",
+        user.name
+    );
+    Ok(())
+}
+
+/// The reason why a user doesn't count as ours.
+struct Refusal {
+    message: String,
+    /// The bucket it was made for, if that is known.
+    made_for: Option<BucketName>,
+    /// True if it may be ours all the same, since it has a policy with one of our names.
+    is_doubtful: bool,
+}
+
+/// The refusal of a user whose owner is not enough for the purpose.
+fn refusal_by_owner(target: &Target, owner: Owner, purpose: Purpose) -> Option<Refusal> {
+    let Target { bucket, user } = target;
+    let not_created = format!("user {user} was not created by create_s3_user");
+    let message = match owner {
+        Owner::ThisBucket => return None,
+        Owner::Edited(_) if !matches!(purpose, Purpose::GiveKey | Purpose::Delete) => return None,
+        Owner::Edited(policy) => {
+            format!("policy {policy} of user {user} is not as create_s3_user writes it")
+        }
+        Owner::OtherBucket(reason, made_for) => {
+            let message = format!("user {user} was not made for bucket {bucket}: {reason}");
+            return Some(Refusal { message, made_for, is_doubtful: false });
+        }
+        Owner::NotOurs(Some(policy)) => {
+            let message = format!(
+                "{not_created}: it has no tag s3-user:bucket, \
+                 and its policy {policy} is not as that program writes it"
+            );
+            return Some(Refusal { message, made_for: None, is_doubtful: true });
+        }
+        Owner::NotOurs(None) => format!(
+            "{not_created}: it has neither the tag s3-user:bucket nor one of that program's policies"
+        ),
+    };
+    Some(Refusal { message, made_for: None, is_doubtful: false })
+}
+
+/// The refusal of a user without a tag that has more than what we give: it may be
+/// somebody's own.
+async fn refusal_by_extras(run: &Run, holdings: &Holdings) -> Result<Option<Refusal>, AwsError> {
+    let mut more = Vec::new();
+    more.extend(holdings.other_policies().iter().map(|it| format!("has policy {}", it.name)));
+    more.extend(holdings.groups.iter().map(|name| format!("is in group {name}")));
+    if iam::has_login_profile(run).await? {
+        more.push("has a login profile".to_owned());
+    }
+    if more.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Refusal {
+        message: format!(
+            "user {} has no tag, so it may not have been made by create_s3_user: it also {}",
+            run.target.user,
+            more.join(", ")
+        ),
+        made_for: None,
+        is_doubtful: true,
+    }))
+}
+
+impl Refusal {
+    /// The error, with what can be done about it.
+    async fn into_error(self, run: &Run, user: &User, purpose: Purpose) -> anyhow::Error {
+        let Self { message, made_for, is_doubtful } = self;
+        let hints = match purpose {
+            Purpose::Delete => vec![delete_hint(run, made_for)],
+            Purpose::Suspend if is_doubtful => suspend_hints(run).await,
+            Purpose::Update | Purpose::GiveKey
+                if is_doubtful && iam::keeps_tags(run, user).await =>
+            {
+                let words =
+                    "if it was made for this bucket, tag it, then run the same command again";
+                vec![Hint::run(words, commands::tag_user(&run.target))]
+            }
+            _ => Vec::new(),
+        };
+        Hinted { message, hints }.into()
+    }
+}
+
+fn delete_hint(run: &Run, made_for: Option<BucketName>) -> Hint {
+    let user = run.user();
+    match made_for {
+        Some(bucket) => {
+            let delete = commands::delete_user_and_folder(&bucket, user);
+            Hint::run("to delete it with its folder there, run", delete)
+        }
+        None => Hint::new(format!(
+            "check the name; to delete user {user} and all objects in {} anyway, add --force",
+            run.target.folder_url()
+        )),
+    }
+}
+
+async fn suspend_hints(run: &Run) -> Vec<Hint> {
+    let mut hints = Vec::new();
+    for key in iam::access_keys(run).await.unwrap_or_default() {
+        if key.is_active {
+            let suspend = commands::suspend_access_key(run.user(), &key.id);
+            hints.push(Hint::run("to suspend it anyway, run", suspend));
+        }
+    }
+    hints
+}
+
+/// True if the run's user exists, under this very name, and is ours for the bucket.
+pub(crate) async fn is_ours(run: &Run) -> bool {
+    match iam::get_user(run).await {
+        Ok(Some(user)) => check_ours(run, &user, Purpose::List).await.is_ok(),
+        _ => false,
+    }
+}
+
+/// The hint to give all of the user's access anew.
+pub(super) fn set_access_hint(target: &Target, grant: &Grant) -> Hint {
+    let words = "to set all of the user's access, run for example";
+    Hint::run(words, commands::set_access(target, grant))
+}
+
+/// Fails with [`Stays`] if somebody else has the user's name by now. Returns the user,
+/// if it is still there.
+pub(super) async fn check_same(run: &Run, seen: Option<&User>) -> Result<Option<User>> {
+    let found = iam::get_user(run).await?;
+    let change = match (&found, seen) {
+        (Some(found), Some(seen)) if found.id != seen.id => {
+            "was deleted and created again meanwhile; the new user and its files stay"
+        }
+        (Some(_), None) => "was created meanwhile; the user and its files stay",
+        _ => return Ok(found),
+    };
+    Err(Stays { message: format!("user {} {change}", run.target.user), hint: None }.into())
+}
+
+/// The note that the user's access has ended, if it has: by its tag, or by its policy
+/// on a store that keeps no tags.
+pub(super) fn ended_note(user: &User, holdings: Option<&Holdings>) -> Option<String> {
+    let expires = match holdings {
+        Some(holdings) if holdings.is_tagless => holdings.grant()?.expires,
+        _ => user.tags.expires.as_deref().and_then(Expiry::at),
+    };
+    let ended = expires.filter(Expiry::has_passed)?;
+    Some(format!("access ended at {ended}; --update extends it"))
+}
+
+/// Which of the folders that the run's user is to read hold another user's files: a
+/// note for each.
+pub(super) async fn folder_notes(run: &Run, folders: &[SharedPrefix]) -> Vec<String> {
+    let mut notes = Vec::new();
+    for folder in folders {
+        let Some(other) = folder.user() else { continue };
+        if is_ours(&run.for_user(other.clone())).await {
+            notes.push(format!("--also-read {folder} gives access to files of user {other}"));
+        }
+    }
+    notes
+}
+
+/// True if nothing uses the policy, and it was made for the run's user and bucket.
+pub(super) async fn is_unused_and_ours(run: &Run, policy: &PolicyInfo) -> Result<bool, AwsError> {
+    if policy.uses > 0 {
+        return Ok(false);
+    }
+    if let Some(tagged) = &policy.tags.bucket {
+        return Ok(tagged == run.bucket());
+    }
+    let text = iam::policy_document(run, policy).await?;
+    let name = policy.arn.rsplit('/').next().unwrap_or_default();
+    Ok(grant_of_policy(name, &text, &run.target, &run.aws.region).is_some())
+}
