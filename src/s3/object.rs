@@ -18,30 +18,27 @@ pub(crate) struct Put {
 pub(crate) async fn put_empty(run: &Run, key: &str) -> Put {
     let once = run.aws.without_retries();
     let mut condition = Some("*".to_owned());
+    let mut made = Made::No;
     let mut patience = Patience::REQUEST;
-    let mut unclear = Made::No;
-    loop {
-        let put = once.s3.put_object().bucket(run.bucket());
-        let put = put.key(key).set_if_none_match(condition.clone());
-        let error = match once.call("PutObject", put.send()).await {
-            Ok(answer) => {
-                return Put { answer: Ok(()), made: Made::Yes, version: answer.version_id };
+    let attempts = patience.retry_errors(&run.cancel, AwsError::is_passing, async || {
+        loop {
+            let put = once.s3.put_object().bucket(run.bucket()).key(key);
+            let put = put.set_if_none_match(condition.clone()).send();
+            let answer = once.call("PutObject", put).await;
+            let Err(error) = &answer else { return answer };
+            if error.is_unclear() {
+                made = Made::Maybe;
             }
-            Err(error) => error,
-        };
-        if error.is_unclear() {
-            unclear = Made::Maybe;
+            // Where the store doesn't know the condition, at once without it.
+            if !once.store.lacks(error) || condition.take().is_none() {
+                return answer;
+            }
         }
-        let lacks_condition = condition.is_some() && once.store.lacks(&error);
-        if lacks_condition {
-            condition = None;
-        } else if !error.is_passing() || !patience.wait(&run.cancel).await {
-            return Put {
-                answer: if error.is_object_existing() { Ok(()) } else { Err(error) },
-                made: unclear,
-                version: None,
-            };
-        }
+    });
+    match attempts.await {
+        Ok(answer) => Put { answer: Ok(()), made: Made::Yes, version: answer.version_id },
+        Err(error) if error.is_object_existing() => Put { answer: Ok(()), made, version: None },
+        Err(error) => Put { answer: Err(error), made, version: None },
     }
 }
 

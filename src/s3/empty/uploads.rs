@@ -42,7 +42,13 @@ impl Emptying {
     async fn abort(&self, upload: Upload) -> Result<()> {
         self.run.go_on()?;
         let mut patience = Patience::DELETE;
-        while !self.abort_once(&upload).await? && patience.wait(&self.run.cancel).await {}
+        patience
+            .retry(
+                &self.run.cancel,
+                |aborted| matches!(aborted, Ok(false)),
+                async || self.abort_once(&upload).await,
+            )
+            .await?;
         self.progress.count_upload();
         Ok(())
     }
