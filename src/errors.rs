@@ -1,6 +1,13 @@
 //! The errors that any room may raise, with hints at what can be done about them, and
 //! text from elsewhere made safe to print.
 
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::Poll;
+
+use anyhow::anyhow;
+
 use crate::commands::Command;
 
 /// A run was stopped by a signal, as by Ctrl-C.
@@ -66,6 +73,17 @@ impl Hint {
 /// What to add to the word that a name isn't there, if another one may have been meant.
 pub(crate) fn did_you_mean(similar: Option<&str>) -> String {
     similar.map_or(String::new(), |name| format!("; did you mean {name}?"))
+}
+
+/// Does the work, and makes an error of a panic in it, so that what was made before
+/// can be undone. The program's hook has printed the panic itself.
+pub(crate) async fn caught<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let mut work = pin!(work);
+    poll_fn(|context| {
+        let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context)));
+        polled.unwrap_or_else(|_| Poll::Ready(Err(anyhow!("internal error"))))
+    })
+    .await
 }
 
 /// Text from elsewhere on one line, with what a terminal would act on made

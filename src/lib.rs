@@ -94,8 +94,10 @@ pub use s3::empty::{Counts, FailedKey, Progress};
 pub use step::Step;
 pub use tokio_util::sync::CancellationToken;
 pub use workflows::deleted::Deleted;
-pub use workflows::outcome::{Created, Failed, PolicyRef, Rotated, State, Suspended, Updated};
-pub use workflows::plan::{Plan, PlannedPolicy, Preview};
+pub use workflows::outcome::{
+    Created, Failed, PolicyRef, Rotated, Skipped, State, Suspended, Updated,
+};
+pub use workflows::plan::{Plan, Planned, PlannedPolicy, Preview};
 pub use workflows::{create, delete, inventory, rotate, suspend, update};
 
 /// What fuzzing drives; see the directory `fuzz`.

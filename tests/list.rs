@@ -588,6 +588,7 @@ async fn interruption_lists_nothing() {
         let run = started.stopped_while_paused(&aws, signal).await;
         assert_eq!((run.code, run.stdout.as_str()), (Some(code), ""), "{run:?}");
         assert!(run.stderr.contains("error: interrupted"), "{run:?}");
+        run.ended_by(code - 128);
     }
 }
 
@@ -633,7 +634,7 @@ async fn options_that_change_something_are_refused() {
     }
     assert_eq!(aws.faults.operations(), [""; 0]);
     let run = sandbox.run("create_s3_user", &["--list"]).await;
-    assert_usage(&run, "error: -b BUCKET is required; see");
+    assert_usage(&run, "required arguments were not provided: --bucket <BUCKET>; see");
 }
 
 #[tokio::test]

@@ -4,7 +4,8 @@
 use serde_json::json;
 
 use crate::support::{
-    ALLOW_ALL, Fault, LocalAws, Run, Sandbox, assert_nothing_left, aws_with_files, is_gone, keys_of,
+    ALLOW_ALL, Fault, LocalAws, Run, Sandbox, assert_complete, assert_nothing_left, aws_with_files,
+    is_gone, keys_of,
 };
 
 #[tokio::test]
@@ -99,6 +100,7 @@ async fn assert_undone_after(signals: &[&str], code: i32) {
     aws.faults.resume();
     let run = started.ended().await;
     assert_eq!(run.code, Some(code), "{signals:?}: {run:?}");
+    run.ended_by(code - 128);
     assert_nothing_left(&aws, &sandbox, &format!("{signals:?}"));
 }
 
@@ -371,5 +373,91 @@ async fn what_may_be_made_after_the_last_look_is_named() {
         assert!(run.stderr.contains(&left), "{run:?}");
         assert_eq!(run.stderr.matches("left: ").count(), 1, "{run:?}");
         assert!(is_gone(&aws, "alex"), "{run:?}");
+    }
+}
+
+/// Whatever happens in the middle of a run, nobody keeps a key that nobody handed over.
+#[tokio::test(flavor = "multi_thread")]
+async fn panic_in_the_middle_leaves_nothing_behind() {
+    let aws = aws_with_files().await;
+    for step in [
+        "Created user alex",
+        "Created policy s3-access-for-alex",
+        "Attached policy s3-access-for-alex",
+        "Created an access key for alex",
+        "Made folder s3://shared/alex/",
+        "Wrote alex_accessKeys.csv",
+        "Wrote alex_kit/ and alex_kit.zip",
+    ] {
+        let sandbox = Sandbox::new(&aws).set("S3_USER_TEST_PANIC", Some(step));
+        let run = sandbox.create("alex", &["--kit", "--make-folder"]).await;
+        assert_eq!(run.code, Some(1), "{step}: {run:?}");
+        let told = [
+            "create_s3_user: error: as the test wants it\n",
+            "create_s3_user: error: internal error\n",
+            "everything made for user alex was undone\n",
+        ];
+        assert!(told.iter().all(|part| run.stderr.contains(part)), "{step}: {run:?}");
+        assert_nothing_left(&aws, &sandbox, step);
+        assert_eq!(sandbox.files(), [""; 0], "{step}: {run:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn panic_on_one_user_lets_the_others_be_created() {
+    let aws = aws_with_files().await;
+    let step = "Created an access key for alex";
+    let sandbox = Sandbox::new(&aws).set("S3_USER_TEST_PANIC", Some(step));
+    let run = sandbox.create("alex", &["-u", "kim", "-u", "lee"]).await;
+    assert_eq!(run.code, Some(1), "{run:?}");
+    assert!(run.stderr.contains("2 of 3 users created\n"), "{run:?}");
+    assert!(run.stderr.contains("failed: alex\n"), "{run:?}");
+    assert!(is_gone(&aws, "alex") && sandbox.key_file("alex").is_none());
+    assert_complete(&aws, &sandbox, "kim");
+    assert_complete(&aws, &sandbox, "lee");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn panic_while_a_key_is_replaced_keeps_the_old_one() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    sandbox.create("alex", &[]).await.succeeded();
+    let keys = keys_of(&aws, "alex");
+    for step in ["Created an access key for alex", "Wrote alex_accessKeys.2.csv"] {
+        let panics = [("S3_USER_TEST_PANIC", step)];
+        let args = ["-b", "shared", "-u", "alex", "--rotate-key"];
+        let run = sandbox.run_with("create_s3_user", &args, &panics).await;
+        assert_eq!(run.code, Some(1), "{step}: {run:?}");
+        assert_eq!(keys_of(&aws, "alex"), keys, "{step}: {run:?}");
+        assert_eq!(sandbox.files(), ["alex_accessKeys.csv"], "{step}: {run:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn panic_while_a_user_is_deleted_tells_what_is_gone() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    sandbox.create("alex", &[]).await.succeeded();
+    let panics = [("S3_USER_TEST_PANIC", "Deleted policy s3-access-for-alex")];
+    let args = ["-b", "shared", "-u", "alex"];
+    let run = sandbox.run_with("delete_s3_user", &args, &panics).await;
+    assert_eq!(run.code, Some(1), "{run:?}");
+    assert!(run.stderr.contains("\ngone: access key "), "{run:?}");
+    assert!(run.stderr.contains("; running the same command again continues"), "{run:?}");
+    sandbox.delete("alex", &[]).await.succeeded();
+    assert!(is_gone(&aws, "alex"));
+}
+
+/// A loop in a shell ends with the program that Ctrl-C was for.
+#[tokio::test(flavor = "multi_thread")]
+async fn interrupted_program_ends_by_the_signal() {
+    let aws = aws_with_files().await;
+    for (name, signal) in [("INT", 2), ("TERM", 15), ("HUP", 1), ("QUIT", 3)] {
+        let sandbox = Sandbox::new(&aws);
+        aws.faults.once("CreateAccessKey", Fault::Pause);
+        let run = sandbox.start_create("alex", &[]).stopped_while_paused(&aws, name).await;
+        let run = run.ended_by(signal);
+        assert!(run.stderr.contains("everything made for user alex was undone"), "{run:?}");
+        assert_nothing_left(&aws, &sandbox, name);
     }
 }

@@ -33,4 +33,4 @@ pub(crate) use python_scripts::{grant_of_policy, grant_of_scripts, is_of_scripts
 pub use rights::Access;
 pub(crate) use rights::Rights;
 pub use shared_prefix::SharedPrefix;
-pub(crate) use similar_names::{nearest, slip_of};
+pub(crate) use similar_names::similar_name;

@@ -3,13 +3,16 @@
 use std::process::ExitCode;
 
 use anyhow::{bail, ensure};
-use clap::Parser;
+use clap::{Id, Parser};
 use s3_user::cli::{
-    self, ExitStatus, HandoverArgs, Job, NamedUser, Output, OutputArgs, Signals, TargetArgs,
+    self, Existing, Exit, NamedUser, OutputArgs, Session, StopWords, TargetArgs, args_of,
 };
 use s3_user::rotate::OldKeys;
 use s3_user::suspend::Direction;
-use s3_user::{Connection, Grant, GrantChange, NewUser, PolicyDocument, create, rotate};
+use s3_user::{
+    Connection, Destination, Grant, GrantChange, HandoverOptions, NewUser, PolicyDocument, create,
+    rotate,
+};
 
 const NAME: &str = "create_s3_user";
 
@@ -57,7 +60,13 @@ struct Args {
     #[command(flatten)]
     grant: GrantChange,
     #[command(flatten)]
-    handover: HandoverArgs,
+    handover: HandoverOptions,
+    /// Write an empty object USER/, which some clients need to see the folder
+    ///
+    /// Without it, WinSCP and Cyberduck report an empty folder as missing.
+    // Right after --contact.
+    #[arg(hide_short_help = true, long, help_heading = "Delivery", display_order = 14)]
+    make_folder: bool,
     #[command(flatten)]
     change: Change,
     #[command(flatten)]
@@ -68,7 +77,7 @@ struct Args {
     connection: Connection,
 }
 
-/// What to do with existing users, in place of making one.
+/// What to do with existing users, instead of creating one.
 #[derive(clap::Args)]
 #[command(next_help_heading = "Existing users")]
 struct Change {
@@ -85,7 +94,8 @@ struct Change {
     /// use, and anything odd. A table, or with --json a line for each user. Changes nothing.
     /// Looks at 16 users at a time unless --jobs is given.
     #[arg(verbatim_doc_comment, long, groups = ["mode", "users"])]
-    #[arg(conflicts_with_all = ["GrantChange", "HandoverArgs", "NewUser", "dry_run", "old_keys"])]
+    #[arg(conflicts_with_all = [args_of::<GrantChange>(), for_key(), for_new_user()].concat())]
+    #[arg(conflicts_with = "dry_run")]
     list: bool,
     /// Change the access of an existing user
     ///
@@ -93,34 +103,58 @@ struct Change {
     /// key alone. Prints what changes and what stays. A policy that somebody edited is
     /// replaced only if all access options are given.
     #[arg(verbatim_doc_comment, long, group = "mode")]
-    #[arg(conflicts_with_all = ["HandoverArgs", "NewUser", "old_keys"])]
+    #[arg(conflicts_with_all = [for_key(), for_new_user()].concat())]
     update: bool,
     /// Replace the access key of an existing user
     ///
     /// Creates a new key, then deletes the old one. While the old key file exists, the new
     /// one is USER_accessKeys.2.csv, and so on. The old key works until the new one is safe,
     /// and is deleted only once STS, where the store has it, or --verify has tested that one.
-    #[arg(verbatim_doc_comment, long, group = "mode", conflicts_with_all = ["make_folder", "GrantChange", "NewUser"])]
+    #[arg(verbatim_doc_comment, long, group = "mode")]
+    #[arg(conflicts_with_all = not_for_rotation())]
     rotate_key: bool,
     /// With --rotate-key, leave the old key as it is
-    #[arg(hide_short_help = true, long, group = "old_keys")]
+    #[arg(hide_short_help = true, long, group = "old_keys", requires = "rotate_key")]
+    #[arg(conflicts_with_all = not_for_rotation())]
     keep_old_keys: bool,
     /// With --rotate-key, make the old key inactive instead of deleting it
     ///
     /// --resume makes it active again, and the next --rotate-key deletes it.
-    #[arg(hide_short_help = true, long, group = "old_keys")]
+    #[arg(hide_short_help = true, long, group = "old_keys", requires = "rotate_key")]
+    #[arg(conflicts_with_all = not_for_rotation())]
     suspend_old: bool,
     /// Make all access keys of an existing user inactive
     ///
     /// Everything else stays. The person has no access until --resume. It may take a few
     /// seconds to apply.
     #[arg(verbatim_doc_comment, long, group = "mode")]
-    #[arg(conflicts_with_all = ["GrantChange", "HandoverArgs", "NewUser", "old_keys"])]
+    #[arg(conflicts_with_all = [args_of::<GrantChange>(), for_key(), for_new_user()].concat())]
     suspend: bool,
     /// Make all access keys of an existing user active again
     #[arg(long, group = "mode")]
-    #[arg(conflicts_with_all = ["GrantChange", "output_dir", "kit", "contact", "make_folder", "verify_timeout", "NewUser", "old_keys"])]
+    #[arg(conflicts_with_all = [args_of::<GrantChange>(), for_key(), for_new_user()].concat())]
     resume: bool,
+}
+
+/// The options for a new key, of a new user or an existing one.
+fn for_key() -> Vec<Id> {
+    let mut options = args_of::<HandoverOptions>();
+    options.extend(["keep_old_keys", "suspend_old"].map(Id::from));
+    options
+}
+
+/// The options for a new user alone.
+fn for_new_user() -> Vec<Id> {
+    let mut options = args_of::<NewUser>();
+    options.push(Id::from("make_folder"));
+    options
+}
+
+/// The options that don't go with a new key for an existing user.
+fn not_for_rotation() -> Vec<Id> {
+    let mut options = [args_of::<GrantChange>(), for_new_user()].concat();
+    options.push(Id::from("skip_existing"));
+    options
 }
 
 impl Change {
@@ -135,59 +169,23 @@ impl Change {
         }
     }
 
-    /// What is done with the users, in the past tense.
-    fn did(&self) -> &'static str {
-        if self.update {
-            "updated"
-        } else if self.rotate_key {
-            "given a new key"
-        } else if self.suspend {
-            "suspended"
-        } else if self.resume {
-            "resumed"
-        } else {
-            "created"
-        }
-    }
-
-    /// Whether it is something to do with users that exist.
-    fn is_of_existing(&self) -> bool {
-        self.update || self.rotate_key || self.direction().is_some()
-    }
-
-    /// The option with which nothing can be said on access, if one is given.
-    fn takes_names_alone(&self) -> Option<&'static str> {
+    /// The option that doesn't go with access options, if one is given.
+    fn without_access(&self) -> Option<&'static str> {
         let options = [
             ("--list", self.list),
             ("--rotate-key", self.rotate_key),
             ("--suspend", self.suspend),
             ("--resume", self.resume),
         ];
-        let given = options.into_iter().find(|(_, is_given)| *is_given);
-        given.map(|(option, _)| option)
-    }
-
-    /// Whether the keys are to be suspended or resumed, if either.
-    fn direction(&self) -> Option<Direction> {
-        let suspend = self.suspend.then_some(Direction::Suspend);
-        suspend.or(self.resume.then_some(Direction::Resume))
+        options.into_iter().find(|(_, is_given)| *is_given).map(|(option, _)| option)
     }
 }
 
 impl Args {
-    /// Fails on what can't work, before any call is made.
+    /// Fails on what can't work and clap can't know of, before any call is made.
     fn check(&self, users: &[NamedUser]) -> anyhow::Result<()> {
-        ensure!(
-            !(self.change.resume && self.handover.verify),
-            "--verify can't be used with --resume: it needs the secret of the key, \
-             which only the person has"
-        );
-        if !self.change.rotate_key {
-            ensure!(!self.change.keep_old_keys, "--keep-old-keys needs --rotate-key");
-            ensure!(!self.change.suspend_old, "--suspend-old needs --rotate-key");
-        }
-        if let Some(option) = self.change.takes_names_alone()
-            && let Some(user) = users.iter().find(|it| it.access != GrantChange::default())
+        if let Some(option) = self.change.without_access()
+            && let Some(user) = users.iter().find(|user| user.access != GrantChange::default())
         {
             bail!(
                 "{option} can't be used with access options in the users file, as in the row of user {}",
@@ -196,22 +194,31 @@ impl Args {
         }
         self.grant.check()?;
         self.new_user.check()?;
-        Ok(self.handover.check(self.output.json, users.len())?)
+        if let Destination::Open(_) = self.handover.to {
+            ensure!(!self.handover.kit, "--kit can't be used with -o -, which writes no files");
+            ensure!(!self.output.json, "--json can't be used with -o -: the key goes to stdout");
+            ensure!(users.len() <= 1, "-o - takes one user at a time");
+        }
+        Ok(())
     }
 
-    /// What is wrong with the access that users are to have, a line each.
+    /// Says what is wrong with the access that users are to have, a line each.
     fn problems(&self, users: &[NamedUser]) -> Vec<String> {
-        let wrong = |user| Some((user, self.check_grant(user).err()?));
-        let problems = users.iter().filter_map(wrong);
-        let line = |(user, error): (&NamedUser, _)| match &user.place {
-            Some(place) => format!("{place}: {error}"),
-            None => format!("user {}: {error}", user.name),
-        };
-        problems.map(line).collect()
+        let mut problems = Vec::new();
+        for user in users {
+            if let Err(error) = self.check_grant(user) {
+                problems.push(match &user.place {
+                    Some(place) => format!("{place}: {error}"),
+                    None => format!("user {}: {error}", user.name),
+                });
+            }
+        }
+        problems
     }
 
     fn check_grant(&self, user: &NamedUser) -> anyhow::Result<()> {
-        let (target, grant) = (self.target.target(&user.name), self.new_grant(user));
+        let target = self.target.target(&user.name);
+        let grant = self.grant.overridden_by(&user.access).apply_to(&Grant::default());
         grant.check(&target.prefix())?;
         // What else an existing user's policy holds is not known yet.
         if !self.change.update {
@@ -222,56 +229,49 @@ impl Args {
         Ok(())
     }
 
-    /// What the options and the user's own row say on its access.
-    fn grant_change(&self, user: &NamedUser) -> GrantChange {
-        self.grant.overridden_by(&user.access)
-    }
-
-    /// What a new user may do.
-    fn new_grant(&self, user: &NamedUser) -> Grant {
-        self.grant_change(user).apply_to(&Grant::default())
-    }
-
-    /// What the first signal says, and the second.
-    fn stopping(&self) -> (&'static str, String) {
+    fn stop_words(&self) -> StopWords {
         if self.change.list {
-            return ("stopping", "stopped".to_owned());
+            return StopWords { first: "stopping", second: "stopped".to_owned() };
         }
         if self.change.update || self.change.suspend || self.change.resume {
-            let first = "stopping after the call under way; press Ctrl-C again to stop at once";
-            let second = "stopped; running the same command again continues";
-            return (first, second.to_owned());
+            return StopWords {
+                first: "stopping after the call under way; press Ctrl-C again to stop at once",
+                second: "stopped; running the same command again continues".to_owned(),
+            };
         }
-        let first = "stopping, and undoing what was made; press Ctrl-C again to stop at once";
-        let second = if self.change.rotate_key {
-            let list = self.target.list_keys(&self.connection);
-            format!("stopped; a new key without a file can be deleted; list the keys with: {list}")
+        StopWords {
+            first: "stopping, and undoing what was made; press Ctrl-C again to stop at once",
+            second: if self.change.rotate_key {
+                let list = self.target.list_keys(&self.connection);
+                format!(
+                    "stopped; a new key without a file can be deleted; list the keys with: {list}"
+                )
+            } else {
+                let delete = self.target.delete_user(&self.connection);
+                format!("stopped; remove what may be left with: {delete}")
+            },
+        }
+    }
+
+    /// Does what the options name with the users.
+    async fn carry_out(self, session: Session, users: Vec<NamedUser>) -> Exit {
+        let Self { grant, handover, change, new_user, make_folder, .. } = self;
+        if change.list {
+            session.list(users).await
+        } else if change.update {
+            session.update(grant, users).await
+        } else if change.rotate_key {
+            let old_keys = change.old_keys();
+            session.rotate(rotate::Options { handover, old_keys }, users).await
+        } else if change.suspend {
+            session.suspend(Direction::Suspend, users).await
+        } else if change.resume {
+            session.suspend(Direction::Resume, users).await
         } else {
-            let delete = self.target.delete_user(&self.connection);
-            format!("stopped; remove what may be left with: {delete}")
-        };
-        (first, second)
-    }
-
-    /// Changes a user that exists.
-    async fn change(&self, job: Job<'_>, user: &NamedUser) -> ExitStatus {
-        if self.change.update {
-            return job.update(&self.grant_change(user)).await;
-        }
-        if let Some(direction) = self.change.direction() {
-            return job.suspend(direction).await;
-        }
-        let options =
-            rotate::Options { handover: (&self.handover).into(), old_keys: self.change.old_keys() };
-        job.rotate(&options).await
-    }
-
-    fn creation(&self, user: &NamedUser) -> create::Options {
-        create::Options {
-            grant: self.new_grant(user),
-            new_user: self.new_user.clone(),
-            make_folder: self.handover.make_folder,
-            handover: (&self.handover).into(),
+            let existing = if change.skip_existing { Existing::Skip } else { Existing::Refuse };
+            let options =
+                create::Options { grant: Grant::default(), new_user, make_folder, handover };
+            session.create(options, grant, existing, users).await
         }
     }
 }
@@ -280,44 +280,20 @@ fn main() -> ExitCode {
     cli::run(NAME, work())
 }
 
-async fn work() -> ExitCode {
+async fn work() -> Exit {
     let args: Args = cli::parse();
     let users = args.target.users(NAME);
     if let Err(error) = args.check(&users) {
         cli::bad_usage(NAME, error);
     }
     cli::refuse_users(NAME, args.problems(&users));
-    let (first, second) = args.stopping();
-    let signals = Signals::listen(first, second);
-    let out = Output::new(NAME, args.change.did(), &args.output, &args.connection, users.len());
-    let names: Vec<_> = users.iter().map(|user| user.name.clone()).collect();
-    if args.change.list {
-        return cli::list(&out, &signals, &args.connection, &args.target, names).await;
-    }
-    let targets = names.iter().map(|name| args.target.target(name));
-    let loaded = out.load(&args.connection);
-    let aws = match signals.cancel.run_until_cancelled(loaded).await {
-        None => return cli::conclude(&out, &signals, &[], &names),
-        Some(Err(error)) => return cli::no_clients(&out, &signals, targets, &error, false),
-        Some(Ok(aws)) => aws,
-    };
-    let job = |user: &NamedUser| {
-        let (target, out) = (args.target.target(&user.name), out.of(&user.name));
-        Job::new(&aws, target, &signals, out, args.output.dry_run)
-    };
-    let at_a_time = args.target.jobs();
-    let (done, not_started) = if args.change.is_of_existing() {
-        let _line = out.count_users();
-        let change = async |user: NamedUser| {
-            let status = args.change(job(&user), &user).await;
-            (user.name, status)
-        };
-        let (done, waiting) = cli::each(users, at_a_time, &signals.cancel, change).await;
-        (done, waiting.into_iter().map(|user| user.name).collect())
-    } else {
-        let new = |user| (job(user), args.creation(user));
-        let jobs = users.iter().map(new).collect();
-        cli::create_all(jobs, at_a_time, args.change.skip_existing).await
-    };
-    cli::conclude(&out, &signals, &done, &not_started)
+    let session = Session::new(
+        NAME,
+        &args.target,
+        &args.output,
+        &args.connection,
+        users.len(),
+        args.stop_words(),
+    );
+    args.carry_out(session, users).await
 }

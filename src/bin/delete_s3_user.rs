@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, value_parser};
-use s3_user::cli::{self, Job, Output, OutputArgs, Signals, TargetArgs};
-use s3_user::{Aws, Connection, Target, UserName, delete};
+use clap::Parser;
+use s3_user::cli::{self, Exit, OutputArgs, Session, StopWords, TargetArgs};
+use s3_user::{Connection, delete};
 
 const NAME: &str = "delete_s3_user";
 
@@ -49,95 +49,29 @@ struct Args {
     #[arg(conflicts_with_all = ["user", "users_from", "force"])]
     expired: bool,
     #[command(flatten)]
-    extent: Extent,
+    extent: delete::Options,
     #[command(flatten)]
     output: OutputArgs,
     #[command(flatten)]
     connection: Connection,
 }
 
-/// How much is deleted, and how.
-#[derive(clap::Args)]
-#[command(next_help_heading = "What is deleted")]
-struct Extent {
-    /// Leave the folder's objects where they are
-    #[arg(long)]
-    keep_objects: bool,
-    /// Delete earlier versions and delete markers too
-    #[arg(long, conflicts_with = "keep_objects")]
-    all_versions: bool,
-    /// Delete the user even if it was not made for this bucket
-    ///
-    /// Also deletes a folder that has no user.
-    #[arg(long)]
-    force: bool,
-    /// Delete requests under way at a time for each user, 1 to 256
-    #[arg(hide_short_help = true, long, value_name = "N", default_value_t = 16)]
-    #[arg(value_parser = value_parser!(u16).range(1..=256))]
-    concurrency: u16,
-}
-
-impl From<&Args> for delete::Options {
-    fn from(args: &Args) -> Self {
-        let extent = &args.extent;
-        Self {
-            keep_objects: extent.keep_objects,
-            all_versions: extent.all_versions,
-            concurrency: extent.concurrency.into(),
-            force: extent.force,
-            only_expired: args.expired,
-        }
-    }
-}
-
 fn main() -> ExitCode {
     cli::run(NAME, work())
 }
 
-async fn work() -> ExitCode {
+async fn work() -> Exit {
     let args: Args = cli::parse();
-    let users = args.target.users(NAME).into_iter().map(|user| user.name);
-    let users: Vec<_> = users.collect();
-    let signals = Signals::listen(
-        "stopping after the calls under way; press Ctrl-C again to stop at once",
-        "stopped; running the same command again continues".to_owned(),
-    );
-    let out = Output::new(NAME, "deleted", &args.output, &args.connection, users.len());
+    let users = args.target.users(NAME);
+    let stop_words = StopWords {
+        first: "stopping after the calls under way; press Ctrl-C again to stop at once",
+        second: "stopped; running the same command again continues".to_owned(),
+    };
+    let session =
+        Session::new(NAME, &args.target, &args.output, &args.connection, users.len(), stop_words);
     if args.expired {
-        let options = (&args).into();
-        let (connection, target) = (&args.connection, &args.target);
-        return match cli::find_expired(&out, &signals, connection, target, options).await {
-            Err(code) => code,
-            Ok((aws, users)) => {
-                let out = out.with_users(users.len());
-                delete_users(&args, &out, &signals, &aws, &users).await
-            }
-        };
+        session.delete_expired(args.extent).await
+    } else {
+        session.delete(args.extent, users).await
     }
-    let targets = users.iter().map(|user| args.target.target(user));
-    let loaded = out.load(&args.connection);
-    let aws = match signals.cancel.run_until_cancelled(loaded).await {
-        None => return cli::conclude(&out, &signals, &[], &users),
-        Some(Err(error)) => return cli::no_clients(&out, &signals, targets, &error, true),
-        Some(Ok(aws)) => aws,
-    };
-    delete_users(&args, &out, &signals, &aws, &users).await
-}
-
-async fn delete_users(
-    args: &Args,
-    out: &Output,
-    signals: &Signals,
-    aws: &Aws,
-    users: &[UserName],
-) -> ExitCode {
-    let job = |target: Target| {
-        let out = out.of(&target.user);
-        Job::new(aws, target, signals, out, args.output.dry_run)
-    };
-    let targets = users.iter().map(|user| args.target.target(user));
-    let jobs = targets.map(job).collect();
-    let (at_a_time, options) = (args.target.jobs(), args.into());
-    let (done, not_started) = cli::delete_all(jobs, at_a_time, options).await;
-    cli::conclude(out, signals, &done, &not_started)
 }

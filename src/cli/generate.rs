@@ -1,47 +1,56 @@
-//! Shell completions and the man page, made from the definition of the
-//! arguments by two options that help doesn't show.
+//! Shell completions and the man page, made from the definition of the arguments:
+//! `--completions SHELL` and `--man`, which help doesn't show.
 
-use std::ffi::OsString;
 use std::io::{self, Write};
 
-use clap::{Arg, ArgAction, Command, Error, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use clap_complete::Shell;
 
-use super::exit_now;
-use super::output::to_stderr;
-use super::paint::label;
+use super::exit::exit_now;
+use super::output::print_error;
 
-/// With `--completions SHELL` or `--man` as the first argument, writes that to
-/// stdout and exits with code 0.
-pub(super) fn asked_for(mut command: Command, args: &[OsString]) -> Result<(), Error> {
-    let first = args.get(1).cloned().unwrap_or_default();
-    if first != "--completions" && first != "--man" {
-        return Ok(());
-    }
-    let name = command.get_name().to_owned();
+/// Adds the two options to a command. Nothing goes with either of them, and no user is
+/// required then.
+pub(super) fn with_options(command: Command) -> Command {
     let completions = Arg::new("completions")
         .long("completions")
         .value_name("SHELL")
         .value_parser(value_parser!(Shell));
     let man = Arg::new("man").long("man").action(ArgAction::SetTrue);
-    let asked = Command::new("generate").args([completions, man]);
-    let mut text = Vec::new();
-    match asked.try_get_matches_from(args)?.get_one::<Shell>("completions") {
-        Some(shell) => clap_complete::generate(*shell, &mut command, &name, &mut text),
-        None => {
-            // It would leave out the words of what only --help shows.
-            let command = command.mut_args(|arg| arg.hide_short_help(false));
-            let man = clap_mangen::Man::new(command).title(name.to_uppercase());
-            man.render(&mut text).expect("a Vec takes all that is written");
-            // What comes after the options is examples first.
-            let page = String::from_utf8_lossy(&text).replace(".SH EXTRA", ".SH EXAMPLES");
-            text = page.into_bytes();
-        }
+    command.args([completions, man].map(|arg| arg.exclusive(true).hide(true).group("users")))
+}
+
+/// Writes what either option asks for to stdout and exits with code 0, if one is given.
+pub(super) fn if_asked(command: Command, matches: &ArgMatches) {
+    if let Some(shell) = matches.get_one::<Shell>("completions") {
+        write(command.get_name(), &completions(command.clone(), *shell));
+    } else if matches.get_flag("man") {
+        write(command.get_name(), man_page(command.clone()).as_bytes());
     }
-    match io::stdout().write_all(&text) {
+}
+
+fn completions(mut command: Command, shell: Shell) -> Vec<u8> {
+    let name = command.get_name().to_owned();
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut command, name, &mut text);
+    text
+}
+
+fn man_page(command: Command) -> String {
+    let title = command.get_name().to_uppercase();
+    // It would leave out the words of what only --help shows.
+    let command = command.mut_args(|arg| arg.hide_short_help(false));
+    let mut page = Vec::new();
+    let man = clap_mangen::Man::new(command).title(title);
+    man.render(&mut page).expect("a Vec takes all that is written");
+    // What comes after the options is examples first.
+    String::from_utf8_lossy(&page).replace(".SH EXTRA", ".SH EXAMPLES")
+}
+
+fn write(command: &str, text: &[u8]) -> ! {
+    match io::stdout().write_all(text) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            let error = format!("can't write to stdout: {error}");
-            to_stderr(&format!("{name}: {} {error}", label("error")));
+            print_error(command, &format!("can't write to stdout: {error}"));
             exit_now(1)
         }
         _ => exit_now(0),

@@ -1,134 +1,89 @@
-//! `--list` and `--expired`: what is done for all users of a bucket, whoever
-//! they are.
+//! `--list`: who has access to a bucket.
 
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Result;
 use jiff::Timestamp;
 
+use super::exit::{Exit, ExitStatus};
 use super::hints::Explained;
-use super::table::{Table, width_of_terminal};
-use super::{ExitStatus, Output, Signals, TargetArgs};
-use crate::access::UserName;
-use crate::aws::{Aws, Connection};
+use super::list_table::{Table, width_of_terminal};
+use super::{NamedUser, Session};
+use crate::aws::Aws;
 use crate::errors::harmless;
 use crate::step::counted;
-use crate::workflows::delete::{self, Expired};
 use crate::workflows::inventory::{Inventory, KeyInfo, LastUse, Listed, Readers};
 
-/// Lists the users of the bucket, or those of them that are named, as a table or
-/// as JSON.
-///
-/// Prints all of the list or, where anything fails, nothing of it.
-pub async fn list(
-    out: &Output,
-    signals: &Signals,
-    connection: &Connection,
-    target: &TargetArgs,
-    users: Vec<UserName>,
-) -> ExitCode {
-    let work = async {
-        let aws = out.load(connection).await?;
-        listed(out, &aws, target, users).await
-    };
-    let users = match signals.or_interrupted(work).await {
-        Ok(Some(users)) => users,
-        Ok(None) => return ExitCode::FAILURE,
-        Err(error) => return failed(out, signals, &error),
-    };
-    if users.is_empty() {
-        out.say(format!("No users for bucket {}", target.bucket));
-        return ExitCode::SUCCESS;
-    }
-    out.results(&users, &table(&users).text(width_of_terminal()));
-    let has = |last_use| {
-        let mut keys = users.iter().flat_map(|user| &user.keys);
-        keys.any(|key| key.last_use == last_use)
-    };
-    if has(LastUse::Unknown) {
-        out.note("last use of keys is unknown (needs the permission iam:GetAccessKeyLastUsed)");
-    }
-    if has(LastUse::NotOffered) {
-        out.note("this store does not tell when keys were last used");
-    }
-    if out.has_lost_results() {
-        return ExitCode::FAILURE;
-    }
-    ExitCode::SUCCESS
-}
-
-/// None if something is wrong with a user that is named, which is told.
-async fn listed(
-    out: &Output,
-    aws: &Aws,
-    target: &TargetArgs,
-    users: Vec<UserName>,
-) -> Result<Option<Vec<Listed>>> {
-    let seen = Arc::new(AtomicUsize::new(0));
-    let counted = seen.clone();
-    let words = move |_| counted_users(counted.load(Ordering::Relaxed));
-    let _line = out.progress(words);
-    let inventory = Inventory::new(aws, &target.bucket, target.jobs_to_list());
-    let found = if users.is_empty() {
-        inventory.all().await?
-    } else {
-        let (found, failed) = inventory.named(users).await;
-        for (run, error) in &failed {
-            let of_user = &run.target;
-            out.of(&of_user.user).explained(&Explained::new(error));
+impl Session {
+    /// Lists the users of the bucket, or those of them that are named, as a table or
+    /// as JSON.
+    ///
+    /// Prints all of the list or, where anything fails, nothing of it.
+    pub async fn list(&self, users: Vec<NamedUser>) -> Exit {
+        let work = async { self.look_up(&self.load().await?, users).await };
+        let users = match self.signals.or_interrupted(work).await {
+            Ok(Some(users)) => users,
+            Ok(None) => return Exit::Failure,
+            Err(error) => return self.failed(&error),
+        };
+        if users.is_empty() {
+            self.out.say(format!("No users for bucket {}", self.target.bucket));
+            return Exit::Success;
         }
-        if !failed.is_empty() {
-            return Ok(None);
+        self.out.results(&users, &table(&users).text(width_of_terminal()));
+        if any_key_was_used(&users, &LastUse::Unknown) {
+            self.out.note(
+                "last use of keys is unknown (needs the permission iam:GetAccessKeyLastUsed)",
+            );
         }
-        found
-    };
-    let readers = Readers::among(&found);
-    let on_user = || {
-        seen.fetch_add(1, Ordering::Relaxed);
-    };
-    Ok(Some(inventory.list(found, &readers, on_user).await?))
-}
-
-fn counted_users(count: usize) -> String {
-    counted(count as u64, false, "user")
-}
-
-/// Finds the users of the bucket whose access has ended. Returns the exit code
-/// where there is none, or something failed, and tells which.
-pub async fn find_expired(
-    out: &Output,
-    signals: &Signals,
-    connection: &Connection,
-    target: &TargetArgs,
-    options: delete::Options,
-) -> Result<(Aws, Vec<UserName>), ExitCode> {
-    let work = async {
-        let aws = out.load(connection).await?;
-        let expired = delete::expired(&aws, &target.bucket, target.jobs(), options).await?;
-        Ok((aws, expired))
-    };
-    let (aws, Expired { users, notes }) = match signals.or_interrupted(work).await {
-        Ok(found) => found,
-        Err(error) => return Err(failed(out, signals, &error)),
-    };
-    notes.iter().for_each(|note| out.note(note));
-    if users.is_empty() {
-        let bucket = &target.bucket;
-        out.say(format!("No expired users in bucket {bucket}"));
-        return Err(ExitCode::SUCCESS);
+        if any_key_was_used(&users, &LastUse::NotOffered) {
+            self.out.note("this store does not tell when keys were last used");
+        }
+        if self.out.has_lost_results() { Exit::Failure } else { Exit::Success }
     }
-    Ok((aws, users))
+
+    /// Returns `None` if something is wrong with a user that is named, which is told.
+    async fn look_up(&self, aws: &Aws, users: Vec<NamedUser>) -> Result<Option<Vec<Listed>>> {
+        let seen = Arc::new(AtomicUsize::new(0));
+        let counter = seen.clone();
+        let _line = self.out.progress(move |_| {
+            let count = counter.load(Ordering::Relaxed);
+            counted(count as u64, false, "user")
+        });
+        let inventory = Inventory::new(aws, &self.target.bucket, self.target.jobs_to_list());
+        let found = if users.is_empty() {
+            inventory.all().await?
+        } else {
+            let names = users.into_iter().map(|user| user.name).collect();
+            let (found, failed) = inventory.named(names).await;
+            for (run, error) in &failed {
+                self.out.for_user(&run.target.user).explained(&Explained::new(error));
+            }
+            if !failed.is_empty() {
+                return Ok(None);
+            }
+            found
+        };
+        let readers = Readers::among(&found);
+        let on_user = || {
+            seen.fetch_add(1, Ordering::Relaxed);
+        };
+        Ok(Some(inventory.list(found, &readers, on_user).await?))
+    }
+
+    /// Prints why nothing came of the work on all users of the bucket.
+    pub(super) fn failed(&self, error: &anyhow::Error) -> Exit {
+        self.out.explained(&Explained::new(error));
+        match ExitStatus::of(error) {
+            ExitStatus::Interrupted => self.signals.exit(),
+            _ => Exit::Failure,
+        }
+    }
 }
 
-/// Prints why nothing came of it, and returns the exit code.
-fn failed(out: &Output, signals: &Signals, error: &anyhow::Error) -> ExitCode {
-    out.explained(&Explained::new(error));
-    match ExitStatus::of(error) {
-        ExitStatus::Interrupted => signals.exit_code(),
-        _ => ExitCode::FAILURE,
-    }
+fn any_key_was_used(users: &[Listed], last_use: &LastUse) -> bool {
+    users.iter().flat_map(|user| &user.keys).any(|key| key.last_use == *last_use)
 }
 
 /// The column that keys are in.
@@ -141,67 +96,66 @@ fn table(users: &[Listed]) -> Table<7> {
     let mut table = Table::new(header, KEY);
     for user in users {
         let (access, ends) = access_cells(user);
-        let first = user.keys.first();
-        let (key, used) =
-            first.map_or(("none".to_owned(), String::new()), |key| key_cells(key, now));
-        table.push([
-            user.target.user.to_string(),
-            folder_cell(user),
-            access,
-            ends,
-            key,
-            used,
-            odd_cell(user, |key| key.is_none() || key == first.map(|key| &key.id)),
-        ]);
-        for key in user.keys.iter().skip(1) {
-            let odd = odd_cell(user, |of| of == Some(&key.id));
-            let (key, used) = key_cells(key, now);
-            let empty = String::new;
-            table.push([empty(), empty(), empty(), empty(), key, used, odd]);
+        let (key, used) = match user.keys.first() {
+            Some(key) => key_cells(key, now),
+            None => ("none".to_owned(), String::new()),
+        };
+        // What is odd about the user stands beside its first key.
+        let others = user.keys.get(1..).unwrap_or_default();
+        let odd = odd_cell(user, |key| !others.iter().any(|other| Some(&other.id) == key));
+        let name = user.target.user.to_string();
+        table.push([name, folder_cell(user), access, ends, key, used, odd]);
+        for other in others {
+            let odd = odd_cell(user, |key| key == Some(&other.id));
+            let (key, used) = key_cells(other, now);
+            let [name, folder, access, ends] = Default::default();
+            table.push([name, folder, access, ends, key, used, odd]);
         }
     }
     table
 }
 
-/// What is odd about the user or those of its keys that are meant.
-fn odd_cell(user: &Listed, is_meant: impl Fn(Option<&String>) -> bool) -> String {
-    let odd = user.odd.iter().filter(|odd| is_meant(odd.key.as_ref()));
-    let odd: Vec<_> = odd.map(|odd| harmless(&odd.text)).collect();
-    odd.join("; ")
+/// Names what is odd about those keys of the user that the filter takes; it gets `None`
+/// for what is odd about the user itself.
+fn odd_cell(user: &Listed, takes: impl Fn(Option<&String>) -> bool) -> String {
+    let odd = user.odd.iter().filter(|odd| takes(odd.key.as_ref()));
+    odd.map(|odd| harmless(&odd.text)).collect::<Vec<_>>().join("; ")
 }
 
 /// The user's folder, and those that it may read besides.
 fn folder_cell(user: &Listed) -> String {
-    let own = user.target.prefix().to_string();
-    let shared = user.also_read.iter().map(|folder| harmless(folder));
-    let folders: Vec<_> = std::iter::once(own).chain(shared).collect();
-    folders.join(" + ")
+    let mut folders = user.target.prefix().to_string();
+    for shared in &user.also_read {
+        folders += &format!(" + {}", harmless(shared));
+    }
+    folders
 }
 
-/// What the user may do, and until when; unknown where its policy can't be read
-/// back.
+/// The user's access, and its end; unknown where its policy can't be read back.
 fn access_cells(user: &Listed) -> (String, String) {
-    let tag = user.expires_tag.as_deref().map(harmless);
-    let access = user.access.map(|access| access.to_string());
-    let ends = match (&access, &user.expires) {
-        (Some(_), Some(end)) => end.in_table(),
-        (Some(_), None) => "never".to_owned(),
-        (None, _) => tag.unwrap_or("unknown".to_owned()),
-    };
-    (access.unwrap_or("unknown".to_owned()), ends)
+    match (user.access, &user.expires) {
+        (Some(access), Some(end)) => (access.to_string(), end.in_table()),
+        (Some(access), None) => (access.to_string(), "never".to_owned()),
+        (None, _) => {
+            let tag = user.expires_tag.as_deref().map(harmless);
+            ("unknown".to_owned(), tag.unwrap_or("unknown".to_owned()))
+        }
+    }
 }
 
 /// A key with its state and age, and when it was last used.
 fn key_cells(key: &KeyInfo, now: Timestamp) -> (String, String) {
-    let state = if key.is_active { "active" } else { "suspended" };
-    let age = key.created.map(|created| format!(", {} old", span(created, now)));
+    let mut cell = harmless(&key.id);
+    cell += if key.is_active { " active" } else { " suspended" };
+    if let Some(created) = key.created {
+        cell += &format!(", {} old", span(created, now));
+    }
     let used = match &key.last_use {
         LastUse::Unknown | LastUse::NotOffered => "unknown".to_owned(),
         LastUse::Never => "never".to_owned(),
         LastUse::At(at, _) => format!("{} ago", span(*at, now)),
     };
-    let id = harmless(&key.id);
-    (format!("{id} {state}{}", age.unwrap_or_default()), used)
+    (cell, used)
 }
 
 /// The time between two instants in minutes, hours or days.

@@ -2,7 +2,7 @@
 //! results to stdout. The options under "Running".
 
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,14 +10,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use clap::{ArgAction, Args};
 use indicatif::ProgressBar;
 
+use super::bad_usage_lines;
 use super::hints::Explained;
 use super::notes::{Note, grouped};
-use super::paint;
+use super::paint::{check_mark, label, to_copy};
 use super::progress::Tally;
-use super::refuse;
 use super::shell::Shell;
 use super::terminal::Terminal;
-use crate::access::{UserName, nearest};
+use crate::access::{UserName, similar_name};
 use crate::aws::{Aws, Call, Connection, LoadError};
 use crate::commands::Command;
 use crate::errors::{did_you_mean, harmless, one_line};
@@ -57,10 +57,8 @@ pub struct OutputArgs {
 #[derive(Debug, Clone)]
 pub struct Output {
     name: &'static str,
-    /// What is done with the users, in the past tense.
-    did: &'static str,
     pub(super) json: bool,
-    dry_run: bool,
+    pub(super) dry_run: bool,
     pub(super) quiet: bool,
     pub(super) verbose: bool,
     pub(super) shell: Shell,
@@ -77,18 +75,15 @@ pub struct Output {
 }
 
 impl Output {
-    /// The output of the command called `name`, which works on so many users; in
-    /// the end they are `did`, such as "created".
+    /// The output of the command called `name`, which works on so many users.
     pub fn new(
         name: &'static str,
-        did: &'static str,
         args: &OutputArgs,
         connection: &Connection,
         users: usize,
     ) -> Self {
         Self {
             name,
-            did,
             json: args.json,
             dry_run: args.dry_run,
             quiet: args.quiet,
@@ -104,27 +99,27 @@ impl Output {
         }
     }
 
-    /// The same for so many users, once they are known.
-    pub fn with_users(self, users: usize) -> Self {
-        Self { users, ..self }
+    /// Tells how many users there are, where that was not known before.
+    pub(super) fn set_users(&mut self, users: usize) {
+        self.users = users;
     }
 
     /// The output for one of the users.
-    pub fn of(&self, user: &UserName) -> Self {
+    pub fn for_user(&self, user: &UserName) -> Self {
         Self { user: Some(user.clone()).filter(|_| !self.is_alone()), ..self.clone() }
     }
 
-    /// The output for what concerns all of the users.
-    pub fn of_all(&self) -> Self {
+    /// The output for all of the users.
+    pub fn for_all(&self) -> Self {
         Self { user: None, ..self.clone() }
     }
 
-    /// Whether stdout didn't take a result.
+    /// True if stdout didn't take a result.
     pub fn has_lost_results(&self) -> bool {
         self.has_lost_results.load(Ordering::Relaxed)
     }
 
-    /// Whether there is but one user.
+    /// True if there is only one user.
     pub fn is_alone(&self) -> bool {
         self.users == 1
     }
@@ -136,14 +131,14 @@ impl Output {
         let aws = match Aws::load(connection).await {
             Ok(aws) => aws,
             Err(LoadError::NoProfile { name, profiles }) => {
-                let advice = match nearest(&name, &profiles) {
+                let advice = match similar_name(&name, &profiles) {
                     None => "; aws configure list-profiles shows them".to_owned(),
-                    similar => did_you_mean(similar.as_deref()),
+                    similar => did_you_mean(similar.map(String::as_str)),
                 };
                 let error = LoadError::NoProfile { name, profiles };
-                refuse(self.name, [format!("{error}{advice}")])
+                bad_usage_lines(self.name, [format!("{error}{advice}")])
             }
-            Err(error @ LoadError::Setting(_)) => refuse(self.name, [error]),
+            Err(error @ LoadError::Setting(_)) => bad_usage_lines(self.name, [error]),
             Err(error) => return Err(error),
         };
         if !self.verbose {
@@ -163,38 +158,46 @@ impl Output {
         harmless(&format!("{}{line}", self.prefix()))
     }
 
-    /// The same with a label in colour.
-    pub(super) fn labelled(&self, label: &str, line: &str) -> String {
-        let (prefix, label) = (self.prefix(), paint::label(label));
-        format!("{prefix}{label} {}", harmless(line))
+    /// A line as it is shown, after a label in colour.
+    pub(super) fn labelled(&self, kind: &str, line: &str) -> String {
+        format!("{}{} {}", self.prefix(), label(kind), harmless(line))
     }
 
     fn prefix(&self) -> String {
-        let user = self.user.as_ref();
-        user.map_or(String::new(), |user| format!("{user}: "))
+        self.user.as_ref().map_or(String::new(), |user| format!("{user}: "))
     }
 
     fn print(&self, line: &str) {
         self.line.suspend(|| to_stderr(line));
     }
 
-    /// Prints a message, unless quiet.
-    pub fn say(&self, line: impl Display) {
+    fn print_unless_quiet(&self, line: &str) {
         if !self.quiet {
-            self.print(&self.line(line));
+            self.print(line);
         }
     }
 
-    /// The same of something done.
+    /// Prints a message, unless quiet.
+    pub fn say(&self, line: impl Display) {
+        self.print_unless_quiet(&self.line(line));
+    }
+
+    /// Prints that something is done, unless quiet.
     fn say_done(&self, line: impl Display) {
-        if !self.quiet {
-            self.print(&(paint::check_mark() + &self.line(line)));
-        }
+        self.print_unless_quiet(&format!("{}{}", check_mark(), self.line(line)));
     }
 
     /// Prints a step that was taken. `--verbose` alone shows the steps of one
     /// of many users, and each request that a key is tested with.
+    ///
+    /// In debug builds `S3_USER_TEST_PANIC`, such as "Created user alex", makes that step
+    /// panic, so that tests can see what becomes of the rest.
     pub fn step(&self, step: &Step) {
+        if cfg!(debug_assertions)
+            && std::env::var("S3_USER_TEST_PANIC").is_ok_and(|name| name == step.done())
+        {
+            panic!("as the test wants it");
+        }
         let is_detail = !self.is_alone() || matches!(step, Step::Check(_));
         if is_detail && !self.verbose {
             return;
@@ -230,7 +233,7 @@ impl Output {
             let file = key.and_then(HandedOver::to_send);
             self.advise(&outcome.advice(), file);
         } else {
-            self.of_all().say_done(outcome.summary());
+            self.for_all().say_done(outcome.summary());
         }
         if let Some(key) = key {
             self.tally.count_key(key.kit.is_some());
@@ -242,12 +245,11 @@ impl Output {
 
     /// Prints the last lines of a run, in which the file to send stands out.
     fn advise(&self, lines: &[String], file: Option<&Path>) {
-        let file = file.map(|path| harmless(&path.display().to_string()));
-        for line in lines.iter().filter(|_| !self.quiet) {
-            let line = self.line(line);
-            match &file {
-                Some(file) => self.print(&line.replacen(file, &paint::to_copy(file), 1)),
-                None => self.print(&line),
+        let shown = file.map(|path| harmless(&path.display().to_string()));
+        for line in lines.iter().map(|line| self.line(line)) {
+            match &shown {
+                Some(file) => self.print_unless_quiet(&line.replacen(file, &to_copy(file), 1)),
+                None => self.print_unless_quiet(&line),
             }
         }
     }
@@ -257,8 +259,7 @@ impl Output {
     pub fn note(&self, note: &str) {
         match &self.user {
             Some(user) => self.notes().push((user.clone(), note.to_owned())),
-            None if self.quiet => {}
-            None => self.print(&self.labelled("note", note)),
+            None => self.print_unless_quiet(&self.labelled("note", note)),
         }
     }
 
@@ -268,17 +269,18 @@ impl Output {
 
     /// Notes on many users as lines, each note once.
     pub(super) fn lines_of(&self, notes: Vec<Note>) -> Vec<String> {
-        let line = |(user, note): (Option<UserName>, String)| {
-            let user = user.map_or(self.of_all(), |user| self.of(&user));
-            user.labelled("note", &note)
-        };
-        grouped(notes).into_iter().map(line).collect()
+        let mut lines = Vec::new();
+        for (user, note) in grouped(notes) {
+            let out = user.map_or_else(|| self.for_all(), |user| self.for_user(&user));
+            lines.push(out.labelled("note", &note));
+        }
+        lines
     }
 
     /// Prints an error in one line.
     pub fn error(&self, error: &str) {
-        let (label, prefix) = (paint::label("error"), self.prefix());
-        self.print(&format!("{}: {label} {prefix}{}", self.name, one_line(error)));
+        let text = format!("{}{}", self.prefix(), one_line(error));
+        self.print(&error_line(self.name, &text));
     }
 
     /// Prints an error in one line, then what state things are in, what is left,
@@ -293,7 +295,7 @@ impl Output {
         }
         for hint in &explained.hints {
             let advice = self.advice(&hint.words, hint.command.as_ref());
-            self.print(&format!("{}{} {advice}", self.prefix(), paint::label("hint")));
+            self.print(&format!("{}{} {advice}", self.prefix(), label("hint")));
         }
         self.tally.count_failed();
     }
@@ -304,8 +306,7 @@ impl Output {
         match command {
             // Quoted spaces are a part of it.
             Some(command) => {
-                let command = harmless(&self.shell.text(command));
-                format!("{words}: {}", paint::to_copy(&command))
+                format!("{words}: {}", to_copy(&harmless(&self.shell.text(command))))
             }
             None => words,
         }
@@ -316,12 +317,12 @@ impl Output {
         self.print(&self.line(one_line(line)));
     }
 
-    /// Says what is to be noted of several users, how many of them are done, and
-    /// how many were skipped.
-    pub fn summary(&self, done: usize, skipped: usize, total: usize) {
+    /// Says what is to be noted of several users, how many of them are now `verb`,
+    /// such as "created", and how many were skipped.
+    pub fn summary(&self, verb: &str, done: usize, skipped: usize, total: usize) {
         let notes = std::mem::take(&mut *self.notes());
-        for line in self.lines_of(notes).iter().filter(|_| !self.quiet) {
-            self.print(line);
+        for line in self.lines_of(notes) {
+            self.print_unless_quiet(&line);
         }
         let users = counted(total as u64, false, "user");
         let exist = match skipped {
@@ -333,7 +334,7 @@ impl Output {
         let summary = if self.dry_run {
             format!("Dry run for {of_all}: nothing was changed{exist}")
         } else {
-            format!("{of_all} {}{exist}", self.did)
+            format!("{of_all} {verb}{exist}")
         };
         self.say(summary);
         if self.tally.has_kits() {
@@ -348,7 +349,7 @@ impl Output {
         }
     }
 
-    /// Whether somebody is there to be asked.
+    /// True if somebody is there to be asked.
     pub(super) fn asks(&self) -> bool {
         self.terminal.is_some()
     }
@@ -363,7 +364,17 @@ impl Output {
     }
 }
 
+/// Prints an error of a command in one line.
+pub(super) fn print_error(command: &str, error: &str) {
+    to_stderr(&error_line(command, &one_line(error)));
+}
+
+fn error_line(command: &str, error: &str) -> String {
+    format!("{command}: {} {error}", label("error"))
+}
+
+/// Prints a line, with its colours where stderr shows them.
 pub(super) fn to_stderr(line: &str) {
     // A closed pipe is no reason to panic.
-    let _ = writeln!(io::stderr(), "{line}");
+    let _ = writeln!(anstream::stderr(), "{line}");
 }

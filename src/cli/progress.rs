@@ -1,4 +1,4 @@
-//! What moves at the terminal while the work goes on, below all that is printed.
+//! The line that moves at the terminal while the work goes on, below all that is printed.
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,8 +15,9 @@ impl Output {
     /// Shows at the terminal how many of several users are done, failed and left,
     /// until the result is dropped.
     pub fn count_users(&self) -> Option<ProgressLine> {
-        let (tally, users) = (self.tally.clone(), self.users);
-        (users > 1).then(|| self.progress(move |_| tally.of(users)))
+        let users = self.users;
+        let tally = self.tally.clone();
+        (users > 1).then(|| self.progress(move |_| tally.bar(users)))
     }
 
     /// Shows at the terminal how long the work takes, until the result is dropped.
@@ -86,7 +87,7 @@ impl Tally {
     }
 
     /// As a bar and in numbers, of so many users.
-    fn of(&self, users: usize) -> String {
+    fn bar(&self, users: usize) -> String {
         let done = self.done.load(Ordering::Relaxed);
         let failed = self.failed.load(Ordering::Relaxed);
         let left = users.saturating_sub(done + failed);

@@ -11,9 +11,7 @@ use crate::errors::acts_on_a_terminal;
 impl Output {
     /// Prints the result: `json` as one line with `--json`, else `text` if any.
     pub fn result(&self, json: &impl Serialize, text: Option<String>) {
-        let json = || escaped(&serde_json::to_string(json).expect("reports always serialize"));
-        let text = if self.json { Some(json()) } else { text };
-        if let Some(text) = text
+        if let Some(text) = if self.json { Some(json_line(json)) } else { text }
             && let Err(error) = self.to_stdout(&text)
         {
             self.error(&format!("can't write to stdout: {error}; it was: {text}"));
@@ -23,10 +21,11 @@ impl Output {
     /// Prints results that can be had again: a line of JSON each with `--json`,
     /// else all of them as a table.
     pub(super) fn results(&self, results: &[impl Serialize], table: &str) {
-        let json =
-            |result| escaped(&serde_json::to_string(result).expect("results always serialize"));
-        let lines: Vec<_> =
-            if self.json { results.iter().map(json).collect() } else { vec![table.to_owned()] };
+        let lines: Vec<_> = if self.json {
+            results.iter().map(json_line).collect()
+        } else {
+            vec![table.to_owned()]
+        };
         if let Err(error) = self.to_stdout(&lines.join("\n")) {
             self.error(&format!("can't write to stdout: {error}"));
         }
@@ -34,22 +33,24 @@ impl Output {
 
     /// Writes to stdout, and remembers if that failed.
     fn to_stdout(&self, text: &str) -> io::Result<()> {
-        let written = self.line.suspend(|| writeln!(io::stdout(), "{text}"));
-        match written {
+        match self.line.suspend(|| writeln!(io::stdout(), "{text}")) {
             // Whoever closed the pipe wants no more of it.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            written => {
-                written.inspect_err(|_| self.has_lost_results.store(true, Ordering::Relaxed))
+            Err(error) => {
+                self.has_lost_results.store(true, Ordering::Relaxed);
+                Err(error)
             }
+            Ok(()) => Ok(()),
         }
     }
 }
 
-/// JSON with what a terminal would act on escaped.
-fn escaped(text: &str) -> String {
+/// JSON in one line, with what a terminal would act on escaped.
+fn json_line(result: &impl Serialize) -> String {
+    let text = serde_json::to_string(result).expect("results always serialize");
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
-        if acts_on_a_terminal(c) && c != '\n' {
+        if acts_on_a_terminal(c) {
             for unit in c.encode_utf16(&mut [0; 2]) {
                 shown += &format!("\\u{unit:04x}");
             }

@@ -2,16 +2,15 @@
 //! closes, and all others that would end the process where it is.
 
 use std::collections::BTreeSet;
-use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Result;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::exit_now;
+use super::exit::{Exit, end_by};
 use super::output::to_stderr;
 use crate::access::UserName;
 use crate::errors::Interrupted;
@@ -32,41 +31,47 @@ const STOPPING: [i32; 11] = [
     libc::SIGIO,
 ];
 
-/// What only somebody at a terminal sends, who wants no more than to get out: a
+/// The signals that only somebody at a terminal sends, who just wants to get out: a
 /// session that closes and a wrapper that forwards send the others twice.
 const AT_ONCE: [i32; 2] = [libc::SIGINT, libc::SIGQUIT];
+
+/// What is said when a signal stops a run.
+pub struct StopWords {
+    /// On the first signal.
+    pub first: &'static str,
+    /// On Ctrl-C or Ctrl-\ after that.
+    pub second: String,
+}
 
 /// The signals that stop a run, as a cancellation.
 #[derive(Debug, Clone)]
 pub struct Signals {
     /// Cancelled by the first signal.
     pub cancel: CancellationToken,
-    exit_code: Arc<AtomicU8>,
+    /// The first signal that came.
+    first: Arc<AtomicI32>,
     has_begun: Arc<AtomicBool>,
     under_way: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl Signals {
-    /// Starts to listen. The first signal prints `first` and cancels. Ctrl-C or
-    /// Ctrl-\ after that prints `second` with the users under way, and ends the
-    /// process at once; no other signal does. Until [`begin`](Self::begin) is
-    /// called there is nothing to say of what was done.
-    pub fn listen(first: &'static str, second: String) -> Self {
+    /// Starts to listen. The first signal says so and cancels. Ctrl-C or Ctrl-\ after
+    /// that names the users under way, and ends the process at once; no other signal
+    /// does. Until [`begin`](Self::begin) is called there is nothing to say of what was
+    /// done.
+    pub(super) fn listen(words: StopWords) -> Self {
         let signals = Self {
             cancel: CancellationToken::new(),
-            exit_code: Arc::new(AtomicU8::new(exit_code(libc::SIGINT))),
+            first: Arc::new(AtomicI32::new(libc::SIGINT)),
             has_begun: Arc::default(),
             under_way: Arc::default(),
         };
-        let on = |number| {
-            let kind = SignalKind::from_raw(number);
-            signal(kind).expect("the runtime has a signal driver")
-        };
         // Held, a limit on file sizes fails the write and not the whole process.
-        let _held = on(libc::SIGXFSZ);
+        let _held = stream(libc::SIGXFSZ);
         let (sender, mut numbers) = mpsc::unbounded_channel();
         for number in stopping().filter(|number| !stays_ignored(*number)) {
-            let (mut stream, sender) = (on(number), sender.clone());
+            let mut stream = stream(number);
+            let sender = sender.clone();
             tokio::spawn(async move {
                 while stream.recv().await.is_some() && sender.send(number).is_ok() {}
             });
@@ -75,9 +80,9 @@ impl Signals {
         tokio::spawn(async move {
             while let Some(number) = numbers.recv().await {
                 if !listener.cancel.is_cancelled() {
-                    listener.stop(number, first);
+                    listener.stop(number, words.first);
                 } else if AT_ONCE.contains(&number) {
-                    listener.stop_at_once(number, &second);
+                    listener.stop_at_once(number, &words.second);
                 }
             }
         });
@@ -85,7 +90,7 @@ impl Signals {
     }
 
     fn stop(&self, number: i32, first: &str) {
-        self.exit_code.store(exit_code(number), Ordering::Relaxed);
+        self.first.store(number, Ordering::Relaxed);
         // Before the work stops, since the process may end at once then.
         to_stderr(if self.has_begun() { first } else { "stopping" });
         self.cancel.cancel();
@@ -97,7 +102,7 @@ impl Signals {
         if !users.is_empty() {
             to_stderr(&format!("under way: {}", users.join(", ")));
         }
-        exit_now(exit_code(number))
+        end_by(number)
     }
 
     fn has_begun(&self) -> bool {
@@ -119,16 +124,20 @@ impl Signals {
 
     /// Does something that may be dropped at any point, until it is done or a
     /// signal comes.
-    pub async fn or_interrupted<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
-        match self.cancel.run_until_cancelled(work).await {
+    pub(super) async fn or_interrupted<T>(
+        &self,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        // Boxed, since the compiler takes futures within futures only so deep.
+        match self.cancel.run_until_cancelled(Box::pin(work)).await {
             Some(done) => done,
             None => Err(Interrupted.into()),
         }
     }
 
-    /// The exit code of an interrupted run: 128 and the number of the signal.
-    pub fn exit_code(&self) -> ExitCode {
-        ExitCode::from(self.exit_code.load(Ordering::Relaxed))
+    /// The end of an interrupted run: by the signal that interrupted it.
+    pub(super) fn exit(&self) -> Exit {
+        Exit::Signal(self.first.load(Ordering::Relaxed))
     }
 }
 
@@ -159,11 +168,11 @@ fn stopping() -> impl Iterator<Item = i32> {
     STOPPING.into_iter()
 }
 
-fn exit_code(signal: i32) -> u8 {
-    128 + signal as u8
+fn stream(number: i32) -> Signal {
+    signal(SignalKind::from_raw(number)).expect("the runtime has a signal driver")
 }
 
-/// Whether the process was started with the signal ignored, as `nohup` does
+/// True if the process was started with the signal ignored, as `nohup` does
 /// with SIGHUP, and is to go on ignoring it. A shell starts what it runs in the
 /// background with Ctrl-C ignored, which stops it all the same.
 fn stays_ignored(signal: i32) -> bool {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, value_parser};
 
 use super::shell::Shell;
-use super::{NamedUser, refuse, users_file};
+use super::{NamedUser, bad_usage_lines, users_file};
 use crate::access::{BucketName, Target, UserName};
 use crate::aws::Connection;
 use crate::commands;
@@ -46,7 +46,7 @@ impl TargetArgs {
     /// prints a line for each and exits with code 2.
     pub fn users(&self, command: &str) -> Vec<NamedUser> {
         users_file::read(self.user.clone(), self.users_from.as_deref())
-            .unwrap_or_else(|problems| refuse(command, problems))
+            .unwrap_or_else(|problems| bad_usage_lines(command, problems))
     }
 
     /// How many users to work on at a time.

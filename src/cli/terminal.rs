@@ -7,7 +7,10 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::thread;
 
+use anstream::adapter::strip_str;
 use tokio::sync::oneshot;
+
+use super::paint::has_colours;
 
 /// A terminal with somebody at it.
 #[derive(Debug, Clone)]
@@ -31,8 +34,10 @@ impl Terminal {
     /// Any other answer is a no, and so is the end of the input or a terminal that
     /// has closed.
     pub async fn confirm(&self, lines: &[String], question: &str) -> bool {
-        let mut text = lines.join("\n");
-        text += &format!("\n{question} [y/N] ");
+        let mut text = format!("{}\n{question} [y/N] ", lines.join("\n"));
+        if !has_colours() {
+            text = strip_str(&text).to_string();
+        }
         let (sender, answer) = oneshot::channel();
         let terminal = self.0.clone();
         // A thread of its own, since nothing can end a blocking read of a terminal.
@@ -55,6 +60,5 @@ fn ask(mut terminal: &File, text: &str) -> io::Result<bool> {
         // What is printed next begins on a line of its own.
         terminal.write_all(b"\n")?;
     }
-    let answer = answer.trim().to_lowercase();
-    Ok(["y", "yes"].contains(&answer.as_str()))
+    Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
 }

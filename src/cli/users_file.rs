@@ -1,5 +1,5 @@
 //! The users a command works on, from its arguments and from a file: a list of
-//! names, or a table with options of its own for each user (`users_table`).
+//! names, or a table with options of its own for each user (`users_csv`).
 
 use std::collections::HashMap;
 use std::fs;
@@ -7,7 +7,7 @@ use std::io::{self, IsTerminal, Read};
 use std::path::Path;
 
 use super::output::to_stderr;
-use super::users_table::{self, Row};
+use super::users_csv::{self, Row};
 use crate::access::{GrantChange, UserName};
 
 /// How many problems with names are told.
@@ -175,7 +175,7 @@ struct List {
 impl List {
     fn add_text(&mut self, file: &str, text: &str) {
         let text = text.trim_start_matches('\u{feff}');
-        let first = users_table::lines(text).next();
+        let first = users_csv::lines(text).next();
         if let Some((line, separator)) =
             first.and_then(|(line, text)| Some((line, other_separator(text)?)))
         {
@@ -185,11 +185,11 @@ impl List {
             ));
             return;
         }
-        if !users_table::has_header(text) {
+        if !users_csv::has_header(text) {
             return self.add_lines(file, text);
         }
         self.has_header = true;
-        for Row { line, user } in users_table::rows(text) {
+        for Row { line, user } in users_csv::rows(text) {
             match user {
                 Ok(user) => self.add(Some(format!("{file}:{line}")), user),
                 Err(problem) => self.problems.push(format!("{file}:{line}: {problem}")),
@@ -198,7 +198,7 @@ impl List {
     }
 
     fn add_lines(&mut self, file: &str, text: &str) {
-        for (line, name) in users_table::lines(text) {
+        for (line, name) in users_csv::lines(text) {
             let place = format!("{file}:{line}");
             let list_is_empty = self.users.is_empty() && self.problems.is_empty();
             match user_name(name) {

@@ -6,7 +6,6 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde::{Serialize, Serializer};
@@ -21,54 +20,14 @@ use private_file::{ReservedFile, WrittenFile};
 mod key_file;
 mod key_files;
 mod kit;
+mod options;
 mod private_file;
 mod verify;
 
 pub(crate) use key_files::KeyFiles;
 pub(crate) use kit::ClientSettings;
+pub use options::{Destination, Options};
 pub(crate) use verify::{Verified, verify};
-
-/// The time that AWS gets by default to know a new key.
-pub(crate) const VERIFY_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// The place that a new key is written to.
-#[derive(Debug, Clone)]
-pub enum Destination {
-    /// To the file `USER_accessKeys.csv` in this directory.
-    Directory(PathBuf),
-    /// To this open file, such as stdout.
-    Open(Arc<File>),
-}
-
-/// How a new key is handed over.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Where the key is written.
-    pub to: Destination,
-    /// Whether to write `USER_kit/` and `USER_kit.zip` beside the file: settings
-    /// for the person's client. Not for [`Destination::Open`].
-    pub kit: bool,
-    /// Somebody whom the person can ask, as the kit says.
-    pub contact: Option<String>,
-    /// Whether to test what the key can do, and what it can't.
-    pub verify: bool,
-    /// How long to wait until AWS knows the key, to test it and before the keys
-    /// that it replaces are deleted.
-    pub verify_timeout: Duration,
-}
-
-impl Options {
-    /// The key in a file in `dir`, and nothing else.
-    pub fn file_in(dir: impl Into<PathBuf>) -> Self {
-        Self {
-            to: Destination::Directory(dir.into()),
-            kit: false,
-            contact: None,
-            verify: false,
-            verify_timeout: VERIFY_TIMEOUT,
-        }
-    }
-}
 
 /// A new access key, and where it was written.
 #[derive(Debug, Clone, Serialize)]

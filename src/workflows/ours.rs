@@ -5,7 +5,7 @@ use anyhow::{Result, ensure};
 
 use super::holdings::{Holdings, Owner};
 use crate::access::{
-    BucketName, Expiry, Grant, SharedPrefix, Target, UserName, grant_of_policy, nearest,
+    BucketName, Expiry, Grant, SharedPrefix, Target, UserName, grant_of_policy, similar_name,
 };
 use crate::aws::{Aws, AwsError, Run};
 use crate::commands;
@@ -75,7 +75,8 @@ pub(super) async fn look_up(
 pub(super) async fn reachable<T>(aws: &Aws, found: Result<T, BucketError>) -> Result<T> {
     match found {
         Err(BucketError::Missing { bucket, .. }) => {
-            let similar = nearest(bucket.as_str(), &bucket::all_names(aws).await);
+            let names = bucket::all_names(aws).await;
+            let similar = similar_name(bucket.as_str(), &names).cloned();
             Err(BucketError::Missing { bucket, similar }.into())
         }
         found => Ok(found?),
@@ -95,7 +96,7 @@ pub(super) async fn no_such_user(run: &Run) -> anyhow::Error {
 
 async fn similar_user(run: &Run) -> Option<UserName> {
     let folders = bucket::folders(run).await.ok()?;
-    let similar: UserName = nearest(run.user(), &folders)?.parse().ok()?;
+    let similar: UserName = similar_name(run.user(), &folders)?.parse().ok()?;
     is_ours(&run.for_user(similar.clone())).await.then_some(similar)
 }
 

@@ -136,17 +136,18 @@ impl Outcome for Created {
 
 /// A user that exists already, and is left as it is.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct Skipped {
+pub struct Skipped {
+    /// The user and the bucket.
     #[serde(flatten)]
-    target: Target,
+    pub target: Target,
     skipped: bool,
     /// The IDs of its access keys.
-    access_keys: Vec<String>,
+    pub access_keys: Vec<String>,
 }
 
 impl Skipped {
-    pub fn new(target: &Target, access_keys: &[String]) -> Self {
-        Self { target: target.clone(), skipped: true, access_keys: access_keys.to_vec() }
+    pub(super) fn new(target: &Target, access_keys: Vec<String>) -> Self {
+        Self { target: target.clone(), skipped: true, access_keys }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
+use super::outcome::Skipped;
 use crate::access::{PolicyDocument, Target};
 use crate::aws::Run;
 use crate::step::Step;
@@ -12,6 +13,15 @@ pub struct Plan<W> {
     pub preview: Preview,
     pub(crate) run: Run,
     pub(crate) work: W,
+}
+
+/// What is to become of a user.
+#[expect(clippy::large_enum_variant, reason = "each user has one")]
+pub enum Planned<W> {
+    /// Nothing: it exists, and was to be skipped then.
+    Skip(Skipped),
+    /// Everything that the plan says.
+    Do(Plan<W>),
 }
 
 /// What a plan will do, as `--dry-run --json` shows it.

@@ -1,6 +1,7 @@
 //! Undoing a run that failed, whatever point it failed at.
 
 use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::outcome::{Failed, State};
 use super::remove::remove;
@@ -53,7 +54,8 @@ impl Undo {
                 Ok(false) if may_be_there => left.push(Leftover::Removable(removal)),
                 Ok(was_there) if was_there || made == Made::Yes => {
                     has_undone = true;
-                    run.done(&Step::Undo(removal));
+                    // Whoever is told may panic; what is still to be undone is undone all the same.
+                    let _ = catch_unwind(AssertUnwindSafe(|| run.done(&Step::Undo(removal))));
                 }
                 Ok(_) => {}
                 Err(_) => {

@@ -1,7 +1,8 @@
 //! Running the real binaries in an environment of their own.
 
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
+use std::process::{ExitStatus, Output, Stdio};
 
 use std::time::Duration;
 
@@ -22,8 +23,10 @@ pub const DRY_RUN: &str = "Dry run: nothing was changed\n";
 /// What a program printed, and how it ended.
 #[derive(Debug)]
 pub struct Run {
-    /// None if it was ended by a signal.
+    /// As a shell sees it: 128 and the number of the signal, where one ended it.
     pub code: Option<i32>,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
     pub stdout: String,
     pub stderr: String,
 }
@@ -31,11 +34,17 @@ pub struct Run {
 impl From<Output> for Run {
     fn from(output: Output) -> Self {
         Self {
-            code: output.status.code(),
+            code: as_shells_see_it(output.status),
+            signal: output.status.signal(),
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
         }
     }
+}
+
+/// The exit code of a program as a shell sees it.
+pub fn as_shells_see_it(status: ExitStatus) -> Option<i32> {
+    status.code().or(status.signal().map(|signal| 128 + signal))
 }
 
 impl Run {
@@ -50,6 +59,13 @@ impl Run {
     pub fn json_lines(&self) -> Vec<Value> {
         let lines = self.stdout.lines();
         lines.map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// Ended by the signal that interrupted it.
+    #[track_caller]
+    pub fn ended_by(self, signal: i32) -> Self {
+        assert_eq!(self.signal, Some(signal), "{self:?}");
+        self
     }
 
     #[track_caller]

@@ -7,7 +7,7 @@ use pty_process::{Command, Pty, Size};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Child;
 
-use super::programs::{HANGING, Sandbox};
+use super::programs::{HANGING, Sandbox, as_shells_see_it};
 
 /// What delete_s3_user asks.
 pub const QUESTION: &str = "Delete all of this? [y/N] ";
@@ -53,7 +53,7 @@ impl Session {
         let Self { terminal, mut program } = self;
         drop(terminal);
         let end = tokio::time::timeout(HANGING, program.wait()).await;
-        end.expect("the program hangs").unwrap().code()
+        as_shells_see_it(end.expect("the program hangs").unwrap())
     }
 
     /// What the terminal shows next, up to and with `part`, or to the end.
@@ -80,7 +80,7 @@ impl Session {
     /// What else it shows, once it has ended with this exit code.
     pub async fn ends_with(&mut self, code: i32) -> String {
         let shown = self.shows(None).await;
-        assert_eq!(self.program.wait().await.unwrap().code(), Some(code));
+        assert_eq!(as_shells_see_it(self.program.wait().await.unwrap()), Some(code));
         shown
     }
 }

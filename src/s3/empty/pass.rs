@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use tokio::task::{JoinError, JoinSet};
 
 use super::listers::Listing;
@@ -120,5 +120,5 @@ fn next_batch(queue: &mut VecDeque<Entry>, share: usize) -> Vec<Entry> {
 }
 
 fn joined<T>(result: Result<Result<T>, JoinError>) -> Result<T> {
-    result.expect("no task panics or is aborted")
+    result.unwrap_or_else(|_| Err(anyhow!("internal error")))
 }

@@ -6,6 +6,7 @@ use super::refusal::{at_quota, create_refused, policy_exists, user_exists};
 use super::{Create, Options};
 use crate::access::{INLINE_POLICY_NAME, managed_policy_name};
 use crate::aws::{AwsError, Made, Run, until_known};
+use crate::errors::caught;
 use crate::iam::{self, Tags, User};
 use crate::removal::{Leftover, ManagedPolicy, Removal};
 use crate::s3::object::put_empty;
@@ -36,7 +37,7 @@ impl<'a> Creating<'a> {
 
     /// Creates the user, and at once the policy where it is a managed one.
     pub async fn user_and_policy(&self) -> Result<(User, UserPolicy)> {
-        let (user, policy) = tokio::join!(self.create_user(), self.send_policy());
+        let (user, policy) = tokio::join!(caught(self.create_user()), self.send_policy());
         // Looked at also where there is no user, or a policy would go unnoticed.
         let policy = match policy {
             None => Ok(UserPolicy::Inline),

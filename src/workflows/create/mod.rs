@@ -7,13 +7,14 @@ use anyhow::Result;
 
 use super::new_key::NewKey;
 use super::ours::{folder_notes, reachable};
-use super::outcome::{Created, Failed};
-use super::plan::{Plan, PlannedPolicy, Preview};
+use super::outcome::{Created, Failed, Skipped};
+use super::plan::{Plan, Planned, PlannedPolicy, Preview};
 use super::undo::Undo;
 use crate::access::{
     Grant, INLINE_POLICY_NAME, NewUser, PolicyDocument, PolicyKind, managed_policy_name,
 };
 use crate::aws::Run;
+use crate::errors::caught;
 use crate::handover::{self, Handover};
 use crate::iam;
 use crate::s3::bucket;
@@ -113,6 +114,20 @@ pub async fn plan(run: &Run, options: &Options) -> Result<Plan<Create>> {
     })
 }
 
+/// Plans the same, but skips a user that exists for this bucket and lacks nothing.
+pub async fn plan_or_skip(run: &Run, options: &Options) -> Result<Planned<Create>> {
+    let error = match plan(run, options).await {
+        Ok(plan) => return Ok(Planned::Do(plan)),
+        Err(error) => error,
+    };
+    match error.downcast()? {
+        UserExists { keys_if_complete: Some(keys), .. } => {
+            Ok(Planned::Skip(Skipped::new(&run.target, keys)))
+        }
+        incomplete => Err(incomplete.into()),
+    }
+}
+
 /// The policy that the user will have. Its name isn't known of a store that may
 /// have no managed policies: only creating one tells.
 fn planned_policy(run: &Run, inline: bool, document: &PolicyDocument) -> PlannedPolicy {
@@ -144,13 +159,14 @@ fn policy_steps(run: &Run, name: Option<&str>, inline: bool) -> Vec<Step> {
 /// waited for, so that nothing is made behind our back.
 pub async fn apply(plan: &Plan<Create>) -> Result<Created, Failed> {
     let undo = Undo::of(&plan.run);
-    match make(plan, &undo).await {
+    match caught(make(plan, &undo)).await {
         Ok(created) => Ok(created),
         Err(error) => Err(undo.unwind(error).await),
     }
 }
 
-/// Three round trips, and then what is asked for besides.
+/// Three round trips, and then what is asked for besides. A panic waits for what goes on
+/// at the same time, so that what that makes is undone too.
 async fn make(plan: &Plan<Create>, undo: &Undo) -> Result<Created> {
     let Plan { run, work, preview } = plan;
     let grant = &work.options.grant;
@@ -160,10 +176,10 @@ async fn make(plan: &Plan<Create>, undo: &Undo) -> Result<Created> {
     let (user, policy) = run.unless_interrupted(creating.user_and_policy().await)?;
     run.go_on()?;
     let (given, created, tags_note, grant_notes) = tokio::join!(
-        creating.give_policy(&policy),
-        key.create(),
-        creating.tags_note(&user),
-        bucket::grant_notes(run, grant),
+        caught(creating.give_policy(&policy)),
+        caught(key.create()),
+        caught(creating.tags_note(&user)),
+        caught(async { Ok(bucket::grant_notes(run, grant).await) }),
     );
     run.unless_interrupted(given.and(created))?;
     let tags_note = tags_note?;
@@ -174,7 +190,7 @@ async fn make(plan: &Plan<Create>, undo: &Undo) -> Result<Created> {
     let key_notes = key.deliver().await?;
     run.go_on()?;
     let mut notes = Vec::from_iter(empty_folder_note(work));
-    notes.extend(grant_notes);
+    notes.extend(grant_notes?);
     notes.extend(policy.note(work.options.new_user.inline_policy));
     notes.extend(tags_note);
     notes.extend(key_notes);

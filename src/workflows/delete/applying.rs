@@ -11,7 +11,7 @@ use super::folder::Folder;
 use super::{Delete, expired, guard, late_writes};
 use crate::aws::{AwsError, Patience, end_of_deleted_key, wait_until};
 use crate::commands;
-use crate::errors::{Hint, Hinted, Interrupted, Stays};
+use crate::errors::{Hint, Hinted, Interrupted, Stays, caught};
 use crate::iam::{self, Tags, User};
 use crate::removal::Removal;
 use crate::s3::empty::{self, FailedKey};
@@ -45,7 +45,7 @@ pub async fn apply(plan: &Plan<Delete>) -> Result<Deleted, Failed> {
         writes_end: None,
         is_known_by_policies: plan.work.is_known_by_policies,
     };
-    match deleting.walk().await {
+    match caught(deleting.walk()).await {
         Ok(()) => Ok(deleting.deleted),
         Err(error) => {
             let error = deleting.unless_made_anew(error).await;

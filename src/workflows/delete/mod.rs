@@ -6,6 +6,8 @@
 use std::sync::Arc;
 
 use anyhow::Result;
+use clap::builder::TypedValueParser;
+use clap::{Args, value_parser};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 
@@ -35,19 +37,28 @@ mod folder;
 mod guard;
 mod late_writes;
 
-/// Options of a delete run.
-#[derive(Debug, Clone, Copy)]
+/// How much is deleted, and how: the options under "What is deleted".
+#[derive(Debug, Clone, Copy, Args)]
+#[group(id = "extent")]
+#[command(next_help_heading = "What is deleted")]
 pub struct Options {
-    /// Leave the folder's objects where they are.
+    /// Leave the folder's objects where they are
+    #[arg(long)]
     pub keep_objects: bool,
-    /// Delete earlier versions and delete markers too.
+    /// Delete earlier versions and delete markers too
+    #[arg(long, conflicts_with = "keep_objects")]
     pub all_versions: bool,
-    /// The number of delete requests that may be under way at a time, 1 or more.
-    pub concurrency: usize,
-    /// Delete a user that isn't ours for this bucket, or only the folder where
-    /// there is no such user.
+    /// Delete the user even if it was not made for this bucket
+    ///
+    /// Also deletes a folder that has no user.
+    #[arg(long)]
     pub force: bool,
+    /// Delete requests under way at a time for each user, 1 to 256
+    #[arg(hide_short_help = true, long, value_name = "N", default_value = "16")]
+    #[arg(value_parser = value_parser!(u16).range(1..=256).map(usize::from))]
+    pub concurrency: usize,
     /// Delete the user only if its access has ended.
+    #[arg(skip)]
     pub only_expired: bool,
 }
 

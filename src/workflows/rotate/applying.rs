@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Result, anyhow, bail, ensure};
 
 use super::{OldKeys, Rotate};
+use crate::errors::caught;
 use crate::handover::HandedOver;
 use crate::iam::{self, KeyInfo};
 use crate::removal::{Leftover, Removal};
@@ -29,7 +30,7 @@ pub async fn apply(plan: &Plan<Rotate>) -> Result<Rotated, Failed> {
     let grant = work.grant.as_ref();
     let key = NewKey::reserve(run, &undo, &work.handover, Some(&before), grant)?;
     make_room(plan).await?;
-    let (handed_over, notes) = match hand_over(plan, key).await {
+    let (handed_over, notes) = match caught(hand_over(plan, key)).await {
         Ok(handed_over) => handed_over,
         Err(error) => return Err(undo.unwind(after_making_room(plan, error)).await),
     };

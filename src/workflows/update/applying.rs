@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use super::Update;
 use crate::aws::{AwsError, Made, until_known};
 use crate::commands::delete_policy;
-use crate::errors::{Hint, Hinted};
+use crate::errors::{Hint, Hinted, caught};
 use crate::iam::{self, Tags};
 use crate::removal::{Leftover, ManagedPolicy, Removal};
 use crate::step::Step;
@@ -34,7 +34,7 @@ pub async fn apply(plan: &Plan<Update>) -> Result<Updated, Failed> {
     let Plan { run, work, preview } = plan;
     let undo = Undo::of(run);
     let mut notes = preview.notes.clone();
-    match change(plan, &undo).await {
+    match caught(change(plan, &undo)).await {
         Ok(more) => notes.extend(more),
         Err(error) => return Err(undo.unwind(error).await),
     }

@@ -2,9 +2,9 @@
 //! columns named like the access options.
 
 use clap::{Args, Command, FromArgMatches};
-use csv::{ReaderBuilder, StringRecord, Trim};
+use csv::{Reader, ReaderBuilder, StringRecord, Trim};
 
-use super::first_line_of;
+use super::in_one_line;
 use super::users_file::{NamedUser, shown, user_name, without_comment};
 use crate::access::GrantChange;
 
@@ -24,65 +24,73 @@ pub(super) struct Row {
 
 /// The lines with something else than a comment in them, with their numbers.
 pub(super) fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    let lines = text.lines().map(|line| without_comment(line).trim());
-    let numbered = (1..).zip(lines);
-    numbered.filter(|(_, line)| !line.is_empty())
+    (1..)
+        .zip(text.lines())
+        .map(|(number, line)| (number, without_comment(line).trim()))
+        .filter(|(_, line)| !line.is_empty())
 }
 
-/// Whether the first line names a column `user`.
+/// True if the first line names a column `user`.
 pub(super) fn has_header(text: &str) -> bool {
-    let first = lines(text).next();
-    let cells = first.and_then(|(_, line)| cells(line).ok());
-    let mut names = cells.iter().flatten();
-    names.any(|name| name.eq_ignore_ascii_case("user"))
+    let Some((_, line)) = lines(text).next() else { return false };
+    let names = reader(line).into_records().next();
+    names.is_some_and(|names| {
+        names.is_ok_and(|names| names.iter().any(|name| name.eq_ignore_ascii_case("user")))
+    })
 }
 
 /// The rows in order; of a header that can't be read, its problem alone.
 pub(super) fn rows(text: &str) -> Vec<Row> {
-    let mut lines = lines(text);
-    let Some((line, first)) = lines.next() else {
-        return Vec::new();
-    };
-    let header = match cells(first).and_then(|names| header(&names)) {
-        Ok(header) => header,
-        Err(problem) => {
-            let user = Err(problem);
-            return vec![Row { line, user }];
+    let mut rows = Vec::new();
+    let mut table = String::new();
+    for (line, text) in (1..).zip(text.lines()) {
+        let row = without_comment(text).trim();
+        if row.matches('"').count().is_multiple_of(2) {
+            table += row;
+        } else {
+            // The rest may be in a comment or on the next line.
+            let problem = "a quote is not closed on this line, before any comment";
+            rows.push(Row { line, user: Err(problem.to_owned()) });
         }
-    };
-    let row = |(line, text)| {
-        let cells = cells(text);
-        // What a spreadsheet makes of an empty row.
-        if cells.iter().flatten().all(str::is_empty) && cells.is_ok() {
-            return None;
-        }
-        let user = cells.and_then(|cells| user(&header, &cells));
-        Some(Row { line, user })
-    };
-    lines.filter_map(row).collect()
+        table.push('\n');
+    }
+    let mut reader = reader(&table);
+    let mut header: Option<Vec<String>> = None;
+    let mut cells = StringRecord::new();
+    loop {
+        let read = reader.read_record(&mut cells);
+        // A row ends with its line, or else a quote within a cell took more lines into it.
+        let more_lines = cells.iter().map(|cell| cell.matches('\n').count()).sum::<usize>();
+        let line = (reader.position().line() as usize).saturating_sub(1 + more_lines);
+        let user = match (read, &header) {
+            (Ok(false), _) => break,
+            (Ok(true), _) if more_lines > 0 => Err("a row must be one line of CSV".to_owned()),
+            // What a spreadsheet makes of an empty row.
+            (Ok(true), Some(_)) if cells.iter().all(str::is_empty) => continue,
+            (Ok(true), Some(header)) => user(header, &cells),
+            (Ok(true), None) => match columns(&cells) {
+                Ok(columns) => {
+                    header = Some(columns);
+                    continue;
+                }
+                Err(problem) => return vec![Row { line, user: Err(problem) }],
+            },
+            (Err(error), _) => Err(error.to_string()),
+        };
+        rows.push(Row { line, user });
+    }
+    rows.sort_by_key(|row| row.line);
+    rows
 }
 
-/// The cells of a line. A cell has no line breaks in it.
-fn cells(line: &str) -> Result<StringRecord, String> {
-    // The rest may be in a comment or on the next line.
-    if !line.matches('"').count().is_multiple_of(2) {
-        return Err("a quote is not closed on this line, before any comment".to_owned());
-    }
-    let reader = ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .trim(Trim::All)
-        .from_reader(line.as_bytes());
-    let mut records = reader.into_records();
-    match (records.next(), records.next()) {
-        (Some(Ok(cells)), None) => Ok(cells),
-        _ => Err("a row must be one line of CSV".to_owned()),
-    }
+fn reader(text: &str) -> Reader<&[u8]> {
+    let mut builder = ReaderBuilder::new();
+    builder.has_headers(false).flexible(true).trim(Trim::All).from_reader(text.as_bytes())
 }
 
 /// The names of the columns. Fails on one that is unknown or there twice: a
 /// misspelled `expires` would give access without an end.
-fn header(names: &StringRecord) -> Result<Vec<String>, String> {
+fn columns(names: &StringRecord) -> Result<Vec<String>, String> {
     let names: Vec<_> = names.iter().map(str::to_ascii_lowercase).collect();
     let known = || [&["user"], &VALUES[..], &LISTS, &[YES_OR_NO]].concat();
     for (index, name) in names.iter().enumerate() {
@@ -103,15 +111,13 @@ fn user(header: &[String], record: &StringRecord) -> Result<NamedUser, String> {
         let (cells, columns) = (record.len(), header.len());
         return Err(format!("{cells} cells, but the header has {columns}"));
     }
-    let cells = || header.iter().map(String::as_str).zip(record);
-    let cell = cells().find(|(column, _)| *column == "user");
-    let (_, name) = cell.unwrap_or_default();
-    if name.is_empty() {
-        return Err("no user name".to_owned());
-    }
-    let name = user_name(name)?;
+    let user_column = header.iter().position(|column| column == "user");
+    let name = match user_column.and_then(|column| record.get(column)) {
+        Some(name) if !name.is_empty() => user_name(name)?,
+        _ => return Err("no user name".to_owned()),
+    };
     let mut options = Vec::new();
-    for (column, value) in cells() {
+    for (column, value) in header.iter().zip(record) {
         options.extend(as_options(column, value)?);
     }
     let access = parsed(&options).map_err(|error| format!("{name}: {error}"))?;
@@ -144,7 +150,7 @@ fn parsed(options: &[String]) -> Result<GrantChange, String> {
     let change = command
         .try_get_matches_from(options)
         .and_then(|matches| GrantChange::from_arg_matches(&matches))
-        .map_err(|error| first_line_of(&error))?;
+        .map_err(|error| in_one_line(&error))?;
     change.check().map_err(|error| error.to_string())?;
     Ok(change)
 }

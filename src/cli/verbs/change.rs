@@ -1,0 +1,90 @@
+//! What is done with a user that exists: `--update`, `--rotate-key`, `--suspend`,
+//! `--resume`.
+
+use anyhow::Result;
+
+use super::Verb;
+use crate::access::GrantChange;
+use crate::cli::exit::Exit;
+use crate::cli::job::Job;
+use crate::cli::{NamedUser, Session};
+use crate::workflows::outcome::{Failed, Rotated, Suspended, Updated};
+use crate::workflows::plan::{Plan, Planned};
+use crate::workflows::rotate::{self, Rotate};
+use crate::workflows::suspend::{self, Direction, Suspend};
+use crate::workflows::update::{self, Update};
+
+impl Session {
+    /// Changes what the users may do; what a user's own row says goes first.
+    pub async fn update(&self, change: GrantChange, users: Vec<NamedUser>) -> Exit {
+        self.run(&change, users).await
+    }
+
+    /// Replaces the users' keys.
+    pub async fn rotate(&self, options: rotate::Options, users: Vec<NamedUser>) -> Exit {
+        self.run(&options, users).await
+    }
+
+    /// Makes the users' keys inactive, or active again.
+    pub async fn suspend(&self, direction: Direction, users: Vec<NamedUser>) -> Exit {
+        self.run(&direction, users).await
+    }
+}
+
+impl Verb for GrantChange {
+    type Work = Update;
+    type Outcome = Updated;
+    const PLANS_ALL_FIRST: bool = false;
+
+    fn past_participle(&self) -> &'static str {
+        "updated"
+    }
+
+    async fn plan(&self, job: &Job<'_>) -> Result<Planned<Update>> {
+        let change = self.overridden_by(&job.access);
+        Ok(Planned::Do(update::plan(&job.run, &change).await?))
+    }
+
+    async fn apply(&self, plan: &Plan<Update>) -> Result<Updated, Failed> {
+        update::apply(plan).await
+    }
+}
+
+impl Verb for rotate::Options {
+    type Work = Rotate;
+    type Outcome = Rotated;
+    const PLANS_ALL_FIRST: bool = false;
+
+    fn past_participle(&self) -> &'static str {
+        "given a new key"
+    }
+
+    async fn plan(&self, job: &Job<'_>) -> Result<Planned<Rotate>> {
+        Ok(Planned::Do(rotate::plan(&job.run, self).await?))
+    }
+
+    async fn apply(&self, plan: &Plan<Rotate>) -> Result<Rotated, Failed> {
+        rotate::apply(plan).await
+    }
+}
+
+impl Verb for Direction {
+    type Work = Suspend;
+    type Outcome = Suspended;
+    const PLANS_ALL_FIRST: bool = false;
+
+    fn past_participle(&self) -> &'static str {
+        match self {
+            Self::Suspend => "suspended",
+            Self::Resume => "resumed",
+        }
+    }
+
+    async fn plan(&self, job: &Job<'_>) -> Result<Planned<Suspend>> {
+        Ok(Planned::Do(suspend::plan(&job.run, *self).await?))
+    }
+
+    async fn apply(&self, plan: &Plan<Suspend>) -> Result<Suspended, Failed> {
+        suspend::apply(plan).await
+    }
+}

@@ -1,0 +1,198 @@
+//! Creating users: a name that looks misspelled is asked about, and with
+//! `--skip-existing` users that are there already are skipped.
+
+use std::collections::HashSet;
+
+use anyhow::{Result, anyhow};
+
+use super::Verb;
+use crate::access::{Grant, GrantChange, Target, UserName, similar_name};
+use crate::cli::exit::{Endings, Exit, ExitStatus};
+use crate::cli::job::Job;
+use crate::cli::notes::names;
+use crate::cli::{NamedUser, Session};
+use crate::commands;
+use crate::errors::{Hint, Hinted};
+use crate::handover::{Destination, KeyFiles};
+use crate::iam::{self, LastUse};
+use crate::step::{counted, named_keys};
+use crate::workflows::create::{self, Create};
+use crate::workflows::outcome::{Created, Failed, Skipped};
+use crate::workflows::plan::{Plan, Planned};
+
+/// What is done with users that exist for the bucket and lack nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    /// They fail.
+    Refuse,
+    /// They are left as they are.
+    Skip,
+}
+
+struct Creation {
+    /// What is the same for all users: their access may not be.
+    options: create::Options,
+    access: GrantChange,
+    existing: Existing,
+}
+
+impl Session {
+    /// Creates the users with these options, and with the access that `access` and their
+    /// own row name.
+    pub async fn create(
+        &self,
+        options: create::Options,
+        access: GrantChange,
+        existing: Existing,
+        users: Vec<NamedUser>,
+    ) -> Exit {
+        self.run(&Creation { options, access, existing }, users).await
+    }
+}
+
+impl Verb for Creation {
+    type Work = Create;
+    type Outcome = Created;
+    const PLANS_ALL_FIRST: bool = true;
+
+    fn past_participle(&self) -> &'static str {
+        "created"
+    }
+
+    async fn plan(&self, job: &Job<'_>) -> Result<Planned<Create>> {
+        let access = self.access.overridden_by(&job.access);
+        let grant = access.apply_to(&Grant::default());
+        let options = create::Options { grant, ..self.options.clone() };
+        match self.existing {
+            Existing::Skip => create::plan_or_skip(&job.run, &options).await,
+            Existing::Refuse => Ok(Planned::Do(create::plan(&job.run, &options).await?)),
+        }
+    }
+
+    async fn apply(&self, plan: &Plan<Create>) -> Result<Created, Failed> {
+        create::apply(plan).await
+    }
+
+    async fn review(
+        &self,
+        job: &Job<'_>,
+        plan: Plan<Create>,
+        readers_note: Option<String>,
+    ) -> Result<Plan<Create>> {
+        let mut plan = plan.with_notes(readers_note);
+        let Some(doubt) = doubt(&plan) else { return Ok(plan) };
+        if job.out.dry_run {
+            plan.preview.notes.push(doubt);
+        } else if !job.out.asks() {
+            let delete = commands::delete_user(&job.run.target.bucket, job.user().as_str());
+            let undo = job.out.shell.text(&delete);
+            plan.preview.notes.push(format!("{doubt} If so, delete the user with: {undo}"));
+        } else if !is_confirmed(job, &doubt).await {
+            job.run.go_on()?;
+            return Err(anyhow!("not confirmed, so nothing was created"));
+        }
+        Ok(plan)
+    }
+
+    /// Skips users, but fails for those whose key an earlier run has lost. Notes whose
+    /// keys may be lost.
+    async fn skip(
+        &self,
+        session: &Session,
+        skipped: Vec<(Job<'_>, Skipped)>,
+        endings: &mut Endings,
+    ) {
+        let files = match &self.options.handover.to {
+            Destination::Directory(dir) if !skipped.is_empty() => {
+                let ids = skipped.iter().flat_map(|(_, outcome)| &outcome.access_keys);
+                let ids: HashSet<_> = ids.map(String::as_str).collect();
+                Some(KeyFiles::look(dir, &ids))
+            }
+            _ => None,
+        };
+        let skip = async |(job, outcome)| self.skip_one(job, outcome, files.as_ref()).await;
+        let (finished, waiting) = session.at_a_time(skipped, skip).await;
+        let mut unused = Vec::new();
+        for (user, status, is_unused) in finished {
+            if is_unused {
+                unused.push(user.clone());
+            }
+            endings.push(user, status);
+        }
+        endings.extend([], waiting.into_iter().map(|(job, _)| job));
+        unused.sort_by_cached_key(UserName::to_string);
+        if !unused.is_empty() {
+            session.out.note(&unused_note(&unused));
+        }
+    }
+}
+
+impl Creation {
+    /// Skips a user, unless an earlier run has left a hidden file of its key, and the
+    /// key itself is in no file. Returns, too, whether the key is in no file and was
+    /// never used, as far as that is known.
+    async fn skip_one(
+        &self,
+        job: Job<'_>,
+        outcome: Skipped,
+        files: Option<&KeyFiles>,
+    ) -> (UserName, ExitStatus, bool) {
+        let user = job.user().clone();
+        let keys = &outcome.access_keys;
+        let unwritten = files.filter(|files| !files.hold_any(keys));
+        if let Some(leftover) = unwritten.and_then(|files| files.leftover(&user)) {
+            let status = job.failed(self, lost_key(&job.run.target, keys, leftover));
+            return (user, status, false);
+        }
+        let is_unused = unwritten.is_some() && are_unused(&job, keys).await;
+        job.out.done(&outcome);
+        (user, ExitStatus::Skipped, is_unused)
+    }
+}
+
+/// True if none of the keys was ever used, as far as the store tells.
+async fn are_unused(job: &Job<'_>, keys: &[String]) -> bool {
+    for key in keys {
+        if !matches!(iam::last_use(&job.run, key).await, Ok(LastUse::Never)) {
+            return false;
+        }
+    }
+    true
+}
+
+fn lost_key(target: &Target, keys: &[String], leftover: &str) -> anyhow::Error {
+    let message = format!(
+        "user {} already exists, with {}, which is in no file here: {leftover} is left of a run \
+         that was killed before it wrote the key, or of one that is under way",
+        target.user,
+        named_keys(keys)
+    );
+    let rotate = commands::create_s3_user(target, "--rotate-key");
+    Hinted::new(message, Hint::run("for a new key", rotate)).into()
+}
+
+fn unused_note(users: &[UserName]) -> String {
+    let count = counted(users.len() as u64, false, "user");
+    let has = if users.len() == 1 { "has" } else { "have" };
+    let names = names(users);
+    format!("{count} {has} a key that was never used and is in no file here: {names}")
+}
+
+/// Says what makes the user's name look misspelled, if anything does: its folder is
+/// empty, and there is one with a similar name.
+fn doubt(plan: &Plan<Create>) -> Option<String> {
+    let target = &plan.preview.target;
+    let similar = similar_name(target.user.as_str(), &plan.work.folder.others)?;
+    Some(format!(
+        "{} is empty, but s3://{}/{similar}/ exists; did you mean {similar}?",
+        target.folder_url(),
+        target.bucket
+    ))
+}
+
+async fn is_confirmed(job: &Job<'_>, doubt: &str) -> bool {
+    let lines = [job.out.labelled("note", doubt)];
+    let question = format!("Create user {} anyway?", job.user());
+    let answer = job.out.confirm(&lines, &question);
+    job.session.signals.cancel.run_until_cancelled(answer).await.unwrap_or(false)
+}

@@ -1,0 +1,148 @@
+//! Deleting users: those that are named, or all whose access has ended (`--expired`).
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use anyhow::{Result, anyhow};
+use indicatif::HumanCount;
+
+use super::Verb;
+use crate::access::Target;
+use crate::cli::exit::{Endings, Exit, ExitStatus};
+use crate::cli::failure::Incomplete;
+use crate::cli::job::Job;
+use crate::cli::session::Ready;
+use crate::cli::{NamedUser, Output, ProgressLine, Session, delete_question};
+use crate::errors::Interrupted;
+use crate::workflows::delete::{self, Delete, Expired};
+use crate::workflows::deleted::Deleted;
+use crate::workflows::outcome::{Failed, State};
+use crate::workflows::plan::{Plan, Planned};
+
+/// How many keys are kept in memory, of those that were listed while planning; of the
+/// users after that they are listed again.
+const MOST_KEPT: usize = 20_000;
+
+struct Deletion {
+    options: delete::Options,
+    /// How many keys are kept in memory so far.
+    kept_keys: AtomicUsize,
+}
+
+impl Deletion {
+    fn new(options: delete::Options) -> Self {
+        Self { options, kept_keys: AtomicUsize::new(0) }
+    }
+}
+
+impl Session {
+    /// Deletes the users.
+    pub async fn delete(&self, options: delete::Options, users: Vec<NamedUser>) -> Exit {
+        self.run(&Deletion::new(options), users).await
+    }
+
+    /// Deletes the users of the bucket whose access has ended.
+    pub async fn delete_expired(mut self, options: delete::Options) -> Exit {
+        let options = delete::Options { only_expired: true, ..options };
+        let (bucket, jobs) = (&self.target.bucket, self.target.jobs());
+        let find = async {
+            let aws = self.load().await?;
+            let expired = delete::expired(&aws, bucket, jobs, options).await?;
+            Ok((aws, expired))
+        };
+        let (aws, Expired { users, notes }) = match self.signals.or_interrupted(find).await {
+            Ok(found) => found,
+            Err(error) => return self.failed(&error),
+        };
+        notes.iter().for_each(|note| self.out.note(note));
+        if users.is_empty() {
+            self.out.say(format!("No expired users in bucket {bucket}"));
+            return Exit::Success;
+        }
+        self.out.set_users(users.len());
+        let users = users.into_iter().map(NamedUser::from).collect();
+        self.run_as(&aws, &Deletion::new(options), users).await
+    }
+}
+
+impl Verb for Deletion {
+    type Work = Delete;
+    type Outcome = Deleted;
+    const PLANS_ALL_FIRST: bool = true;
+
+    fn past_participle(&self) -> &'static str {
+        "deleted"
+    }
+
+    async fn plan(&self, job: &Job<'_>) -> Result<Planned<Delete>> {
+        let mut plan = delete::plan(&job.run, self.options).await?;
+        let keys = plan.work.kept_keys();
+        if self.kept_keys.fetch_add(keys, Ordering::Relaxed) + keys > MOST_KEPT {
+            plan.work.forget_keys();
+        }
+        Ok(Planned::Do(plan))
+    }
+
+    async fn apply(&self, plan: &Plan<Delete>) -> Result<Deleted, Failed> {
+        delete::apply(plan).await
+    }
+
+    async fn review(
+        &self,
+        _: &Job<'_>,
+        plan: Plan<Delete>,
+        readers_note: Option<String>,
+    ) -> Result<Plan<Delete>> {
+        Ok(plan.with_lasting_notes(readers_note))
+    }
+
+    async fn confirm<'a>(
+        &self,
+        session: &Session,
+        mut plans: Vec<Ready<'a, Delete>>,
+        endings: &mut Endings,
+    ) -> Vec<Ready<'a, Delete>> {
+        plans.sort_by_cached_key(|(job, _)| job.user().to_string());
+        if plans.is_empty() || is_confirmed(session, &plans).await {
+            return plans;
+        }
+        let error = if session.signals.cancel.is_cancelled() {
+            Interrupted.into()
+        } else {
+            anyhow!("not confirmed, so nothing was deleted")
+        };
+        let line = error.to_string();
+        session.out.error(&line);
+        for (job, _) in plans {
+            let deleted = &Deleted::nothing(&job.run.target);
+            job.out.result(&Incomplete { deleted, error: &line }, None);
+            endings.push(job.user().clone(), ExitStatus::of(&error));
+        }
+        Vec::new()
+    }
+
+    /// Counts the objects that are deleted.
+    fn progress_line(&self, out: &Output, plan: &Plan<Delete>) -> ProgressLine {
+        let progress = plan.work.progress.clone();
+        out.progress(move |elapsed| {
+            let counts = progress.counts();
+            let rate = counts.entries() as f64 / elapsed.as_secs_f64().max(0.001);
+            format!("{counts} deleted, {}/s", HumanCount(rate as u64))
+        })
+    }
+
+    fn failed(&self, target: &Target, error: anyhow::Error) -> Failed {
+        Failed { error, state: State::Deleted(Box::new(Deleted::nothing(target))) }
+    }
+}
+
+/// Asks whether to do all this.
+async fn is_confirmed(session: &Session, plans: &[Ready<'_, Delete>]) -> bool {
+    if !session.out.asks() {
+        return true;
+    }
+    let ask = async {
+        let lines = delete_question::lines(plans).await;
+        session.out.confirm(&lines, "Delete all of this?").await
+    };
+    session.signals.cancel.run_until_cancelled(ask).await.unwrap_or(false)
+}

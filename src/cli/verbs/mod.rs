@@ -1,0 +1,78 @@
+//! What a session can do with a user: create, update, rotate the key, suspend and
+//! resume, delete.
+
+use anyhow::Result;
+
+use super::exit::Endings;
+use super::job::Job;
+use super::session::Ready;
+use super::{Output, ProgressLine, Session};
+use crate::access::Target;
+use crate::workflows::outcome::{Failed, Outcome, Skipped};
+use crate::workflows::plan::{Plan, Planned};
+
+mod change;
+mod create;
+mod delete;
+
+pub use create::Existing;
+
+/// Something to do with each user.
+pub(super) trait Verb {
+    /// What a plan holds.
+    type Work;
+    /// What comes of it.
+    type Outcome: Outcome;
+    /// True if nothing is done before all users are planned for, so that they can be
+    /// asked about. If not, each user is planned for right before.
+    const PLANS_ALL_FIRST: bool;
+
+    /// Says what users are when it is done, such as "created".
+    fn past_participle(&self) -> &'static str;
+
+    /// Finds out what there is to do, and changes nothing.
+    async fn plan(&self, job: &Job<'_>) -> Result<Planned<Self::Work>>;
+
+    /// Does what is planned.
+    async fn apply(&self, plan: &Plan<Self::Work>) -> Result<Self::Outcome, Failed>;
+
+    /// Adds what else there is to note to a plan, such as who may read the folder, and
+    /// asks about it if it looks wrong.
+    async fn review(
+        &self,
+        _job: &Job<'_>,
+        plan: Plan<Self::Work>,
+        _readers_note: Option<String>,
+    ) -> Result<Plan<Self::Work>> {
+        Ok(plan)
+    }
+
+    /// Asks once about all plans. Returns those to carry out.
+    async fn confirm<'a>(
+        &self,
+        _session: &Session,
+        plans: Vec<Ready<'a, Self::Work>>,
+        _endings: &mut Endings,
+    ) -> Vec<Ready<'a, Self::Work>> {
+        plans
+    }
+
+    /// Says of users that they are skipped.
+    async fn skip(
+        &self,
+        _session: &Session,
+        _skipped: Vec<(Job<'_>, Skipped)>,
+        _endings: &mut Endings,
+    ) {
+    }
+
+    /// Shows that the work on the only user goes on.
+    fn progress_line(&self, out: &Output, _plan: &Plan<Self::Work>) -> ProgressLine {
+        out.wait_for_response()
+    }
+
+    /// The failure of a run that has done nothing.
+    fn failed(&self, _target: &Target, error: anyhow::Error) -> Failed {
+        error.into()
+    }
+}

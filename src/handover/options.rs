@@ -1,0 +1,114 @@
+//! How a new key is handed over: the options under "Delivery".
+
+use std::fs::{self, File, Metadata};
+use std::io::{self, IsTerminal};
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use clap::builder::{PathBufValueParser, TypedValueParser};
+use clap::value_parser;
+
+use crate::access::ValueError;
+
+/// How long AWS gets by default to know a new key.
+const VERIFY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Where a new key is written.
+#[derive(Debug, Clone)]
+pub enum Destination {
+    /// To the file `USER_accessKeys.csv` in this directory.
+    Directory(PathBuf),
+    /// To this open file, such as stdout.
+    Open(Arc<File>),
+}
+
+/// How a new key is handed over.
+#[derive(Debug, Clone, Args)]
+#[group(id = "delivery")]
+#[command(next_help_heading = "Delivery")]
+pub struct Options {
+    /// Directory for the key file; - for stdout
+    #[arg(id = "output_dir", short, long = "output-dir", value_name = "DIR", default_value = ".")]
+    #[arg(value_parser = PathBufValueParser::new().try_map(destination))]
+    pub to: Destination,
+    /// Also write USER_kit.zip, ready to send to the person
+    ///
+    /// It has a README.txt, and settings for the AWS CLI, rclone, Cyberduck and WinSCP, which
+    /// hold the secret. The directory USER_kit has the same files.
+    #[arg(verbatim_doc_comment, long)]
+    pub kit: bool,
+    /// With --kit, whom the person can ask, such as "Kim, kim@example.com"
+    #[arg(hide_short_help = true, long, value_name = "TEXT", value_parser = contact)]
+    #[arg(requires = "kit")]
+    pub contact: Option<String>,
+    /// Test the new key with real requests
+    ///
+    /// Some must be allowed, such as listing the folder, and the others refused. Waits until
+    /// AWS knows the key, which takes a few seconds. If the key can do too much or too
+    /// little, everything is undone. Test uploads are deleted again.
+    #[arg(verbatim_doc_comment, long)]
+    pub verify: bool,
+    /// With --verify, seconds to wait for the new key to work, 1 to 3600 [default: 60]
+    #[arg(hide_short_help = true, long, value_name = "SECONDS")]
+    #[arg(default_value = "60", hide_default_value = true)]
+    #[arg(value_parser = value_parser!(u16).range(1..=3600).map(|it| Duration::from_secs(it.into())))]
+    #[arg(requires = "verify")]
+    pub verify_timeout: Duration,
+}
+
+impl Options {
+    /// The key in a file in `dir`, and nothing else.
+    pub fn file_in(dir: impl Into<PathBuf>) -> Self {
+        Self {
+            to: Destination::Directory(dir.into()),
+            kit: false,
+            contact: None,
+            verify: false,
+            verify_timeout: VERIFY_TIMEOUT,
+        }
+    }
+}
+
+/// Takes `-` for stdout, if that can hold a key, and all else for a directory.
+fn destination(dir: PathBuf) -> Result<Destination, ValueError> {
+    if dir != Path::new("-") {
+        return Ok(Destination::Directory(dir));
+    }
+    let stdout = stdout();
+    if is_null_device(&stdout) {
+        return Err(ValueError("stdout must be a pipe or a file, or the secret is lost"));
+    }
+    if stdout.is_terminal() {
+        return Err(ValueError(
+            "this is for a pipe or a file, not for a terminal, where others can read the secret",
+        ));
+    }
+    Ok(Destination::Open(Arc::new(stdout)))
+}
+
+fn stdout() -> File {
+    let stdout = io::stdout().as_fd().try_clone_to_owned();
+    stdout.expect("a program starts with stdout open").into()
+}
+
+/// True if what is written there goes nowhere, as it does too where stdout was closed.
+fn is_null_device(file: &File) -> bool {
+    device(file.metadata()) == device(fs::metadata("/dev/null"))
+}
+
+fn device(found: io::Result<Metadata>) -> Option<u64> {
+    found.map(|found| found.rdev()).ok()
+}
+
+/// One line of text.
+fn contact(text: &str) -> Result<String, ValueError> {
+    let text = text.trim();
+    if text.is_empty() || text.len() > 200 || text.chars().any(char::is_control) {
+        return Err(ValueError("a contact is one line of 1 to 200 characters"));
+    }
+    Ok(text.to_owned())
+}
