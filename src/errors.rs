@@ -3,7 +3,6 @@
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
 use std::task::Poll;
 
 use anyhow::anyhow;
@@ -77,13 +76,15 @@ pub(crate) fn did_you_mean(similar: Option<&str>) -> String {
 
 /// Does the work, and makes an error of a panic in it, so that what was made before
 /// can be undone. The program's hook has printed the panic itself.
-pub(crate) async fn caught<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    let mut work = pin!(work);
-    poll_fn(|context| {
+pub(crate) fn caught<T>(
+    work: impl Future<Output = anyhow::Result<T>>,
+) -> impl Future<Output = anyhow::Result<T>> {
+    // Boxed, since both stack and compiler take futures within futures only so deep.
+    let mut work = Box::pin(work);
+    poll_fn(move |context| {
         let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context)));
         polled.unwrap_or_else(|_| Poll::Ready(Err(anyhow!("internal error"))))
     })
-    .await
 }
 
 /// Text from elsewhere on one line, with what a terminal would act on made

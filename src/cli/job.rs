@@ -68,8 +68,7 @@ impl<'a> Job<'a> {
     pub async fn apply<V: Verb>(self, verb: &V, plan: Plan<V::Work>) -> (UserName, ExitStatus) {
         let _under_way = self.session.signals.begin(self.user());
         let line = self.out.is_alone().then(|| verb.progress_line(&self.out, &plan));
-        // Boxed, since the compiler takes futures within futures only so deep.
-        let applied = Box::pin(caught(async { Ok(verb.apply(&plan).await) })).await;
+        let applied = caught(async { Ok(verb.apply(&plan).await) }).await;
         drop(line);
         let status = match applied {
             Ok(Ok(outcome)) => {
