@@ -2,7 +2,7 @@
 //! columns named like the access options.
 
 use clap::{Args, Command, FromArgMatches};
-use csv::{Reader, ReaderBuilder, StringRecord, Trim};
+use csv::{Reader, ReaderBuilder, StringRecord, Terminator, Trim};
 
 use super::in_one_line;
 use super::users_file::{NamedUser, shown, user_name, without_comment};
@@ -33,10 +33,10 @@ pub(super) fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
 /// True if the first line names a column `user`.
 pub(super) fn has_header(text: &str) -> bool {
     let Some((_, line)) = lines(text).next() else { return false };
-    let names = reader(line).into_records().next();
-    names.is_some_and(|names| {
-        names.is_ok_and(|names| names.iter().any(|name| name.eq_ignore_ascii_case("user")))
-    })
+    let mut names = StringRecord::new();
+    has_closed_quotes(line)
+        && reader(line).read_record(&mut names).is_ok()
+        && names.iter().any(|name| name.eq_ignore_ascii_case("user"))
 }
 
 /// The rows in order; of a header that can't be read, its problem alone.
@@ -45,7 +45,7 @@ pub(super) fn rows(text: &str) -> Vec<Row> {
     let mut table = String::new();
     for (line, text) in (1..).zip(text.lines()) {
         let row = without_comment(text).trim();
-        if row.matches('"').count().is_multiple_of(2) {
+        if has_closed_quotes(row) {
             table += row;
         } else {
             // The rest may be in a comment or on the next line.
@@ -64,7 +64,9 @@ pub(super) fn rows(text: &str) -> Vec<Row> {
         let line = (reader.position().line() as usize).saturating_sub(1 + more_lines);
         let user = match (read, &header) {
             (Ok(false), _) => break,
-            (Ok(true), _) if more_lines > 0 => Err("a row must be one line of CSV".to_owned()),
+            (Ok(true), _) if cells.iter().any(|cell| cell.contains(['\r', '\n'])) => {
+                Err("a row must be one line of CSV".to_owned())
+            }
             // What a spreadsheet makes of an empty row.
             (Ok(true), Some(_)) if cells.iter().all(str::is_empty) => continue,
             (Ok(true), Some(header)) => user(header, &cells),
@@ -83,8 +85,14 @@ pub(super) fn rows(text: &str) -> Vec<Row> {
     rows
 }
 
+fn has_closed_quotes(line: &str) -> bool {
+    line.matches('"').count().is_multiple_of(2)
+}
+
 fn reader(text: &str) -> Reader<&[u8]> {
     let mut builder = ReaderBuilder::new();
+    // By default a lone carriage return would end a row, and not its line.
+    builder.terminator(Terminator::Any(b'\n'));
     builder.has_headers(false).flexible(true).trim(Trim::All).from_reader(text.as_bytes())
 }
 
@@ -176,7 +184,7 @@ mod tests {
         ] {
             assert!(has_header(header), "{header:?}");
         }
-        for names in ["", "alex\nuser\n", "users", "alex,user2"] {
+        for names in ["", "alex\nuser\n", "users", "alex,user2", "user,\"access\nalex,read\n"] {
             assert!(!has_header(names), "{names:?}");
         }
     }
