@@ -78,7 +78,7 @@ async fn number_out_of_range_is_refused_with_the_range() {
     let sandbox = Sandbox::new(&aws);
     for (option, range) in [("--jobs", "1 to 32"), ("--timeout", "1 to 3600")] {
         let run = sandbox.create("alex", &[option, "0"]).await;
-        assert_usage(&run, &format!("0 is not in {range}; see"));
+        assert_usage(&run, &format!("0 is not a number from {range}; see"));
     }
 }
 

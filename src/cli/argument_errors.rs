@@ -11,7 +11,10 @@ pub(super) fn in_one_line(error: &clap::Error) -> String {
         .filter(|text| !text.starts_with("Usage:") && !text.starts_with("For more"))
         .map(one_line)
         .collect();
-    let line = lines.join("; ").replace("..=", " to ");
+    let mut line = lines.join("; ");
+    if line.contains("..=") {
+        line = line.replace(" is not in ", " is not a number from ").replace("..=", " to ");
+    }
     // Clap names the hidden options, too, where one of a group is missing.
     without_passwords(&line.replace("|--completions <SHELL>|--man", ""))
 }
