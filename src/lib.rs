@@ -58,6 +58,10 @@
 //! ```
 
 #![cfg_attr(
+    not(feature = "cli"),
+    allow(dead_code, unused_imports, reason = "the programs alone use some of it")
+)]
+#![cfg_attr(
     not(test),
     warn(
         clippy::dbg_macro,
@@ -70,6 +74,7 @@
 
 mod access;
 mod aws;
+#[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;
 mod commands;

@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use clap::Args;
 use ipnet::IpNet;
 
 use super::{Access, Expiry, Grant, KmsKey, SharedPrefix, ValueError};
@@ -17,16 +16,19 @@ pub type Setting<T> = Option<T>;
 
 /// A change of what a user may do. A part that it doesn't name stays as it is,
 /// and is as in the default [`Grant`] for a new user.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
-#[command(next_help_heading = "Access")]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(clap::Args), command(next_help_heading = "Access"))]
 pub struct GrantChange {
     /// read, read-write or write [default: read]
     ///
     ///   read        list and download
     ///   read-write  list, download, upload, overwrite and delete
     ///   write       upload only: no list, no download
-    #[arg(verbatim_doc_comment, long, value_name = "MODE", value_enum)]
-    #[arg(hide_possible_values = true)]
+    #[cfg_attr(
+        feature = "cli",
+        arg(verbatim_doc_comment, long, value_name = "MODE", value_enum),
+        arg(hide_possible_values = true)
+    )]
     pub access: Option<Access>,
     /// When access ends: a date, time or duration (90d)
     ///
@@ -35,39 +37,54 @@ pub struct GrantChange {
     /// UTC: with 2026-12-31, the first refused instant is 2027-01-01T00:00:00Z. With
     /// --update, a later time also brings back access that has ended, and "never" removes the
     /// end.
-    #[arg(verbatim_doc_comment, long, value_name = "WHEN")]
-    #[arg(value_parser = |text: &str| setting("never", text, Expiry::from_str))]
+    #[cfg_attr(
+        feature = "cli",
+        arg(verbatim_doc_comment, long, value_name = "WHEN"),
+        arg(value_parser = |text: &str| setting("never", text, Expiry::from_str))
+    )]
     pub expires: Option<Setting<Expiry>>,
     /// Only from these addresses; may be repeated
     ///
     /// IPv4 or IPv6, such as 203.0.113.0/24 or 203.0.113.7. Requests through a VPC endpoint
     /// have no such address and are refused. With --update, the new addresses replace all
     /// earlier ones, and "any" removes the limit.
-    #[arg(verbatim_doc_comment, long = "source-ip", value_name = "CIDR")]
-    #[arg(value_parser = |text: &str| setting("any", text, cidr))]
+    #[cfg_attr(
+        feature = "cli",
+        arg(verbatim_doc_comment, long = "source-ip", value_name = "CIDR"),
+        arg(value_parser = |text: &str| setting("any", text, cidr))
+    )]
     pub source_ips: Option<Vec<Setting<IpNet>>>,
     /// Also allow listing and downloading this other folder; may be repeated
     ///
     /// Such as prices/ or lists/2026/, ending in /. The person can't change anything there,
     /// and delete_s3_user never touches it. With --update, the new folders replace all
     /// earlier ones, and "none" removes them.
-    #[arg(verbatim_doc_comment, hide_short_help = true, long, value_name = "PREFIX/")]
-    #[arg(value_parser = |text: &str| setting("none", text, SharedPrefix::from_str))]
+    #[cfg_attr(
+        feature = "cli",
+        arg(verbatim_doc_comment, hide_short_help = true, long, value_name = "PREFIX/"),
+        arg(value_parser = |text: &str| setting("none", text, SharedPrefix::from_str))
+    )]
     pub also_read: Option<Vec<Setting<SharedPrefix>>>,
     /// KMS key that the bucket is encrypted with, if it is one you manage
     ///
     /// Allows using that key through S3 only. The key's own policy must let IAM decide, as
     /// the default one does. With --update, "none" removes it.
-    #[arg(verbatim_doc_comment, hide_short_help = true, long, value_name = "ARN")]
-    #[arg(value_parser = |text: &str| setting("none", text, KmsKey::from_str))]
+    #[cfg_attr(
+        feature = "cli",
+        arg(verbatim_doc_comment, hide_short_help = true, long, value_name = "ARN"),
+        arg(value_parser = |text: &str| setting("none", text, KmsKey::from_str))
+    )]
     pub kms_key: Option<Setting<KmsKey>>,
     /// Allow listing the bucket's top level too, which shows every folder's name
     ///
     /// For clients that must start at the bucket. Other folders' content stays inaccessible.
-    #[arg(hide_short_help = true, long, conflicts_with = "no_browse_root")]
+    #[cfg_attr(
+        feature = "cli",
+        arg(hide_short_help = true, long, conflicts_with = "no_browse_root")
+    )]
     pub browse_root: bool,
     /// With --update, no longer allow listing the bucket's top level
-    #[arg(hide_short_help = true, long)]
+    #[cfg_attr(feature = "cli", arg(hide_short_help = true, long))]
     pub no_browse_root: bool,
 }
 
@@ -183,7 +200,7 @@ fn cidr(text: &str) -> Result<IpNet, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::{Command, FromArgMatches};
+    use clap::{Args, Command, FromArgMatches};
 
     use super::*;
 

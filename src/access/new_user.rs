@@ -4,25 +4,32 @@
 use std::collections::HashSet;
 use std::str::FromStr;
 
-use clap::Args;
-
 use super::{PolicyKind, ValueError};
 
 /// Properties passed through to the new IAM user.
-#[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "IAM user")]
+#[derive(Debug, Clone, Default)]
+#[cfg_attr(feature = "cli", derive(clap::Args), command(next_help_heading = "IAM user"))]
 pub struct NewUser {
     /// Put the policy into the user instead of making a managed policy
-    #[arg(hide_short_help = true, long)]
+    #[cfg_attr(feature = "cli", arg(hide_short_help = true, long))]
     pub inline_policy: bool,
     /// Policy that limits what the user can ever be allowed
-    #[arg(hide_short_help = true, long, value_name = "ARN", value_parser = policy_arn)]
+    #[cfg_attr(
+        feature = "cli",
+        arg(hide_short_help = true, long, value_name = "ARN", value_parser = policy_arn)
+    )]
     pub permissions_boundary: Option<String>,
     /// IAM path of the user
-    #[arg(hide_short_help = true, long, value_name = "/PATH/", value_parser = path)]
+    #[cfg_attr(
+        feature = "cli",
+        arg(hide_short_help = true, long, value_name = "/PATH/", value_parser = path)
+    )]
     pub path: Option<String>,
     /// Tag of the user; may be repeated
-    #[arg(hide_short_help = true, long = "tag", value_name = "KEY=VALUE")]
+    #[cfg_attr(
+        feature = "cli",
+        arg(hide_short_help = true, long = "tag", value_name = "KEY=VALUE")
+    )]
     pub tags: Vec<UserTag>,
 }
 

@@ -3,11 +3,11 @@
 
 use std::fmt;
 
-use clap::ValueEnum;
 use serde::Serialize;
 
 /// What a user may do with the objects of its folder.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 pub enum Access {
     /// List and download
@@ -87,6 +87,8 @@ impl fmt::Display for Access {
 
 #[cfg(test)]
 mod tests {
+    use clap::ValueEnum;
+
     use super::*;
 
     #[test]

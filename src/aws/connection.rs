@@ -1,28 +1,38 @@
 //! How AWS is reached: the options under "Connection".
 
-use clap::builder::NonEmptyStringValueParser;
-use clap::value_parser;
 use url::Url;
 
 use crate::access::ValueError;
 
 /// The way to AWS; what isn't given comes from the environment and the
 /// shared config files, as for the AWS CLI.
-#[derive(Debug, Clone, Default, clap::Args)]
-#[command(next_help_heading = "Connection")]
+#[derive(Debug, Clone, Default)]
+#[cfg_attr(feature = "cli", derive(clap::Args), command(next_help_heading = "Connection"))]
 pub struct Connection {
     /// Profile of the AWS config files to use [default: AWS_PROFILE]
-    #[arg(hide_short_help = true, long, value_name = "PROFILE")]
-    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    #[cfg_attr(
+        feature = "cli",
+        arg(hide_short_help = true, long, value_name = "PROFILE"),
+        arg(value_parser = clap::builder::NonEmptyStringValueParser::new())
+    )]
     pub profile: Option<String>,
     /// Region to start from; the bucket's region is detected
-    #[arg(hide_short_help = true, long, value_name = "REGION", value_parser = region)]
+    #[cfg_attr(
+        feature = "cli",
+        arg(hide_short_help = true, long, value_name = "REGION", value_parser = region)
+    )]
     pub region: Option<String>,
     /// Another store with AWS's IAM and S3 APIs [default: AWS_ENDPOINT_URL]
-    #[arg(hide_short_help = true, long, value_name = "URL", value_parser = http_url)]
+    #[cfg_attr(
+        feature = "cli",
+        arg(hide_short_help = true, long, value_name = "URL", value_parser = http_url)
+    )]
     pub endpoint_url: Option<String>,
     /// Seconds to wait for a response before retrying, 1 to 3600 [default: 60]
-    #[arg(hide_short_help = true, long, value_name = "SECONDS", value_parser = value_parser!(u16).range(1..=3600))]
+    #[cfg_attr(
+        feature = "cli",
+        arg(hide_short_help = true, long, value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(1..=3600))
+    )]
     pub timeout: Option<u16>,
 }
 

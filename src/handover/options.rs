@@ -8,9 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::Args;
+#[cfg(feature = "cli")]
 use clap::builder::{PathBufValueParser, TypedValueParser};
-use clap::value_parser;
 
 use crate::access::ValueError;
 
@@ -27,36 +26,49 @@ pub enum Destination {
 }
 
 /// How a new key is handed over.
-#[derive(Debug, Clone, Args)]
-#[group(id = "delivery")]
-#[command(next_help_heading = "Delivery")]
+#[derive(Debug, Clone)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    group(id = "delivery"),
+    command(next_help_heading = "Delivery")
+)]
 pub struct Options {
     /// Directory for the key file; - for stdout
-    #[arg(id = "output_dir", short, long = "output-dir", value_name = "DIR", default_value = ".")]
-    #[arg(value_parser = PathBufValueParser::new().try_map(destination))]
+    #[cfg_attr(
+        feature = "cli",
+        arg(id = "output_dir", short, long = "output-dir", value_name = "DIR", default_value = "."),
+        arg(value_parser = PathBufValueParser::new().try_map(destination))
+    )]
     pub to: Destination,
     /// Also write USER_kit.zip, ready to send to the person
     ///
     /// It has a README.txt, and settings for the AWS CLI, rclone, Cyberduck and WinSCP, which
     /// hold the secret. The directory USER_kit has the same files.
-    #[arg(verbatim_doc_comment, long)]
+    #[cfg_attr(feature = "cli", arg(verbatim_doc_comment, long))]
     pub kit: bool,
     /// With --kit, whom the person can ask, such as "Kim, kim@example.com"
-    #[arg(hide_short_help = true, long, value_name = "TEXT", value_parser = contact)]
-    #[arg(requires = "kit")]
+    #[cfg_attr(
+        feature = "cli",
+        arg(hide_short_help = true, long, value_name = "TEXT", value_parser = contact),
+        arg(requires = "kit")
+    )]
     pub contact: Option<String>,
     /// Test the new key with real requests
     ///
     /// Some must be allowed, such as listing the folder, and the others refused. Waits until
     /// AWS knows the key, which takes a few seconds. If the key can do too much or too
     /// little, everything is undone. Test uploads are deleted again.
-    #[arg(verbatim_doc_comment, long)]
+    #[cfg_attr(feature = "cli", arg(verbatim_doc_comment, long))]
     pub verify: bool,
     /// With --verify, seconds to wait for the new key to work, 1 to 3600 [default: 60]
-    #[arg(hide_short_help = true, long, value_name = "SECONDS")]
-    #[arg(default_value = "60", hide_default_value = true)]
-    #[arg(value_parser = value_parser!(u16).range(1..=3600).map(|it| Duration::from_secs(it.into())))]
-    #[arg(requires = "verify")]
+    #[cfg_attr(
+        feature = "cli",
+        arg(hide_short_help = true, long, value_name = "SECONDS"),
+        arg(default_value = "60", hide_default_value = true),
+        arg(value_parser = clap::value_parser!(u16).range(1..=3600).map(|it| Duration::from_secs(it.into()))),
+        arg(requires = "verify")
+    )]
     pub verify_timeout: Duration,
 }
 

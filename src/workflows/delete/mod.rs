@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use anyhow::Result;
+#[cfg(feature = "cli")]
 use clap::builder::TypedValueParser;
-use clap::{Args, value_parser};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 
@@ -38,27 +38,34 @@ mod guard;
 mod late_writes;
 
 /// How much is deleted, and how: the options under "What is deleted".
-#[derive(Debug, Clone, Copy, Args)]
-#[group(id = "extent")]
-#[command(next_help_heading = "What is deleted")]
+#[derive(Debug, Clone, Copy)]
+#[cfg_attr(
+    feature = "cli",
+    derive(clap::Args),
+    group(id = "extent"),
+    command(next_help_heading = "What is deleted")
+)]
 pub struct Options {
     /// Leave the folder's objects where they are
-    #[arg(long)]
+    #[cfg_attr(feature = "cli", arg(long))]
     pub keep_objects: bool,
     /// Delete earlier versions and delete markers too
-    #[arg(long, conflicts_with = "keep_objects")]
+    #[cfg_attr(feature = "cli", arg(long, conflicts_with = "keep_objects"))]
     pub all_versions: bool,
     /// Delete the user even if it was not made for this bucket
     ///
     /// Also deletes a folder that has no user.
-    #[arg(long)]
+    #[cfg_attr(feature = "cli", arg(long))]
     pub force: bool,
     /// Delete requests under way at a time for each user, 1 to 256
-    #[arg(hide_short_help = true, long, value_name = "N", default_value = "16")]
-    #[arg(value_parser = value_parser!(u16).range(1..=256).map(usize::from))]
+    #[cfg_attr(
+        feature = "cli",
+        arg(hide_short_help = true, long, value_name = "N", default_value = "16"),
+        arg(value_parser = clap::value_parser!(u16).range(1..=256).map(usize::from))
+    )]
     pub concurrency: usize,
     /// Delete the user only if its access has ended.
-    #[arg(skip)]
+    #[cfg_attr(feature = "cli", arg(skip))]
     pub only_expired: bool,
 }
 
