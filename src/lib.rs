@@ -12,10 +12,10 @@
 //! names. Either everything is made, or what was made is undone.
 //!
 //! ```no_run
-//! use s3_user::{Aws, CancellationToken, Connection, Run, Target, create};
+//! use s3_user::{Aws, CancellationToken, Run, Target, create};
 //!
-//! # async fn example() -> anyhow::Result<()> {
-//! let aws = Aws::load(&Connection::default()).await?;
+//! # async fn example(config: aws_config::SdkConfig) -> anyhow::Result<()> {
+//! let aws = Aws::from_sdk_config(&config).await?;
 //! let target = Target {
 //!     bucket: "shared-files".parse()?,
 //!     user: "alex".parse()?,
@@ -23,10 +23,8 @@
 //! let cancel = CancellationToken::new();
 //! let run = Run::new(aws, target, cancel, |step| eprintln!("{step}"));
 //! let plan = create::plan(&run, &create::Options::new("keys")).await?;
-//! match create::apply(&plan).await {
-//!     Ok(created) => assert_eq!(created.target.prefix().as_str(), "alex/"),
-//!     Err(failed) => eprintln!("{:#}, {:?}", failed.error, failed.state),
-//! }
+//! let created = create::apply(&plan).await?;
+//! assert_eq!(created.target.prefix().as_str(), "alex/");
 //! # Ok(())
 //! # }
 //! ```
@@ -36,10 +34,10 @@
 //! The user goes last, so whatever stops the run, running it again finishes.
 //!
 //! ```no_run
-//! use s3_user::{Aws, CancellationToken, Connection, Run, Target, delete};
+//! use s3_user::{Aws, CancellationToken, Run, Target, delete};
 //!
-//! # async fn example() -> anyhow::Result<()> {
-//! let aws = Aws::load(&Connection::default()).await?;
+//! # async fn example(config: aws_config::SdkConfig) -> anyhow::Result<()> {
+//! let aws = Aws::from_sdk_config(&config).await?;
 //! let target = Target {
 //!     bucket: "shared-files".parse()?,
 //!     user: "alex".parse()?,
@@ -51,11 +49,15 @@
 //! }
 //! match delete::apply(&plan).await {
 //!     Ok(deleted) => eprintln!("deleted {}", deleted.folder),
-//!     Err(failed) => eprintln!("{:#}, {:?}", failed.error, failed.state),
+//!     Err(failed) => eprintln!("{failed}, {:?}", failed.state),
 //! }
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! [`Aws::load`] makes the clients from what the programs go by: options, the environment
+//! and the shared config files. Without the default feature `cli`, the two programs and
+//! what they need are not compiled.
 
 #![cfg_attr(
     not(feature = "cli"),

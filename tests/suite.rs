@@ -18,6 +18,7 @@ mod faults;
 mod folder;
 mod handover;
 mod isolation;
+mod library;
 mod list;
 mod lists;
 mod made_anew;

@@ -183,7 +183,16 @@ impl Aws {
     }
 
     /// Waits for an answer, tells the log, and words the error.
-    pub(crate) async fn call<T, E: ServiceError>(
+    pub(crate) fn call<T, E: ServiceError>(
+        &self,
+        operation: &'static str,
+        answer: impl Future<Output = SdkResult<T, E>>,
+    ) -> impl Future<Output = Result<T, AwsError>> {
+        // Boxed, since a small stack can't take the calls of a workflow one within the other.
+        self.called(operation, Box::pin(answer))
+    }
+
+    async fn called<T, E: ServiceError>(
         &self,
         operation: &'static str,
         answer: impl Future<Output = SdkResult<T, E>>,
