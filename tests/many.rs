@@ -609,7 +609,7 @@ async fn table_is_checked_as_a_whole_before_any_call() {
     let table = "user,also-read\nkim,alex/\nalex,alex/\n";
     std::fs::write(sandbox.path().join("customers.csv"), table).unwrap();
     let run = sandbox.run("create_s3_user", &from).await;
-    assert_usage(&run, "error: customers.csv:3: --also-read alex/ overlaps");
+    assert_usage(&run, "error: customers.csv:3: the other folder alex/ overlaps");
     let table = "user,also-read\nkim,kim/a/\nalex,alex/\n";
     std::fs::write(sandbox.path().join("customers.csv"), table).unwrap();
     let run = sandbox.run("create_s3_user", &from).await;

@@ -232,10 +232,10 @@ fn s3_config(config: &SdkConfig, store: &Store) -> aws_sdk_s3::config::Builder {
     let mut s3 = aws_sdk_s3::config::Builder::from(config);
     s3.set_force_path_style(Some(store.wants_path_style()));
     if store.may_lack_checksums() {
-        if configured(config, "s3", "request_checksum_calculation").is_none() {
+        if configured(config, "s3", "request_checksum_calculation").is_none_or(|it| it.is_empty()) {
             s3 = s3.request_checksum_calculation(RequestChecksumCalculation::WhenRequired);
         }
-        if configured(config, "s3", "response_checksum_validation").is_none() {
+        if configured(config, "s3", "response_checksum_validation").is_none_or(|it| it.is_empty()) {
             s3 = s3.response_checksum_validation(ResponseChecksumValidation::WhenRequired);
         }
     }
@@ -265,7 +265,7 @@ fn configured(config: &SdkConfig, service: &str, setting: &str) -> Option<String
         .profile(setting)
         .build()
         .expect("all parts of the key are given");
-    config.service_config()?.load_config(key).filter(|value| !value.is_empty())
+    config.service_config()?.load_config(key)
 }
 
 #[cfg(test)]
