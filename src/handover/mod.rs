@@ -27,7 +27,7 @@ mod verify;
 pub(crate) use key_files::KeyFiles;
 pub(crate) use kit::ClientSettings;
 pub use options::{Destination, Options};
-pub(crate) use verify::{Verified, verify};
+pub(crate) use verify::verify;
 
 /// A new access key, and where it was written.
 #[derive(Debug, Clone, Serialize)]
@@ -68,7 +68,8 @@ pub(crate) struct Handover {
     kit: Option<Kit>,
     /// Takes the key where no file does.
     open: Option<Arc<File>>,
-    verify: bool,
+    /// True if the key is to be tested with real requests.
+    pub verify: bool,
     /// The time until AWS must know the key.
     pub patience: Patience,
 }
@@ -124,18 +125,24 @@ impl Handover {
 
     /// The steps in their order; the grant is given where it must be known.
     pub fn steps(&self, target: &Target, grant: Option<&Grant>) -> Vec<Step> {
-        let mut steps = Vec::new();
-        steps.extend(self.file.clone().map(Step::WriteKeyFile));
+        let mut steps = Vec::from_iter(self.key_file_step());
         if self.verify {
-            // Without the grant the step fails: a test that was asked for is never left out.
             steps.push(Step::Verify {
                 opens: grant.map_or(target.folder_url(), |grant| access_in_words(target, grant)),
                 untested: Vec::new(),
                 is_all: true,
             });
         }
-        steps.extend(self.kit.as_ref().map(|kit| Step::WriteKit(kit.archive.clone())));
+        steps.extend(self.kit_step());
         steps
+    }
+
+    fn key_file_step(&self) -> Option<Step> {
+        self.file.clone().map(Step::WriteKeyFile)
+    }
+
+    fn kit_step(&self) -> Option<Step> {
+        self.kit.as_ref().map(|kit| Step::WriteKit(kit.archive.clone()))
     }
 
     /// Makes room for the key file, before the key exists. Fails if a file or a kit
@@ -159,27 +166,29 @@ impl Handover {
 /// A handover under way. Removes what it wrote when dropped before
 /// [`finish`](Self::finish).
 pub(crate) struct Delivery {
-    handover: Handover,
+    pub handover: Handover,
     reserved: Option<ReservedFile>,
     key_file: Option<WrittenFile>,
     kit: Option<WrittenKit>,
 }
 
 impl Delivery {
-    /// Writes the key to its file. Returns once it is on disk.
-    pub fn write_key_file(&mut self, key: &AccessKey, user: &UserName) -> Result<()> {
+    /// Writes the key to its file, if it goes to one, and returns that step once it is on
+    /// disk.
+    pub fn write_key_file(&mut self, key: &AccessKey, user: &UserName) -> Result<Option<Step>> {
         if let Some(file) = self.reserved.take() {
             self.key_file = Some(file.write(&key_file::content(key, user)?)?);
         }
-        Ok(())
+        Ok(self.handover.key_file_step())
     }
 
-    /// Writes the kit. It gets its name when all is finished.
-    pub fn write_kit(&mut self, settings: &ClientSettings<'_>) -> Result<()> {
+    /// Writes the kit, if there is to be one, and returns that step. The kit gets its name
+    /// when all is finished.
+    pub fn write_kit(&mut self, settings: &ClientSettings<'_>) -> Result<Option<Step>> {
         if let Some(kit) = &self.handover.kit {
             self.kit = Some(kit.write(settings)?);
         }
-        Ok(())
+        Ok(self.handover.kit_step())
     }
 
     /// Keeps what was written, and gives the key to the open file where it
@@ -209,7 +218,7 @@ impl Delivery {
 }
 
 /// The access that a grant gives, such as "read-only access to s3://shared/alex/".
-fn access_in_words(target: &Target, grant: &Grant) -> String {
+pub(crate) fn access_in_words(target: &Target, grant: &Grant) -> String {
     let mut words = format!("{} access to {}", grant.access.adjective(), target.folder_url());
     for (index, folder) in grant.also_read.iter().enumerate() {
         let is_alike = index > 0 || grant.access.rights() == Rights::SHARED;

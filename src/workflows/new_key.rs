@@ -1,195 +1,137 @@
-//! A new access key: the steps that create and rotate share, from creating it
-//! to handing it over.
+//! A new access key, as create and rotate make one: created, handed over, tested.
 
-use std::cell::{OnceCell, RefCell};
-
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail, ensure};
 
 use super::undo::Undo;
 use crate::access::{AccessKey, Grant};
-use crate::aws::{AwsError, Made, Patience, Run, until_known};
+use crate::aws::{AwsError, Made, Run, until_known};
 use crate::commands;
 use crate::errors::{Hint, Hinted};
-use crate::handover::{self, ClientSettings, Delivery, HandedOver, Handover, Verified};
-use crate::iam;
+use crate::handover::{self, ClientSettings, Delivery, Handover, access_in_words};
+use crate::iam::{self, KeyInfo};
 use crate::removal::{Leftover, Removal};
 use crate::step::Step;
 
-/// A new key on its way to the person.
-pub(super) struct NewKey<'a> {
-    run: &'a Run,
-    undo: &'a Undo,
-    /// The keys that an existing user had before; none if the run makes the
-    /// user, and so every key is its own.
-    before: Option<&'a [String]>,
-    /// What the user may do, where that must be known.
-    grant: Option<&'a Grant>,
-    /// The steps of the handover.
-    steps: Vec<Step>,
-    /// How long to wait until AWS knows the key.
-    patience: Patience,
-    delivery: RefCell<Delivery>,
-    key: OnceCell<AccessKey>,
+/// Creates an access key. `before` are the keys that an existing user has; none if the
+/// run makes the user, whose keys are all its own.
+pub(super) async fn create_access_key(
+    run: &Run,
+    undo: &Undo,
+    before: Option<&[KeyInfo]>,
+) -> Result<AccessKey> {
+    let created = iam::create_access_key(run).await;
+    match (&created, Made::by(&created)) {
+        (Ok(key), made) => undo.push(made, Removal::AccessKey(key.id().to_owned())),
+        (Err(_), Made::No) => {}
+        (Err(_), _) => note_unclear_keys(undo, before).await,
+    }
+    let key = created?;
+    run.done(&Step::CreateAccessKey(run.target.user.to_string()));
+    Ok(key)
 }
 
-impl<'a> NewKey<'a> {
-    /// Makes room for the key's files. The key itself is not created yet.
-    pub fn reserve(
-        run: &'a Run,
-        undo: &'a Undo,
-        handover: &Handover,
-        before: Option<&'a [String]>,
-        grant: Option<&'a Grant>,
-    ) -> Result<Self> {
-        Ok(Self {
-            run,
-            undo,
-            before,
-            grant,
-            steps: handover.steps(&run.target, grant),
-            patience: handover.patience.clone(),
-            delivery: RefCell::new(handover.reserve()?),
-            key: OnceCell::new(),
-        })
+/// Notes the keys that may have come of a call whose answer is lost. On a user that the
+/// run makes they are its own, and undone; on another, they may be another run's, and
+/// are named.
+async fn note_unclear_keys(undo: &Undo, before: Option<&[KeyInfo]>) {
+    let found = until_known(&undo.run().cancel, async || {
+        let mut keys = iam::access_keys(undo.run()).await?;
+        keys.retain(|key| before.unwrap_or_default().iter().all(|old| old.id != key.id));
+        Ok(Some(keys).filter(|keys| !keys.is_empty()))
+    });
+    let new_keys = found.await.unwrap_or_default().unwrap_or_default();
+    let Some(before) = before else {
+        for key in new_keys {
+            undo.push(Made::Maybe, Removal::AccessKey(key.id));
+        }
+        return;
+    };
+    undo.leave(new_keys.iter().map(KeyInfo::unclear));
+    // With two keys no other can appear.
+    if new_keys.is_empty() || before.is_empty() {
+        undo.leave([Leftover::LateKey]);
     }
+}
 
-    /// Creates the key.
-    pub async fn create(&self) -> Result<()> {
-        let created = iam::create_access_key(self.run).await;
-        match (&created, Made::by(&created)) {
-            (Ok(key), made) => {
-                let id = key.id().to_owned();
-                self.undo.push(made, Removal::AccessKey(id));
-            }
-            (Err(_), Made::No) => {}
-            (Err(_), _) => self.push_unclear().await,
-        }
-        // It is created once.
-        let _ = self.key.set(created?);
-        let user = self.run.target.user.to_string();
-        self.run.done(&Step::CreateAccessKey(user));
-        Ok(())
+/// Hands the key over: writes its file, tests it and writes the kit, as far as that was
+/// asked for. Returns what the admin should know besides, a line each.
+///
+/// A test and a kit need the grant.
+pub(super) async fn deliver(
+    run: &Run,
+    undo: &Undo,
+    delivery: &mut Delivery,
+    key: &AccessKey,
+    grant: Option<&Grant>,
+) -> Result<Vec<String>> {
+    run.go_on()?;
+    if let Some(step) = delivery.write_key_file(key, &run.target.user)? {
+        run.done(&step);
     }
-
-    /// Notes the keys that may have come of a call whose answer is lost. On a
-    /// user that the run makes they are its own, and undone; on another, they
-    /// may be another run's, and are named.
-    async fn push_unclear(&self) {
-        let run = self.undo.run();
-        let before = self.before.unwrap_or_default();
-        let list = async || {
-            let keys = iam::access_keys(run).await?.into_iter();
-            let new: Vec<_> = keys.filter(|key| !before.contains(&key.id)).collect();
-            Ok(Some(new).filter(|new| !new.is_empty()))
-        };
-        let found = until_known(&run.cancel, list).await.unwrap_or_default();
-        for key in found.iter().flatten() {
-            if self.before.is_none() {
-                let delete = Removal::AccessKey(key.id.clone());
-                self.undo.push(Made::Maybe, delete);
-            } else {
-                self.undo.leave([key.unclear()]);
-            }
-        }
-        // With two keys, or without the user, no other can appear.
-        let is_full = found.is_some() && !before.is_empty();
-        if !is_full && self.before.is_some() {
-            self.undo.leave([Leftover::LateKey]);
-        }
-    }
-
-    /// Makes sure that the key works, before old ones go: `--verify` has tested it, or
-    /// STS knows it, which is waited for. Fails where STS doesn't know it in time, as
-    /// with a secret that came cut, and where STS doesn't say; a store may have no STS.
-    pub async fn check_works(&self) -> Result<()> {
-        let is_verify = |step: &Step| matches!(step, Step::Verify { .. });
-        if self.steps.iter().any(is_verify) {
-            return Ok(());
-        }
-        let (run, key) = (self.run, self.key()?);
+    let Some(grant) = grant else {
+        // A test that was asked for is never left out.
+        ensure!(!delivery.handover.needs_grant(), "it is not known what the key gives access to");
+        return Ok(Vec::new());
+    };
+    let mut notes = Vec::new();
+    if delivery.handover.verify {
         run.go_on()?;
-        let mut patience = self.patience.clone();
-        let tested =
-            patience.retry_errors(&run.cancel, AwsError::is_about_credentials, async || match run
-                .aws
-                .knows(key)
-                .await
-            {
-                Some(Err(error)) if !run.aws.store.says_it_lacks(&error) => Err(error),
-                _ => Ok(()),
-            });
-        match tested.await {
-            Ok(()) => Ok(()),
-            Err(error) if error.is_about_credentials() => {
-                run.go_on()?;
-                bail!("the new key does not work: {}", error.answer())
-            }
-            Err(error) => Err(untested(run, &error).into()),
+        let mut left = Vec::new();
+        let patience = delivery.handover.patience.clone();
+        let answer = handover::verify(run, grant, key, patience, &mut left).await;
+        undo.leave(left);
+        let verified = run.unless_interrupted(answer)?;
+        run.done(&Step::Verify {
+            opens: access_in_words(&run.target, grant),
+            untested: verified.untested,
+            is_all: verified.notes.is_empty(),
+        });
+        notes = verified.notes;
+    }
+    run.go_on()?;
+    let settings = ClientSettings {
+        key,
+        target: &run.target,
+        grant,
+        region: &run.aws.region,
+        endpoint: run.aws.store.s3_endpoint(),
+    };
+    if let Some(step) = delivery.write_kit(&settings)? {
+        run.done(&step);
+    }
+    Ok(notes)
+}
+
+/// Makes sure that the key works, before old ones go: `--verify` has tested it, or
+/// STS knows it, which is waited for. Fails where STS doesn't know it in time, as
+/// with a secret that came cut, and where STS doesn't say; a store may have no STS.
+pub(super) async fn check_works(run: &Run, handover: &Handover, key: &AccessKey) -> Result<()> {
+    if handover.verify {
+        return Ok(());
+    }
+    run.go_on()?;
+    let mut patience = handover.patience.clone();
+    let tested = patience.retry_errors(&run.cancel, AwsError::is_about_credentials, async || {
+        match run.aws.knows(key).await {
+            Some(Err(error)) if !run.aws.store.says_it_lacks(&error) => Err(error),
+            _ => Ok(()),
         }
-    }
-
-    /// Hands the key over: writes its file, tests it and writes the kit, as far as that was
-    /// asked for. Returns what the admin should know besides, a line each.
-    pub async fn deliver(&self) -> Result<Vec<String>> {
-        let mut notes = Vec::new();
-        for step in &self.steps {
-            self.run.go_on()?;
-            let taken = self.take(step, &mut notes).await;
-            self.run.done(&self.run.unless_interrupted(taken)?);
+    });
+    match tested.await {
+        Ok(()) => Ok(()),
+        Err(error) if error.is_about_credentials() => {
+            run.go_on()?;
+            bail!("the new key does not work: {}", error.answer())
         }
-        Ok(notes)
-    }
-
-    /// Takes one of the steps, and returns it as it was done.
-    async fn take(&self, step: &Step, notes: &mut Vec<String>) -> Result<Step> {
-        let (run, key) = (self.run, self.key()?);
-        match (step, self.grant) {
-            (Step::WriteKeyFile(_), _) => {
-                self.delivery.borrow_mut().write_key_file(key, &run.target.user)?
-            }
-            (Step::WriteKit(_), Some(grant)) => {
-                self.delivery.borrow_mut().write_kit(&ClientSettings {
-                    key,
-                    target: &run.target,
-                    grant,
-                    region: &run.aws.region,
-                    endpoint: run.aws.store.s3_endpoint(),
-                })?;
-            }
-            (Step::Verify { opens, .. }, Some(grant)) => {
-                let mut left = Vec::new();
-                let patience = self.patience.clone();
-                let verified = handover::verify(run, grant, key, patience, &mut left).await;
-                self.undo.leave(left);
-                let Verified { untested, notes: more } = verified?;
-                let is_all = more.is_empty();
-                notes.extend(more);
-                return Ok(Step::Verify { opens: opens.clone(), untested, is_all });
-            }
-            _ => bail!("{step} is no step of handing over a key"),
-        }
-        Ok(step.clone())
-    }
-
-    /// Keeps what was written: from here on the person has the key.
-    pub fn finish(self) -> Result<HandedOver> {
-        let key = self.key.into_inner().context("there is no key")?;
-        self.delivery.into_inner().finish(&key, &self.run.target.user)
-    }
-
-    fn key(&self) -> Result<&AccessKey> {
-        self.key.get().context("there is no key")
+        Err(error) => Err(untested(run, &error).into()),
     }
 }
 
-/// That nobody knows whether the new key works.
+/// The error that it is not known whether the new key works.
 fn untested(run: &Run, error: &AwsError) -> Hinted {
-    let rotate = commands::create_s3_user(&run.target, "--rotate-key");
+    let verify = commands::create_s3_user(&run.target, "--rotate-key").with(&["--verify"]);
     Hinted::new(
         format!("the new key could not be tested, so the old one stays: {error}"),
-        Hint::run(
-            "to test the new key with requests to S3 instead, run",
-            rotate.with(&["--verify"]),
-        ),
+        Hint::run("to test the new key with requests to S3 instead, run", verify),
     )
 }

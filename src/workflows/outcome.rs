@@ -8,18 +8,19 @@ use crate::handover::HandedOver;
 use crate::removal::Leftover;
 use crate::step::named_keys;
 
-/// How to tell that the work on a user ended well.
+/// The result of work on a user that ended well, and the words for it.
 pub(crate) trait Outcome: Serialize {
-    /// In a sentence with the user's name.
+    /// Sums it up in a sentence with the user's name.
     fn summary(&self) -> String;
 
-    /// In a few lines, for the only user; nothing beyond what the steps told.
+    /// Tells the admin in a few lines what to do now, if this is the only user; nothing
+    /// beyond what the steps told.
     fn advice(&self) -> Vec<String>;
 
-    /// What the admin should know besides, a line each.
+    /// Notes for the admin, a line each.
     fn notes(&self) -> &[String];
 
-    /// The new key, where there is one.
+    /// The new key, if there is one.
     fn handed_over(&self) -> Option<&HandedOver> {
         None
     }
@@ -29,7 +30,7 @@ pub(crate) trait Outcome: Serialize {
 #[derive(Debug, thiserror::Error)]
 #[error("{error}")]
 pub struct Failed {
-    /// Why it failed.
+    /// The reason.
     #[source]
     pub error: anyhow::Error,
     /// The state that it leaves things in.
@@ -40,7 +41,7 @@ pub struct Failed {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum State {
-    /// Nothing is left of the run but what the error says.
+    /// The run left nothing but what the error says.
     NothingLeft,
     /// The run had made something, and all of it is undone.
     Undone,
@@ -50,7 +51,7 @@ pub enum State {
     HandedOver {
         /// The new key.
         key: HandedOver,
-        /// What could not be taken out of use.
+        /// The keys that could not be taken out of use.
         left: Vec<Leftover>,
     },
     /// This much was deleted.
@@ -82,7 +83,7 @@ pub struct Created {
     pub arn: String,
     /// The access it has.
     pub access: Access,
-    /// When access ends, RFC 3339 in UTC; none if it doesn't.
+    /// The end of access, RFC 3339 in UTC; none if it doesn't end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires: Option<String>,
     /// The other folders that it may list and download.
@@ -93,14 +94,15 @@ pub struct Created {
     /// The access key, and where it was written.
     #[serde(flatten)]
     pub key: HandedOver,
-    /// What the admin should know besides, a line each.
+    /// Notes for the admin, a line each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
 
 impl Outcome for Created {
     fn summary(&self) -> String {
-        let (user, folder) = (&self.target.user, self.target.folder_url());
+        let Target { user, .. } = &self.target;
+        let folder = self.target.folder_url();
         let mut summary = format!("{user} can now {} {folder}", self.access.verbs());
         for shared in &self.also_read {
             let also = match self.access {
@@ -153,8 +155,8 @@ impl Skipped {
 
 impl Outcome for Skipped {
     fn summary(&self) -> String {
-        let (user, keys) = (&self.target.user, named_keys(&self.access_keys));
-        format!("User {user} already exists, with {keys}; skipped")
+        let keys = named_keys(&self.access_keys);
+        format!("User {} already exists, with {keys}; skipped", self.target.user)
     }
 
     fn advice(&self) -> Vec<String> {
@@ -166,7 +168,7 @@ impl Outcome for Skipped {
     }
 }
 
-/// What to send, and what to do with the copies.
+/// Says what to send, and what to do with the copies.
 fn how_to_send(key: &HandedOver) -> Vec<String> {
     match (&key.kit_zip, &key.kit, &key.key_file) {
         (Some(zip), Some(kit), Some(file)) => vec![
@@ -203,16 +205,16 @@ pub struct Rotated {
     pub suspended_keys: Vec<String>,
     /// The IDs of the former access keys that still work.
     pub kept_keys: Vec<String>,
-    /// What the admin should know besides, a line each.
+    /// Notes for the admin, a line each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
 
 impl Outcome for Rotated {
     fn summary(&self) -> String {
-        let (user, id) = (&self.target.user, &self.key.access_key_id);
         let retired = [&self.deleted_keys[..], &self.suspended_keys].concat();
-        let mut summary = format!("{user} has a new access key, {id}");
+        let mut summary =
+            format!("{} has a new access key, {}", self.target.user, self.key.access_key_id);
         for (keys, state) in [(&retired, "no longer work"), (&self.kept_keys, "still work")] {
             match &keys[..] {
                 [] => {}
@@ -224,8 +226,7 @@ impl Outcome for Rotated {
     }
 
     fn advice(&self) -> Vec<String> {
-        let lines = vec![String::new(), self.summary()];
-        [lines, how_to_send(&self.key)].concat()
+        [vec![String::new(), self.summary()], how_to_send(&self.key)].concat()
     }
 
     fn notes(&self) -> &[String] {
@@ -248,28 +249,28 @@ pub struct Suspended {
     /// The user and the bucket.
     #[serde(flatten)]
     pub target: Target,
-    /// Whether the keys are suspended now; if not, they work.
+    /// True if the keys are suspended now; if not, they work.
     pub suspended: bool,
     /// The IDs of the access keys that were suspended or resumed.
     pub changed_keys: Vec<String>,
     /// The IDs of the access keys that were so already.
     pub unchanged_keys: Vec<String>,
-    /// What the admin should know besides, a line each.
+    /// Notes for the admin, a line each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
 
 impl Outcome for Suspended {
     fn summary(&self) -> String {
-        let (user, folder) = (&self.target.user, self.target.folder_url());
-        let has_key = !(self.changed_keys.is_empty() && self.unchanged_keys.is_empty());
-        if !has_key {
+        let Target { user, .. } = &self.target;
+        if self.changed_keys.is_empty() && self.unchanged_keys.is_empty() {
             return format!("{user} has no access key: nothing to suspend");
         }
         match (self.changed_keys.is_empty(), self.suspended) {
             (true, true) => format!("{user} is already suspended"),
             (true, false) => format!("{user} is not suspended"),
             (false, true) => {
+                let folder = self.target.folder_url();
                 format!("{user} can't use {folder} until --resume (this may take a few seconds)")
             }
             (false, false) => format!(
@@ -296,23 +297,23 @@ pub struct Updated {
     pub target: Target,
     /// The policy that grants the access; none if the two of the Python scripts do.
     pub policy: Option<PolicyRef>,
-    /// What is different now, for people; empty if all was so already.
+    /// The parts that are different now, for people; empty if all was so already.
     pub changes: Vec<String>,
-    /// What is as it was, for people.
+    /// The parts that are as they were, for people.
     pub kept: Vec<String>,
     /// The other folders that the user may list and download.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub also_read: Vec<SharedPrefix>,
     /// The policy as it is now; none if it is the two of the Python scripts.
     pub policy_document: Option<PolicyDocument>,
-    /// What the admin should know besides, a line each.
+    /// Notes for the admin, a line each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
 
 impl Outcome for Updated {
     fn summary(&self) -> String {
-        let user = &self.target.user;
+        let Target { user, .. } = &self.target;
         if self.changes.is_empty() {
             format!("Nothing to change for user {user}")
         } else {
@@ -321,16 +322,14 @@ impl Outcome for Updated {
     }
 
     fn advice(&self) -> Vec<String> {
-        let (user, folder) = (&self.target.user, self.target.folder_url());
-        let done = if self.changes.is_empty() {
+        let mut lines = vec![if self.changes.is_empty() {
             format!("{}:", self.summary())
         } else {
-            format!("Changed {user}'s access to {folder}:")
-        };
-        let kept = self.kept.iter().map(|part| unchanged(part));
-        let parts = self.changes.iter().cloned().chain(kept);
-        let mut lines = vec![done];
-        lines.extend(parts.map(|part| format!("  {part}")));
+            let folder = self.target.folder_url();
+            format!("Changed {}'s access to {folder}:", self.target.user)
+        }];
+        lines.extend(self.changes.iter().map(|part| format!("  {part}")));
+        lines.extend(self.kept.iter().map(|part| format!("  {}", unchanged(part))));
         lines
     }
 

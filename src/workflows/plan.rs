@@ -7,24 +7,24 @@ use crate::access::{PolicyDocument, Target};
 use crate::aws::Run;
 use crate::step::Step;
 
-/// What a workflow will do, found out without changing anything.
+/// The work of a workflow, planned without changing anything.
 pub struct Plan<W> {
-    /// What will be done; carrying the plan out takes these very steps.
+    /// The steps, as they are shown before.
     pub preview: Preview,
     pub(crate) run: Run,
     pub(crate) work: W,
 }
 
-/// What is to become of a user.
+/// The plan for a user that may exist already.
 #[expect(clippy::large_enum_variant, reason = "each user has one")]
 pub enum Planned<W> {
-    /// Nothing: it exists, and was to be skipped then.
+    /// It exists, and was to be skipped then: nothing is done.
     Skip(Skipped),
     /// Everything that the plan says.
     Do(Plan<W>),
 }
 
-/// What a plan will do, as `--dry-run --json` shows it.
+/// A plan as it is shown before it is carried out, with `--json` too.
 #[derive(Debug, Clone, Serialize)]
 pub struct Preview {
     /// The user and the bucket.
@@ -33,16 +33,16 @@ pub struct Preview {
     /// The name and the document of the policy that the user will have.
     #[serde(flatten)]
     pub policy: Option<PlannedPolicy>,
-    /// What will be done, in order.
+    /// The steps, in order.
     #[serde(serialize_with = "in_words")]
     pub steps: Vec<Step>,
-    /// What will be different for an existing user, for people.
+    /// The parts of an existing user's access that will be different, for people.
     #[serde(skip)]
     pub changes: Vec<String>,
-    /// What will stay as it is for an existing user, for people.
+    /// The parts that will stay as they are, for people.
     #[serde(skip)]
     pub kept: Vec<String>,
-    /// What the admin should know before, a line each.
+    /// Notes for the admin, a line each.
     #[serde(skip)]
     pub notes: Vec<String>,
     dry_run: bool,
@@ -60,7 +60,7 @@ pub struct PlannedPolicy {
 }
 
 impl<W> Plan<W> {
-    /// The same plan, with more that the admin should know before.
+    /// Adds notes for the admin.
     pub(crate) fn with_notes(mut self, notes: impl IntoIterator<Item = String>) -> Self {
         self.preview.notes.extend(notes);
         self

@@ -5,7 +5,7 @@ use crate::iam;
 use crate::removal::Removal;
 use crate::s3::object::delete_object;
 
-/// Removes it, and tells whether it was there. A detachment is removed by attaching the
+/// Removes it, and returns true if it was there. A detachment is removed by attaching the
 /// policy again.
 pub(super) async fn remove(run: &Run, removal: &Removal) -> Result<bool, AwsError> {
     match removal {
@@ -19,8 +19,8 @@ pub(super) async fn remove(run: &Run, removal: &Removal) -> Result<bool, AwsErro
         Removal::InlinePolicy(name) => iam::delete_inline_policy(run, name).await,
         Removal::Blocker(blocker) => iam::remove_blocker(run, blocker).await,
         Removal::Object { url, version } => {
-            let bucket = format!("s3://{}/", run.target.bucket);
-            let key = url.strip_prefix(&bucket).unwrap_or(url);
+            let in_bucket = format!("s3://{}/", run.target.bucket);
+            let key = url.strip_prefix(&in_bucket).unwrap_or(url);
             delete_object(run, key, version.clone()).await?;
             Ok(true)
         }

@@ -49,23 +49,17 @@ pub async fn plan(run: &Run, direction: Direction) -> Result<Plan<Suspend>> {
             notes.extend(ended_note(&found.user, found.holdings.as_ref()));
         }
     }
-    let mut work = Suspend { direction, changing: Vec::new(), unchanged: Vec::new() };
-    let mut steps = Vec::new();
-    for KeyInfo { id, is_active, .. } in keys {
-        let step = match direction {
-            Direction::Suspend if is_active => Step::SuspendKey(id.clone()),
-            Direction::Resume if !is_active => Step::ResumeKey(id.clone()),
-            _ => {
-                work.unchanged.push(id);
-                continue;
-            }
-        };
-        steps.push(step);
-        work.changing.push(id);
-    }
+    let (changing, unchanged): (Vec<_>, Vec<_>) =
+        keys.into_iter().partition(|key| key.is_active == (direction == Direction::Suspend));
+    let work = Suspend { direction, changing: ids(changing), unchanged: ids(unchanged) };
+    let steps = work.changing.iter().map(|id| direction.step(id)).collect();
     let mut preview = Preview::new(&found.run.target, steps);
     preview.notes = notes;
     Ok(Plan { preview, run: found.run, work })
+}
+
+fn ids(keys: Vec<KeyInfo>) -> Vec<String> {
+    keys.into_iter().map(|key| key.id).collect()
 }
 
 fn check_not_own(run: &Run, keys: &[KeyInfo]) -> Result<()> {
@@ -83,8 +77,8 @@ fn check_any(run: &Run, keys: &[KeyInfo]) -> Result<()> {
         return Ok(());
     }
     let message = format!("user {} has no access key to resume", run.target.user);
-    let rotate = create_s3_user(&run.target, "--rotate-key");
-    Err(Hinted::new(message, Hint::run("for a new key", rotate)).into())
+    let new_key = create_s3_user(&run.target, "--rotate-key");
+    Err(Hinted::new(message, Hint::run("for a new key", new_key)).into())
 }
 
 fn two_keys_note(keys: &[KeyInfo]) -> Option<String> {
@@ -97,8 +91,9 @@ fn two_keys_note(keys: &[KeyInfo]) -> Option<String> {
 /// Fails too if a suspended user was given another key meanwhile.
 pub async fn apply(plan: &Plan<Suspend>) -> Result<Suspended, Failed> {
     let Plan { run, work, preview } = plan;
-    for (index, step) in preview.steps.iter().enumerate() {
-        take(run, step).await.with_context(|| work.unfinished(&work.changing[index..]))?;
+    for (index, id) in work.changing.iter().enumerate() {
+        let changed = work.direction.change(run, id).await;
+        changed.with_context(|| work.unfinished(&work.changing[index..]))?;
     }
     let is_suspended = work.direction == Direction::Suspend;
     if is_suspended && !work.changing.is_empty() {
@@ -113,22 +108,30 @@ pub async fn apply(plan: &Plan<Suspend>) -> Result<Suspended, Failed> {
     })
 }
 
-async fn take(run: &Run, step: &Step) -> Result<()> {
-    run.go_on()?;
-    let taken = match step {
-        Step::SuspendKey(id) => iam::suspend_access_key(run, id).await,
-        Step::ResumeKey(id) => iam::resume_access_key(run, id).await,
-        _ => bail!("{step} is no step of suspending or resuming"),
-    };
-    run.unless_interrupted(taken)?;
-    run.done(step);
-    Ok(())
+impl Direction {
+    fn step(self, id: &str) -> Step {
+        match self {
+            Self::Suspend => Step::SuspendKey(id.to_owned()),
+            Self::Resume => Step::ResumeKey(id.to_owned()),
+        }
+    }
+
+    async fn change(self, run: &Run, id: &str) -> Result<()> {
+        run.go_on()?;
+        let changed = match self {
+            Self::Suspend => iam::suspend_access_key(run, id).await,
+            Self::Resume => iam::resume_access_key(run, id).await,
+        };
+        run.unless_interrupted(changed)?;
+        run.done(&self.step(id));
+        Ok(())
+    }
 }
 
 impl Suspend {
-    /// The state that these keys are in, as far as is known.
-    fn unfinished(&self, keys: &[String]) -> String {
-        let keys = named_keys(keys);
+    /// The state that the remaining keys are in, as far as is known.
+    fn unfinished(&self, remaining: &[String]) -> String {
+        let keys = named_keys(remaining);
         let state = match self.direction {
             Direction::Suspend => "still work",
             Direction::Resume => "still be suspended",

@@ -44,11 +44,11 @@ impl Undo {
     /// depend on it, so from then on each is tried once, and what is not found then is
     /// named too.
     pub async fn unwind(self, error: anyhow::Error) -> Failed {
-        let run = &self.run;
-        let mut left = self.left.into_inner();
+        let Self { run, stack, left } = self;
+        let mut left = left.into_inner();
         let mut has_undone = false;
-        for (made, removal) in self.stack.into_inner().into_iter().rev() {
-            let removed = unmake(run, made, &removal).await;
+        for (made, removal) in stack.into_inner().into_iter().rev() {
+            let removed = unmake(&run, made, &removal).await;
             let may_be_there = made == Made::Yes && run.cancel.is_cancelled();
             match removed {
                 Ok(false) if may_be_there => left.push(Leftover::Removable(removal)),
@@ -75,13 +75,17 @@ impl Undo {
     }
 }
 
-/// Whether there was something to unmake. What was surely made is there, though
+/// Returns true if there was something to unmake. What was surely made is there, though
 /// IAM may not know of it yet, or not its tags.
 async fn unmake(run: &Run, made: Made, removal: &Removal) -> Result<bool, AwsError> {
     let mut patience = Patience::LOOKUP;
-    let may_change = |removed: &Result<bool, AwsError>| match removed {
-        Ok(was_there) => !was_there && made == Made::Yes,
-        Err(error) => run.may_allow_later(error),
-    };
-    patience.retry(&run.cancel, may_change, async || remove(run, removal).await).await
+    let removed = patience.retry(
+        &run.cancel,
+        |removed: &Result<bool, AwsError>| match removed {
+            Ok(was_there) => !was_there && made == Made::Yes,
+            Err(error) => run.may_allow_later(error),
+        },
+        async || remove(run, removal).await,
+    );
+    removed.await
 }

@@ -5,41 +5,36 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::new_key::NewKey;
 use super::ours::{folder_notes, reachable};
-use super::outcome::{Created, Failed, Skipped};
+use super::outcome::Skipped;
 use super::plan::{Plan, Planned, PlannedPolicy, Preview};
-use super::undo::Undo;
 use crate::access::{
-    Grant, INLINE_POLICY_NAME, NewUser, PolicyDocument, PolicyKind, managed_policy_name,
+    Grant, INLINE_POLICY_NAME, NewUser, PolicyDocument, PolicyKind, Target, managed_policy_name,
 };
 use crate::aws::Run;
-use crate::errors::caught;
 use crate::handover::{self, Handover};
 use crate::iam;
-use crate::s3::bucket;
+use crate::s3::{bucket, listing};
 use crate::step::Step;
 
-use creating::Creating;
-use folder::Folder;
+pub use applying::apply;
 pub(crate) use refusal::UserExists;
 use refusal::user_exists;
 
-mod creating;
-mod folder;
+mod applying;
 mod refusal;
 
-/// What a create run makes beyond the default.
+/// The options of a create run.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// What the user may do.
+    /// The user's access.
     pub grant: Grant,
-    /// How the IAM user is made.
+    /// The properties of the IAM user.
     pub new_user: NewUser,
-    /// Whether to put the empty object `USER/`, which some clients need to see
-    /// the folder, unless it is there.
+    /// Put the empty object `USER/`, which some clients need to see the folder, unless
+    /// it is there.
     pub make_folder: bool,
-    /// How the key is handed over.
+    /// The way in which the key is handed over.
     pub handover: handover::Options,
 }
 
@@ -55,14 +50,24 @@ impl Options {
     }
 }
 
-/// What a create run makes.
+/// A create run: what it makes, and what it has found.
 pub struct Create {
-    pub(crate) folder: Folder,
+    pub(crate) folder: FolderContents,
     options: Options,
     handover: Handover,
     document: PolicyDocument,
-    /// Whether to put the folder object.
+    /// True if the folder object is to be put.
     make_folder: bool,
+}
+
+/// The contents of the user's folder before anything is made, and of the bucket beside it.
+pub(crate) struct FolderContents {
+    /// True if it is known that there is nothing in it.
+    is_empty: bool,
+    /// True if the object that some clients need to see the folder is there.
+    has_folder_object: bool,
+    /// The folders at the bucket's top level, where this one is empty.
+    pub others: Vec<String>,
 }
 
 /// Checks that the bucket is there and that user and key file are not, and
@@ -71,147 +76,99 @@ pub struct Create {
 /// Only what isn't there is made: a user that exists is refused, whatever state
 /// it is in, with what can be done about it.
 pub async fn plan(run: &Run, options: &Options) -> Result<Plan<Create>> {
-    let handover = Handover::first(&options.handover, &run.target.user);
-    let found = async {
-        let found = bucket::find(&run.aws, &run.target.bucket).await;
-        let run = run.with_aws(reachable(&run.aws, found).await?);
-        let folder = Folder::look_into(&run, options.make_folder).await?;
-        anyhow::Ok((run, folder))
-    };
-    let notes = folder_notes(run, &options.grant.also_read);
-    let (found, user, notes) = tokio::join!(found, iam::get_user(run), notes);
+    let Options { grant, new_user, .. } = options;
+    let target = &run.target;
+    let handover = Handover::first(&options.handover, &target.user);
+    let (found, user, notes) = tokio::join!(
+        look_into_bucket(run, options.make_folder),
+        iam::get_user(run),
+        folder_notes(run, &grant.also_read),
+    );
     // A failed GetUser tells why; a refused HeadBucket has no code for that.
-    let user = user?;
+    let existing = user?;
     let (run, folder) = found?;
-    if let Some(user) = user {
+    if let Some(user) = existing {
         return Err(user_exists(&run, &user, &handover).await);
     }
     handover.check()?;
-    let inline = options.new_user.inline_policy;
-    let region = &run.aws.region;
     // Another store has a limit of its own.
-    let kind =
-        if run.aws.store.is_aws() { options.new_user.policy_kind() } else { PolicyKind::Managed };
-    let document = PolicyDocument::for_bucket(&options.grant, &run.target, region, kind)?;
+    let kind = if run.aws.store.is_aws() { new_user.policy_kind() } else { PolicyKind::Managed };
+    let document = PolicyDocument::for_bucket(grant, target, &run.aws.region, kind)?;
     let make_folder = options.make_folder && !folder.has_folder_object;
-    // A delegate creates users within a boundary, and has access to them by tag.
-    let run = run.allowed_by_tags(options.new_user.permissions_boundary.is_some());
-    let policy = planned_policy(&run, inline, &document);
-    let mut steps = vec![Step::CreateUser(run.target.user.to_string())];
-    steps.extend(policy_steps(&run, policy.name.as_deref(), inline));
-    steps.push(Step::CreateAccessKey(run.target.user.to_string()));
-    if make_folder {
-        steps.push(Step::MakeFolder(run.target.folder_url()));
-    }
-    steps.extend(handover.steps(&run.target, Some(&options.grant)));
-    let mut preview = Preview::new(&run.target, steps);
+    let policy_name = planned_policy_name(&run, new_user);
+    let policy = PlannedPolicy { name: policy_name, document: document.clone() };
+    let work = Create { folder, options: options.clone(), handover, document, make_folder };
+    let mut preview = Preview::new(target, work.steps(target, policy.name.clone()));
     preview.policy = Some(policy);
     preview.notes = notes;
-    Ok(Plan {
-        preview,
-        run,
-        work: Create { folder, options: options.clone(), handover, document, make_folder },
-    })
+    // A delegate creates users within a boundary, and has access to them by tag.
+    let run = run.allowed_by_tags(new_user.permissions_boundary.is_some());
+    Ok(Plan { preview, run, work })
 }
 
-/// Plans the same, but skips a user that exists for this bucket and lacks nothing.
+/// Finds the bucket and looks into the user's folder, no more than is needed. Returns the
+/// run in the bucket's region. Fails where the folder can't be listed, if it is to be made.
+async fn look_into_bucket(run: &Run, make_folder: bool) -> Result<(Run, FolderContents)> {
+    let found = bucket::find(&run.aws, &run.target.bucket).await;
+    let run = run.with_aws(reachable(&run.aws, found).await?);
+    let first = match listing::first_object(&run).await {
+        Err(error) if make_folder => return Err(error),
+        listed => listed.ok(),
+    };
+    let is_empty = first == Some(None);
+    let others = if is_empty { bucket::folders(&run).await.unwrap_or_default() } else { vec![] };
+    let has_folder_object =
+        first.flatten().is_some_and(|first| first.as_str() == run.target.prefix().as_str());
+    Ok((run, FolderContents { is_empty, has_folder_object, others }))
+}
+
+/// Plans likewise, but skips a user that exists for this bucket and lacks nothing.
 pub async fn plan_or_skip(run: &Run, options: &Options) -> Result<Planned<Create>> {
-    let error = match plan(run, options).await {
-        Ok(plan) => return Ok(Planned::Do(plan)),
-        Err(error) => error,
-    };
-    match error.downcast()? {
-        UserExists { keys_if_complete: Some(keys), .. } => {
-            Ok(Planned::Skip(Skipped::new(&run.target, keys)))
-        }
-        incomplete => Err(incomplete.into()),
+    match plan(run, options).await {
+        Ok(plan) => Ok(Planned::Do(plan)),
+        Err(error) => match error.downcast()? {
+            UserExists { keys_if_complete: Some(keys), .. } => {
+                Ok(Planned::Skip(Skipped::new(&run.target, keys)))
+            }
+            incomplete => Err(incomplete.into()),
+        },
     }
 }
 
-/// The policy that the user will have. Its name isn't known of a store that may
-/// have no managed policies: only creating one tells.
-fn planned_policy(run: &Run, inline: bool, document: &PolicyDocument) -> PlannedPolicy {
-    let name = if inline {
+/// Returns the name of the policy that the user will have; none of a store that may have
+/// no managed policies: only creating one tells.
+fn planned_policy_name(run: &Run, new_user: &NewUser) -> Option<String> {
+    if new_user.inline_policy {
         Some(INLINE_POLICY_NAME.to_owned())
-    } else if run.aws.store.is_aws() {
-        Some(managed_policy_name(&run.target.user))
     } else {
-        None
-    };
-    PlannedPolicy { name, document: document.clone() }
+        run.aws.store.is_aws().then(|| managed_policy_name(&run.target.user))
+    }
 }
 
-fn policy_steps(run: &Run, name: Option<&str>, inline: bool) -> Vec<Step> {
-    match name {
-        None => vec![Step::GivePolicy(run.target.folder_url())],
-        Some(name) if inline => vec![Step::PutInlinePolicy(name.to_owned())],
-        Some(name) => {
-            vec![Step::CreatePolicy(name.to_owned()), Step::AttachPolicy(name.to_owned())]
+impl Create {
+    fn steps(&self, target: &Target, policy_name: Option<String>) -> Vec<Step> {
+        let Options { grant, new_user, .. } = &self.options;
+        let mut steps = vec![Step::CreateUser(target.user.to_string())];
+        match policy_name {
+            None => steps.push(Step::GivePolicy(target.folder_url())),
+            Some(name) if new_user.inline_policy => steps.push(Step::PutInlinePolicy(name)),
+            Some(name) => {
+                steps.extend([Step::CreatePolicy(name.clone()), Step::AttachPolicy(name)]);
+            }
         }
+        steps.push(Step::CreateAccessKey(target.user.to_string()));
+        if self.make_folder {
+            steps.push(Step::MakeFolder(target.folder_url()));
+        }
+        steps.extend(self.handover.steps(target, Some(grant)));
+        steps
     }
-}
 
-/// Makes user, policy and access key, and writes the key file.
-///
-/// Either everything is done, or what this run made is undone again, including
-/// what was carried out although its answer got lost. Cancelling the run counts
-/// as a failure, [`Interrupted`](crate::Interrupted), until the last step; calls under way are
-/// waited for, so that nothing is made behind our back.
-pub async fn apply(plan: &Plan<Create>) -> Result<Created, Failed> {
-    let undo = Undo::of(&plan.run);
-    match caught(make(plan, &undo)).await {
-        Ok(created) => Ok(created),
-        Err(error) => Err(undo.unwind(error).await),
+    fn empty_folder_note(&self) -> Option<String> {
+        let Options { grant, make_folder, .. } = &self.options;
+        let matters = self.folder.is_empty && !make_folder && grant.access.rights().list;
+        let note = "there are no files yet, and some clients report an empty folder as missing: \
+                    upload one before you send the key (--make-folder avoids this)";
+        matters.then(|| note.to_owned())
     }
-}
-
-/// Three round trips, and then what is asked for besides. A panic waits for what goes on
-/// at the same time, so that what that makes is undone too.
-async fn make(plan: &Plan<Create>, undo: &Undo) -> Result<Created> {
-    let Plan { run, work, preview } = plan;
-    let grant = &work.options.grant;
-    let creating = Creating::new(plan, undo);
-    let key = NewKey::reserve(run, undo, &work.handover, None, Some(grant))?;
-    run.go_on()?;
-    let (user, policy) = run.unless_interrupted(creating.user_and_policy().await)?;
-    run.go_on()?;
-    let (given, created, tags_note, grant_notes) = tokio::join!(
-        caught(creating.give_policy(&policy)),
-        caught(key.create()),
-        caught(creating.tags_note(&user)),
-        caught(async { Ok(bucket::grant_notes(run, grant).await) }),
-    );
-    run.unless_interrupted(given.and(created))?;
-    let tags_note = tags_note?;
-    if work.make_folder {
-        run.go_on()?;
-        run.unless_interrupted(creating.make_folder().await)?;
-    }
-    let key_notes = key.deliver().await?;
-    run.go_on()?;
-    let mut notes = Vec::from_iter(empty_folder_note(work));
-    notes.extend(grant_notes?);
-    notes.extend(policy.note(work.options.new_user.inline_policy));
-    notes.extend(tags_note);
-    notes.extend(key_notes);
-    notes.extend(preview.notes.iter().cloned());
-    Ok(Created {
-        target: run.target.clone(),
-        arn: user.arn,
-        access: grant.access,
-        expires: grant.expires.map(|at| at.to_string()),
-        also_read: grant.also_read.clone(),
-        policy: policy.reference(),
-        key: key.finish()?,
-        notes,
-    })
-}
-
-fn empty_folder_note(work: &Create) -> Option<String> {
-    let options = &work.options;
-    let matters =
-        work.folder.is_empty && !options.make_folder && options.grant.access.rights().list;
-    let note = "there are no files yet, and some clients report an empty folder as missing: \
-                upload one before you send the key (--make-folder avoids this)";
-    matters.then(|| note.to_owned())
 }

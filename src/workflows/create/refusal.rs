@@ -1,13 +1,11 @@
 //! The errors of what can't be made, mostly since it exists already, with the command
 //! that clears the way.
 
-use std::path::PathBuf;
-
 use anyhow::{Result, bail};
 
 use crate::access::{NewUser, Target, boundary_name};
 use crate::aws::{AwsError, Refuser, Run};
-use crate::commands;
+use crate::commands::{self, Command};
 use crate::errors::{Hint, Hinted};
 use crate::handover::Handover;
 use crate::iam::{self, KeyInfo, PolicyInfo, User};
@@ -28,7 +26,7 @@ async fn refusal(run: &Run, user: &User, handover: &Handover) -> Result<anyhow::
             user.name
         );
     }
-    let (owner, holdings) = match Owner::by_tag(user, bucket) {
+    let (owner, read) = match Owner::by_tag(user, bucket) {
         Some(owner) => (owner, None),
         None => {
             let holdings = Holdings::read(run, user.clone()).await?;
@@ -37,7 +35,7 @@ async fn refusal(run: &Run, user: &User, handover: &Handover) -> Result<anyhow::
     };
     let reason = match owner {
         Owner::ThisBucket | Owner::Edited(_) => {
-            return our_user_exists(run, user, holdings, handover).await;
+            return our_user_exists(run, user, read, handover).await;
         }
         Owner::OtherBucket(reason, _) => format!("was not made for bucket {bucket}: {reason}"),
         Owner::NotOurs(_) => "was not created by create_s3_user".to_owned(),
@@ -46,11 +44,12 @@ async fn refusal(run: &Run, user: &User, handover: &Handover) -> Result<anyhow::
     Ok(Hinted::new(message, Hint::new("choose another name for the new user")).into())
 }
 
-/// The error that there is a user of ours, by the keys and policies it has.
+/// The error that there is a user of ours, by the keys and policies it has. The policies
+/// are read unless they were.
 async fn our_user_exists(
     run: &Run,
     user: &User,
-    holdings: Option<Holdings>,
+    read: Option<Holdings>,
     handover: &Handover,
 ) -> Result<anyhow::Error> {
     let Target { bucket, user: name } = &run.target;
@@ -60,12 +59,11 @@ async fn our_user_exists(
         }
         keys => keys?,
     };
-    let holdings = match holdings {
+    let holdings = match read {
         Some(holdings) => Ok(holdings),
         None => Holdings::read_our_policies(run, user.clone()).await,
     };
     let lacks_policy = holdings.as_ref().is_ok_and(|it| it.our_policies_read().is_empty());
-    let existing_files = handover.existing_files();
     let state = if keys.is_empty() {
         "without an access key: an earlier run was interrupted, or another one is under way"
             .to_owned()
@@ -73,14 +71,14 @@ async fn our_user_exists(
         format!("with {}", described(&keys))
     };
     let message = format!("user {name} already exists for bucket {bucket}, {state}");
+    let start_over = commands::start_over(&run.target, &handover.existing_files());
     if keys.is_empty() || lacks_policy {
-        let start_over = commands::start_over(&run.target, &existing_files);
         return Ok(Hinted::new(message, Hint::run_if_alone(start_over)).into());
     }
     // An admin who may not read policies gets all the hints.
     Ok(UserExists {
         message,
-        hints: hints_for_existing(run, &keys, &existing_files),
+        hints: hints_for_existing(&run.target, &keys, start_over),
         keys_if_complete: holdings.is_ok().then(|| keys.into_iter().map(|key| key.id).collect()),
     }
     .into())
@@ -100,16 +98,15 @@ pub(crate) struct UserExists {
     pub keys_if_complete: Option<Vec<String>>,
 }
 
-fn hints_for_existing(run: &Run, keys: &[KeyInfo], existing_files: &[PathBuf]) -> Vec<Hint> {
-    let target = &run.target;
+fn hints_for_existing(target: &Target, keys: &[KeyInfo], start_over: Command) -> Vec<Hint> {
     let mut hints = Vec::new();
     if keys.iter().all(|key| !key.is_active) {
-        hints.push(Hint::run("to resume access", commands::create_s3_user(target, "--resume")));
+        let resume = commands::create_s3_user(target, "--resume");
+        hints.push(Hint::run("to resume access", resume));
     }
-    let update = commands::create_s3_user(target, "--update").with_more();
-    let start_over = commands::start_over(target, existing_files);
+    let change = commands::create_s3_user(target, "--update").with_more();
     hints.push(Hint::run("for a new key", commands::create_s3_user(target, "--rotate-key")));
-    hints.push(Hint::run("to change access", update));
+    hints.push(Hint::run("to change access", change));
     hints.push(Hint::run("to start over, first run", start_over));
     hints
 }
@@ -124,7 +121,7 @@ pub(super) async fn policy_exists(run: &Run, found: &PolicyInfo, error: AwsError
     );
     // Without STS, delete_s3_user finds no policy that has no user.
     let command = if run.aws.sts.is_some() {
-        commands::start_over(&run.target, &[] as &[PathBuf])
+        commands::delete_user(&run.target.bucket, run.user())
     } else {
         commands::delete_policy(&found.arn)
     };

@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, anyhow, bail, ensure};
 
-use super::{OldKeys, Rotate};
+use super::{OldKeys, Retirement, Rotate};
+use crate::access::Target;
 use crate::errors::caught;
-use crate::handover::HandedOver;
+use crate::handover::{Delivery, HandedOver};
 use crate::iam::{self, KeyInfo};
-use crate::removal::{Leftover, Removal};
+use crate::removal::Leftover;
 use crate::step::Step;
-use crate::workflows::new_key::NewKey;
+use crate::workflows::new_key::{check_works, create_access_key, deliver};
 use crate::workflows::ours::check_same;
 use crate::workflows::outcome::{Failed, Rotated, State};
 use crate::workflows::plan::Plan;
-use crate::workflows::remove::remove;
 use crate::workflows::undo::Undo;
 
 /// Makes the new key, hands it over, and then takes the old ones out of use.
@@ -24,42 +24,22 @@ use crate::workflows::undo::Undo;
 /// one that may be gone then was suspended. If an old one can't be taken out of
 /// use after that, the new one works and the old one is `left`.
 pub async fn apply(plan: &Plan<Rotate>) -> Result<Rotated, Failed> {
-    let Plan { run, work, .. } = plan;
+    let Plan { run, work, preview } = plan;
     let undo = Undo::of(run);
-    let before: Vec<_> = work.before.iter().map(|key| key.id.clone()).collect();
-    let grant = work.grant.as_ref();
-    let key = NewKey::reserve(run, &undo, &work.handover, Some(&before), grant)?;
+    let delivery = work.handover.reserve()?;
     make_room(plan).await?;
-    let (handed_over, notes) = match caught(hand_over(plan, key)).await {
+    let (key, notes) = match caught(hand_over(plan, &undo, delivery)).await {
         Ok(handed_over) => handed_over,
-        Err(error) => return Err(undo.unwind(after_making_room(plan, error)).await),
+        Err(error) => return Err(undo.unwind(work.after_making_room(error)).await),
     };
-    retire_old_keys(plan, &handed_over).await?;
-    Ok(rotated(plan, handed_over, notes))
-}
-
-impl Plan<Rotate> {
-    /// The steps that take old keys out of use once the new one is handed over.
-    fn retiring(&self) -> impl Iterator<Item = &Step> {
-        let steps = self.preview.steps.iter();
-        steps.filter(|step| matches!(step, Step::Remove(_) | Step::SuspendKey(_)))
-    }
-
-    /// The ID of the suspended key that the new one takes the place of.
-    fn surplus(&self) -> Option<&String> {
-        self.preview.steps.iter().find_map(|step| match step {
-            Step::DeleteSuspendedKey(id) => Some(id),
-            _ => None,
-        })
-    }
+    retire_old_keys(plan, &key).await?;
+    Ok(work.outcome(run.target.clone(), key, [&preview.notes[..], &notes].concat()))
 }
 
 /// Deletes the suspended key that the new one takes the place of.
 async fn make_room(plan: &Plan<Rotate>) -> Result<()> {
-    let run = &plan.run;
-    let Some(id) = plan.surplus() else {
-        return Ok(());
-    };
+    let Plan { run, work, .. } = plan;
+    let Some(id) = &work.surplus else { return Ok(()) };
     check_unchanged(plan, None).await?;
     run.go_on()?;
     run.unless_interrupted(iam::delete_access_key(run, id).await)?;
@@ -107,52 +87,43 @@ fn check_none_suspended(plan: &Plan<Rotate>, now: &[KeyInfo]) -> Result<()> {
     }
 }
 
-/// Adds to an error which key was deleted before it to make room.
-fn after_making_room(plan: &Plan<Rotate>, error: anyhow::Error) -> anyhow::Error {
-    match plan.surplus() {
-        Some(id) => error.context(format!(
-            "suspended access key {id} was deleted to make room, all others stay"
-        )),
-        None => error,
-    }
-}
-
 /// Creates the key and gives it to the person. Returns notes for the admin, too.
-async fn hand_over(plan: &Plan<Rotate>, key: NewKey<'_>) -> Result<(HandedOver, Vec<String>)> {
-    let run = &plan.run;
-    check_unchanged(plan, plan.surplus()).await?;
+async fn hand_over(
+    plan: &Plan<Rotate>,
+    undo: &Undo,
+    mut delivery: Delivery,
+) -> Result<(HandedOver, Vec<String>)> {
+    let Plan { run, work, .. } = plan;
+    check_unchanged(plan, work.surplus.as_ref()).await?;
     run.go_on()?;
-    run.unless_interrupted(key.create().await)?;
-    let notes = key.deliver().await?;
-    let tested = if plan.retiring().next().is_some() {
-        // Nothing but the new key will work.
-        key.check_works().await
-    } else {
+    let created = create_access_key(run, undo, Some(&work.before)).await;
+    let key = run.unless_interrupted(created)?;
+    let notes = deliver(run, undo, &mut delivery, &key, work.grant.as_ref()).await?;
+    let tested = if work.retiring.is_empty() {
         Ok(())
+    } else {
+        // Nothing but the new key will work.
+        check_works(run, &work.handover, &key).await
     };
     // A key that fails the test since it is suspended is reported as suspended.
     check_none_suspended(plan, &iam::access_keys(run).await?)?;
     tested?;
     run.go_on()?;
-    Ok((key.finish()?, notes))
+    Ok((delivery.finish(&key, &run.target.user)?, notes))
 }
 
-/// The rest of the plan's steps, whatever signal comes: the person has the new key.
+/// Takes the old keys out of use, whatever signal comes: the person has the new key.
 async fn retire_old_keys(plan: &Plan<Rotate>, handed_over: &HandedOver) -> Result<(), Failed> {
-    let run = &plan.run;
-    if plan.work.old_keys != OldKeys::Keep {
+    let Plan { run, work, .. } = plan;
+    if work.old_keys != OldKeys::Keep {
         check_alone(plan, handed_over).await?;
     }
-    for step in plan.retiring() {
-        let retired = match step {
-            Step::SuspendKey(id) => iam::suspend_access_key(run, id).await,
-            Step::Remove(removal) => remove(run, removal).await.map(drop),
-            _ => continue,
-        };
-        retired.map_err(|error| {
-            not_retired(handed_over, error.into(), Vec::from_iter(not_taken(step)))
-        })?;
-        run.done(step);
+    for old_key in &work.retiring {
+        old_key
+            .carry_out(run)
+            .await
+            .map_err(|error| not_retired(handed_over, error.into(), vec![old_key.leftover()]))?;
+        run.done(&old_key.step());
     }
     Ok(())
 }
@@ -165,21 +136,12 @@ fn not_retired(handed_over: &HandedOver, error: anyhow::Error, left: Vec<Leftove
     }
 }
 
-/// The rest that a step leaves if it doesn't take an old key out of use.
-fn not_taken(step: &Step) -> Option<Leftover> {
-    match step {
-        Step::SuspendKey(id) => Some(Leftover::ActiveKey(id.clone())),
-        Step::Remove(removal) => Some(Leftover::Removable(removal.clone())),
-        _ => None,
-    }
-}
-
 /// Fails if another run suspended a key meanwhile, or gave the user one: the person
 /// has either the one or the other, so all of them stay.
 async fn check_alone(plan: &Plan<Rotate>, handed_over: &HandedOver) -> Result<(), Failed> {
     let Plan { run, work, .. } = plan;
     let keys = iam::access_keys(run).await.map_err(|error| {
-        let left = plan.retiring().filter_map(not_taken).collect();
+        let left = work.retiring.iter().map(Retirement::leftover).collect();
         not_retired(handed_over, error.into(), left)
     })?;
     if let Err(error) = check_none_suspended(plan, &keys) {
@@ -204,34 +166,41 @@ async fn check_alone(plan: &Plan<Rotate>, handed_over: &HandedOver) -> Result<()
     Err(not_retired(handed_over, error, left))
 }
 
-/// The outcome of a plan all of whose steps are taken.
-fn rotated(plan: &Plan<Rotate>, handed_over: HandedOver, notes: Vec<String>) -> Rotated {
-    let Plan { run, work, preview } = plan;
-    let mut rotated = Rotated {
-        target: run.target.clone(),
-        key: handed_over,
-        deleted_keys: Vec::new(),
-        suspended_keys: Vec::new(),
-        kept_keys: Vec::new(),
-        notes: [preview.notes.clone(), notes].concat(),
-    };
-    for key in &work.before {
-        let id = key.id.clone();
-        let deletions =
-            [Step::DeleteSuspendedKey(id.clone()), Step::Remove(Removal::AccessKey(id.clone()))];
-        let is_deleted = deletions.iter().any(|step| preview.steps.contains(step));
-        if is_deleted {
-            rotated.deleted_keys.push(id);
-        } else if !key.is_active || preview.steps.contains(&Step::SuspendKey(id.clone())) {
-            rotated.notes.push(format!(
-                "the old access key {id} is suspended; --resume reactivates it, \
-                 and the next --rotate-key deletes it"
-            ));
-            rotated.suspended_keys.push(id);
-        } else {
-            rotated.notes.push(format!("the old access key {id} still works"));
-            rotated.kept_keys.push(id);
+impl Rotate {
+    /// Adds to an error which key was deleted before it to make room.
+    fn after_making_room(&self, error: anyhow::Error) -> anyhow::Error {
+        match &self.surplus {
+            Some(id) => error.context(format!(
+                "suspended access key {id} was deleted to make room, all others stay"
+            )),
+            None => error,
         }
     }
-    rotated
+
+    /// The outcome when everything is done.
+    fn outcome(&self, target: Target, key: HandedOver, notes: Vec<String>) -> Rotated {
+        let mut rotated = Rotated {
+            target,
+            key,
+            deleted_keys: Vec::new(),
+            suspended_keys: Vec::new(),
+            kept_keys: Vec::new(),
+            notes,
+        };
+        for KeyInfo { id, is_active, .. } in &self.before {
+            if self.surplus.as_ref() == Some(id) || self.old_keys == OldKeys::Delete {
+                rotated.deleted_keys.push(id.clone());
+            } else if !is_active || self.old_keys == OldKeys::Suspend {
+                rotated.notes.push(format!(
+                    "the old access key {id} is suspended; --resume reactivates it, \
+                     and the next --rotate-key deletes it"
+                ));
+                rotated.suspended_keys.push(id.clone());
+            } else {
+                rotated.notes.push(format!("the old access key {id} still works"));
+                rotated.kept_keys.push(id.clone());
+            }
+        }
+        rotated
+    }
 }

@@ -16,7 +16,7 @@ use crate::workflows::plan::{Plan, Preview};
 
 pub use applying::apply;
 pub use old_keys::OldKeys;
-use old_keys::surplus;
+use old_keys::{Retirement, surplus_key};
 
 mod applying;
 mod old_keys;
@@ -36,6 +36,10 @@ pub struct Rotate {
     user: User,
     /// The keys that the user had when it was looked at.
     before: Vec<KeyInfo>,
+    /// The ID of the suspended key that is deleted before, to make room.
+    surplus: Option<String>,
+    /// The keys to take out of use after.
+    retiring: Vec<Retirement>,
     old_keys: OldKeys,
     handover: Handover,
     /// The user's access, if the handover needs to know it.
@@ -50,30 +54,32 @@ pub struct Rotate {
 pub async fn plan(run: &Run, options: &Options) -> Result<Plan<Rotate>> {
     let handover = Handover::another(&options.handover, &run.target.user)?;
     let found = OurUser::find(run, Purpose::GiveKey).await?;
-    let keys = iam::access_keys(&found.run).await?;
-    let surplus = surplus(&found.run, &keys, options.old_keys).await?;
+    let before = iam::access_keys(&found.run).await?;
+    let surplus = surplus_key(&found.run, &before, options.old_keys).await?;
     let (run, holdings) = found.with_policies().await?;
     if holdings.our_policies_read().is_empty() {
         return Err(no_policy(&run, &handover).into());
     }
     let grant = if handover.needs_grant() { Some(readable_grant(&holdings)?) } else { None };
-    let mut steps = Vec::new();
-    steps.extend(surplus.map(|key| Step::DeleteSuspendedKey(key.id.clone())));
-    steps.push(Step::CreateAccessKey(run.target.user.to_string()));
-    steps.extend(handover.steps(&run.target, grant.as_ref()));
-    for key in &keys {
-        if surplus.is_none_or(|surplus| surplus.id != key.id) {
-            steps.extend(options.old_keys.retire(key));
+    let mut retiring = Vec::new();
+    for key in &before {
+        if surplus.as_ref() != Some(&key.id) {
+            retiring.extend(options.old_keys.retirement(key));
         }
     }
+    let mut steps = Vec::from_iter(surplus.clone().map(Step::DeleteSuspendedKey));
+    steps.push(Step::CreateAccessKey(run.target.user.to_string()));
+    steps.extend(handover.steps(&run.target, grant.as_ref()));
+    steps.extend(retiring.iter().map(Retirement::step));
     let mut preview = Preview::new(&run.target, steps);
-    if !keys.is_empty() && keys.iter().all(|key| !key.is_active) {
-        let user = &run.target.user;
-        preview.notes.push(format!("user {user} is suspended; the new key gives access again"));
+    if !before.is_empty() && before.iter().all(|key| !key.is_active) {
+        let note = format!("user {} is suspended; the new key gives access again", run.target.user);
+        preview.notes.push(note);
     }
     preview.notes.extend(ended_note(&holdings.user, Some(&holdings)));
-    let user = holdings.user;
-    let work = Rotate { user, before: keys, old_keys: options.old_keys, handover, grant };
+    let Holdings { user, .. } = holdings;
+    let old_keys = options.old_keys;
+    let work = Rotate { user, before, surplus, retiring, old_keys, handover, grant };
     Ok(Plan { preview, run, work })
 }
 

@@ -3,11 +3,11 @@
 
 use anyhow::Result;
 
-use crate::aws::Run;
+use crate::aws::{AwsError, Run};
 use crate::commands::delete_access_key;
 use crate::errors::{Hint, Hinted};
 use crate::iam::{self, KeyInfo, LastUse};
-use crate::removal::Removal;
+use crate::removal::{Leftover, Removal};
 use crate::step::Step;
 
 /// The number of access keys that IAM lets a user have.
@@ -25,35 +25,67 @@ pub enum OldKeys {
 }
 
 impl OldKeys {
-    /// The step that takes an old key out of use, where one is to be taken.
-    pub(super) fn retire(self, key: &KeyInfo) -> Option<Step> {
+    /// Returns the way in which an old key is taken out of use, if it is to be.
+    pub(super) fn retirement(self, key: &KeyInfo) -> Option<Retirement> {
         match self {
-            Self::Delete => Some(Step::Remove(Removal::AccessKey(key.id.clone()))),
-            Self::Suspend if key.is_active => Some(Step::SuspendKey(key.id.clone())),
+            Self::Delete => Some(Retirement::Delete(key.id.clone())),
+            Self::Suspend if key.is_active => Some(Retirement::Suspend(key.id.clone())),
             Self::Suspend | Self::Keep => None,
         }
     }
 }
 
-/// The key that has to go first, where the user has as many as IAM takes: one that
+/// A key, by its ID, that is taken out of use once the new one is handed over.
+pub(super) enum Retirement {
+    Delete(String),
+    Suspend(String),
+}
+
+impl Retirement {
+    pub async fn carry_out(&self, run: &Run) -> Result<(), AwsError> {
+        match self {
+            Self::Delete(id) => iam::delete_access_key(run, id).await.map(drop),
+            Self::Suspend(id) => iam::suspend_access_key(run, id).await,
+        }
+    }
+
+    pub fn step(&self) -> Step {
+        match self {
+            Self::Delete(id) => Step::Remove(Removal::AccessKey(id.clone())),
+            Self::Suspend(id) => Step::SuspendKey(id.clone()),
+        }
+    }
+
+    /// The rest that is left if it is not carried out.
+    pub fn leftover(&self) -> Leftover {
+        match self {
+            Self::Delete(id) => Leftover::Removable(Removal::AccessKey(id.clone())),
+            Self::Suspend(id) => Leftover::ActiveKey(id.clone()),
+        }
+    }
+}
+
+/// Returns the ID of the key that has to go first, where the user has as many as IAM takes: one that
 /// is suspended, the older one if both are. Fails where both work.
-pub(super) async fn surplus<'a>(
+pub(super) async fn surplus_key(
     run: &Run,
-    keys: &'a [KeyInfo],
+    keys: &[KeyInfo],
     old_keys: OldKeys,
-) -> Result<Option<&'a KeyInfo>> {
+) -> Result<Option<String>> {
     if keys.len() < MOST_KEYS {
         return Ok(None);
     }
     match oldest(keys.iter().filter(|key| !key.is_active)) {
-        Some(key) if keys.len() == MOST_KEYS && old_keys != OldKeys::Keep => Ok(Some(key)),
+        Some(key) if keys.len() == MOST_KEYS && old_keys != OldKeys::Keep => {
+            Ok(Some(key.id.clone()))
+        }
         suspended => Err(no_room(run, keys, suspended).await.into()),
     }
 }
 
 /// The key that was created first, as far as that is known.
 fn oldest<'a>(keys: impl Iterator<Item = &'a KeyInfo>) -> Option<&'a KeyInfo> {
-    let mut by_age: Vec<_> = keys.collect();
+    let mut by_age = Vec::from_iter(keys);
     by_age.sort_by_key(|key| key.created);
     match by_age[..] {
         [only] => Some(only),
@@ -73,8 +105,8 @@ async fn no_room(run: &Run, keys: &[KeyInfo], suspended: Option<&KeyInfo>) -> Hi
         if last_use == LastUse::Never {
             unused.push(key);
         }
-        let suspended = if key.is_active { "" } else { "suspended, " };
-        described.push(format!("{} ({suspended}{})", key.id, in_words(&last_use)));
+        let state = if key.is_active { "" } else { "suspended, " };
+        described.push(format!("{} ({state}{})", key.id, in_words(&last_use)));
     }
     let user = run.user();
     let unused_and_older = oldest(unused.iter().copied());
