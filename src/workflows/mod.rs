@@ -1,7 +1,6 @@
 //! The five things that are done for a user: create, update, rotate, suspend
-//! (and resume), delete.
-//! Each is a `plan`, which only reads, and an `apply`, which walks the plan's
-//! own steps. And the inventory of all users of a bucket. Decides the order of
+//! (and resume), delete. Each is a `plan`, which only reads, and an `apply`, which
+//! carries it out. And the inventory of all users of a bucket. Decides the order of
 //! calls and what happens when one fails; never prints.
 
 pub mod create;

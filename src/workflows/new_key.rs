@@ -76,17 +76,7 @@ pub(super) async fn deliver(
     let mut notes = Vec::new();
     if delivery.handover.verify {
         run.go_on()?;
-        let mut left = Vec::new();
-        let patience = delivery.handover.patience.clone();
-        let answer = handover::verify(run, grant, key, patience, &mut left).await;
-        undo.leave(left);
-        let verified = run.unless_interrupted(answer)?;
-        run.done(&Step::Verify {
-            opens: access_in_words(&run.target, grant),
-            untested: verified.untested,
-            is_all: verified.notes.is_empty(),
-        });
-        notes = verified.notes;
+        notes = verify(run, undo, &delivery.handover, key, grant).await?;
     }
     run.go_on()?;
     let settings = ClientSettings {
@@ -100,6 +90,26 @@ pub(super) async fn deliver(
         run.done(&step);
     }
     Ok(notes)
+}
+
+/// Tests the key. Returns notes on more that the store allows.
+async fn verify(
+    run: &Run,
+    undo: &Undo,
+    handover: &Handover,
+    key: &AccessKey,
+    grant: &Grant,
+) -> Result<Vec<String>> {
+    let mut left = Vec::new();
+    let tested = handover::verify(run, grant, key, handover.patience.clone(), &mut left).await;
+    undo.leave(left);
+    let verified = run.unless_interrupted(tested)?;
+    run.done(&Step::Verify {
+        opens: access_in_words(&run.target, grant),
+        untested: verified.untested,
+        is_all: verified.notes.is_empty(),
+    });
+    Ok(verified.notes)
 }
 
 /// Makes sure that the key works, before old ones go: `--verify` has tested it, or
@@ -129,9 +139,10 @@ pub(super) async fn check_works(run: &Run, handover: &Handover, key: &AccessKey)
 
 /// The error that it is not known whether the new key works.
 fn untested(run: &Run, error: &AwsError) -> Hinted {
-    let verify = commands::create_s3_user(&run.target, "--rotate-key").with(&["--verify"]);
+    let message = format!("the new key could not be tested, so the old one stays: {error}");
+    let with_verify = commands::create_s3_user(&run.target, "--rotate-key").with(&["--verify"]);
     Hinted::new(
-        format!("the new key could not be tested, so the old one stays: {error}"),
-        Hint::run("to test the new key with requests to S3 instead, run", verify),
+        message,
+        Hint::run("to test the new key with requests to S3 instead, run", with_verify),
     )
 }

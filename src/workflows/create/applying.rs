@@ -34,7 +34,7 @@ pub async fn apply(plan: &Plan<Create>) -> Result<Created, Failed> {
 /// makes is undone too.
 async fn make(plan: &Plan<Create>, undo: &Undo) -> Result<Created> {
     let Plan { run, work, preview } = plan;
-    let Options { grant, new_user, .. } = &work.options;
+    let grant = &work.options.grant;
     let creating = Creating { work, run, undo, tags: Tags::of_run(&run.target.bucket) };
     let mut delivery = work.handover.reserve()?;
     run.go_on()?;
@@ -49,10 +49,7 @@ async fn make(plan: &Plan<Create>, undo: &Undo) -> Result<Created> {
     let key = run.unless_interrupted(given.and(created))?;
     let mut notes = Vec::from_iter(work.empty_folder_note());
     notes.extend(grant_notes?);
-    if policy.is_none() && !new_user.inline_policy {
-        let note = "this store has no managed policies, so an inline policy is used";
-        notes.push(note.to_owned());
-    }
+    notes.extend(creating.inline_note(policy.as_ref()));
     notes.extend(tagged?);
     if work.make_folder {
         run.go_on()?;
@@ -67,10 +64,7 @@ async fn make(plan: &Plan<Create>, undo: &Undo) -> Result<Created> {
         access: grant.access,
         expires: grant.expires.map(|at| at.to_string()),
         also_read: grant.also_read.clone(),
-        policy: match policy {
-            Some(ManagedPolicy { name, arn }) => PolicyRef { name, arn: Some(arn) },
-            None => PolicyRef { name: INLINE_POLICY_NAME.to_owned(), arn: None },
-        },
+        policy: reference(policy),
         key: delivery.finish(&key, &run.target.user)?,
         notes,
     })
@@ -100,8 +94,8 @@ impl Creating<'_> {
     async fn user_and_policy(&self) -> Result<(User, Option<ManagedPolicy>)> {
         let (user, answer) = tokio::join!(caught(self.create_user()), self.send_policy());
         // Looked at also where there is no user, or a policy would go unnoticed.
-        let policy = self.policy(answer, user.as_ref().ok()).await;
-        Ok((user?, policy?))
+        let found = self.policy(answer, user.as_ref().ok()).await;
+        Ok((user?, found?))
     }
 
     async fn create_user(&self) -> Result<User> {
@@ -267,6 +261,13 @@ impl Creating<'_> {
         Ok(())
     }
 
+    /// Returns a note if the user has an inline policy although none was asked for.
+    fn inline_note(&self, managed: Option<&ManagedPolicy>) -> Option<String> {
+        let is_instead = managed.is_none() && !self.work.options.new_user.inline_policy;
+        let note = "this store has no managed policies, so an inline policy is used";
+        is_instead.then(|| note.to_owned())
+    }
+
     /// Returns a note if the store didn't keep the tags. Fails where the admin's own tags
     /// are among them.
     async fn tags_note(&self, user: &User) -> Result<Option<String>> {
@@ -299,6 +300,13 @@ impl Creating<'_> {
         put.answer?;
         self.run.done(&Step::MakeFolder(url));
         Ok(())
+    }
+}
+
+fn reference(managed: Option<ManagedPolicy>) -> PolicyRef {
+    match managed {
+        Some(ManagedPolicy { name, arn }) => PolicyRef { name, arn: Some(arn) },
+        None => PolicyRef { name: INLINE_POLICY_NAME.to_owned(), arn: None },
     }
 }
 

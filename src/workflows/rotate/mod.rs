@@ -52,10 +52,11 @@ pub struct Rotate {
 /// For a kit, and to verify the key, the user's policy must be as `create` or
 /// `update` make it.
 pub async fn plan(run: &Run, options: &Options) -> Result<Plan<Rotate>> {
+    let Options { old_keys, .. } = *options;
     let handover = Handover::another(&options.handover, &run.target.user)?;
     let found = OurUser::find(run, Purpose::GiveKey).await?;
     let before = iam::access_keys(&found.run).await?;
-    let surplus = surplus_key(&found.run, &before, options.old_keys).await?;
+    let surplus = surplus_key(&found.run, &before, old_keys).await?;
     let (run, holdings) = found.with_policies().await?;
     if holdings.our_policies_read().is_empty() {
         return Err(no_policy(&run, &handover).into());
@@ -64,7 +65,7 @@ pub async fn plan(run: &Run, options: &Options) -> Result<Plan<Rotate>> {
     let mut retiring = Vec::new();
     for key in &before {
         if surplus.as_ref() != Some(&key.id) {
-            retiring.extend(options.old_keys.retirement(key));
+            retiring.extend(old_keys.retirement(key));
         }
     }
     let mut steps = Vec::from_iter(surplus.clone().map(Step::DeleteSuspendedKey));
@@ -78,7 +79,6 @@ pub async fn plan(run: &Run, options: &Options) -> Result<Plan<Rotate>> {
     }
     preview.notes.extend(ended_note(&holdings.user, Some(&holdings)));
     let Holdings { user, .. } = holdings;
-    let old_keys = options.old_keys;
     let work = Rotate { user, before, surplus, retiring, old_keys, handover, grant };
     Ok(Plan { preview, run, work })
 }
