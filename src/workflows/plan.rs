@@ -9,7 +9,7 @@ use crate::step::Step;
 
 /// The work of a workflow, planned without changing anything.
 pub struct Plan<W> {
-    /// The steps, as they are shown before.
+    /// The steps and notes, as they are shown before anything is done.
     pub preview: Preview,
     pub(crate) run: Run,
     pub(crate) work: W,

@@ -119,9 +119,8 @@ async fn retire_old_keys(plan: &Plan<Rotate>, handed_over: &HandedOver) -> Resul
         check_alone(plan, handed_over).await?;
     }
     for old_key in &work.retiring {
-        old_key
-            .carry_out(run)
-            .await
+        let retired = old_key.carry_out(run).await;
+        retired
             .map_err(|error| not_retired(handed_over, error.into(), vec![old_key.leftover()]))?;
         run.done(&old_key.step());
     }
