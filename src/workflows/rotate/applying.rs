@@ -154,15 +154,15 @@ async fn check_alone(plan: &Plan<Rotate>, handed_over: &HandedOver) -> Result<()
     let others = keys.iter().filter(|key| {
         key.id != handed_over.access_key_id && work.before.iter().all(|old| old.id != key.id)
     });
-    let left: Vec<_> = others.map(KeyInfo::unclear).collect();
-    if left.is_empty() {
+    let unclear_keys: Vec<_> = others.map(KeyInfo::unclear).collect();
+    if unclear_keys.is_empty() {
         return Ok(());
     }
     let error = anyhow!(
         "another run gave user {} an access key meanwhile, so all keys stay",
         run.target.user
     );
-    Err(not_retired(handed_over, error, left))
+    Err(not_retired(handed_over, error, unclear_keys))
 }
 
 impl Rotate {

@@ -113,9 +113,9 @@ fn readable_grant(holdings: &Holdings) -> Result<Grant> {
         return Err(Hinted::new(message, set_access_hint(target, &Grant::default())).into());
     };
     if let Some(ended) = grant.ended() {
-        let message = format!("access of user {user} ended at {ended}");
         let extend = commands::create_s3_user(target, "--update").with(&["--expires", "WHEN"]);
-        return Err(Hinted::new(message, Hint::run("extend it first", extend)).into());
+        let hint = Hint::run("extend it first", extend);
+        return Err(Hinted::new(format!("access of user {user} ended at {ended}"), hint).into());
     }
     Ok(grant)
 }
