@@ -113,8 +113,9 @@ pub mod fuzzing {
     /// A key as listed, if it lies in the user's folder.
     pub fn listed_key(user: &str, key: &str, encoded: bool) -> Option<String> {
         let prefix = crate::access::Prefix::from(&user.parse().expect("a user name"));
-        let key = crate::s3::listing::OwnKey::from_listing(&prefix, Some(key), encoded);
-        key.ok().map(|key| key.as_str().to_owned())
+        let encoding = encoded.then_some(&aws_sdk_s3::types::EncodingType::Url);
+        let own = crate::s3::listing::OwnKey::from_listing(&prefix, Some(key), encoding);
+        own.ok().map(|key| key.as_str().to_owned())
     }
 
     /// The names in a users file, or what is wrong with them.

@@ -15,26 +15,25 @@ use super::config::{LoadError, variable};
 const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
 const END: &str = "-----END CERTIFICATE-----";
 
-/// The authorities in the file that `AWS_CA_BUNDLE` names, or else `ca_bundle` of
-/// the profile: as with the AWS CLI, these alone. Without such a setting, those
-/// of the system.
+/// The authorities in the file that a setting names: as with the AWS CLI, these alone.
+/// Without such a setting, those of the system.
 pub(super) fn trust_store(profile: Option<&Profile>) -> Result<TrustStore, LoadError> {
-    let of_profile = || {
-        let profile = profile?;
-        let file = profile.get("ca_bundle").filter(|file| !file.is_empty())?;
-        let setting = format!("ca_bundle of profile {}", profile.name());
-        Some((setting, file.to_owned()))
-    };
-    let of_environment = variable("AWS_CA_BUNDLE");
-    let of_environment = of_environment.map(|file| ("AWS_CA_BUNDLE".to_owned(), file));
-    let Some((setting, file)) = of_environment.or_else(of_profile) else {
+    let Some((setting, file)) = setting_and_file(profile) else {
         return Ok(TrustStore::default());
     };
     let pem = fs::read(&file)
         .map_err(|error| LoadError::setting(&setting, format!("can't read {file}: {error}")))?;
-    let authorities = authorities(&String::from_utf8_lossy(&pem));
-    authorities
+    authorities(&String::from_utf8_lossy(&pem))
         .ok_or_else(|| LoadError::setting(setting, format!("{file} holds no certificate as PEM")))
+}
+
+/// Returns `AWS_CA_BUNDLE`, or else `ca_bundle` of the profile, and the file it names.
+fn setting_and_file(profile: Option<&Profile>) -> Option<(String, String)> {
+    if let Some(file) = variable("AWS_CA_BUNDLE") {
+        return Some(("AWS_CA_BUNDLE".to_owned(), file));
+    }
+    let file = profile?.get("ca_bundle").filter(|path| !path.is_empty())?;
+    Some((format!("ca_bundle of profile {}", profile?.name()), file.to_owned()))
 }
 
 /// The authorities in a file, if it has any. What the HTTP client could not use

@@ -15,12 +15,11 @@ use tokio::sync::OnceCell;
 use super::clock::Clock;
 use super::config::LoadError;
 use super::connection::http_url;
-use super::credentials::OwnKey;
-use super::endpoint::Endpoint;
+use super::credentials::AdminKey;
 use super::error::{AwsError, SdkResult, ServiceError};
 use super::interceptor::{Interceptor, Service, counting_requests};
 use super::refuser::is_s3;
-use super::store::Store;
+use super::store::{Endpoint, Store};
 use super::unreachable::{GiveUp, GiveUpAfterCrash};
 use crate::access::AccessKey;
 use crate::errors::Hint;
@@ -48,7 +47,7 @@ pub struct Aws {
     pub(crate) sts: Option<aws_sdk_sts::Client>,
     pub(crate) region: String,
     pub(crate) store: Store,
-    own_key: OwnKey,
+    own_key: AdminKey,
     /// The caller, once that was asked.
     identity: Arc<OnceCell<Option<Identity>>>,
     /// True if the store keeps tags of users; empty until that was asked.
@@ -75,7 +74,7 @@ impl Aws {
             s3: Endpoint::new(configured_endpoint(config, "s3")?).into(),
         };
         let has_sts = store.is_aws() || configured_endpoint(config, "sts")?.is_some();
-        let own_key = OwnKey::load(config).await.map_err(LoadError::Credentials)?;
+        let own_key = AdminKey::load(config).await.map_err(LoadError::Credentials)?;
         // Many users' calls draw on the bucket together; each call's attempts are limited.
         let retries = RetryPartition::custom("iam").token_bucket(TokenBucket::unlimited());
         let clock = Clock::default();
@@ -83,13 +82,13 @@ impl Aws {
         let iam = aws_sdk_iam::config::Builder::from(config)
             .retry_partition(retries.build())
             .retry_classifier(give_up.clone())
-            .interceptor(Interceptor::new(Service::Iam, store.is_aws(), &clock));
+            .interceptor(Interceptor::new(Service::Iam, &store, &clock));
         let sts = aws_sdk_sts::config::Builder::from(config)
             .retry_classifier(give_up.clone())
-            .interceptor(Interceptor::new(Service::Sts, store.is_aws(), &clock));
+            .interceptor(Interceptor::new(Service::Sts, &store, &clock));
         let s3 = s3_config(config, &store).retry_classifier(give_up).interceptor(Interceptor::new(
             Service::S3,
-            store.has_s3_of_aws(),
+            &store,
             &clock,
         ));
         Ok(Self {
@@ -131,8 +130,8 @@ impl Aws {
     /// Fails if STS doesn't know an access key and its secret, which needs no
     /// permission. Returns `None` if there is no STS to ask.
     pub(crate) async fn knows(&self, key: &AccessKey) -> Option<Result<(), AwsError>> {
-        let config = self.sts.as_ref()?.config().to_builder().credentials_provider(sdk_key(key));
-        let sts = aws_sdk_sts::Client::from_conf(config.build());
+        let with_key = self.sts.as_ref()?.config().to_builder().credentials_provider(sdk_key(key));
+        let sts = aws_sdk_sts::Client::from_conf(with_key.build());
         match self.call("GetCallerIdentity", sts.get_caller_identity().send()).await {
             Ok(answer) if answer.arn.is_none() => {
                 Some(Err(AwsError::incomplete("GetCallerIdentity")))
@@ -150,8 +149,8 @@ impl Aws {
         &self,
         configure: impl FnOnce(aws_sdk_s3::config::Builder) -> aws_sdk_s3::config::Builder,
     ) -> Self {
-        let config = configure(self.s3.config().to_builder());
-        Self { s3: aws_sdk_s3::Client::from_conf(config.build()), ..self.clone() }
+        let configured = configure(self.s3.config().to_builder());
+        Self { s3: aws_sdk_s3::Client::from_conf(configured.build()), ..self.clone() }
     }
 
     /// Returns clients with S3 in another region.
@@ -178,8 +177,8 @@ impl Aws {
         if self.store.is_aws() {
             return self.iam.clone();
         }
-        let config = self.iam.config().to_builder();
-        aws_sdk_iam::Client::from_conf(config.retry_classifier(GiveUpAfterCrash).build())
+        let impatient = self.iam.config().to_builder().retry_classifier(GiveUpAfterCrash);
+        aws_sdk_iam::Client::from_conf(impatient.build())
     }
 
     /// Waits for an answer, tells the log, and words the error.
@@ -269,29 +268,35 @@ fn configured(config: &SdkConfig, service: &str, setting: &str) -> Option<String
 }
 
 #[cfg(test)]
-impl Aws {
-    /// Clients whose requests are answered in place of AWS.
-    pub(crate) fn answered_by(http: impl aws_sdk_s3::config::HttpClient + 'static) -> Self {
-        let key = Credentials::new("AKIAIOSFODNN7EXAMPLE", "secret", None, None, "test");
-        let config = aws_config::SdkConfig::builder()
-            .behavior_version(aws_config::BehaviorVersion::v2026_01_12())
-            .region(Region::new("us-east-1"))
-            .credentials_provider(aws_credential_types::provider::SharedCredentialsProvider::new(
-                key,
-            ))
-            .http_client(http)
-            .build();
-        Self {
-            iam: aws_sdk_iam::Client::new(&config),
-            s3: aws_sdk_s3::Client::new(&config),
-            sts: None,
-            region: "us-east-1".to_owned(),
-            store: Store::default(),
-            own_key: OwnKey { id: String::new(), is_session: false },
-            identity: Arc::default(),
-            keeps_tags: Arc::default(),
-            log: None,
-            clock: Clock::default(),
+mod tests {
+    use aws_config::BehaviorVersion;
+    use aws_credential_types::provider::SharedCredentialsProvider;
+    use aws_sdk_s3::config::HttpClient;
+
+    use super::*;
+
+    impl Aws {
+        /// Clients whose requests are answered in place of AWS.
+        pub(crate) fn answered_by(http: impl HttpClient + 'static) -> Self {
+            let key = Credentials::new("AKIAIOSFODNN7EXAMPLE", "secret", None, None, "test");
+            let config = SdkConfig::builder()
+                .behavior_version(BehaviorVersion::v2026_01_12())
+                .region(Region::new("us-east-1"))
+                .credentials_provider(SharedCredentialsProvider::new(key))
+                .http_client(http)
+                .build();
+            Self {
+                iam: aws_sdk_iam::Client::new(&config),
+                s3: aws_sdk_s3::Client::new(&config),
+                sts: None,
+                region: "us-east-1".to_owned(),
+                store: Store::default(),
+                own_key: AdminKey { id: String::new(), is_session: false },
+                identity: Arc::default(),
+                keeps_tags: Arc::default(),
+                log: None,
+                clock: Clock::default(),
+            }
         }
     }
 }

@@ -27,15 +27,15 @@ impl Clock {
 
     /// The time by this machine's clock, or by the server's where that is earlier.
     pub fn earlier_now(&self) -> Timestamp {
-        let ahead = self.ahead.load(Ordering::Relaxed).max(0);
-        Timestamp::now() - SignedDuration::from_secs(ahead)
+        let seconds = self.ahead.load(Ordering::Relaxed).max(0);
+        Timestamp::now() - SignedDuration::from_secs(seconds)
     }
 }
 
 /// Returns how many seconds this machine's clock is ahead of the date of an answer.
 fn seconds_ahead(response: &HttpResponse) -> Option<i64> {
-    let date = response.headers().get("date")?;
-    let theirs = DateTime::from_str(date, DateTimeFormat::HttpDate).ok()?;
+    let header = response.headers().get("date")?;
+    let theirs = DateTime::from_str(header, DateTimeFormat::HttpDate).ok()?;
     Some(Timestamp::now().as_second() - theirs.secs())
 }
 
@@ -63,8 +63,8 @@ pub(super) fn wrong_clock(
     let is_refused = matches!(response.status().as_u16(), 400 | 401 | 403);
     if is_refused && may_be_clock && minutes.abs() >= LEAST_SKEW {
         let way = if minutes < 0 { "behind" } else { "ahead of" };
-        let minutes = minutes.abs();
-        return Some(format!("this machine's clock is {minutes} minutes {way} the server's"));
+        let off = minutes.abs();
+        return Some(format!("this machine's clock is {off} minutes {way} the server's"));
     }
     let says_so = WRONG_CLOCK_IN_WORDS.iter().any(|words| message.starts_with(words));
     (is_about_clock || says_so).then(|| message.to_owned())

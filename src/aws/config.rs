@@ -61,23 +61,26 @@ impl Aws {
     /// can't be one, and where there are no credentials.
     pub async fn load(connection: &Connection) -> Result<Self, LoadError> {
         check_environment()?;
-        let named = connection.profile.clone();
-        let named = named.or(variable("AWS_PROFILE")).or(variable("AWS_DEFAULT_PROFILE"));
+        let named = connection
+            .profile
+            .clone()
+            .or_else(|| variable("AWS_PROFILE"))
+            .or_else(|| variable("AWS_DEFAULT_PROFILE"));
         let has_keys =
             variable("AWS_ACCESS_KEY_ID").is_some() && variable("AWS_SECRET_ACCESS_KEY").is_some();
         let files = ConfigFiles::read(has_keys && named.is_none()).await?;
         let profile = shared_profile(&files, named.as_deref())?;
         // As if an empty AWS_PROFILE weren't set, which the SDK treats as a name.
-        let name = named.unwrap_or("default".to_owned());
-        let timeout = Duration::from_secs(connection.timeout.unwrap_or(60).into());
-        let config = sdk_config(connection, &files, &name, profile.as_ref(), timeout).await?;
+        let name = named.as_deref().unwrap_or("default");
+        let seconds = connection.timeout.unwrap_or(60);
+        let timeout = Duration::from_secs(seconds.into());
+        let config = sdk_config(connection, &files, name, profile, timeout).await?;
         let loading = Helpers::end_with(Self::from_sdk_config(&config));
         match tokio::time::timeout(timeout, loading).await {
             Err(_) => Err(LoadError::Credentials(none_in_time())),
             Ok(Err(LoadError::Credentials(error))) => {
-                let hint = files.asks_for_mfa(&name).then(export_credentials);
-                let error = name_token_file(error, profile.as_ref()).or_hint(hint);
-                Err(LoadError::Credentials(error))
+                let hint = files.asks_for_mfa(name).then(export_credentials);
+                Err(LoadError::Credentials(name_token_file(error, profile).or_hint(hint)))
             }
             Ok(loaded) => loaded,
         }
@@ -87,14 +90,13 @@ impl Aws {
 /// Fails on what the SDK would pass over, or choke on.
 fn check_environment() -> Result<(), LoadError> {
     for (name, value) in std::env::vars_os() {
-        let name = name.to_string_lossy();
-        if name.starts_with("AWS_") && value.to_str().is_none() {
-            return Err(LoadError::setting(name, "its value is not UTF-8 text"));
+        if name.as_encoded_bytes().starts_with(b"AWS_") && value.to_str().is_none() {
+            return Err(LoadError::setting(name.display(), "its value is not UTF-8 text"));
         }
     }
     for name in ["AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN"] {
-        let fits = |c: char| c.is_ascii_graphic() && c != '"' && c != '\'';
-        if !variable(name).unwrap_or_default().chars().all(fits) {
+        let value = variable(name).unwrap_or_default();
+        if value.contains(|c: char| !c.is_ascii_graphic() || c == '"' || c == '\'') {
             let wrong = "it contains a space, line break or quote, which AWS's own never do";
             return Err(LoadError::setting(name, wrong));
         }
@@ -109,16 +111,18 @@ pub(super) fn variable(name: &str) -> Option<String> {
 
 /// Returns the profile of that name in the shared config files; the one called
 /// `default`, if there is one, where none is named.
-fn shared_profile(files: &ConfigFiles, named: Option<&str>) -> Result<Option<Profile>, LoadError> {
+fn shared_profile<'a>(
+    files: &'a ConfigFiles,
+    named: Option<&str>,
+) -> Result<Option<&'a Profile>, LoadError> {
     files.check_name(named.unwrap_or("default"))?;
-    let profiles = files.profiles();
-    let profile = profiles.get_profile(named.unwrap_or("default"));
+    let found = files.profiles.get_profile(named.unwrap_or("default"));
     match named {
-        Some(name) if profile.is_none() => Err(LoadError::NoProfile {
+        Some(name) if found.is_none() => Err(LoadError::NoProfile {
             name: name.to_owned(),
-            profiles: profiles.profiles().map(str::to_owned).collect(),
+            profiles: files.profiles.profiles().map(str::to_owned).collect(),
         }),
-        _ => Ok(profile.cloned()),
+        _ => Ok(found),
     }
 }
 
@@ -131,8 +135,8 @@ async fn sdk_config(
     timeout: Duration,
 ) -> Result<SdkConfig, LoadError> {
     let trusted = trust_store(profile)?;
-    let http_client = proxy::client(|proxy| http_client(&trusted, proxy))?;
-    let providers = ProviderConfig::without_region().with_http_client(http_client.clone());
+    let http = proxy::client(|proxy| http_client(&trusted, proxy))?;
+    let providers = ProviderConfig::without_region().with_http_client(http.clone());
     let region = starting_region(connection, files, name, &providers).await?;
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(5))
@@ -140,7 +144,7 @@ async fn sdk_config(
         .build();
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .app_name(AppName::new("s3-user").expect("a valid name"))
-        .http_client(http_client)
+        .http_client(http)
         .retry_config(retry_config())
         .timeout_config(timeouts.clone())
         .region(region.clone())
@@ -148,12 +152,13 @@ async fn sdk_config(
         .profile_name(name);
     if connection.profile.is_some() {
         // Named on the command line, a profile goes before keys in the environment.
-        let providers = providers
-            .with_region(Some(region))
-            .with_retry_config(retry_config())
-            .with_timeout_config(timeouts);
         let provider = ProfileFileCredentialsProvider::builder()
-            .configure(&providers)
+            .configure(
+                &providers
+                    .with_region(Some(region))
+                    .with_retry_config(retry_config())
+                    .with_timeout_config(timeouts),
+            )
             .profile_files(files.for_sdk())
             .profile_name(name);
         loader = loader.credentials_provider(provider.build());
@@ -167,8 +172,10 @@ async fn sdk_config(
 /// Makes an HTTP client as the SDK does by default, but with a TLS library that
 /// compiles in a fraction of the time.
 fn http_client(trusted: &TrustStore, proxy: ProxyConfig) -> SharedHttpClient {
-    let tls = TlsContext::builder().with_trust_store(trusted.clone()).build();
-    let tls = tls.expect("a trust store is all it needs");
+    let tls = TlsContext::builder()
+        .with_trust_store(trusted.clone())
+        .build()
+        .expect("a trust store is all it needs");
     HttpClientBuilder::new().build_with_connector_fn(move |settings, components| {
         let mut connector = ConnectorBuilder::default()
             .tls_provider(Provider::Rustls(CryptoMode::Ring))
@@ -188,8 +195,11 @@ async fn starting_region(
     profile: &str,
     providers: &ProviderConfig,
 ) -> Result<Region, LoadError> {
-    let given = connection.region.clone();
-    let given = given.or(variable("AWS_REGION")).or(variable("AWS_DEFAULT_REGION"));
+    let given = connection
+        .region
+        .clone()
+        .or_else(|| variable("AWS_REGION"))
+        .or_else(|| variable("AWS_DEFAULT_REGION"));
     let in_files = ProfileFileRegionProvider::builder()
         .configure(providers)
         .profile_files(files.for_sdk())

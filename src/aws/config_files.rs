@@ -3,7 +3,7 @@
 //! there: another identity would act then.
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::ErrorKind::{NotADirectory, NotFound};
 use std::path::{Path, PathBuf};
 
 use aws_config::profile::{self, ProfileSet};
@@ -12,10 +12,11 @@ use aws_types::os_shim_internal::{Env, Fs};
 
 use super::config::LoadError;
 
-/// Both shared config files, and the profiles in them.
+/// Both shared config files.
 pub(super) struct ConfigFiles {
     files: [ConfigFile; 2],
-    profiles: ProfileSet,
+    /// The profiles that the SDK finds in them.
+    pub profiles: ProfileSet,
 }
 
 impl ConfigFiles {
@@ -27,59 +28,56 @@ impl ConfigFiles {
     /// CLI does without them. No error holds anything from a file, which may be a
     /// secret.
     pub async fn read(dispensable: bool) -> Result<Self, LoadError> {
-        let config = ConfigFile::read(EnvConfigFileKind::Config, dispensable)?;
-        let credentials = ConfigFile::read(EnvConfigFileKind::Credentials, dispensable)?;
-        let files = [config, credentials];
+        let files = [
+            ConfigFile::read(EnvConfigFileKind::Config, dispensable)?,
+            ConfigFile::read(EnvConfigFileKind::Credentials, dispensable)?,
+        ];
         for file in &files {
-            let alone = parsed(&as_the_sdk_takes_them([file])).await;
-            alone.map_err(|wrong| file.wrong(wrong))?;
+            parsed(&for_sdk([file])).await.map_err(|wrong| file.wrong(wrong))?;
         }
-        let both = parsed(&as_the_sdk_takes_them(&files)).await;
-        let profiles = both.map_err(LoadError::Setting)?;
+        let profiles = parsed(&for_sdk(&files)).await.map_err(LoadError::Setting)?;
         Ok(Self { files, profiles })
-    }
-
-    /// The profiles that the SDK finds in them.
-    pub fn profiles(&self) -> &ProfileSet {
-        &self.profiles
     }
 
     /// Returns the files for the SDK, with the content that was checked.
     pub fn for_sdk(&self) -> EnvConfigFiles {
-        as_the_sdk_takes_them(&self.files)
+        for_sdk(&self.files)
     }
 
     /// Fails if a file has a profile of this name, or one that it takes its keys
     /// from, in a form that the AWS CLI reads and the SDK passes over.
     pub fn check_name(&self, name: &str) -> Result<(), LoadError> {
-        let in_files = |name| {
-            let files = self.files.iter();
-            files.filter_map(move |file| file.passed_over(name))
-        };
-        let mut passed_over = self.sources(name).flat_map(in_files);
-        passed_over.next().map_or(Ok(()), Err)
+        for source in self.sources(name) {
+            if let Some(error) = self.files.iter().find_map(|file| file.passed_over(source)) {
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 
     /// True if the profile of this name, or one that it takes its keys from, asks
     /// for an MFA code, which the SDK doesn't.
     pub fn asks_for_mfa(&self, name: &str) -> bool {
-        let mut profiles = self.sources(name).filter_map(|name| self.profiles.get_profile(name));
-        profiles.any(|profile| profile.get("mfa_serial").is_some())
+        self.sources(name)
+            .filter_map(|source| self.profiles.get_profile(source))
+            .any(|profile| profile.get("mfa_serial").is_some())
     }
 
     /// The name of a profile, and of those that it takes its keys from.
     fn sources<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        let source = |name: &&str| self.profiles.get_profile(name)?.get("source_profile");
         // Whether they go round in circles is for the SDK to say.
-        std::iter::successors(Some(name), source).take(10)
+        std::iter::successors(Some(name), |name| {
+            self.profiles.get_profile(name)?.get("source_profile")
+        })
+        .take(10)
     }
 }
 
-fn as_the_sdk_takes_them<'a>(files: impl IntoIterator<Item = &'a ConfigFile>) -> EnvConfigFiles {
-    let builder = files.into_iter().fold(EnvConfigFiles::builder(), |builder, file| {
-        builder.with_contents(file.kind, &file.text)
-    });
-    builder.build()
+fn for_sdk<'a>(files: impl IntoIterator<Item = &'a ConfigFile>) -> EnvConfigFiles {
+    files
+        .into_iter()
+        .fold(EnvConfigFiles::builder(), |all, file| all.with_contents(file.kind, &file.text))
+        .build()
 }
 
 /// The profiles in files, or what is wrong with the first line that is wrong.
@@ -105,22 +103,23 @@ struct ConfigFile {
 impl ConfigFile {
     fn read(kind: EnvConfigFileKind, dispensable: bool) -> Result<Self, LoadError> {
         let file = Self { kind, path: path(kind), text: String::new() };
-        let content = match fs::read(&file.path) {
-            Ok(content) => content,
-            Err(error) if dispensable || is_absence(error.kind()) => return Ok(file),
+        let bytes = match fs::read(&file.path) {
+            Ok(bytes) => bytes,
+            // No directory: the home directory of a service may be `/dev/null`.
+            Err(error) if dispensable || matches!(error.kind(), NotFound | NotADirectory) => {
+                return Ok(file);
+            }
             Err(error) => return Err(file.wrong(error.to_string())),
         };
-        let not_text = std::str::from_utf8(&content).map_err(|error| error.valid_up_to());
+        let not_text = std::str::from_utf8(&bytes).map_err(|error| error.valid_up_to());
         // No text has it, but UTF-16 has it in every second place.
-        let nul = content.iter().position(|byte| *byte == 0);
+        let nul = bytes.iter().position(|byte| *byte == 0);
         if let Some(wrong) = nul.or(not_text.err()) {
-            let lines = content[..wrong].iter().filter(|byte| **byte == b'\n');
-            let line = lines.count() + 1;
+            let line = bytes[..wrong].iter().filter(|byte| **byte == b'\n').count() + 1;
             return Err(file.wrong(format!("line {line} is not UTF-8 text")));
         }
-        let text = String::from_utf8_lossy(&content);
-        let text = text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned();
-        Ok(Self { text, ..file })
+        let content = String::from_utf8_lossy(&bytes);
+        Ok(Self { text: content.strip_prefix('\u{feff}').unwrap_or(&content).to_owned(), ..file })
     }
 
     fn wrong(&self, wrong: String) -> LoadError {
@@ -130,16 +129,15 @@ impl ConfigFile {
     /// Returns the error that the file has a profile of this name, with characters around or in
     /// it for which the SDK passes over it.
     fn passed_over(&self, name: &str) -> Option<LoadError> {
-        let is_meant = |line: &str| {
-            let written = self.written_name(line);
-            written.is_some_and(|written| {
+        let index = self.text.lines().position(|line| {
+            self.written_name(line).is_some_and(|written| {
                 written.trim_matches(['"', '\'']) == name && !written.chars().all(is_plain)
             })
-        };
-        let line = self.text.lines().position(is_meant)? + 1;
+        })?;
         Some(self.wrong(format!(
-            "line {line}: profile {name} is not supported; a profile's name has only A-Z, a-z, 0-9 and \
-             _-/.%@:+, without quotes"
+            "line {}: profile {name} is not supported; a profile's name has only A-Z, a-z, 0-9 and \
+             _-/.%@:+, without quotes",
+            index + 1
         )))
     }
 
@@ -155,26 +153,16 @@ impl ConfigFile {
 
 /// Returns the path of a file: as its variable says, or else in the home directory.
 fn path(kind: EnvConfigFileKind) -> PathBuf {
-    let named = match kind {
-        EnvConfigFileKind::Config => std::env::var("AWS_CONFIG_FILE"),
-        EnvConfigFileKind::Credentials => std::env::var("AWS_SHARED_CREDENTIALS_FILE"),
+    let (variable, usual) = match kind {
+        EnvConfigFileKind::Config => ("AWS_CONFIG_FILE", "~/.aws/config"),
+        EnvConfigFileKind::Credentials => ("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"),
     };
-    let usual = match kind {
-        EnvConfigFileKind::Config => "~/.aws/config",
-        EnvConfigFileKind::Credentials => "~/.aws/credentials",
-    };
-    let given = named.unwrap_or(usual.to_owned());
+    let given = std::env::var(variable).unwrap_or(usual.to_owned());
     let in_home = Path::new(&given).strip_prefix("~").ok();
     match in_home.zip(std::env::home_dir()) {
         Some((rest, home)) => home.join(rest),
         None => PathBuf::from(given),
     }
-}
-
-/// True if there is no such file, or no directory for it, as with the home
-/// directory `/dev/null` of a service.
-fn is_absence(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
 /// True if the SDK takes it in a profile's name.

@@ -38,31 +38,29 @@ pub struct Connection {
 
 /// The code of a region, or of one to come.
 pub(crate) fn region(name: &str) -> Result<String, ValueError> {
-    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if !name.is_empty() && name.len() <= 63 && name.chars().all(fits) {
-        Ok(name.to_owned())
-    } else {
-        Err(ValueError("a region is given by its code, such as eu-central-1"))
+    if !(1..=63).contains(&name.len())
+        || name.contains(|c: char| !c.is_ascii_lowercase() && !c.is_ascii_digit() && c != '-')
+    {
+        return Err(ValueError("a region is given by its code, such as eu-central-1"));
     }
+    Ok(name.to_owned())
 }
 
 /// The URL of a store. Without a password, which would be shown in messages.
 pub(crate) fn http_url(text: &str) -> Result<String, ValueError> {
-    let is_plain = |url: &Url| {
-        url.has_host()
-            && url.username().is_empty()
-            && url.password().is_none()
-            && url.query().is_none()
-            && url.fragment().is_none()
-    };
-    let url = Url::parse(text).ok();
-    let url = url.filter(|url| ["http", "https"].contains(&url.scheme()));
-    let wrong = match url {
-        None => "an endpoint starts with https:// or http://",
-        Some(url) if !is_plain(&url) || text.contains(char::is_whitespace) => {
+    let wrong = match Url::parse(text) {
+        Ok(url) if ["http", "https"].contains(&url.scheme()) => {
+            let is_plain = url.has_host()
+                && url.username().is_empty()
+                && url.password().is_none()
+                && url.query().is_none()
+                && url.fragment().is_none();
+            if is_plain && !text.contains(char::is_whitespace) {
+                return Ok(text.to_owned());
+            }
             "an endpoint is https:// or http:// and a host, without spaces, user, password, ? and #"
         }
-        Some(_) => return Ok(text.to_owned()),
+        _ => "an endpoint starts with https:// or http://",
     };
     Err(ValueError(wrong))
 }

@@ -2,6 +2,7 @@
 //! and why there are none.
 
 use std::fs;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -12,7 +13,6 @@ use rustix::process::{Pid, Signal, kill_process};
 use url::Url;
 
 use super::config::variable;
-use super::endpoint::Endpoint;
 use super::error::{AwsError, causes, innermost};
 use super::hint::{CHECK_PROXY, SIGN_IN};
 use super::proxy::proxy_of;
@@ -24,13 +24,13 @@ const ANY_CALL: &str = "GetCallerIdentity";
 
 /// The access key that calls are made with at first.
 #[derive(Debug, Clone)]
-pub(super) struct OwnKey {
+pub(super) struct AdminKey {
     pub id: String,
     /// True if it is one of a session, which ends.
     pub is_session: bool,
 }
 
-impl OwnKey {
+impl AdminKey {
     /// Has the SDK ask for credentials and keep them for the calls to come: asking again
     /// may take on a role, or bother a person, once more.
     ///
@@ -38,9 +38,10 @@ impl OwnKey {
     pub async fn load(config: &SdkConfig) -> Result<Self, AwsError> {
         let get = aws_sdk_s3::Client::new(config).get_object().bucket("none").key("none");
         let minute = PresigningConfig::expires_in(Duration::from_secs(60));
-        let signed = get.presigned(minute.expect("it is less than a week")).await;
-        let signed = signed
-            .map_err(|error| AwsError::new(ANY_CALL, &Endpoint::default().into(), &error, 0))?;
+        let signed = get
+            .presigned(minute.expect("it is less than a week"))
+            .await
+            .map_err(|error| AwsError::new(ANY_CALL, &Arc::default(), &error, 0))?;
         let mut key = Self { id: String::new(), is_session: false };
         for (name, value) in Url::parse(signed.uri()).iter().flat_map(Url::query_pairs) {
             match name.as_ref() {
@@ -59,21 +60,22 @@ const CONFIGURE: &str = "name a profile with --profile or AWS_PROFILE, or set AW
 /// Returns why there are no credentials, in a line, and what helps.
 pub(super) fn no_credentials(error: &CredentialsError) -> (String, Option<&'static str>) {
     const ABOUT_SIGN_IN: [&str; 4] = ["SSO", "/sso/", "Login token", "/login/cache/"];
-    let is_about_sign_in = |cause: &String| ABOUT_SIGN_IN.iter().any(|it| cause.contains(it));
-    let cause = innermost(error);
-    let (why, hint) =
-        if let Some(cause) = causes(error).map(ToString::to_string).find(is_about_sign_in) {
-            (cause, Some(SIGN_IN))
-        } else if matches!(error, CredentialsError::CredentialsNotLoaded(_))
-            && !cause.starts_with("profile `")
-        {
-            // What is not about one profile lists all the places where there are none.
-            return ("no AWS credentials found".to_owned(), Some(CONFIGURE));
-        } else if let Some(proxy) = proxy_of(error) {
-            (format!("can't connect through proxy {proxy}: {cause}"), Some(CHECK_PROXY))
-        } else {
-            (cause, None)
-        };
+    let sign_in = causes(error)
+        .map(ToString::to_string)
+        .find(|cause| ABOUT_SIGN_IN.iter().any(|words| cause.contains(words)));
+    let last = innermost(error);
+    let (why, hint) = if let Some(cause) = sign_in {
+        (cause, Some(SIGN_IN))
+    } else if matches!(error, CredentialsError::CredentialsNotLoaded(_))
+        && !last.starts_with("profile `")
+    {
+        // What is not about one profile lists all the places where there are none.
+        return ("no AWS credentials found".to_owned(), Some(CONFIGURE));
+    } else if let Some(proxy) = proxy_of(error) {
+        (format!("can't connect through proxy {proxy}: {last}"), Some(CHECK_PROXY))
+    } else {
+        (last, None)
+    };
     (format!("can't load the AWS credentials: {why}"), hint)
 }
 
@@ -81,7 +83,7 @@ pub(super) fn no_credentials(error: &CredentialsError) -> (String, Option<&'stat
 pub(super) fn none_in_time() -> AwsError {
     let message = "can't load the AWS credentials: none in time";
     let hint = Hint::new("to wait longer for them, use --timeout");
-    AwsError::no_credentials(ANY_CALL, message.to_owned()).or_hint(Some(hint))
+    AwsError::no_credentials(ANY_CALL, message).or_hint(Some(hint))
 }
 
 /// The hint for a profile that asks for an MFA code, which the SDK doesn't.
@@ -121,11 +123,11 @@ pub(super) struct Helpers {
 
 impl Helpers {
     /// Waits for what they give, and ends them when the waiting is given up.
-    pub async fn end_with<T>(given: impl Future<Output = T>) -> T {
+    pub async fn end_with<T>(loading: impl Future<Output = T>) -> T {
         let mut helpers = Self { others: descendants(), are_done: false };
-        let given = given.await;
+        let loaded = loading.await;
         helpers.are_done = true;
-        given
+        loaded
     }
 }
 
@@ -163,8 +165,8 @@ fn descendants() -> Vec<u32> {
 
 fn pid_and_parent(process: fs::DirEntry) -> Option<(u32, u32)> {
     let pid = process.file_name().to_str()?.parse().ok()?;
-    let stat = fs::read_to_string(process.path().join("stat")).ok()?;
+    let status = fs::read_to_string(process.path().join("stat")).ok()?;
     // After the name, which may hold anything, come the state and the parent.
-    let parent = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?;
+    let parent = status.rsplit_once(')')?.1.split_whitespace().nth(1)?;
     Some((pid, parent.parse().ok()?))
 }

@@ -12,10 +12,9 @@ use aws_sdk_s3::error::{ErrorMetadata, ProvideErrorMetadata, SdkError};
 use super::clock::wrong_clock;
 use super::connection::region;
 use super::credentials::no_credentials;
-use super::endpoint::Endpoint;
 use super::hint::SET_CLOCK;
 use super::refuser::{Refuser, permission};
-use super::store::UNSUPPORTED;
+use super::store::{Endpoint, UNSUPPORTED};
 use super::transient::{self, is_slow_down, is_transient};
 use super::unreachable::{is_too_large, no_answer};
 use crate::errors::{Hint, one_line};
@@ -37,14 +36,14 @@ pub struct AwsError {
     endpoint: Arc<Endpoint>,
     /// The number of requests sent, those of retries included.
     sent: usize,
-    kind: Kind,
+    kind: FailureKind,
     message: String,
     /// The hint that it was raised with.
     hint: Option<Box<Hint>>,
 }
 
 #[derive(Debug, Clone)]
-enum Kind {
+enum FailureKind {
     /// There are no credentials for the call, or not any more.
     NoCredentials,
     /// No answer came: the server can't be reached, or was too slow.
@@ -66,17 +65,16 @@ struct Answer {
 
 impl Answer {
     fn new(response: &HttpResponse, code: Option<&str>) -> Self {
-        let body = response.body().bytes().unwrap_or_default();
-        let start = String::from_utf8_lossy(&body[..body.len().min(100)]).to_lowercase();
+        let bytes = response.body().bytes().unwrap_or_default();
+        let beginning = String::from_utf8_lossy(&bytes[..bytes.len().min(100)]);
+        let start = beginning.trim_start().to_lowercase();
         let region_header = response.headers().get("x-amz-bucket-region");
         Self {
             status: response.status().as_u16(),
             code: code.map(str::to_owned),
             bucket_region: region_header.and_then(|name| region(name).ok()),
             // As a console or a proxy answers.
-            is_web_page: ["<html", "<!doctype html"]
-                .iter()
-                .any(|tag| start.trim_start().starts_with(tag)),
+            is_web_page: start.starts_with("<html") || start.starts_with("<!doctype html"),
         }
     }
 }
@@ -92,23 +90,24 @@ impl AwsError {
         let (kind, (message, hint)) = if let Some(answer) = error.as_service_error()
             && let Some(response) = response
         {
-            let (code, message) = (answer.meta().code(), answer.meta().message());
-            let told = match wrong_clock(response, code, message.unwrap_or_default()) {
+            let code = answer.meta().code();
+            let message = answer.meta().message().unwrap_or_default();
+            let told = match wrong_clock(response, code, message) {
                 Some(wrong) => (wrong, Some(SET_CLOCK)),
-                None => (message.unwrap_or_default().to_owned(), None),
+                None => (message.to_owned(), None),
             };
-            (Kind::Failed(Answer::new(response, code).into()), told)
+            (FailureKind::Failed(Answer::new(response, code).into()), told)
         } else if let Some(error) = find::<CredentialsError>(error) {
-            (Kind::NoCredentials, no_credentials(error))
+            (FailureKind::NoCredentials, no_credentials(error))
         } else if let Some(response) = response {
             let told = if is_too_large(error) {
                 ("the answer is too large".to_owned(), None)
             } else {
                 no_answer(error, endpoint)
             };
-            (Kind::BrokenAnswer(Answer::new(response, None).into()), told)
+            (FailureKind::BrokenAnswer(Answer::new(response, None).into()), told)
         } else {
-            (Kind::NoAnswer, no_answer(error, endpoint))
+            (FailureKind::NoAnswer, no_answer(error, endpoint))
         };
         Self {
             operation,
@@ -121,9 +120,8 @@ impl AwsError {
     }
 
     /// The error that there are no credentials, for `operation`, which was not sent.
-    pub(super) fn no_credentials(operation: &'static str, message: String) -> Self {
-        let endpoint = Arc::default();
-        Self { operation, endpoint, sent: 0, kind: Kind::NoCredentials, message, hint: None }
+    pub(super) fn no_credentials(operation: &'static str, message: &str) -> Self {
+        Self::found_here(operation, FailureKind::NoCredentials, message)
     }
 
     /// An answer that says the call succeeded, but lacks what was asked for.
@@ -139,14 +137,13 @@ impl AwsError {
 
     fn broken(operation: &'static str, message: &str) -> Self {
         let answer = Answer { status: 200, code: None, bucket_region: None, is_web_page: false };
-        Self {
-            operation,
-            endpoint: Arc::default(),
-            sent: 1,
-            kind: Kind::BrokenAnswer(answer.into()),
-            message: message.to_owned(),
-            hint: None,
-        }
+        Self::found_here(operation, FailureKind::BrokenAnswer(answer.into()), message)
+    }
+
+    /// An error that the SDK doesn't see.
+    fn found_here(operation: &'static str, kind: FailureKind, message: &str) -> Self {
+        let message = message.to_owned();
+        Self { operation, endpoint: Arc::default(), sent: 0, kind, message, hint: None }
     }
 
     /// Adds a hint, unless the error has one.
@@ -161,15 +158,15 @@ impl AwsError {
 
     fn answer_of_service(&self) -> Option<&Answer> {
         match &self.kind {
-            Kind::Failed(answer) => Some(answer),
+            FailureKind::Failed(answer) => Some(answer),
             _ => None,
         }
     }
 
     fn any_answer(&self) -> Option<&Answer> {
         match &self.kind {
-            Kind::BrokenAnswer(answer) | Kind::Failed(answer) => Some(answer),
-            Kind::NoCredentials | Kind::NoAnswer => None,
+            FailureKind::BrokenAnswer(answer) | FailureKind::Failed(answer) => Some(answer),
+            FailureKind::NoCredentials | FailureKind::NoAnswer => None,
         }
     }
 
@@ -213,7 +210,7 @@ impl AwsError {
 
     /// True if nothing at all was answered.
     pub(crate) fn has_no_answer(&self) -> bool {
-        matches!(self.kind, Kind::NoAnswer)
+        matches!(self.kind, FailureKind::NoAnswer)
     }
 
     /// True if AWS itself was asked, and not another store.
@@ -229,19 +226,13 @@ impl AwsError {
     /// a proxy's, or that of a server in trouble.
     pub(crate) fn is_unclear(&self) -> bool {
         match &self.kind {
-            Kind::NoCredentials => self.sent > 0,
-            Kind::NoAnswer | Kind::BrokenAnswer(_) => true,
-            Kind::Failed(answer) => {
+            FailureKind::NoCredentials => self.sent > 0,
+            FailureKind::NoAnswer | FailureKind::BrokenAnswer(_) => true,
+            FailureKind::Failed(answer) => {
                 let is_definite = !self.lacks_code() && (300..500).contains(&answer.status);
                 !is_definite && !self.is_unsupported()
             }
         }
-    }
-
-    /// True if the call may have made what it was to make: nothing says that it
-    /// didn't, or a request that was not the first was told that the thing exists.
-    fn may_have_made(&self) -> bool {
-        self.is_unclear() || self.is_existing() && self.sent > 1
     }
 
     /// True if the same call may well succeed later.
@@ -399,14 +390,14 @@ impl AwsError {
         if self.has_no_users() {
             return format!("{operation}: this store has no IAM users: {endpoint}");
         }
-        let Some(answer) = self.answer_of_service() else {
+        let Some(Answer { code, status, .. }) = self.answer_of_service() else {
             return format!("{operation}: {message}");
         };
-        let code = answer.code.clone().unwrap_or_else(|| format!("HTTP {}", answer.status));
+        let code_or_status = code.clone().unwrap_or_else(|| format!("HTTP {status}"));
         if message.is_empty() {
-            return format!("{operation}: {code}");
+            return format!("{operation}: {code_or_status}");
         }
-        format!("{operation}: {code}: {message}")
+        format!("{operation}: {code_or_status}: {message}")
     }
 }
 
@@ -447,8 +438,7 @@ pub(super) fn innermost(error: &(dyn Error + 'static)) -> String {
     match cause.downcast_ref::<ErrorMetadata>() {
         None => cause.to_string(),
         Some(answer) => {
-            let (code, message) = (answer.code(), answer.message());
-            format!("{}: {}", code.unwrap_or("?"), message.unwrap_or_default())
+            format!("{}: {}", answer.code().unwrap_or("?"), answer.message().unwrap_or_default())
         }
     }
 }
@@ -467,7 +457,9 @@ impl Made {
     pub fn by<T>(result: &Result<T, AwsError>) -> Self {
         match result {
             Ok(_) => Self::Yes,
-            Err(error) if error.may_have_made() => Self::Maybe,
+            Err(error) if error.is_unclear() || error.is_existing() && error.sent > 1 => {
+                Self::Maybe
+            }
             Err(_) => Self::No,
         }
     }

@@ -15,6 +15,7 @@ use http_body_util::Limited;
 
 use super::clock::Clock;
 use super::iam_answers::{in_form_of_aws, is_of_iam};
+use super::store::Store;
 
 tokio::task_local! {
     /// The number of requests that the call under way has sent, those of retries included.
@@ -59,8 +60,8 @@ pub(super) struct Interceptor {
 }
 
 impl Interceptor {
-    pub fn new(service: Service, is_aws: bool, clock: &Clock) -> Self {
-        let may_differ = !is_aws && service != Service::S3;
+    pub fn new(service: Service, store: &Store, clock: &Clock) -> Self {
+        let may_differ = !store.is_aws() && service != Service::S3;
         Self { service, may_differ, clock: clock.clone() }
     }
 }
@@ -118,9 +119,7 @@ impl Intercept for Interceptor {
         let Some(response) = context.response().filter(|_| self.may_differ) else {
             return Ok(());
         };
-        let Some(body) = in_form_of_aws(response) else {
-            return Ok(());
-        };
+        let Some(body) = in_form_of_aws(response) else { return Ok(()) };
         let mut in_form = HttpResponse::new(response.status(), SdkBody::from(body));
         *in_form.headers_mut() = response.headers().clone();
         if let Some(read) = context.output_or_error_mut()

@@ -8,7 +8,6 @@ mod config;
 mod config_files;
 mod connection;
 mod credentials;
-mod endpoint;
 mod error;
 mod hint;
 mod iam_answers;

@@ -3,7 +3,6 @@
 
 use std::env;
 use std::error::Error;
-use std::sync::Arc;
 
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_runtime_api::box_error::BoxError;
@@ -26,47 +25,38 @@ pub(super) fn client(
     make: impl Fn(ProxyConfig) -> SharedHttpClient,
 ) -> Result<SharedHttpClient, LoadError> {
     let direct = make(ProxyConfig::disabled());
-    let no_proxy = variable("no").map_or(String::new(), |it| it.value);
-    let mut proxied = Vec::new();
+    let no_proxy = variable("no").map_or(String::new(), |(_, value)| value);
+    let mut clients = Vec::new();
     for scheme in ["http", "https"] {
-        if let Some(proxy) = proxy(scheme)? {
-            let name: Arc<str> = proxy.name.into();
-            proxied.push((scheme, name, make(proxy.config.no_proxy(&no_proxy))));
+        if let Some(Proxy { name, config }) = proxy(scheme)? {
+            clients.push((scheme, name, make(config.no_proxy(&no_proxy))));
         }
     }
-    if proxied.is_empty() {
+    if clients.is_empty() {
         return Ok(direct);
     }
-    let no_proxy: Arc<str> = no_proxy.to_lowercase().into();
+    let exempt = no_proxy.to_lowercase();
     Ok(http_client_fn(move |settings, components| {
-        let proxied = proxied.iter().map(|(scheme, name, client)| Proxied {
-            scheme,
-            name: name.clone(),
-            connector: client.http_connector(settings, components),
-        });
+        let mut proxied = Vec::new();
+        for (scheme, name, client) in &clients {
+            let connector = client.http_connector(settings, components);
+            proxied.push(Proxied { scheme, name: name.clone(), connector });
+        }
         SharedHttpConnector::new(Connectors {
             direct: direct.http_connector(settings, components),
-            proxied: proxied.collect(),
-            no_proxy: no_proxy.clone(),
+            proxied,
+            exempt: exempt.clone(),
         })
     }))
 }
 
-/// A variable that is set, and not empty.
-struct Variable {
-    name: String,
-    value: String,
-}
-
-/// Returns the variable about `http`, `https`, `all` or `no` proxies. In lower case it
-/// goes first, even if it is empty.
-fn variable(about: &str) -> Option<Variable> {
+/// Returns name and value of the variable about `http`, `https`, `all` or `no` proxies,
+/// unless it is empty. In lower case it goes first, even if it is empty.
+fn variable(about: &str) -> Option<(String, String)> {
     let lower = format!("{about}_proxy");
     let name = if env::var_os(&lower).is_some() { lower } else { lower.to_uppercase() };
-    match env::var(&name) {
-        Ok(value) if !value.is_empty() => Some(Variable { name, value }),
-        _ => None,
-    }
+    let value = env::var(&name).ok().filter(|text| !text.is_empty())?;
+    Some((name, value))
 }
 
 /// Returns the proxy for URLs of this scheme, if there is one.
@@ -75,13 +65,11 @@ fn proxy(scheme: &str) -> Result<Option<Proxy>, LoadError> {
     // header Proxy.
     let is_cgi = env::var_os("REQUEST_METHOD").is_some();
     match variable(scheme) {
-        Some(own) if !(is_cgi && own.name == "HTTP_PROXY") => {
+        Some((name, value)) if !(is_cgi && name == "HTTP_PROXY") => {
             let wrong = "a proxy is http:// or https:// and a host";
-            Proxy::new(scheme, &own.value)
-                .map(Some)
-                .ok_or_else(|| LoadError::setting(own.name, wrong))
+            Proxy::new(scheme, &value).map(Some).ok_or_else(|| LoadError::setting(name, wrong))
         }
-        _ => Ok(variable("all").and_then(|all| Proxy::new(scheme, &all.value))),
+        _ => Ok(variable("all").and_then(|(_, value)| Proxy::new(scheme, &value))),
     }
 }
 
@@ -116,7 +104,7 @@ struct Connectors {
     direct: SharedHttpConnector,
     proxied: Vec<Proxied>,
     /// `NO_PROXY`, in lower case.
-    no_proxy: Arc<str>,
+    exempt: String,
 }
 
 /// The way through a proxy.
@@ -124,7 +112,7 @@ struct Connectors {
 struct Proxied {
     scheme: &'static str,
     /// The proxy's URL, without user and password.
-    name: Arc<str>,
+    name: String,
     connector: SharedHttpConnector,
 }
 
@@ -134,7 +122,7 @@ impl Connectors {
     fn proxied(&self, url: &str) -> Option<&Proxied> {
         let (scheme, rest) = url.split_once("://")?;
         let authority = rest.split(['/', '?', '#']).next()?.to_lowercase();
-        if is_exempt(&self.no_proxy, &authority) {
+        if is_exempt(&self.exempt, &authority) {
             return None;
         }
         self.proxied.iter().find(|proxied| proxied.scheme == scheme)
@@ -149,10 +137,11 @@ fn is_exempt(no_proxy: &str, host: &str) -> bool {
         _ => host,
     };
     no_proxy == "*"
-        || no_proxy.split(',').any(|domain| {
-            let domain = domain.trim().trim_start_matches('.');
-            !domain.is_empty() && [host, without_port].iter().any(|it| is_within(it, domain))
-        })
+        || no_proxy
+            .split(',')
+            .map(|entry| entry.trim().trim_start_matches('.'))
+            .filter(|domain| !domain.is_empty())
+            .any(|domain| is_within(host, domain) || is_within(without_port, domain))
 }
 
 fn is_within(host: &str, domain: &str) -> bool {
@@ -164,7 +153,8 @@ impl HttpConnector for Connectors {
         let Some(Proxied { connector, name, .. }) = self.proxied(request.uri()) else {
             return self.direct.call(request);
         };
-        let (answer, proxy) = (connector.call(request), name.clone());
+        let answer = connector.call(request);
+        let proxy = name.clone();
         HttpConnectorFuture::new(async move {
             answer.await.map_err(|error| {
                 // Either kind is tried again, as it is without a proxy.
@@ -179,11 +169,11 @@ impl HttpConnector for Connectors {
 #[derive(Debug, thiserror::Error)]
 #[error("through proxy {proxy}")]
 struct ThroughProxy {
-    proxy: Arc<str>,
+    proxy: String,
     source: BoxError,
 }
 
 /// Returns the proxy that an error came about on the way through, if there was one.
 pub(super) fn proxy_of<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a str> {
-    find::<ThroughProxy>(error).map(|it| it.proxy.as_ref())
+    find::<ThroughProxy>(error).map(|it| it.proxy.as_str())
 }

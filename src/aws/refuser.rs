@@ -27,29 +27,24 @@ impl Refuser {
     /// is missing, or where it doesn't say.
     pub fn named_in(message: &str) -> Option<Self> {
         // What comes last is AWS's; before it are names that somebody else chose.
-        let reasons = [DENY, " because no "];
-        let start = reasons.iter().filter_map(|it| message.rfind(it)).max();
-        let reason = start.map_or("", |start| &message[start..]);
-        let is_denied = reason.starts_with(DENY);
-        let names = |what: &str| reason.contains(what);
-        if names("service control policy") {
-            Some(Self::Organization)
-        } else if names("resource control policy") {
-            Some(Self::ResourceControl)
-        } else if names("permissions boundary") {
-            Some(Self::Boundary)
-        } else if names("session policy") {
-            Some(Self::SessionPolicy)
-        } else if names("VPC endpoint policy") {
-            Some(Self::EndpointPolicy)
-        } else if names("resource-based policy") && is_denied {
-            Some(Self::ResourceDeny)
-        } else if names("resource-based policy") {
-            Some(Self::OtherAccount)
-        } else if is_denied {
-            Some(Self::OwnDeny)
-        } else {
-            None
+        let starts = [DENY, " because no "].iter().filter_map(|words| message.rfind(words));
+        let reason = &message[starts.max()?..];
+        for (policy, refuser) in [
+            ("service control policy", Self::Organization),
+            ("resource control policy", Self::ResourceControl),
+            ("permissions boundary", Self::Boundary),
+            ("session policy", Self::SessionPolicy),
+            ("VPC endpoint policy", Self::EndpointPolicy),
+        ] {
+            if reason.contains(policy) {
+                return Some(refuser);
+            }
+        }
+        match (reason.contains("resource-based policy"), reason.starts_with(DENY)) {
+            (true, true) => Some(Self::ResourceDeny),
+            (true, false) => Some(Self::OtherAccount),
+            (false, true) => Some(Self::OwnDeny),
+            (false, false) => None,
         }
     }
 }
@@ -59,10 +54,12 @@ impl Refuser {
 fn permission_in(message: &str) -> Option<&str> {
     let behind = message.split("is not authorized to perform: ").nth(1)?;
     let permission = behind.split_whitespace().next()?;
-    let mut parts = permission.split(':');
-    let is_word = |it: &str| !it.is_empty() && it.chars().all(|c| c.is_ascii_alphanumeric());
-    let is_one = parts.clone().count() == 2 && parts.all(is_word);
-    is_one.then_some(permission)
+    let (service, action) = permission.split_once(':')?;
+    (is_word(service) && is_word(action)).then_some(permission)
+}
+
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric())
 }
 
 /// The permission that a refused call lacks: what the message says, or else the one that

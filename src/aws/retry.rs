@@ -98,10 +98,10 @@ impl Patience {
     }
 
     fn next(&mut self) -> Option<Duration> {
-        let pause = self.pause.min(self.left);
-        self.left -= pause;
+        let next = self.pause.min(self.left);
+        self.left -= next;
         self.pause = (self.pause * 2).min(self.longest);
-        (!pause.is_zero()).then_some(pause)
+        (!next.is_zero()).then_some(next)
     }
 }
 

@@ -1,13 +1,53 @@
-//! What a store other than AWS does differently, asked by intent.
+//! Where IAM and S3 are reached, and what a store other than AWS does differently, asked
+//! by intent.
 
+use std::fmt;
 use std::sync::Arc;
 
 use aws_sdk_s3::config::http::HttpRequest;
 use aws_smithy_types::base64;
 use md5::{Digest, Md5};
+use url::Url;
 
-use super::endpoint::Endpoint;
 use super::error::AwsError;
+use crate::access::is_host_of_aws;
+
+/// The endpoint of a service: at AWS, or at another store.
+#[derive(Debug, Clone)]
+pub(super) struct Endpoint {
+    /// `None` for the one that the SDK finds by the region.
+    url: Option<String>,
+    is_aws: bool,
+}
+
+impl Endpoint {
+    /// The endpoint at this URL, or AWS's own if none is given.
+    ///
+    /// The host alone shows if it is AWS: it may be AWS's own name, such as
+    /// that of a VPC endpoint. Behind any other name nothing is guessed.
+    pub fn new(url: Option<String>) -> Self {
+        let is_aws = url.as_deref().is_none_or(|text| {
+            Url::parse(text).is_ok_and(|url| url.host_str().is_some_and(is_host_of_aws))
+        });
+        Self { url, is_aws }
+    }
+
+    pub fn is_aws(&self) -> bool {
+        self.is_aws
+    }
+}
+
+impl Default for Endpoint {
+    fn default() -> Self {
+        Self::new(None)
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.url.as_deref().unwrap_or("AWS"))
+    }
+}
 
 /// AWS itself, or another store with AWS's IAM and S3 APIs.
 #[derive(Debug, Clone, Default)]
@@ -31,13 +71,13 @@ impl Store {
     /// The S3 endpoint that a person's client has to name; none for AWS, whose
     /// public one every client knows.
     pub fn s3_endpoint(&self) -> Option<&str> {
-        self.s3.url().filter(|_| !self.s3.is_aws())
+        self.s3.url.as_deref().filter(|_| !self.s3.is_aws)
     }
 
     /// True if buckets are a part of the path: behind an endpoint of its own there
     /// is seldom a host name for each.
     pub fn wants_path_style(&self) -> bool {
-        self.s3.url().is_some()
+        self.s3.url.is_some()
     }
 
     /// True if it may refuse the checksums that SDKs have added to requests since

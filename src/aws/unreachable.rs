@@ -13,10 +13,10 @@ use http_body_util::LengthLimitError;
 use rustls::CertificateError;
 use rustls::Error::{InvalidCertificate, InvalidMessage};
 
-use super::endpoint::Endpoint;
 use super::error::{causes, find, innermost};
 use super::hint::CHECK_PROXY;
 use super::proxy::proxy_of;
+use super::store::Endpoint;
 
 /// Doesn't try again where the first answer of a run is still to come and the server
 /// can't be reached: that is more likely a wrong setting than a server that comes back
@@ -57,8 +57,8 @@ pub(super) struct GiveUpAfterCrash;
 impl ClassifyRetry for GiveUpAfterCrash {
     fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
         let is_crash = context.response().is_some_and(|response| {
-            let body = String::from_utf8_lossy(response.body().bytes().unwrap_or_default());
-            let has_code = body.split("<Code>").nth(1).is_some_and(|code| !code.starts_with('<'));
+            let answer = String::from_utf8_lossy(response.body().bytes().unwrap_or_default());
+            let has_code = answer.split("<Code>").nth(1).is_some_and(|code| !code.starts_with('<'));
             response.status().as_u16() == 500 && !has_code
         });
         if is_crash { RetryAction::RetryForbidden } else { RetryAction::NoActionIndicated }
@@ -72,10 +72,9 @@ impl ClassifyRetry for GiveUpAfterCrash {
 /// True if nobody listens there, or no host has that name.
 fn is_unreached(error: &(dyn Error + 'static)) -> bool {
     causes(error).any(|cause| {
-        let io = cause.downcast_ref::<io::Error>();
-        let is_refused = io.is_some_and(|it| it.kind() == io::ErrorKind::ConnectionRefused);
-        // The standard library has no kind for it.
-        is_refused || cause.to_string().starts_with("failed to lookup address")
+        cause.downcast_ref().map(io::Error::kind) == Some(io::ErrorKind::ConnectionRefused)
+            // The standard library has no kind for it.
+            || cause.to_string().starts_with("failed to lookup address")
     })
 }
 
@@ -102,7 +101,7 @@ where
     R: std::fmt::Debug + 'static,
 {
     let is_timeout = matches!(error, SdkError::TimeoutError(_));
-    let innermost = innermost(error);
+    let last = innermost(error);
     let (cause, hint) = match find::<rustls::Error>(error) {
         _ if is_timeout => ("no response in time", None),
         Some(InvalidCertificate(CertificateError::UnknownIssuer)) => {
@@ -114,7 +113,7 @@ where
             Some(OWN_CERTIFICATE),
         ),
         Some(InvalidMessage(_)) => ("the server does not speak TLS", Some(PLAIN_HTTP)),
-        _ => (innermost.as_str(), None),
+        _ => (last.as_str(), None),
     };
     match proxy_of(error) {
         Some(proxy) => (

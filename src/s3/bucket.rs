@@ -3,7 +3,7 @@
 use anyhow::Result;
 use aws_sdk_s3::types::{BucketVersioningStatus, MfaDeleteStatus, ServerSideEncryption};
 
-use super::listing::{decoded, is_encoded, list_objects};
+use super::listing::{decoded, list_objects};
 use crate::access::{BucketName, Grant};
 use crate::aws::{Aws, AwsError, Run};
 use crate::errors::did_you_mean;
@@ -30,18 +30,18 @@ pub(crate) enum BucketError {
 ///
 /// Fails if the bucket doesn't exist or the admin can't access it.
 pub(crate) async fn find(aws: &Aws, bucket: &BucketName) -> Result<Aws, BucketError> {
-    let mut aws = aws.clone();
-    let mut answer = head(&aws, bucket).await;
+    let mut there = aws.clone();
+    let mut answer = head(&there, bucket).await;
     if let Err(error) = &answer
         && let Some(region) = error.bucket_region()
-        && *region != aws.region
+        && *region != there.region
     {
-        aws = aws.in_region(region);
-        answer = head(&aws, bucket).await;
+        there = aws.in_region(region);
+        answer = head(&there, bucket).await;
     }
     match answer {
-        Ok(()) => Ok(aws),
-        Err(error) => Err(explained(&aws, bucket, error).await),
+        Ok(()) => Ok(there),
+        Err(error) => Err(explained(&there, bucket, error).await),
     }
 }
 
@@ -72,8 +72,8 @@ async fn explained(aws: &Aws, bucket: &BucketName, error: AwsError) -> BucketErr
 /// Returns the names of the admin's buckets; none if they may not be listed.
 pub(crate) async fn all_names(aws: &Aws) -> Vec<String> {
     let answer = aws.call("ListBuckets", aws.s3.list_buckets().send()).await;
-    let buckets = answer.ok().and_then(|answer| answer.buckets).unwrap_or_default();
-    buckets.into_iter().filter_map(|bucket| bucket.name).collect()
+    let listed = answer.ok().and_then(|answer| answer.buckets).unwrap_or_default();
+    listed.into_iter().filter_map(|bucket| bucket.name).collect()
 }
 
 /// The versioning of a bucket.
@@ -113,9 +113,12 @@ pub(crate) async fn locks_objects(run: &Run) -> bool {
 pub(crate) async fn folders(run: &Run) -> Result<Vec<String>> {
     let list = list_objects(run).delimiter("/");
     let answer = run.aws.call("ListObjectsV2", list.send()).await?;
-    let encoded = is_encoded(answer.encoding_type());
-    let prefixes = answer.common_prefixes().iter().filter_map(|common| common.prefix());
-    prefixes.map(|prefix| Ok(decoded(prefix, encoded)?.trim_end_matches('/').to_owned())).collect()
+    let mut folders = Vec::new();
+    for prefix in answer.common_prefixes().iter().filter_map(|common| common.prefix()) {
+        let folder = decoded(prefix, answer.encoding_type())?;
+        folders.push(folder.trim_end_matches('/').to_owned());
+    }
+    Ok(folders)
 }
 
 /// Returns the first key in the bucket that is in none of these folders, if any.
@@ -148,8 +151,10 @@ async fn first_key(
 ) -> Result<Option<String>> {
     let list = list_objects(run).max_keys(1).set_prefix(prefix).set_start_after(start_after);
     let answer = run.aws.call("ListObjectsV2", list.send()).await?;
-    let first = answer.contents().first().and_then(|object| object.key());
-    first.map(|key| decoded(key, is_encoded(answer.encoding_type()))).transpose()
+    match answer.contents().first().and_then(|object| object.key()) {
+        Some(key) => decoded(key, answer.encoding_type()).map(Some),
+        None => Ok(None),
+    }
 }
 
 /// The ways of encrypting with a KMS key.
@@ -163,8 +168,10 @@ const KMS: [ServerSideEncryption; 2] =
 async fn customer_kms_key(run: &Run) -> Option<String> {
     let get = run.aws.s3.get_bucket_encryption().bucket(run.bucket());
     let answer = run.aws.call("GetBucketEncryption", get.send()).await.ok()?;
-    let rules = answer.server_side_encryption_configuration?.rules.into_iter();
-    rules
+    let configuration = answer.server_side_encryption_configuration?;
+    configuration
+        .rules
+        .into_iter()
         .filter_map(|rule| rule.apply_server_side_encryption_by_default)
         .filter(|default| KMS.contains(&default.sse_algorithm))
         .find_map(|default| default.kms_master_key_id)
@@ -174,22 +181,17 @@ async fn customer_kms_key(run: &Run) -> Option<String> {
 /// Returns what the admin should know about the grant in this bucket, a line each.
 pub(crate) async fn grant_notes(run: &Run, grant: &Grant) -> Vec<String> {
     let mut notes = Vec::new();
-    notes.extend(kms_note(run, grant).await);
+    if grant.kms_key.is_none()
+        && let Some(key) = customer_kms_key(run).await
+    {
+        notes.push(format!(
+            "new objects of the bucket are encrypted with KMS key {key}, so requests will be refused: \
+             --update with --kms-key allows using it"
+        ));
+    }
     if run.aws.store.is_aws() {
         notes.extend(grant.private_block_note());
     }
     notes.extend(grant.whole_block_note());
     notes
-}
-
-/// Returns a note on a KMS key that the user would need and has no access to.
-async fn kms_note(run: &Run, grant: &Grant) -> Option<String> {
-    if grant.kms_key.is_some() {
-        return None;
-    }
-    let key = customer_kms_key(run).await?;
-    Some(format!(
-        "new objects of the bucket are encrypted with KMS key {key}, so requests will be refused: \
-         --update with --kms-key allows using it"
-    ))
 }

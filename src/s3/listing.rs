@@ -28,8 +28,12 @@ pub(crate) struct OwnKey(String);
 
 impl OwnKey {
     /// Fails, whatever the store answers, on a key outside the folder.
-    pub fn from_listing(prefix: &Prefix, key: Option<&str>, encoded: bool) -> Result<Self> {
-        let key = decoded(key.context("the store listed something without a key")?, encoded)?;
+    pub fn from_listing(
+        prefix: &Prefix,
+        listed: Option<&str>,
+        encoding: Option<&EncodingType>,
+    ) -> Result<Self> {
+        let key = decoded(listed.context("the store listed something without a key")?, encoding)?;
         ensure!(
             key.starts_with(prefix.as_str()),
             "asked for {prefix}, the store listed {}; nothing of that answer is deleted",
@@ -43,16 +47,15 @@ impl OwnKey {
     }
 }
 
-/// Returns a listed key as it is in the bucket.
-pub(crate) fn decoded(key: &str, encoded: bool) -> Result<String> {
-    if encoded { url_decoded(key) } else { Ok(key.to_owned()) }
-}
-
-/// Decodes a key listed with `encoding-type=url`, where `+` stands for a space.
-fn url_decoded(key: &str) -> Result<String> {
+/// Returns a listed key as it is in the bucket. The answer says if its keys are encoded,
+/// which not every store does as asked; a `+` stands for a space then.
+pub(super) fn decoded(key: &str, encoding: Option<&EncodingType>) -> Result<String> {
+    if encoding != Some(&EncodingType::Url) {
+        return Ok(key.to_owned());
+    }
     let spaced = key.replace('+', " ");
-    let decoded = percent_decode(spaced.as_bytes()).decode_utf8();
-    Ok(decoded.with_context(|| format!("the store listed {spaced}, which is not UTF-8"))?.into())
+    let text = percent_decode(spaced.as_bytes()).decode_utf8();
+    Ok(text.with_context(|| format!("the store listed {spaced}, which is not UTF-8"))?.into())
 }
 
 /// The kinds of entries that a listing has.
@@ -151,56 +154,53 @@ pub(super) fn list_objects(run: &Run) -> ListObjectsV2FluentBuilder {
     run.aws.s3.list_objects_v2().bucket(run.bucket()).encoding_type(EncodingType::Url)
 }
 
-/// True if the answer says that its keys are encoded: not every store does as asked.
-pub(super) fn is_encoded(encoding: Option<&EncodingType>) -> bool {
-    encoding == Some(&EncodingType::Url)
-}
-
 async fn objects(run: &Run, from: &Cursor, max_keys: usize) -> Result<Page> {
-    let prefix = run.target.prefix();
+    let folder = run.target.prefix();
     let list = list_objects(run)
-        .prefix(prefix.as_str())
+        .prefix(folder.as_str())
         .max_keys(max_keys as i32)
         .set_start_after(from.key.clone())
         .set_continuation_token(from.marker.clone());
     let answer = run.aws.call("ListObjectsV2", list.send()).await?;
-    let encoded = is_encoded(answer.encoding_type());
     let mut page = Page::default();
     if is_truncated("ListObjectsV2", answer.is_truncated())? {
         let token = next_place("ListObjectsV2", answer.next_continuation_token())?;
         page.next = Some(Cursor { key: None, marker: Some(token.to_owned()) });
     }
     for object in answer.contents() {
-        let key = OwnKey::from_listing(&prefix, object.key(), encoded)?;
-        page.entries.push(Entry { key, version: None, kind: Kind::Object });
+        page.entries.push(Entry {
+            key: OwnKey::from_listing(&folder, object.key(), answer.encoding_type())?,
+            version: None,
+            kind: Kind::Object,
+        });
     }
     Ok(page)
 }
 
 async fn versions(run: &Run, from: &Cursor, max_keys: usize) -> Result<Page> {
-    let prefix = run.target.prefix();
-    let s3 = &run.aws.s3;
-    let list = s3
+    let folder = run.target.prefix();
+    let client = &run.aws.s3;
+    let list = client
         .list_object_versions()
         .bucket(run.bucket())
-        .prefix(prefix.as_str())
+        .prefix(folder.as_str())
         .encoding_type(EncodingType::Url)
         .max_keys(max_keys as i32)
         .set_key_marker(from.key.clone())
         .set_version_id_marker(from.marker.clone());
     let answer = run.aws.call("ListObjectVersions", list.send()).await?;
-    let encoded = is_encoded(answer.encoding_type());
+    let encoding = answer.encoding_type();
     let mut page = Page::default();
     for version in answer.versions() {
         page.entries.push(Entry {
-            key: OwnKey::from_listing(&prefix, version.key(), encoded)?,
+            key: OwnKey::from_listing(&folder, version.key(), encoding)?,
             version: version.version_id().map(str::to_owned),
             kind: if version.is_latest() == Some(true) { Kind::Object } else { Kind::Version },
         });
     }
     for marker in answer.delete_markers() {
         page.entries.push(Entry {
-            key: OwnKey::from_listing(&prefix, marker.key(), encoded)?,
+            key: OwnKey::from_listing(&folder, marker.key(), encoding)?,
             version: marker.version_id().map(str::to_owned),
             kind: Kind::DeleteMarker,
         });
@@ -209,7 +209,7 @@ async fn versions(run: &Run, from: &Cursor, max_keys: usize) -> Result<Page> {
     if is_truncated("ListObjectVersions", answer.is_truncated())? {
         let key = next_place("ListObjectVersions", answer.next_key_marker())?;
         let marker = answer.next_version_id_marker().map(str::to_owned);
-        page.next = Some(Cursor { key: Some(decoded(key, encoded)?), marker });
+        page.next = Some(Cursor { key: Some(decoded(key, encoding)?), marker });
     }
     Ok(page)
 }
@@ -244,23 +244,24 @@ pub(crate) struct Upload {
 /// Returns the first page of the folder's unfinished multipart uploads; empty on a
 /// store that doesn't list them.
 pub(crate) async fn uploads(run: &Run) -> Result<Uploads> {
-    let prefix = run.target.prefix();
-    let s3 = &run.aws.s3;
-    let list = s3
+    let folder = run.target.prefix();
+    let client = &run.aws.s3;
+    let list = client
         .list_multipart_uploads()
         .bucket(run.bucket())
-        .prefix(prefix.as_str())
+        .prefix(folder.as_str())
         .encoding_type(EncodingType::Url);
     let answer = match run.aws.call("ListMultipartUploads", list.send()).await {
         Err(error) if run.aws.store.lacks(&error) => return Ok(Uploads::default()),
-        answer => answer?,
+        result => result?,
     };
-    let encoded = is_encoded(answer.encoding_type());
     let more = is_truncated("ListMultipartUploads", answer.is_truncated())?;
     let mut uploads = Vec::new();
     for upload in answer.uploads() {
-        let key = OwnKey::from_listing(&prefix, upload.key(), encoded)?;
-        uploads.push(Upload { key, id: upload.upload_id().unwrap_or_default().to_owned() });
+        uploads.push(Upload {
+            key: OwnKey::from_listing(&folder, upload.key(), answer.encoding_type())?,
+            id: upload.upload_id().unwrap_or_default().to_owned(),
+        });
     }
     Ok(Uploads { uploads, more })
 }
@@ -271,20 +272,22 @@ mod tests {
 
     #[test]
     fn listed_keys_are_decoded() {
-        assert_eq!(url_decoded("alex/a+b%2Bc%25%0A%C3%A9").unwrap(), "alex/a b+c%\n\u{e9}");
-        assert_eq!(url_decoded("alex%2Fx").unwrap(), "alex/x");
-        assert!(url_decoded("alex/%ff").is_err());
+        let url = Some(&EncodingType::Url);
+        assert_eq!(decoded("alex/a+b%2Bc%25%0A%C3%A9", url).unwrap(), "alex/a b+c%\n\u{e9}");
+        assert_eq!(decoded("alex%2Fx", url).unwrap(), "alex/x");
+        assert!(decoded("alex/%ff", url).is_err());
     }
 
     #[test]
     fn keys_outside_the_folder_are_errors() {
         let prefix = Prefix::from(&"alex".parse::<crate::access::UserName>().unwrap());
         for key in ["alexander/x", "alex", "Alex/x", "", "x/alex/"] {
-            OwnKey::from_listing(&prefix, Some(key), false).unwrap_err();
+            OwnKey::from_listing(&prefix, Some(key), None).unwrap_err();
         }
-        OwnKey::from_listing(&prefix, Some("alex%2Fx"), false).unwrap_err();
-        OwnKey::from_listing(&prefix, None, false).unwrap_err();
-        let own = OwnKey::from_listing(&prefix, Some("alex%2Fx"), true).unwrap();
+        OwnKey::from_listing(&prefix, Some("alex%2Fx"), None).unwrap_err();
+        OwnKey::from_listing(&prefix, None, None).unwrap_err();
+        let url = Some(&EncodingType::Url);
+        let own = OwnKey::from_listing(&prefix, Some("alex%2Fx"), url).unwrap();
         assert_eq!(own.as_str(), "alex/x");
     }
 }

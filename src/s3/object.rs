@@ -23,8 +23,8 @@ pub(crate) async fn put_empty(run: &Run, key: &str) -> Put {
     let attempts = patience.retry_errors(&run.cancel, AwsError::is_passing, async || {
         loop {
             let put = once.s3.put_object().bucket(run.bucket()).key(key);
-            let put = put.set_if_none_match(condition.clone()).send();
-            let answer = once.call("PutObject", put).await;
+            let new_only = put.set_if_none_match(condition.clone());
+            let answer = once.call("PutObject", new_only.send()).await;
             let Err(error) = &answer else { return answer };
             if error.is_unclear() {
                 made = Made::Maybe;

@@ -44,12 +44,11 @@ impl Emptying {
         mut entries: Vec<Entry>,
         operation: Operation,
     ) -> Result<Vec<FailedKey>> {
-        let cancel = &self.run.cancel;
         let mut patience = Patience::DELETE;
         let mut failed = Vec::new();
         loop {
             let turn = self.pace.admit(entries.len());
-            cancel.run_until_cancelled(turn).await.ok_or(Interrupted)?;
+            self.run.cancel.run_until_cancelled(turn).await.ok_or(Interrupted)?;
             let sent = Instant::now();
             let answer = match operation {
                 Operation::DeleteObjects => self.delete_batch(&entries).await,
@@ -69,9 +68,9 @@ impl Emptying {
             }
             let tries_again = if slows_down {
                 self.pace.slow_down(entries.len(), sent);
-                patience.spend(cancel)
+                patience.spend(&self.run.cancel)
             } else {
-                patience.wait(cancel).await
+                patience.wait(&self.run.cancel).await
             };
             if !tries_again {
                 failed.extend(transient?);
@@ -128,9 +127,9 @@ impl Emptying {
             .customize()
             .mutate_request(move |request| store.fit_checksum(request));
         let answer = self.once.aws.call("DeleteObjects", delete.send()).await?;
-        let errors = answer.errors.unwrap_or_default().into_iter();
+        let all = answer.errors.unwrap_or_default().into_iter();
         // A key that is gone already counts as deleted.
-        Ok(errors.filter(|it| !matches!(code(it), "NoSuchKey" | "NoSuchVersion")).collect())
+        Ok(all.filter(|it| !matches!(code(it), "NoSuchKey" | "NoSuchVersion")).collect())
     }
 
     async fn delete_one(&self, entry: &Entry) -> Result<Vec<KeyError>, AwsError> {
@@ -171,7 +170,7 @@ fn code(error: &KeyError) -> &str {
 
 fn is_about(error: &KeyError, entry: &Entry) -> bool {
     // Ceph has the element for objects without a version, too.
-    let version = error.version_id().filter(|version| !version.is_empty());
+    let version = error.version_id().filter(|id| !id.is_empty());
     let is_same_version =
         version.is_none() || entry.version.is_none() || version == entry.version.as_deref();
     error.key().unwrap_or_default() == entry.key.as_str() && is_same_version
@@ -249,7 +248,7 @@ mod tests {
         let cancel = CancellationToken::new();
         let run = Run::new(aws, target, cancel.clone(), |_| {});
         let entry = |number| Entry {
-            key: OwnKey::from_listing(&run.target.prefix(), Some(&format!("alex/{number}")), false)
+            key: OwnKey::from_listing(&run.target.prefix(), Some(&format!("alex/{number}")), None)
                 .unwrap(),
             version: None,
             kind: Kind::Object,

@@ -72,7 +72,7 @@ mod tests {
     fn entry(key: &str, version: Option<&str>) -> Entry {
         let prefix = Prefix::from(&"alex".parse::<UserName>().unwrap());
         Entry {
-            key: OwnKey::from_listing(&prefix, Some(key), false).unwrap(),
+            key: OwnKey::from_listing(&prefix, Some(key), None).unwrap(),
             version: version.map(str::to_owned),
             kind: Kind::Object,
         }

@@ -33,11 +33,11 @@ impl Lister {
     }
 
     pub async fn next_page(mut self, emptying: Arc<Emptying>) -> Result<(Self, Page)> {
-        let page = match self.known_page.take() {
-            Some(page) => page,
-            None => listing::page(&emptying.run, emptying.depth, &self.next, PAGE).await?,
-        };
-        Ok((self, page))
+        if let Some(page) = self.known_page.take() {
+            return Ok((self, page));
+        }
+        let listed = listing::page(&emptying.run, emptying.depth, &self.next, PAGE).await?;
+        Ok((self, listed))
     }
 }
 
@@ -64,21 +64,21 @@ impl<'a> Listing<'a> {
 
     /// Returns the entries of a page that are in the lister's range, and lets the lister
     /// wait for its next page, if there is one.
-    pub fn take(&mut self, mut lister: Lister, page: Page) -> Result<Vec<Entry>> {
-        let emptying = self.emptying;
-        let mut page = lister.headway.follow(page, emptying.depth.operation())?;
+    pub fn take(&mut self, mut lister: Lister, listed: Page) -> Result<Vec<Entry>> {
+        let Self { emptying, .. } = *self;
+        let mut page = lister.headway.follow(listed, emptying.depth.operation())?;
         if !lister.start.is_empty() {
             // Some stores list from the start, wherever they are asked to.
-            let listed = page.entries.len();
+            let all = page.entries.len();
             page.entries.retain(|entry| emptying.name(entry) > lister.start.as_str());
-            if page.entries.len() < listed {
+            if page.entries.len() < all {
                 emptying.starts_anywhere.store(false, Ordering::Relaxed);
             }
         }
-        let last = page.entries.last().map_or("", |entry| emptying.name(entry));
-        let is_at_end = page.next.is_none() || lister.range.is_past_end(last);
-        if !is_at_end && last > lister.range.after.as_str() {
-            lister.range.after = last.to_owned();
+        let end = page.entries.last().map_or("", |entry| emptying.name(entry));
+        let is_at_end = page.next.is_none() || lister.range.is_past_end(end);
+        if !is_at_end && end > lister.range.after.as_str() {
+            lister.range.after = end.to_owned();
             self.share(&mut lister.range, &page.entries);
         }
         page.entries.retain(|entry| !lister.range.is_past_end(emptying.name(entry)));

@@ -56,8 +56,8 @@ pub(crate) async fn empty(
     let emptying = Arc::new(Emptying::new(run, depth, concurrency, progress));
     // An upload may become an object until it is aborted, and an empty page may
     // be out of date by now: the listing that ends the loop comes after both.
-    let mut first_page = Some(first_page).filter(|page| !page.entries.is_empty());
-    if first_page.is_none() {
+    let mut known_page = Some(first_page).filter(|page| !page.entries.is_empty());
+    if known_page.is_none() {
         check().await?;
         emptying.abort_uploads().await?;
     }
@@ -66,7 +66,7 @@ pub(crate) async fn empty(
     let mut gone = progress.counts().entries();
     let mut failed_before = Vec::new();
     loop {
-        let round = emptying.round(first_page.take(), &check).await?;
+        let round = emptying.delete_listed(known_page.take(), &check).await?;
         if round.listed == 0 {
             return Ok(Vec::new());
         }
@@ -101,12 +101,12 @@ fn still_fail(before: &[FailedKey], now: &[FailedKey]) -> bool {
 /// The error for objects that stay or come back: the store does not delete them, or
 /// somebody writes them again.
 fn still_listed(round: &Pass) -> String {
-    let listed = counted(round.listed as u64, false, "object");
-    let first = one_line(round.first.as_deref().unwrap_or_default());
+    let objects = counted(round.listed as u64, false, "object");
+    let one = one_line(round.first.as_deref().unwrap_or_default());
     if round.listed == 1 {
-        format!("{listed} is still listed after deleting it: {first}")
+        format!("{objects} is still listed after deleting it: {one}")
     } else {
-        format!("{listed} are still listed after deleting them, {first} among them")
+        format!("{objects} are still listed after deleting them, {one} among them")
     }
 }
 
@@ -141,19 +141,19 @@ impl Emptying {
 
     /// Deletes once what is listed: objects and versions in a first pass, their delete
     /// markers in a second. With `first_page`, aborts the unfinished uploads meanwhile.
-    async fn round(
+    async fn delete_listed(
         self: &Arc<Self>,
         first_page: Option<Page>,
         check: impl AsyncFn() -> Result<()>,
     ) -> Result<Pass> {
         check().await?;
         let has_page = first_page.is_some();
-        let pass = self.pass(first_page, |entry| entry.kind != Kind::DeleteMarker);
+        let first_pass = self.pass(first_page, |entry| entry.kind != Kind::DeleteMarker);
         let mut round = if has_page {
-            let (aborted, pass) = tokio::join!(self.abort_uploads(), pass);
-            aborted.and(pass)?
+            let (aborted, deleted) = tokio::join!(self.abort_uploads(), first_pass);
+            aborted.and(deleted)?
         } else {
-            pass.await?
+            first_pass.await?
         };
         if round.wanted < round.listed {
             // Markers go last, and not where a version stays: without its marker it

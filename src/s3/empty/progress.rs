@@ -107,19 +107,19 @@ impl Progress {
 
     /// Takes uploads back that are listed again.
     pub(super) fn uncount_uploads(&self, count: u64) {
-        let uploads = &mut self.lock().counts.uploads;
-        *uploads = uploads.saturating_sub(count);
+        let counts = &mut self.lock().counts;
+        counts.uploads = counts.uploads.saturating_sub(count);
     }
 
     /// Counts an entry that the store says it deleted.
     pub(super) fn count(&self, entry: &Entry) {
         let mut deleted = self.lock();
-        let hash = deleted.hash(entry);
-        if deleted.remembered.contains_key(&hash) {
+        let id = deleted.hash(entry);
+        if deleted.remembered.contains_key(&id) {
             return;
         }
         if deleted.remembered.len() < REMEMBERED {
-            deleted.remembered.insert(hash, entry.kind);
+            deleted.remembered.insert(id, entry.kind);
         }
         *deleted.counts.of_kind(entry.kind) += 1;
         *deleted.unproven.of_kind(entry.kind) += 1;
@@ -128,34 +128,32 @@ impl Progress {
     /// Takes an entry back that is listed again.
     pub(super) fn uncount(&self, listed: &Entry) {
         let mut deleted = self.lock();
-        let hash = deleted.hash(listed);
-        let kind = match deleted.remembered.remove(&hash) {
-            Some(kind) => kind,
-            None if deleted.forgotten == 0 => return,
-            None => {
-                deleted.forgotten -= 1;
-                listed.kind
-            }
-        };
-        deleted.counts.subtract(kind, 1);
+        let id = deleted.hash(listed);
+        if let Some(kind) = deleted.remembered.remove(&id) {
+            deleted.counts.subtract(kind, 1);
+        } else if deleted.forgotten > 0 {
+            deleted.forgotten -= 1;
+            deleted.counts.subtract(listed.kind, 1);
+        }
     }
 
     /// Says that a listing of the whole folder begins, which will show which of the
     /// counted entries are gone.
     pub(super) fn start_listing(&self) {
         let mut deleted = self.lock();
-        let remembered = deleted.remembered.len() as u64;
-        deleted.forgotten = deleted.counts.entries().saturating_sub(remembered);
+        let known = deleted.remembered.len() as u64;
+        deleted.forgotten = deleted.counts.entries().saturating_sub(known);
         deleted.unproven = Counts::default();
     }
 
     /// Takes back what no listing is going to show gone.
     pub(super) fn drop_unproven(&self) {
         let mut deleted = self.lock();
-        let mut unproven = std::mem::take(&mut deleted.unproven);
-        for kind in [Kind::Object, Kind::Version, Kind::DeleteMarker] {
-            deleted.counts.subtract(kind, *unproven.of_kind(kind));
-        }
+        let Counts { objects, versions, delete_markers, .. } =
+            std::mem::take(&mut deleted.unproven);
+        deleted.counts.subtract(Kind::Object, objects);
+        deleted.counts.subtract(Kind::Version, versions);
+        deleted.counts.subtract(Kind::DeleteMarker, delete_markers);
     }
 
     fn lock(&self) -> MutexGuard<'_, Deleted> {
@@ -178,7 +176,7 @@ mod tests {
     fn entry(number: usize, kind: Kind) -> Entry {
         let prefix = Prefix::from(&"alex".parse::<UserName>().unwrap());
         Entry {
-            key: OwnKey::from_listing(&prefix, Some(&format!("alex/{number}")), false).unwrap(),
+            key: OwnKey::from_listing(&prefix, Some(&format!("alex/{number}")), None).unwrap(),
             version: None,
             kind,
         }

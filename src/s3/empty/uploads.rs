@@ -83,8 +83,8 @@ fn still_listed(uploads: &[Upload]) -> String {
             "ListMultipartUploads: the store says that there are uploads, and lists none".to_owned()
         }
         Some(first) => {
-            let key = one_line(first.key.as_str());
-            format!("the multipart upload of {key} is still listed after aborting it")
+            let object = one_line(first.key.as_str());
+            format!("the multipart upload of {object} is still listed after aborting it")
         }
     }
 }
