@@ -10,9 +10,9 @@ use crate::removal::{Leftover, Removal};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
     pub(crate) words: Vec<String>,
-    /// Whether it takes the connection options, as ours and the AWS CLI do.
+    /// True if it takes the connection options, as ours and the AWS CLI do.
     pub(crate) connects: bool,
-    /// What stands before and after the quoted words.
+    /// The text before and after the quoted words.
     pub(crate) around: (&'static str, &'static str),
     /// The command to run after it, if it succeeds.
     pub(crate) then: Option<Box<Command>>,
@@ -21,7 +21,7 @@ pub struct Command {
 impl Command {
     fn new(words: &[&str]) -> Self {
         Self {
-            words: words.iter().map(|word| (*word).to_owned()).collect(),
+            words: words.iter().map(ToString::to_string).collect(),
             connects: true,
             around: ("", ""),
             then: None,
@@ -33,8 +33,8 @@ impl Command {
     }
 
     /// Adds words.
-    pub(crate) fn with(mut self, words: &[&str]) -> Self {
-        self.words.extend(words.iter().map(|word| (*word).to_owned()));
+    pub(crate) fn with(mut self, words: &[impl ToString]) -> Self {
+        self.words.extend(words.iter().map(ToString::to_string));
         self
     }
 
@@ -44,19 +44,19 @@ impl Command {
     }
 
     fn and_then(mut self, next: Self) -> Self {
-        let mut last = &mut self;
-        while last.then.is_some() {
-            last = last.then.as_mut().expect("it was just found");
-        }
-        last.then = Some(Box::new(next));
+        let rest = match self.then.take() {
+            Some(then) => then.and_then(next),
+            None => next,
+        };
+        self.then = Some(Box::new(rest));
         self
     }
 }
 
 /// A command of create_s3_user for an existing user.
 pub(crate) fn create_s3_user(target: &Target, option: &str) -> Command {
-    let (bucket, user) = (target.bucket.as_str(), target.user.as_str());
-    Command::new(&["create_s3_user", "-b", bucket, "-u", user, option])
+    let Target { bucket, user } = target;
+    Command::new(&["create_s3_user", "-b", bucket.as_str(), "-u", user.as_str(), option])
 }
 
 /// Lists the users of a bucket.
@@ -66,9 +66,7 @@ pub(crate) fn list_users(bucket: &BucketName) -> Command {
 
 /// Gives an existing user just this access.
 pub(crate) fn set_access(target: &Target, grant: &Grant) -> Command {
-    let options = grant.as_options();
-    let options: Vec<_> = options.iter().map(String::as_str).collect();
-    create_s3_user(target, "--update").with(&options)
+    create_s3_user(target, "--update").with(&grant.as_options())
 }
 
 /// Deletes a user and its folder.
@@ -84,8 +82,8 @@ pub(crate) fn delete_user(bucket: &BucketName, user: &str) -> Command {
 /// Deletes a user, but not its folder, and moves files out of the way of a new one.
 pub(crate) fn start_over(target: &Target, existing: &[impl AsRef<Path>]) -> Command {
     let delete = delete_user(&target.bucket, target.user.as_str());
-    existing.iter().fold(delete, |command, path| {
-        let path = path.as_ref().to_string_lossy();
+    existing.iter().fold(delete, |command, file| {
+        let path = file.as_ref().to_string_lossy();
         command.and_then(Command::local(&["mv", "-n", "--", &path, &format!("{path}.old")]))
     })
 }
@@ -97,12 +95,16 @@ pub(crate) fn caller_identity() -> Command {
 
 /// Asks for an MFA code and puts the credentials that it is good for into the environment.
 pub(crate) fn export_credentials() -> Command {
-    let export = Command::new(&["aws", "configure", "export-credentials", "--format", "env"]);
-    Command { around: ("eval \"$(", ")\""), ..export }
+    let words = ["aws", "configure", "export-credentials", "--format", "env"];
+    Command { around: ("eval \"$(", ")\""), ..Command::new(&words) }
 }
 
 fn aws_iam(operation: &str, user: &str) -> Command {
     Command::new(&["aws", "iam", operation, "--user-name", user])
+}
+
+fn aws_s3api(operation: &str, bucket: &BucketName) -> Command {
+    Command::new(&["aws", "s3api", operation, "--bucket", bucket.as_str()])
 }
 
 /// Lists a user's access keys.
@@ -134,7 +136,7 @@ pub(crate) fn delete_policy(arn: &str) -> Command {
 /// Has a bucket refuse ACLs and policies that make objects public, as new buckets of AWS do.
 pub(crate) fn block_public_acls(bucket: &BucketName) -> Command {
     let settings = "BlockPublicAcls=true,IgnorePublicAcls=true,BlockPublicPolicy=true,RestrictPublicBuckets=true";
-    Command::new(&["aws", "s3api", "put-public-access-block", "--bucket", bucket.as_str()])
+    aws_s3api("put-public-access-block", bucket)
         .with(&["--public-access-block-configuration", settings])
 }
 
@@ -154,16 +156,15 @@ pub(crate) fn make_directory(dir: &Path) -> Command {
 /// Removes what a run left. Where the `user` is left too, deleting it takes all that
 /// hangs on it along.
 pub(crate) fn clean_up(left: &Leftover, target: &Target, user_is_left: bool) -> Command {
-    let (bucket, user) = (&target.bucket, target.user.as_str());
+    let bucket = &target.bucket;
+    let user = target.user.as_str();
     match left {
         Leftover::Removable(Removal::Object { url, .. }) => Command::new(&["aws", "s3", "rm", url]),
         Leftover::Upload { key, id: Some(id) } => {
-            Command::new(&["aws", "s3api", "abort-multipart-upload", "--bucket", bucket.as_str()])
-                .with(&["--key", key, "--upload-id", id])
+            aws_s3api("abort-multipart-upload", bucket).with(&["--key", key, "--upload-id", id])
         }
         Leftover::Upload { key, id: None } => {
-            Command::new(&["aws", "s3api", "list-multipart-uploads", "--bucket", bucket.as_str()])
-                .with(&["--prefix", key])
+            aws_s3api("list-multipart-uploads", bucket).with(&["--prefix", key])
         }
         Leftover::Removable(Removal::Detachment(policy)) => {
             aws_iam("attach-user-policy", user).with(&["--policy-arn", &policy.arn])

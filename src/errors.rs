@@ -14,14 +14,14 @@ use crate::commands::Command;
 #[error("interrupted")]
 pub struct Interrupted;
 
-/// A user that is not deleted after all, since it is no longer the one that was to go:
-/// running the same command again would delete what is to stay.
+/// The error that a user was not deleted after all, since it is no longer the one that
+/// was to be deleted: running the same command again would delete the wrong one.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{message}")]
 pub(crate) struct Stays {
     /// Says who it is, and why it stays.
     pub message: String,
-    /// What can be done, if anything.
+    /// Says what can be done, if anything.
     pub hint: Option<Hint>,
 }
 
@@ -32,7 +32,7 @@ pub(crate) struct Stays {
 pub struct Hinted {
     /// Says what is wrong.
     pub message: String,
-    /// What can be done, one of these; may be empty.
+    /// The things that can be done, each by itself; may be empty.
     pub hints: Vec<Hint>,
 }
 
@@ -42,11 +42,11 @@ impl Hinted {
     }
 }
 
-/// What can be done about an error.
+/// Advice on an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Hint {
-    /// What it is good for, or what to do.
+    /// Says what to do, or what the command is good for.
     pub words: String,
     /// The command that does it, if there is one.
     pub command: Option<Command>,
@@ -69,7 +69,7 @@ impl Hint {
     }
 }
 
-/// What to add to the word that a name isn't there, if another one may have been meant.
+/// The words to add where a name isn't there, if another one may have been meant.
 pub(crate) fn did_you_mean(similar: Option<&str>) -> String {
     similar.map_or(String::new(), |name| format!("; did you mean {name}?"))
 }

@@ -54,7 +54,7 @@ impl Removal {
         }
     }
 
-    /// What is still there of a user as long as this is not removed.
+    /// Names the part of a user that is there as long as this is not removed.
     pub(crate) fn what(&self, user: &str) -> String {
         match self {
             Self::AccessKey(id) => format!("access key {id} of user {user}"),
@@ -77,7 +77,7 @@ impl fmt::Display for Removal {
     }
 }
 
-/// What a failed run leaves, for the admin to remove.
+/// A thing that a failed run leaves, for the admin to remove.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Leftover {
@@ -91,7 +91,7 @@ pub enum Leftover {
     UnclearKey {
         /// The key's ID.
         id: String,
-        /// When it was created, RFC 3339 in UTC, as far as IAM says.
+        /// The time of its creation, RFC 3339 in UTC, as far as IAM says.
         created: String,
     },
     /// A user that this run may have made, or that may still appear.
@@ -100,7 +100,7 @@ pub enum Leftover {
     UnclearPolicy {
         /// The policy, by a placeholder for its ARN where that is not known.
         policy: ManagedPolicy,
-        /// What tells that this run made it.
+        /// Says how to tell that this run made it.
         if_ours: String,
     },
     /// An unfinished multipart upload.
@@ -113,7 +113,7 @@ pub enum Leftover {
 }
 
 impl Leftover {
-    /// What is left of a user.
+    /// Names what is left of a user.
     pub fn what(&self, user: &str) -> String {
         match self {
             Self::Removable(removal) => removal.what(user),
@@ -134,7 +134,7 @@ impl Leftover {
         }
     }
 
-    /// What is to be done about it, as a verb.
+    /// Names what is to be done about it, as a verb.
     pub(crate) fn verb(&self) -> &'static str {
         match self {
             Self::ActiveKey(_) => "suspend",
@@ -153,7 +153,7 @@ pub struct ManagedPolicy {
     pub arn: String,
 }
 
-/// What else than keys and policies must go before a user can be deleted, as
+/// A thing other than keys and policies that must go before a user can be deleted, as
 /// [AWS lists it][conditions]. `iam::blockers` finds and removes each kind.
 ///
 /// [conditions]: https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeleteUser.html

@@ -30,11 +30,11 @@ pub enum Step {
     WriteKit(PathBuf),
     /// Test what the key can do, and what it can't.
     Verify {
-        /// What the key gives access to.
+        /// Names what the key gives access to.
         opens: String,
-        /// What it could not be tested with, and why.
+        /// The requests that it could not be tested with, and why.
         untested: Vec<String>,
-        /// Whether it gives access to nothing else.
+        /// True if it gives access to nothing else.
         is_all: bool,
     },
     /// Send one of the requests that a key is tested with.
@@ -55,7 +55,7 @@ pub enum Step {
     EmptyFolder {
         /// The folder's URL.
         folder: String,
-        /// What is known to be in it, or was deleted from it.
+        /// Counts what is known to be in it, or was deleted from it.
         what: String,
     },
     /// Undo what this run did, since it failed.
@@ -97,8 +97,8 @@ impl Step {
             Self::UpdatePolicy(name) => ("update", "updated", format!("policy {name}")),
             Self::TagUser(user) => ("tag", "tagged", format!("user {user}")),
             Self::DeleteSuspendedKey(id) => {
-                let key = format!("suspended access key {id}, to make room for a new one");
-                ("delete", "deleted", key)
+                let object = format!("suspended access key {id}, to make room for a new one");
+                ("delete", "deleted", object)
             }
             Self::SuspendKey(id) => ("suspend", "suspended", format!("access key {id}")),
             Self::ResumeKey(id) => ("resume", "resumed", format!("access key {id}")),

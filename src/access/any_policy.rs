@@ -41,8 +41,8 @@ pub(crate) fn only_reads(document: &str) -> bool {
 
 /// The statements of a document; none if it can't be read.
 fn statements(document: &str) -> Option<Vec<Value>> {
-    let document: Value = serde_json::from_str(document).ok()?;
-    Some(one_or_many(&document["Statement"]).to_vec())
+    let parsed: Value = serde_json::from_str(document).ok()?;
+    Some(one_or_many(&parsed["Statement"]).to_vec())
 }
 
 fn is_allowing(statement: &Value) -> bool {
@@ -50,8 +50,8 @@ fn is_allowing(statement: &Value) -> bool {
 }
 
 fn reads(action: &Value) -> bool {
-    let action = action.as_str().unwrap_or_default().to_ascii_lowercase();
-    ["s3:get", "s3:list", "kms:decrypt"].iter().any(|start| action.starts_with(start))
+    let name = action.as_str().unwrap_or_default().to_ascii_lowercase();
+    ["s3:get", "s3:list", "kms:decrypt"].iter().any(|start| name.starts_with(start))
 }
 
 /// True if a resource is the bucket, or objects in it.

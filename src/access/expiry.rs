@@ -41,10 +41,8 @@ impl Expiry {
             // The whole day counts.
             Self::midnight(date.checked_add(1.day()).map_err(|_| TOO_FAR)?)?
         } else {
-            let span = match text.parse::<Span>() {
-                Ok(span) if !span.is_negative() => span,
-                _ if names_no_day(text) => return Err(NO_SUCH_DAY),
-                _ => return Err(ACCEPTED),
+            let Some(span) = text.parse().ok().filter(|span: &Span| !span.is_negative()) else {
+                return Err(if names_no_day(text) { NO_SUCH_DAY } else { ACCEPTED });
             };
             let end = now.to_zoned_datetime(TimeZone::UTC).checked_add(span);
             Self(end.map_err(|_| TOO_FAR)?.timestamp())

@@ -7,10 +7,10 @@ use ipnet::IpNet;
 
 use super::{Access, Expiry, GrantChange, KmsKey, Prefix, SharedPrefix};
 
-/// What a user may do; by default list and download its own folder.
+/// The rights of a user; by default to list and download its own folder.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Grant {
-    /// What the user may do with the objects of its folder.
+    /// The access to the objects of the user's folder.
     pub access: Access,
     /// The end of access; none if it doesn't end.
     pub expires: Option<Expiry>,
@@ -28,7 +28,7 @@ pub struct Grant {
 pub(super) struct Part {
     pub name: &'static str,
     pub value: String,
-    /// The option that sets it, or those of which one does.
+    /// The option that sets it, or both where there are two.
     pub option: &'static str,
     /// The arguments that set it to this value.
     pub arguments: Vec<String>,
@@ -120,13 +120,13 @@ impl Grant {
 
     /// A note for the admin on an address block from which no request comes to AWS.
     pub(crate) fn private_block_note(&self) -> Option<String> {
-        let block = self.source_ips.iter().find(|block| is_private(block.network()))?;
+        let block = self.source_ips.iter().find(|it| is_private(it.network()))?;
         Some(format!("{block} is a private block, and requests reach AWS from public addresses"))
     }
 
     /// A note for the admin on a block that is every address there is.
     pub(crate) fn whole_block_note(&self) -> Option<String> {
-        let block = self.source_ips.iter().find(|block| block.prefix_len() == 0)?;
+        let block = self.source_ips.iter().find(|it| it.prefix_len() == 0)?;
         Some(format!("{block} is every address, so --source-ip limits nothing"))
     }
 
@@ -142,11 +142,11 @@ impl Part {
     fn new<T: ToString>(
         name: &'static str,
         option: &'static str,
-        values: impl IntoIterator<Item = T>,
+        given: impl IntoIterator<Item = T>,
         none: &str,
         is_named_in: fn(&GrantChange) -> bool,
     ) -> Self {
-        let mut values: Vec<_> = values.into_iter().map(|value| value.to_string()).collect();
+        let mut values: Vec<_> = given.into_iter().map(|value| value.to_string()).collect();
         if values.is_empty() {
             values.push(none.to_owned());
         }

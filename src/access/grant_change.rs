@@ -103,13 +103,12 @@ impl GrantChange {
     /// The change with the parts that the other one names in place of its own.
     pub fn overridden_by(&self, other: &Self) -> Self {
         let top_level = if other.names_top_level() { other } else { self };
-        let other = other.clone();
         Self {
             access: other.access.or(self.access),
             expires: other.expires.or(self.expires),
-            source_ips: other.source_ips.or_else(|| self.source_ips.clone()),
-            also_read: other.also_read.or_else(|| self.also_read.clone()),
-            kms_key: other.kms_key.or_else(|| self.kms_key.clone()),
+            source_ips: other.source_ips.as_ref().or(self.source_ips.as_ref()).cloned(),
+            also_read: other.also_read.as_ref().or(self.also_read.as_ref()).cloned(),
+            kms_key: other.kms_key.as_ref().or(self.kms_key.as_ref()).cloned(),
             browse_root: top_level.browse_root,
             no_browse_root: top_level.no_browse_root,
         }
@@ -117,13 +116,12 @@ impl GrantChange {
 
     /// The grant as it is after the change.
     pub fn apply_to(&self, grant: &Grant) -> Grant {
-        let grant = grant.clone();
         Grant {
             access: self.access.unwrap_or(grant.access),
             expires: self.expires.unwrap_or(grant.expires),
-            source_ips: values(&self.source_ips).unwrap_or(grant.source_ips),
-            also_read: values(&self.also_read).unwrap_or(grant.also_read),
-            kms_key: self.kms_key.clone().unwrap_or(grant.kms_key),
+            source_ips: values(&self.source_ips).unwrap_or_else(|| grant.source_ips.clone()),
+            also_read: values(&self.also_read).unwrap_or_else(|| grant.also_read.clone()),
+            kms_key: self.kms_key.as_ref().unwrap_or(&grant.kms_key).clone(),
             browse_root: self.browse_root || grant.browse_root && !self.no_browse_root,
         }
     }
@@ -173,8 +171,7 @@ fn setting<T, E>(
 
 /// The values of a list that was given; empty for the word for none.
 fn values<T: Clone>(given: &Option<Vec<Setting<T>>>) -> Option<Vec<T>> {
-    let given = given.as_ref()?;
-    Some(given.iter().flatten().cloned().collect())
+    given.as_ref().map(|list| list.iter().flatten().cloned().collect())
 }
 
 /// A block of addresses; a single address is a block of one.

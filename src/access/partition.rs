@@ -23,7 +23,7 @@ const fn partition(
     Partition { regions, name, domain, dual_stack_domain }
 }
 
-/// The one that regions belong to that no other partition has.
+/// The partition of all regions that belong to no other one.
 const AWS: Partition = partition("", "aws", "amazonaws.com", "api.aws");
 
 const OTHERS: [Partition; 7] = [
@@ -55,9 +55,9 @@ pub(crate) fn s3_host(region: &str) -> String {
 ///
 /// Not a customer's own machine or service, which AWS gives a name too.
 pub(crate) fn is_host_of_aws(host: &str) -> bool {
-    let host = host.trim_end_matches('.');
+    let name = host.trim_end_matches('.');
     OTHERS.iter().chain([&AWS]).flat_map(|it| [it.domain, it.dual_stack_domain]).any(|domain| {
-        host.strip_suffix(domain).is_some_and(|it| it.ends_with('.') && names_service(it))
+        name.strip_suffix(domain).is_some_and(|it| it.ends_with('.') && names_service(it))
     })
 }
 
@@ -66,9 +66,9 @@ pub(crate) fn is_host_of_aws(host: &str) -> bool {
 fn names_service(labels: &str) -> bool {
     const SERVICES: [&str; 7] =
         ["iam", "iam-fips", "sts", "sts-fips", "s3", "s3-fips", "s3-accelerate"];
-    let mut labels = labels.trim_end_matches('.').rsplit('.').peekable();
-    let has_region = labels.peek().is_some_and(|last| last.starts_with("s3-"));
-    has_region || labels.any(|label| SERVICES.contains(&label))
+    let mut from_last = labels.trim_end_matches('.').rsplit('.').peekable();
+    let has_region = from_last.peek().is_some_and(|last| last.starts_with("s3-"));
+    has_region || from_last.any(|label| SERVICES.contains(&label))
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ pub(crate) fn is_of_scripts(name: &str, text: &str, target: &Target) -> bool {
         && serde_json::from_str::<Value>(text).is_ok_and(|found| found == written)
 }
 
-/// True if the scripts took a user of that name.
+/// True if the scripts accepted such a user name.
 fn is_name_of_scripts(user: &UserName) -> bool {
     user.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
 }

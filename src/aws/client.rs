@@ -121,8 +121,8 @@ impl Aws {
         Some(Identity { arn: found.arn?, account: found.account? })
     }
 
-    /// The time by this machine's clock, or by IAM's where that is earlier: what has
-    /// passed by it has surely passed.
+    /// The time by this machine's clock, or by IAM's where that is earlier: an end of
+    /// access before it has surely passed.
     pub(crate) fn earlier_now(&self) -> Timestamp {
         self.clock.earlier_now()
     }
@@ -171,8 +171,8 @@ impl Aws {
         self.with_s3(|s3| s3.credentials_provider(sdk_key(key)))
     }
 
-    /// IAM for calls that a store may not have: an answer that it broke down
-    /// is taken as that, and not asked for again.
+    /// Returns IAM for calls that a store may not offer: one that the server broke down
+    /// over is not sent again.
     pub(crate) fn iam_for_optional_calls(&self) -> aws_sdk_iam::Client {
         if self.store.is_aws() {
             return self.iam.clone();
@@ -210,8 +210,9 @@ impl Aws {
         result
     }
 
-    /// True if the session may be one that was given to a user without an MFA code, which
-    /// IAM alone doesn't know: STS knows every session, and S3 has a code of its own.
+    /// True if the error may mean that a user's session was started without an MFA code.
+    /// IAM doesn't accept the access key of such a session; STS does, and S3 answers with
+    /// a code of its own.
     fn needs_mfa(&self, operation: &str, error: &AwsError) -> bool {
         let is_of_iam = !is_s3(operation) && operation != "GetCallerIdentity";
         self.own_key.is_session && is_of_iam && error.is("InvalidClientTokenId")

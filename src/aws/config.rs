@@ -61,11 +61,8 @@ impl Aws {
     /// can't be one, and where there are no credentials.
     pub async fn load(connection: &Connection) -> Result<Self, LoadError> {
         check_environment()?;
-        let named = connection
-            .profile
-            .clone()
-            .or_else(|| variable("AWS_PROFILE"))
-            .or_else(|| variable("AWS_DEFAULT_PROFILE"));
+        let variables = ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"];
+        let named = connection.profile.clone().or_else(|| first_variable(variables));
         let has_keys =
             variable("AWS_ACCESS_KEY_ID").is_some() && variable("AWS_SECRET_ACCESS_KEY").is_some();
         let files = ConfigFiles::read(has_keys && named.is_none()).await?;
@@ -107,6 +104,11 @@ fn check_environment() -> Result<(), LoadError> {
 /// Returns the value of a variable, or `None` if it is empty.
 pub(super) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Returns the value of the first of these variables that isn't empty.
+fn first_variable(names: [&str; 2]) -> Option<String> {
+    names.into_iter().find_map(variable)
 }
 
 /// Returns the profile of that name in the shared config files; the one called
@@ -195,11 +197,8 @@ async fn starting_region(
     profile: &str,
     providers: &ProviderConfig,
 ) -> Result<Region, LoadError> {
-    let given = connection
-        .region
-        .clone()
-        .or_else(|| variable("AWS_REGION"))
-        .or_else(|| variable("AWS_DEFAULT_REGION"));
+    let variables = ["AWS_REGION", "AWS_DEFAULT_REGION"];
+    let given = connection.region.clone().or_else(|| first_variable(variables));
     let in_files = ProfileFileRegionProvider::builder()
         .configure(providers)
         .profile_files(files.for_sdk())

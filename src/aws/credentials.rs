@@ -122,7 +122,8 @@ pub(super) struct Helpers {
 }
 
 impl Helpers {
-    /// Waits for what they give, and ends them when the waiting is given up.
+    /// Waits for credentials, and ends what was started for them if the waiting is given
+    /// up.
     pub async fn end_with<T>(loading: impl Future<Output = T>) -> T {
         let mut helpers = Self { others: descendants(), are_done: false };
         let loaded = loading.await;

@@ -413,8 +413,8 @@ impl fmt::Display for AwsError {
 
 impl Error for AwsError {}
 
-/// Returns an error and its causes, those within errors of I/O too, which name as their
-/// source that of what is within.
+/// Returns an error and its causes. An I/O error that wraps another one passes over it
+/// when asked for its source; here the wrapped one comes too.
 pub(super) fn causes<'a>(
     error: &'a (dyn Error + 'static),
 ) -> impl Iterator<Item = &'a (dyn Error + 'static)> {

@@ -5,8 +5,8 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use quick_xml::Reader;
 use quick_xml::events::Event;
 
-/// False if the answer tells of a success but is not one of IAM's: the SDK reads none
-/// of it where nothing but success is to be told.
+/// False if the answer reports success but is not one of IAM's. The SDK wouldn't notice:
+/// it doesn't read the answer to a call that returns nothing.
 pub(super) fn is_of_iam(response: &HttpResponse) -> bool {
     // A body that could not be read is an error already.
     !response.status().is_success()

@@ -17,8 +17,8 @@ pub struct Run {
     pub(crate) aws: Aws,
     pub(crate) target: Target,
     pub(crate) cancel: CancellationToken,
-    /// True if the admin may change the user only for its tags or path, which
-    /// IAM may not know at once of a new user.
+    /// True if it is the user's tags or path that allow the admin to change it: IAM may
+    /// not know those of a new user at once.
     is_allowed_by_tags: bool,
     on_step: Arc<dyn Fn(&Step) + Send + Sync>,
 }
@@ -40,8 +40,7 @@ impl Run {
         Self { is_allowed_by_tags, ..self.clone() }
     }
 
-    /// True if a refusal may be one of somebody who is only not known to be allowed
-    /// yet.
+    /// True if the call may be refused only because IAM doesn't know the user's tags yet.
     pub(crate) fn may_allow_later(&self, error: &AwsError) -> bool {
         self.is_allowed_by_tags && error.is_access_denied()
     }

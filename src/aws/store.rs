@@ -74,8 +74,8 @@ impl Store {
         self.s3.url.as_deref().filter(|_| !self.s3.is_aws)
     }
 
-    /// True if buckets are a part of the path: behind an endpoint of its own there
-    /// is seldom a host name for each.
+    /// True if the bucket's name goes into the path: an endpoint that is given by its URL
+    /// seldom has a host name for each bucket.
     pub fn wants_path_style(&self) -> bool {
         self.s3.url.is_some()
     }

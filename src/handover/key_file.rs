@@ -27,11 +27,11 @@ pub(super) fn in_directory(dir: &Path, name: String) -> PathBuf {
 pub(super) fn content(key: &AccessKey, user: &UserName) -> Result<Zeroizing<Vec<u8>>> {
     let mut content = Zeroizing::new(Vec::with_capacity(512));
     // Its buffer is not wiped: this leaves no more than two characters there.
-    let mut csv = csv::WriterBuilder::new().buffer_capacity(2).from_writer(&mut *content);
-    csv.write_record(["Access key ID", "Secret access key", "User name"])?;
-    csv.write_record([key.id(), key.secret(), user.as_str()])?;
-    csv.flush()?;
-    drop(csv);
+    let mut rows = csv::WriterBuilder::new().buffer_capacity(2).from_writer(&mut *content);
+    rows.write_record(["Access key ID", "Secret access key", "User name"])?;
+    rows.write_record([key.id(), key.secret(), user.as_str()])?;
+    rows.flush()?;
+    drop(rows);
     Ok(content)
 }
 

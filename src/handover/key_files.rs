@@ -11,7 +11,7 @@ use super::key_file;
 use super::private_file::temporary_prefix;
 use crate::access::UserName;
 
-/// Files that are longer hold no single key, and are not read, in bytes.
+/// The size in bytes above which a file is not read: one with a single key is far smaller.
 const LONGEST: u64 = 1 << 20;
 
 /// The access keys that lie in files of a directory. Nothing else of what the

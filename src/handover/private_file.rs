@@ -41,15 +41,15 @@ impl ReservedFile {
     /// Writes the content and gives the file its name, unless something has
     /// that name by now. Returns once file and directory are on disk.
     pub fn write(self, content: &[u8]) -> Result<WrittenFile> {
-        let path = self.path.clone();
-        self.write_and_name(content).with_context(|| format!("can't write {}", path.display()))
+        let failure = format!("can't write {}", self.path.display());
+        self.write_and_name(content).context(failure)
     }
 
     fn write_and_name(mut self, content: &[u8]) -> io::Result<WrittenFile> {
         self.file.write_all(content)?;
         self.file.as_file().sync_all()?;
-        let file = self.file.persist_noclobber(&self.path)?;
-        let written = WrittenFile { path: self.path, file, kept: false };
+        let named = self.file.persist_noclobber(&self.path)?;
+        let written = WrittenFile { path: self.path, file: named, kept: false };
         sync(&File::open(directory_of(&written.path))?)?;
         Ok(written)
     }
@@ -114,7 +114,7 @@ pub(super) fn check_free(path: &Path) -> Result<()> {
 
 const OTHER_DIRECTORY: &str = "write to another directory with -o DIR";
 
-/// The error that a file which may hold a key is in the way.
+/// The error for a file that is not overwritten, since it may hold a key.
 pub(super) fn already_exists(path: &Path) -> anyhow::Error {
     let message = format!("{} already exists; not overwriting it", path.display());
     let hint = "it may hold the user's only key; give another directory with -o, \
@@ -131,8 +131,8 @@ fn check_directory(dir: &Path) -> Result<()> {
         }
         Err(error) if error.kind() == NotFound => {
             let message = format!("there is no directory {}", dir.display());
-            let make = Hint::run("make it with", commands::make_directory(dir));
-            Err(Hinted::new(message, make).into())
+            let hint = Hint::run("make it with", commands::make_directory(dir));
+            Err(Hinted::new(message, hint).into())
         }
         Err(error) => Err(error).with_context(|| format!("can't use directory {}", dir.display())),
     }

@@ -226,14 +226,6 @@ fn next_place<'a>(operation: &str, place: Option<&'a str>) -> Result<&'a str> {
     place.with_context(|| format!("{operation}: there is more, but the store doesn't say where"))
 }
 
-/// Some of the unfinished multipart uploads.
-#[derive(Debug, Default)]
-pub(crate) struct Uploads {
-    pub uploads: Vec<Upload>,
-    /// True if there are more.
-    pub more: bool,
-}
-
 /// An unfinished multipart upload.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Upload {
@@ -241,9 +233,9 @@ pub(crate) struct Upload {
     pub id: String,
 }
 
-/// Returns the first page of the folder's unfinished multipart uploads; empty on a
-/// store that doesn't list them.
-pub(crate) async fn uploads(run: &Run) -> Result<Uploads> {
+/// Returns the first page of the folder's unfinished multipart uploads, and true if there
+/// are more; none on a store that doesn't list them.
+pub(crate) async fn uploads(run: &Run) -> Result<(Vec<Upload>, bool)> {
     let folder = run.target.prefix();
     let client = &run.aws.s3;
     let list = client
@@ -252,7 +244,7 @@ pub(crate) async fn uploads(run: &Run) -> Result<Uploads> {
         .prefix(folder.as_str())
         .encoding_type(EncodingType::Url);
     let answer = match run.aws.call("ListMultipartUploads", list.send()).await {
-        Err(error) if run.aws.store.lacks(&error) => return Ok(Uploads::default()),
+        Err(error) if run.aws.store.lacks(&error) => return Ok((Vec::new(), false)),
         result => result?,
     };
     let more = is_truncated("ListMultipartUploads", answer.is_truncated())?;
@@ -263,7 +255,7 @@ pub(crate) async fn uploads(run: &Run) -> Result<Uploads> {
             id: upload.upload_id().unwrap_or_default().to_owned(),
         });
     }
-    Ok(Uploads { uploads, more })
+    Ok((uploads, more))
 }
 
 #[cfg(test)]

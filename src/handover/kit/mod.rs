@@ -2,13 +2,16 @@
 //! explains them, and the same in one archive to send.
 
 use std::fs::{self, File, Permissions};
-use std::io::{self, Write};
+use std::io::{self, Cursor, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use tempfile::{Builder, TempDir};
+use zeroize::Zeroizing;
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipWriter};
 
 use super::private_file::{ReservedFile, WrittenFile};
 use super::{key_file, private_file};
@@ -18,7 +21,6 @@ use settings::NamedFile;
 
 pub(crate) use settings::ClientSettings;
 
-mod archive;
 mod readme;
 mod settings;
 
@@ -49,9 +51,9 @@ impl Kit {
 
     /// The files and directories that would have to be overwritten.
     pub fn existing_files(&self) -> impl Iterator<Item = &PathBuf> {
-        let directory = Some(&self.directory).filter(|path| !is_free(path));
-        let archive = Some(&self.archive).filter(|path| path.symlink_metadata().is_ok());
-        directory.into_iter().chain(archive)
+        let taken_directory = Some(&self.directory).filter(|path| !is_free(path));
+        let taken_archive = Some(&self.archive).filter(|path| path.symlink_metadata().is_ok());
+        taken_directory.into_iter().chain(taken_archive)
     }
 
     /// Fails if directory or archive would have to be overwritten.
@@ -62,14 +64,31 @@ impl Kit {
 
     /// Writes directory and archive, and returns once they are on disk.
     pub fn write(&self, settings: &ClientSettings<'_>) -> Result<WrittenKit> {
-        let files = settings.files(self.contact.as_deref())?;
+        let contents = settings.files(self.contact.as_deref())?;
         let name = self.directory.file_name().unwrap_or_default();
-        let archive = archive::zipped(&name.to_string_lossy(), &files)?;
+        let zip = zipped(&name.to_string_lossy(), &contents)?;
         Ok(WrittenKit {
-            directory: KitDirectory::beside(&self.directory, &files)?,
-            archive: ReservedFile::beside(&self.archive)?.write(&archive)?,
+            directory: KitDirectory::beside(&self.directory, &contents)?,
+            archive: ReservedFile::beside(&self.archive)?.write(&zip)?,
         })
     }
+}
+
+/// A zip archive that holds the files in a directory of this name.
+fn zipped(directory: &str, files: &[NamedFile]) -> Result<Zeroizing<Vec<u8>>> {
+    // Room for everything, so that no copy of the secret stays behind where it grew.
+    let size: usize = files.iter().map(|(_, content)| content.len() + 1024).sum();
+    let mut archive = Zeroizing::new(Vec::with_capacity(size + 1024));
+    let options = SimpleFileOptions::default()
+        .compression_method(CompressionMethod::Stored)
+        .unix_permissions(0o600);
+    let mut zip = ZipWriter::new(Cursor::new(&mut *archive));
+    for (name, content) in files {
+        zip.start_file(format!("{directory}/{name}"), options)?;
+        zip.write_all(content.as_bytes())?;
+    }
+    zip.finish()?;
+    Ok(archive)
 }
 
 /// True if nothing is at `path`, or an empty directory.

@@ -21,13 +21,13 @@ const NO_CONTACT: &str = "______________________________________________";
 
 impl ClientSettings<'_> {
     pub(super) fn readme(&self, contact: Option<&str>) -> String {
-        let grant = self.grant;
-        let title = match self.endpoint {
+        let Self { grant, endpoint, .. } = *self;
+        let title = match endpoint {
             None => "Your files on Amazon S3",
             Some(_) => "Your files on an S3 server",
         };
         let start = if grant.browse_root { START_AT_BUCKET } else { START_IN_FOLDER };
-        let same = if grant.access.rights().list {
+        let in_common = if grant.access.rights().list {
             "They all show the same files."
         } else {
             "They all do the same."
@@ -37,11 +37,11 @@ impl ClientSettings<'_> {
             ("underline", "=".repeat(title.len())),
             ("can", sentence_on(grant.access).to_owned()),
             ("folder", self.folder()),
-            ("server", self.endpoint.map_or(String::new(), paragraph_on_server)),
+            ("server", endpoint.map_or(String::new(), paragraph_on_server)),
             ("also", self.paragraph_on_other_folders()),
             ("until", sentence_on_end(grant)),
             ("from", paragraph_on_addresses(&grant.source_ips)),
-            ("same", same.to_owned()),
+            ("same", in_common.to_owned()),
             ("ways", self.instructions()),
             ("start", start.trim_end().to_owned()),
             ("contact", contact_lines(contact.unwrap_or(NO_CONTACT))),

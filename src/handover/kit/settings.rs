@@ -139,11 +139,14 @@ impl ClientSettings<'_> {
             None => (String::new(), ""),
             Some(_) => (format!(":{port}"), ";x-s3urlstyle=1"),
         };
-        let id = self.key.id();
-        let secret = Zeroizing::new(percent_encoded(self.key.secret()));
-        let bucket = &self.target.bucket;
-        let user = percent_encoded(self.target.user.as_str());
-        let url = format!("s3://{id}:{}{style}@{host}{port}/{bucket}/{user}/\r\n", *secret);
+        let password = Zeroizing::new(percent_encoded(self.key.secret()));
+        let url = format!(
+            "s3://{}:{}{style}@{host}{port}/{}/{}/\r\n",
+            self.key.id(),
+            *password,
+            self.target.bucket,
+            percent_encoded(self.target.user.as_str())
+        );
         Ok(url.into())
     }
 }

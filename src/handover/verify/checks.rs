@@ -101,18 +101,18 @@ impl Check {
     }
 
     fn list(words: impl Into<String>, prefix: Option<&str>, should_be_allowed: bool) -> Self {
-        let prefix = prefix.map(str::to_owned);
-        Self::new(words, TestRequest::List { prefix, delimiter: None }, should_be_allowed)
+        let list = TestRequest::List { prefix: prefix.map(str::to_owned), delimiter: None };
+        Self::new(words, list, should_be_allowed)
     }
 
     fn upload(folder: &str, name: &str, should_be_allowed: bool) -> Self {
-        let request = TestRequest::Put(probe(folder));
-        Self::new(format!("upload to {name}"), request, should_be_allowed)
+        let put = TestRequest::Put(probe(folder));
+        Self::new(format!("upload to {name}"), put, should_be_allowed)
     }
 
     fn delete(folder: &str, name: &str, should_be_allowed: bool) -> Self {
-        let request = TestRequest::Delete(probe(folder));
-        Self::new(format!("delete from {name}"), request, should_be_allowed)
+        let delete = TestRequest::Delete(probe(folder));
+        Self::new(format!("delete from {name}"), delete, should_be_allowed)
     }
 
     /// List, upload and delete in a folder that is somebody else's.
@@ -166,8 +166,8 @@ fn shared_folder_checks(folder: &SharedPrefix, target: &Target) -> [Check; 3] {
 /// Checks for an object of somebody else, and for the folder that it is in.
 fn foreign_object_checks(key: String, target: &Target, grant: &Grant) -> Vec<Check> {
     let mut checks = Vec::new();
-    if let Some((folder, _)) = key.split_once('/') {
-        let folder = format!("{folder}/");
+    if let Some((name, _)) = key.split_once('/') {
+        let folder = format!("{name}/");
         checks.extend(Check::all_refused(&folder, &folder));
     }
     if grant.access.rights().put {

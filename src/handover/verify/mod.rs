@@ -96,8 +96,8 @@ fn nothing_in(folder: &str) -> String {
     format!("downloads from {folder} (nothing there yet)")
 }
 
-/// The answer to a request with the new key.
-type Answer = Result<(), AwsError>;
+/// The reply to a request with the new key.
+type Reply = Result<(), AwsError>;
 
 struct Verifying<'a> {
     run: &'a Run,
@@ -120,20 +120,18 @@ impl Verifying<'_> {
         self.patience.restart();
         loop {
             self.run.go_on()?;
-            let refusal = match self.refusal(&check.request).await? {
-                None if check.should_be_allowed => return Ok(true),
-                None => {
+            let Some(error) = self.refusal(&check.request).await? else {
+                if !check.should_be_allowed {
                     self.note_what_stores_allow(check)?;
-                    return Ok(true);
                 }
-                Some(error) if error.is_forbidden() && !check.should_be_allowed => {
-                    return Ok(false);
-                }
-                Some(error) => error,
+                return Ok(true);
             };
+            if error.is_forbidden() && !check.should_be_allowed {
+                return Ok(false);
+            }
             if !self.patience.wait(&self.run.cancel).await {
                 self.run.go_on()?;
-                return Err(self.too_little(check, &refusal));
+                return Err(self.too_little(check, &error));
             }
         }
     }
@@ -188,13 +186,13 @@ impl Verifying<'_> {
         }
     }
 
-    async fn list(&self, prefix: Option<String>, delimiter: Option<&str>) -> Answer {
+    async fn list(&self, prefix: Option<String>, delimiter: Option<&str>) -> Reply {
         let list = self.aws.s3.list_objects_v2().bucket(self.run.bucket()).max_keys(1);
         let in_folder = list.set_prefix(prefix).set_delimiter(delimiter.map(str::to_owned));
         self.aws.call("ListObjectsV2", in_folder.send()).await.map(drop)
     }
 
-    async fn get_first_byte(&self, key: &str, version: Option<&str>) -> Answer {
+    async fn get_first_byte(&self, key: &str, version: Option<&str>) -> Reply {
         let get = self.aws.s3.get_object().bucket(self.run.bucket()).key(key).range("bytes=0-0");
         let of_version = get.set_version_id(version.map(str::to_owned));
         self.aws.call("GetObject", of_version.send()).await.map(drop)
@@ -206,7 +204,7 @@ impl Verifying<'_> {
     }
 
     /// Puts an object with the new key, and deletes it again with the admin's.
-    async fn put(&mut self, key: &str) -> Result<Answer> {
+    async fn put(&mut self, key: &str) -> Result<Reply> {
         let put = put_empty(&self.run.with_aws(self.aws.clone()), key).await;
         let may_read = self.grant.access.rights().get;
         let is_read = put.answer.is_ok() && !may_read && self.reads(key).await;
@@ -237,7 +235,7 @@ impl Verifying<'_> {
     }
 
     /// Puts an object with tags or an ACL, and deletes it again.
-    async fn put_with(&mut self, extra: Extra, key: &str) -> Result<Answer> {
+    async fn put_with(&mut self, extra: Extra, key: &str) -> Result<Reply> {
         let put = self.aws.s3.put_object().bucket(self.run.bucket()).key(key);
         let with_extra = match extra {
             Extra::Tags => put.tagging("s3-user=verify"),
@@ -248,7 +246,7 @@ impl Verifying<'_> {
     }
 
     /// Copies an object into the folder, and deletes the copy again.
-    async fn copy(&mut self, from: &str, to: &str) -> Result<Answer> {
+    async fn copy(&mut self, from: &str, to: &str) -> Result<Reply> {
         let copy = self.aws.s3.copy_object().bucket(self.run.bucket()).key(to);
         let from_source = copy.copy_source(self.copy_source(from));
         let answer = self.aws.call("CopyObject", from_source.send()).await;
@@ -256,9 +254,9 @@ impl Verifying<'_> {
     }
 
     /// Copies an object as the part of an upload, and aborts that again.
-    async fn copy_as_part(&mut self, from: &str, to: &str) -> Result<Answer> {
-        let aws = &self.aws;
-        let bucket = self.run.bucket();
+    async fn copy_as_part(&mut self, from: &str, to: &str) -> Result<Reply> {
+        let Self { aws, run, .. } = &*self;
+        let bucket = run.bucket();
         let start = aws.s3.create_multipart_upload().bucket(bucket).key(to);
         let id = match aws.call("CreateMultipartUpload", start.send()).await {
             Ok(started) => started.upload_id.unwrap_or_default(),
@@ -291,7 +289,7 @@ impl Verifying<'_> {
     }
 
     /// Deletes an object that isn't there, and the marker that this may leave.
-    async fn delete(&mut self, key: &str) -> Result<Answer> {
+    async fn delete(&mut self, key: &str) -> Result<Reply> {
         let delete = self.aws.s3.delete_object().bucket(self.run.bucket()).key(key);
         let answer = self.aws.call("DeleteObject", delete.send()).await;
         if let Ok(deleted) = &answer
@@ -308,7 +306,7 @@ impl Verifying<'_> {
         &mut self,
         key: &str,
         version: Result<Option<String>, AwsError>,
-    ) -> Result<Answer> {
+    ) -> Result<Reply> {
         match &version {
             Ok(version) => self.delete_again(key, version.clone()).await?,
             Err(error) if error.is_unclear() => self.delete_again(key, None).await?,

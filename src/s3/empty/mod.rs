@@ -27,8 +27,8 @@ mod uploads;
 
 pub use progress::{Counts, FailedKey, Progress};
 
-/// The number of entries that a round must have deleted to count as getting on, although
-/// it listed no fewer: more than somebody writes meanwhile.
+/// A round that deleted this many entries has made progress even if it listed no fewer
+/// than the one before: somebody who still writes adds fewer meanwhile.
 const HEADWAY: u64 = 500;
 
 /// Deletes everything in the folder and nothing else: unfinished uploads,

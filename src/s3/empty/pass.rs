@@ -73,9 +73,9 @@ impl Emptying {
         let mut queue = VecDeque::new();
         let mut is_listed = false;
         loop {
-            // While the listing goes on, as many keys as it has brought so far are taken
-            // to be still to come: in a large folder batches soon are as large as they
-            // may be, since each request costs.
+            // While the listing goes on, assume that as many keys are still to come as it
+            // has brought so far: in a large folder the batches soon have full size, which
+            // saves requests.
             let keys = if is_listed { queue.len() } else { pass.listed };
             while deletes.len() < self.concurrency && !queue.is_empty() {
                 let batch = next_batch(&mut queue, keys / self.concurrency);

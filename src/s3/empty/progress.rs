@@ -146,7 +146,8 @@ impl Progress {
         deleted.unproven = Counts::default();
     }
 
-    /// Takes back what no listing is going to show gone.
+    /// Takes back what was deleted since the last listing began: no further one will show
+    /// that it is gone.
     pub(super) fn drop_unproven(&self) {
         let mut deleted = self.lock();
         let Counts { objects, versions, delete_markers, .. } =

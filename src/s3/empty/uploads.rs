@@ -7,7 +7,7 @@ use super::Emptying;
 use super::headway::Seen;
 use crate::aws::{Aws, AwsError, Patience};
 use crate::errors::one_line;
-use crate::s3::listing::{self, Upload, Uploads};
+use crate::s3::listing::{self, Upload};
 
 impl Emptying {
     /// Aborts the folder's unfinished multipart uploads, until none is listed; for some
@@ -17,7 +17,7 @@ impl Emptying {
         let mut aborted = Seen::default();
         let mut fewest = usize::MAX;
         loop {
-            let Uploads { uploads, more } = listing::uploads(&self.run).await?;
+            let (uploads, more) = listing::uploads(&self.run).await?;
             if uploads.is_empty() && !more {
                 return Ok(());
             }
