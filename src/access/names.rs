@@ -95,7 +95,8 @@ impl FromStr for UserName {
     type Err = ValueError;
 
     fn from_str(name: &str) -> Result<Self, ValueError> {
-        let wrong = if name.is_empty() || !name.chars().all(is_allowed_in_user_name) {
+        let is_allowed = name.chars().all(|c| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c));
+        let wrong = if name.is_empty() || !is_allowed {
             "a user name has 1 to 64 characters of A-Z, a-z, 0-9 and _+=,.@-"
         } else if name.len() > 64 {
             "a user name has at most 64 characters"
@@ -108,10 +109,6 @@ impl FromStr for UserName {
         };
         Err(ValueError(wrong))
     }
-}
-
-fn is_allowed_in_user_name(c: char) -> bool {
-    c.is_ascii_alphanumeric() || "_+=,.@-".contains(c)
 }
 
 /// The key prefix a user owns: the user name followed by `/`.

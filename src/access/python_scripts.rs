@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::policy::names_made_for;
-use super::{Grant, PolicyDocument, Target, UserName};
+use super::{Grant, PolicyDocument, Target};
 
 /// The grant that the two give together.
 pub(crate) fn grant_of_scripts() -> Grant {
@@ -35,13 +35,9 @@ pub(crate) fn is_of_scripts(name: &str, text: &str, target: &Target) -> bool {
         return false;
     };
     let written = json!({ "Version": "2012-10-17", "Statement": [statement] });
-    is_name_of_scripts(&target.user)
+    // The scripts accepted no other user names.
+    target.user.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
         && serde_json::from_str::<Value>(text).is_ok_and(|found| found == written)
-}
-
-/// True if the scripts accepted such a user name.
-fn is_name_of_scripts(user: &UserName) -> bool {
-    user.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
 }
 
 /// The grant that a policy of this name stands for, if it is as this crate writes it

@@ -37,7 +37,10 @@ impl ClientSettings<'_> {
             ("underline", "=".repeat(title.len())),
             ("can", sentence_on(grant.access).to_owned()),
             ("folder", self.folder()),
-            ("server", endpoint.map_or(String::new(), paragraph_on_server)),
+            (
+                "server",
+                endpoint.map_or(String::new(), |url| format!("\nThe server:\n\n    {url}\n")),
+            ),
             ("also", self.paragraph_on_other_folders()),
             ("until", sentence_on_end(grant)),
             ("from", paragraph_on_addresses(&grant.source_ips)),
@@ -87,7 +90,9 @@ impl ClientSettings<'_> {
 fn filled(template: &str, values: &[(&str, String)]) -> String {
     let mut text = String::new();
     let mut rest = template;
-    while let Some((before, name, after)) = next_name(rest) {
+    while let Some((before, inside)) = rest.split_once('{')
+        && let Some((name, after)) = inside.split_once('}')
+    {
         let value = values.iter().find(|(known, _)| *known == name);
         let kept = format!("{{{name}}}");
         text += before;
@@ -95,13 +100,6 @@ fn filled(template: &str, values: &[(&str, String)]) -> String {
         rest = after;
     }
     text + rest
-}
-
-/// The text before the next `{name}`, the name, and the text after it.
-fn next_name(text: &str) -> Option<(&str, &str, &str)> {
-    let (before, rest) = text.split_once('{')?;
-    let (name, after) = rest.split_once('}')?;
-    Some((before, name, after))
 }
 
 /// The contact in lines of at most 76 columns with their indent.
@@ -117,10 +115,6 @@ fn contact_lines(contact: &str) -> String {
     }
     lines.push(line);
     lines.join("\n")
-}
-
-fn paragraph_on_server(url: &str) -> String {
-    format!("\nThe server:\n\n    {url}\n")
 }
 
 fn sentence_on(access: Access) -> &'static str {
