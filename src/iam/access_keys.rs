@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use aws_config::retry::RetryConfig;
-use aws_sdk_iam::types::StatusType;
+use aws_sdk_iam::types::{AccessKeyLastUsed, StatusType};
 use jiff::Timestamp;
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
@@ -53,16 +53,15 @@ pub struct KeyInfo {
 impl KeyInfo {
     /// Its ID, followed by `(suspended)` if it is.
     pub(crate) fn in_words(&self) -> String {
-        let suspended = if self.is_active { "" } else { " (suspended)" };
-        format!("{}{suspended}", self.id)
+        if self.is_active { self.id.clone() } else { format!("{} (suspended)", self.id) }
     }
 
     /// The key as one that another run may have created.
     pub(crate) fn unclear(&self) -> Leftover {
-        let created = self.created.map(|at| at.to_string());
+        let unknown = "at an unknown time".to_owned();
         Leftover::UnclearKey {
             id: self.id.clone(),
-            created: created.unwrap_or("at an unknown time".to_owned()),
+            created: self.created.map_or(unknown, |at| at.to_string()),
         }
     }
 }
@@ -95,14 +94,24 @@ impl LastUse {
     }
 }
 
+impl From<AccessKeyLastUsed> for LastUse {
+    fn from(used: AccessKeyLastUsed) -> Self {
+        match used.last_used_date {
+            None => Self::Never,
+            Some(at) => to_jiff(&at)
+                .map_or(Self::Unknown, |at| Self::At(at, used.service_name.to_lowercase())),
+        }
+    }
+}
+
 impl Serialize for LastUse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let service = match self {
-            Self::At(_, service) => Some(service),
-            Self::Unknown | Self::NotOffered | Self::Never => None,
+        let (time, service) = match self {
+            Self::At(at, service) => (Some(at.to_string()), Some(service)),
+            Self::Unknown | Self::NotOffered | Self::Never => (None, None),
         };
         let mut fields = serializer.serialize_struct("LastUse", 3)?;
-        fields.serialize_field("last_used", &self.time().map(|at| at.to_string()))?;
+        fields.serialize_field("last_used", &time)?;
         fields.serialize_field("last_used_service", &service)?;
         fields.serialize_field("last_used_known", &self.is_known())?;
         fields.end()
@@ -145,16 +154,12 @@ pub(crate) async fn access_keys(run: &Run) -> Result<Vec<KeyInfo>, AwsError> {
 /// a key that is gone.
 pub(crate) async fn last_use(run: &Run, id: &str) -> Result<LastUse, AwsError> {
     let get = run.aws.iam_for_optional_calls().get_access_key_last_used().access_key_id(id);
-    let answer = match run.aws.call("GetAccessKeyLastUsed", get.send()).await {
-        Ok(answer) => answer,
-        Err(error) if error.is_forbidden() || error.is_missing() => return Ok(LastUse::Unknown),
-        Err(error) if run.aws.store.may_lack(&error) => return Ok(LastUse::NotOffered),
-        Err(error) => return Err(error),
-    };
-    let Some(used) = answer.access_key_last_used else { return Ok(LastUse::Never) };
-    let Some(at) = used.last_used_date else { return Ok(LastUse::Never) };
-    let service = used.service_name().to_lowercase();
-    Ok(to_jiff(&at).map_or(LastUse::Unknown, |at| LastUse::At(at, service)))
+    match run.aws.call("GetAccessKeyLastUsed", get.send()).await {
+        Ok(answer) => Ok(answer.access_key_last_used.map_or(LastUse::Never, LastUse::from)),
+        Err(error) if error.is_forbidden() || error.is_missing() => Ok(LastUse::Unknown),
+        Err(error) if run.aws.store.may_lack(&error) => Ok(LastUse::NotOffered),
+        Err(error) => Err(error),
+    }
 }
 
 /// Makes an access key inactive; one that is so already stays so.
@@ -168,9 +173,8 @@ pub(crate) async fn resume_access_key(run: &Run, id: &str) -> Result<(), AwsErro
 }
 
 async fn set_status(run: &Run, id: &str, status: StatusType) -> Result<(), AwsError> {
-    let user = run.user();
-    let update = run.aws.iam.update_access_key().user_name(user).access_key_id(id).status(status);
-    run.change("UpdateAccessKey", || update.clone().send()).await.map(drop)
+    let update = run.aws.iam.update_access_key().access_key_id(id).status(status);
+    run.change("UpdateAccessKey", || update.clone().user_name(run.user()).send()).await.map(drop)
 }
 
 pub(crate) async fn delete_access_key(run: &Run, id: &str) -> Result<bool, AwsError> {

@@ -43,18 +43,19 @@ pub(crate) async fn all_details(
         .filter(EntityType::LocalManagedPolicy);
     // A user and its policy may be on different pages.
     let mut texts = HashMap::new();
-    let page = async |marker| {
+    let mut users = whole_list(aws, "GetAccountAuthorizationDetails", async |marker| {
         let page = get.clone().set_marker(marker).send().await?;
-        let policies = page.policies.into_iter().flatten().filter_map(arn_and_text);
-        texts.extend(policies.filter(|(_, text)| keeps_text(text)));
-        let users = page.user_detail_list.into_iter().flatten().map(UserDetails::from);
+        for policy in page.policies.into_iter().flatten() {
+            texts.extend(arn_and_text(policy).filter(|(_, text)| keeps_text(text)));
+        }
+        let details = page.user_detail_list.into_iter().flatten().map(UserDetails::from);
         Ok(Page {
-            items: users.filter(&wanted).collect(),
+            items: details.filter(&wanted).collect(),
             is_truncated: page.is_truncated,
             marker: page.marker,
         })
-    };
-    let mut users = whole_list(aws, "GetAccountAuthorizationDetails", page).await?;
+    })
+    .await?;
     // One that changes while the pages are read may be on two of them.
     let mut seen = HashSet::new();
     users.retain(|details| seen.insert(details.user.id.clone()));
@@ -69,8 +70,8 @@ pub(crate) async fn all_details(
 /// The names of all users.
 pub(crate) async fn all_names(aws: &Aws) -> Result<Vec<String>, AwsError> {
     let list = aws.iam.list_users().max_items(PAGE);
-    let users = all_of!(aws, "ListUsers", list, users).await?;
-    Ok(users.into_iter().map(|user| user.user_name).collect())
+    let all = all_of!(aws, "ListUsers", list, users).await?;
+    Ok(all.into_iter().map(|user| user.user_name).collect())
 }
 
 impl From<UserDetail> for UserDetails {
@@ -83,19 +84,16 @@ impl From<UserDetail> for UserDetails {
             id: detail.user_id.unwrap_or_default(),
             arn: detail.arn.unwrap_or_default(),
         };
-        let attached = detail.attached_managed_policies.into_iter().flatten().map(|policy| {
-            let arn = Some(policy.policy_arn.unwrap_or_default());
-            Policy { name: policy.policy_name.unwrap_or_default(), arn, text: None, uses: None }
-        });
-        let inline = detail.user_policy_list.into_iter().flatten().map(|policy| {
-            let text = policy.policy_document.as_deref().map(url_decoded);
-            Policy { name: policy.policy_name.unwrap_or_default(), arn: None, text, uses: None }
-        });
-        Self {
-            user,
-            policies: attached.chain(inline).collect(),
-            groups: detail.group_list.unwrap_or_default(),
+        let mut policies = Vec::new();
+        for policy in detail.attached_managed_policies.into_iter().flatten() {
+            let name = policy.policy_name.unwrap_or_default();
+            policies.push(Policy::managed(name, policy.policy_arn.unwrap_or_default()));
         }
+        for policy in detail.user_policy_list.into_iter().flatten() {
+            let text = policy.policy_document.as_deref().map(url_decoded);
+            policies.push(Policy::inline(policy.policy_name.unwrap_or_default(), text));
+        }
+        Self { user, policies, groups: detail.group_list.unwrap_or_default() }
     }
 }
 

@@ -60,7 +60,8 @@ async fn mfa_devices(run: &Run) -> Result<Vec<String>, AwsError> {
 
 /// Takes something off the user, and deletes it where it is the user's alone.
 pub(crate) async fn remove_blocker(run: &Run, blocker: &Blocker) -> Result<bool, AwsError> {
-    let (iam, user) = (&run.aws.iam, run.user());
+    let iam = &run.aws.iam;
+    let user = run.user();
     match blocker {
         Blocker::LoginProfile => {
             let delete = iam.delete_login_profile().user_name(user);
@@ -75,9 +76,10 @@ pub(crate) async fn remove_blocker(run: &Run, blocker: &Blocker) -> Result<bool,
             remove(run, "DeleteSSHPublicKey", || delete.clone().send()).await
         }
         Blocker::ServiceSpecificCredential(id) => {
-            let delete = iam.delete_service_specific_credential().user_name(user);
-            let delete = delete.service_specific_credential_id(id);
-            remove(run, "DeleteServiceSpecificCredential", || delete.clone().send()).await
+            let delete =
+                iam.delete_service_specific_credential().service_specific_credential_id(id);
+            let operation = "DeleteServiceSpecificCredential";
+            remove(run, operation, || delete.clone().user_name(user).send()).await
         }
         Blocker::MfaDevice(serial) => {
             let deactivate = iam.deactivate_mfa_device().user_name(user).serial_number(serial);

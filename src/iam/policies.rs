@@ -18,6 +18,14 @@ pub(crate) struct PolicyInfo {
     default_version: String,
 }
 
+impl PolicyInfo {
+    /// The policy as steps name it.
+    pub fn to_managed(&self) -> ManagedPolicy {
+        let name = self.arn.rsplit('/').next().unwrap_or_default();
+        ManagedPolicy { name: name.to_owned(), arn: self.arn.clone() }
+    }
+}
+
 /// A policy of a user, managed or inline.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Policy {
@@ -31,6 +39,16 @@ pub(crate) struct Policy {
 }
 
 impl Policy {
+    /// A managed policy whose document was not read.
+    pub fn managed(name: String, arn: String) -> Self {
+        Self { name, arn: Some(arn), text: None, uses: None }
+    }
+
+    /// An inline policy, with its document if that was read.
+    pub fn inline(name: String, text: Option<String>) -> Self {
+        Self { name, arn: None, text, uses: None }
+    }
+
     /// The policy as steps name it; none if it is an inline one.
     pub fn to_managed(&self) -> Option<ManagedPolicy> {
         Some(ManagedPolicy { name: self.name.clone(), arn: self.arn.clone()? })
@@ -58,8 +76,7 @@ pub(crate) fn policy_arn(user: &User, policy_name: &str) -> Option<String> {
 pub(crate) async fn get_policy(run: &Run, arn: &str) -> Result<Option<PolicyInfo>, AwsError> {
     let get = run.aws.iam.get_policy().policy_arn(arn);
     let answer = present(run.aws.call("GetPolicy", get.send()).await);
-    let policy = optional(run, answer)?.and_then(|answer| answer.policy);
-    Ok(policy.map(|policy| PolicyInfo {
+    Ok(optional(run, answer)?.and_then(|found| found.policy).map(|policy| PolicyInfo {
         arn: arn.to_owned(),
         tags: Tags::from_sdk(policy.tags()),
         uses: policy.attachment_count().unwrap_or(0)
@@ -70,9 +87,9 @@ pub(crate) async fn get_policy(run: &Run, arn: &str) -> Result<Option<PolicyInfo
 
 /// Returns the document of the policy's default version.
 pub(crate) async fn policy_document(run: &Run, policy: &PolicyInfo) -> Result<String, AwsError> {
-    let get = run.aws.iam.get_policy_version().policy_arn(&policy.arn);
-    let get = get.version_id(&policy.default_version).send();
-    let answer = run.aws.call("GetPolicyVersion", get).await?;
+    let PolicyInfo { arn, default_version, .. } = policy;
+    let get = run.aws.iam.get_policy_version().policy_arn(arn).version_id(default_version);
+    let answer = run.aws.call("GetPolicyVersion", get.send()).await?;
     let document = answer.policy_version.and_then(|version| version.document);
     Ok(url_decoded(&document.unwrap_or_default()))
 }
@@ -124,8 +141,8 @@ pub(crate) async fn create_policy(
     let answer = send_document(run, document, async |text| {
         run.change("CreatePolicy", || create.clone().policy_document(&text).send()).await
     });
-    let arn = answer.await?.policy.and_then(|policy| policy.arn);
-    arn.ok_or(AwsError::incomplete("CreatePolicy"))
+    let created = answer.await?.policy;
+    created.and_then(|policy| policy.arn).ok_or(AwsError::incomplete("CreatePolicy"))
 }
 
 /// Deletes a managed policy that is attached to nothing, its older versions first.
@@ -179,23 +196,32 @@ pub(crate) async fn detach_policy(run: &Run, arn: &str) -> Result<bool, AwsError
     remove(run, "DetachUserPolicy", || detach.clone().send()).await
 }
 
-/// Returns every managed policy attached to the user.
-pub(crate) async fn attached_policies(run: &Run) -> Result<Vec<ManagedPolicy>, AwsError> {
+/// Returns every managed policy attached to the user, without its document.
+pub(crate) async fn attached_policies(run: &Run) -> Result<Vec<Policy>, AwsError> {
     let list = run.aws.iam.list_attached_user_policies().user_name(run.user());
-    let listed = all_of!(&run.aws, "ListAttachedUserPolicies", list, attached_policies).await;
-    let mut found = Vec::new();
-    for policy in optional(run, listed)? {
-        if let (Some(name), Some(arn)) = (policy.policy_name, policy.policy_arn) {
-            found.push(ManagedPolicy { name, arn });
-        }
-    }
-    Ok(found)
+    let all = all_of!(&run.aws, "ListAttachedUserPolicies", list, attached_policies).await;
+    let attached = optional(run, all)?.into_iter();
+    Ok(attached.filter_map(|it| Some(Policy::managed(it.policy_name?, it.policy_arn?))).collect())
 }
 
-/// Returns the names of the user's inline policies.
-pub(crate) async fn inline_policies(run: &Run) -> Result<Vec<String>, AwsError> {
+/// Returns the user's inline policies, without their documents.
+pub(crate) async fn inline_policies(run: &Run) -> Result<Vec<Policy>, AwsError> {
     let list = run.aws.iam.list_user_policies().user_name(run.user());
-    optional(run, all_of!(&run.aws, "ListUserPolicies", list, policy_names).await)
+    let names = optional(run, all_of!(&run.aws, "ListUserPolicies", list, policy_names).await)?;
+    Ok(names.into_iter().map(|name| Policy::inline(name, None)).collect())
+}
+
+/// Reads the document of a user's policy, and how many use it if it is a managed one.
+pub(crate) async fn read_document(run: &Run, policy: &mut Policy) -> Result<(), AwsError> {
+    let Some(arn) = &policy.arn else {
+        policy.text = inline_policy_document(run, &policy.name).await?;
+        return Ok(());
+    };
+    if let Some(info) = get_policy(run, arn).await? {
+        policy.text = Some(policy_document(run, &info).await?);
+        policy.uses = Some(info.uses);
+    }
+    Ok(())
 }
 
 /// Returns the document of an inline policy, or `None` if there is no such policy.

@@ -34,14 +34,13 @@ impl Tags {
 
     pub(super) fn from_sdk(tags: &[Tag]) -> Self {
         let mut found = Self::default();
-        for tag in tags {
-            let value = tag.value().to_owned();
+        for Tag { key, value, .. } in tags.iter().cloned() {
             // IAM ignores the case of keys, and keeps the first spelling of each.
-            match tag.key().to_ascii_lowercase().as_str() {
+            match key.to_ascii_lowercase().as_str() {
                 BUCKET => found.bucket = Some(value),
                 RUN => found.run = Some(value),
                 EXPIRES => found.expires = Some(value),
-                _ => found.others.push(UserTag { key: tag.key().to_owned(), value }),
+                _ => found.others.push(UserTag { key, value }),
             }
         }
         found.others.sort();

@@ -53,12 +53,11 @@ pub(crate) async fn create_user(
         .set_permissions_boundary(properties.permissions_boundary.clone())
         .set_tags(Some(tags.to_sdk()));
     let answer = run.change("CreateUser", || create.clone().send()).await?;
-    let user = answer.user.as_ref().ok_or(AwsError::incomplete("CreateUser"))?;
-    let mut user = User::from(user);
+    let mut created = User::from(&answer.user.ok_or(AwsError::incomplete("CreateUser"))?);
     if run.aws.store.is_aws() {
-        user.tags = tags.clone();
+        created.tags = tags.clone();
     }
-    Ok(user)
+    Ok(created)
 }
 
 /// Returns the names of the groups that the user is in.
@@ -90,11 +89,11 @@ pub(crate) async fn keeps_tags(run: &Run, user: &User) -> bool {
         return true;
     }
     let list = run.aws.iam.list_user_tags().user_name(run.user());
-    let keeps_tags = run.aws.keeps_tags.get_or_init(async || {
-        let answer = run.aws.call("ListUserTags", list.send()).await;
-        !answer.is_err_and(|error| run.aws.store.lacks(&error))
+    let answer = run.aws.keeps_tags.get_or_init(async || {
+        let tags = run.aws.call("ListUserTags", list.send()).await;
+        !tags.is_err_and(|error| run.aws.store.lacks(&error))
     });
-    *keeps_tags.await
+    *answer.await
 }
 
 /// Gives a user the tags that are set, and leaves all others.
@@ -112,8 +111,7 @@ pub(crate) async fn untag_expiry(run: &Run) -> Result<(), AwsError> {
 /// Deletes the user. Fails as [in use](AwsError::is_in_use) while anything hangs on it.
 pub(crate) async fn delete_user(run: &Run) -> Result<bool, AwsError> {
     let delete = run.aws.iam.delete_user().user_name(run.user());
-    let deleted = present(run.aws.call("DeleteUser", delete.send()).await);
-    match deleted {
+    match present(run.aws.call("DeleteUser", delete.send()).await) {
         // Maybe it was done, and only the answer is lost.
         Err(error) if error.is_unclear() => match get_user(run).await {
             Ok(None) => Ok(true),
@@ -133,7 +131,7 @@ pub(crate) async fn delete_unused_user(run: &Run) -> Result<bool, AwsError> {
 /// Returns what the ARNs of IAM in the caller's account begin with, such as
 /// `arn:aws:iam::123456789012`, or `None` if the store can't tell.
 pub(crate) async fn account(run: &Run) -> Option<String> {
-    let identity = run.aws.identity().await?;
-    let partition = identity.arn.split(':').nth(1)?;
-    Some(format!("arn:{partition}:iam::{}", identity.account))
+    let caller = run.aws.identity().await?;
+    let partition = caller.arn.split(':').nth(1)?;
+    Some(format!("arn:{partition}:iam::{}", caller.account))
 }

@@ -1,14 +1,15 @@
-//! What came of a delete run, as data: complete or not.
+//! The result of a delete run, as data: complete or not.
 
 use serde::Serialize;
 
 use super::outcome::Outcome;
 use crate::access::Target;
 use crate::errors::one_line;
+use crate::removal::Removal;
 use crate::s3::empty::{Counts, FailedKey};
 use crate::step::Step;
 
-/// What a delete run did, complete or not.
+/// The result of a delete run, complete or not.
 #[derive(Debug, Clone, Serialize)]
 pub struct Deleted {
     /// The user and the bucket.
@@ -22,29 +23,29 @@ pub struct Deleted {
     pub policies_deleted: Vec<String>,
     /// Everything else removed from the user.
     pub other: Vec<String>,
-    /// What was deleted from the folder.
+    /// The number of things deleted from the folder.
     #[serde(flatten)]
     pub folder: Counts,
-    /// Whether the user is gone.
+    /// True if the user is gone.
     pub user_deleted: bool,
     /// The objects that could not be deleted.
     pub failed: Vec<FailedKey>,
-    /// Whether the folder was to be emptied.
+    /// True if the folder was to be emptied.
     #[serde(skip)]
     pub empties_folder: bool,
     /// The steps that a run which failed has not taken, or not to their end.
     #[serde(skip)]
     pub remaining: Vec<Step>,
-    /// Whether nothing shows any more that what remains of the user is ours.
+    /// True if nothing shows any more that what remains of the user is ours.
     #[serde(skip)]
     pub needs_force: bool,
-    /// What the admin should know besides, a line each.
+    /// Notes for the admin, a line each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
 
 impl Deleted {
-    /// What was deleted by a run that has done nothing yet.
+    /// The result of a run that has done nothing yet.
     pub(crate) fn nothing(target: &Target) -> Self {
         Self {
             target: target.clone(),
@@ -62,12 +63,25 @@ impl Deleted {
         }
     }
 
-    /// The objects that could not be deleted, a line each: the first `most`,
+    /// Counts something that was removed from the user, or the user.
+    pub(crate) fn count(&mut self, removal: &Removal) {
+        match removal {
+            Removal::AccessKey(id) => self.access_keys.push(id.clone()),
+            Removal::Attachment(policy) => self.policies_detached.push(policy.name.clone()),
+            Removal::Policy(policy) => self.policies_deleted.push(policy.name.clone()),
+            Removal::InlinePolicy(name) => self.policies_deleted.push(name.clone()),
+            Removal::Blocker(blocker) => self.other.push(blocker.to_string()),
+            Removal::User(_) => self.user_deleted = true,
+            Removal::Object { .. } | Removal::Detachment(_) => {}
+        }
+    }
+
+    /// Names the objects that could not be deleted, a line each: the first `most`,
     /// and how many more there are.
     pub(crate) fn failures(&self, most: usize) -> Vec<String> {
         let named = self.failed.iter().take(most).map(|failed| {
-            let key = failed.key.escape_debug();
-            one_line(&format!("{key}: {}: {}", failed.code, failed.message))
+            let FailedKey { key, code, message } = failed;
+            one_line(&format!("{}: {code}: {message}", key.escape_debug()))
         });
         let more = self.failed.len().saturating_sub(most);
         named.chain((more > 0).then(|| format!("and {more} more"))).collect()
@@ -76,7 +90,7 @@ impl Deleted {
 
 impl Outcome for Deleted {
     fn summary(&self) -> String {
-        let (user, folder) = (&self.target.user, self.target.folder_url());
+        let user = &self.target.user;
         let was_empty = self.folder == Counts::default();
         match (self.user_deleted, was_empty) {
             (true, true) if self.empties_folder => {
@@ -88,7 +102,7 @@ impl Outcome for Deleted {
                 format!("Deleted policy {} of user {user}", self.policies_deleted.join(", "))
             }
             (false, true) => format!("Nothing to delete for user {user}"),
-            (false, false) => format!("Deleted {} from {folder}", self.folder),
+            (false, false) => format!("Deleted {} from {}", self.folder, self.target.folder_url()),
         }
     }
 

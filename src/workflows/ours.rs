@@ -41,21 +41,23 @@ impl OurUser {
     /// Finds the run's bucket and user, which must be ours for it.
     pub async fn find(run: &Run, purpose: Purpose) -> Result<Self> {
         let (bucket, user) = look_up(run).await?;
-        let run = reachable(&run.aws, bucket).await?;
+        let in_region = reachable(&run.aws, bucket).await?;
         let Some(user) = user else {
-            return Err(no_such_user(&run).await);
+            return Err(no_such_user(&in_region).await);
         };
-        let holdings = check_ours(&run, &user, purpose).await?;
-        Ok(Self { run, user, holdings })
+        let holdings = check_ours(&in_region, &user, purpose).await?;
+        Ok(Self { run: in_region, user, holdings })
     }
 
     /// Reads the policies that give the user its access, unless that was done.
     pub async fn with_policies(self) -> Result<(Run, Holdings), AwsError> {
-        let holdings = match self.holdings {
-            Some(holdings) => holdings,
-            None => Holdings::read_our_policies(&self.run, self.user).await?,
-        };
-        Ok((self.run, holdings))
+        match self.holdings {
+            Some(holdings) => Ok((self.run, holdings)),
+            None => {
+                let policies = Holdings::read_our_policies(&self.run, self.user).await?;
+                Ok((self.run, policies))
+            }
+        }
     }
 }
 
@@ -64,8 +66,8 @@ impl OurUser {
 pub(super) async fn look_up(
     run: &Run,
 ) -> Result<(Result<Run, BucketError>, Option<User>), AwsError> {
-    let bucket = bucket::find(&run.aws, &run.target.bucket);
-    let (bucket, user) = tokio::join!(bucket, iam::get_user(run));
+    let found = bucket::find(&run.aws, &run.target.bucket);
+    let (bucket, user) = tokio::join!(found, iam::get_user(run));
     // A failed GetUser tells why; a refused HeadBucket has no code for that.
     Ok((bucket.map(|aws| run.with_aws(aws)), user?))
 }
@@ -85,13 +87,11 @@ pub(super) async fn reachable<T>(aws: &Aws, found: Result<T, BucketError>) -> Re
 
 /// The error that there is no such user. It names one of a similar name, if that is ours.
 pub(super) async fn no_such_user(run: &Run) -> anyhow::Error {
-    let message = format!("there is no user {}", run.target.user);
-    if let Some(similar) = similar_user(run).await {
-        let with_suggestion = message + &did_you_mean(Some(similar.as_str()));
-        return Hinted { message: with_suggestion, hints: Vec::new() }.into();
-    }
-    let list = commands::list_users(&run.target.bucket);
-    Hinted::new(message, Hint::run("to see all users", list)).into()
+    let similar = similar_user(run).await;
+    let suggestion = did_you_mean(similar.as_ref().map(UserName::as_str));
+    let list = Hint::run("to see all users", commands::list_users(&run.target.bucket));
+    let hints = if similar.is_some() { Vec::new() } else { vec![list] };
+    Hinted { message: format!("there is no user {}{suggestion}", run.target.user), hints }.into()
 }
 
 async fn similar_user(run: &Run) -> Option<UserName> {
@@ -111,18 +111,14 @@ pub(super) async fn check_ours(
     purpose: Purpose,
 ) -> Result<Option<Holdings>> {
     check_name(run, user)?;
-    let (holdings, refusal) = match Owner::by_tag(user, &run.target.bucket) {
-        Some(owner) => (None, refusal_by_owner(&run.target, owner, purpose)),
-        None => {
-            let holdings = Holdings::read(run, user.clone()).await?;
-            let by_owner = refusal_by_owner(&run.target, holdings.owner(), purpose);
-            let refusal = match by_owner {
-                None if purpose != Purpose::List => refusal_by_extras(run, &holdings).await?,
-                by_owner => by_owner,
-            };
-            (Some(holdings), refusal)
-        }
-    };
+    let (owner, holdings) = Owner::find(run, user).await?;
+    let mut refusal = refusal_by_owner(&run.target, owner, purpose);
+    if let Some(untagged) = &holdings
+        && refusal.is_none()
+        && purpose != Purpose::List
+    {
+        refusal = refusal_by_extras(run, untagged).await?;
+    }
     match refusal {
         None => Ok(holdings),
         Some(refusal) => Err(refusal.into_error(run, user, purpose).await),
@@ -153,36 +149,32 @@ struct Refusal {
 /// The refusal of a user whose owner is not enough for the purpose.
 fn refusal_by_owner(target: &Target, owner: Owner, purpose: Purpose) -> Option<Refusal> {
     let Target { bucket, user } = target;
-    let not_created = format!("user {user} was not created by create_s3_user");
-    let message = match owner {
-        Owner::ThisBucket => return None,
-        Owner::Edited(_) if !matches!(purpose, Purpose::GiveKey | Purpose::Delete) => return None,
-        Owner::Edited(policy) => {
-            format!("policy {policy} of user {user} is not as create_s3_user writes it")
-        }
+    match owner {
+        Owner::ThisBucket => None,
+        Owner::Edited(_) if !matches!(purpose, Purpose::GiveKey | Purpose::Delete) => None,
+        Owner::Edited(policy) => Some(Refusal::certain(format!(
+            "policy {policy} of user {user} is not as create_s3_user writes it"
+        ))),
         Owner::OtherBucket(reason, made_for) => {
             let message = format!("user {user} was not made for bucket {bucket}: {reason}");
-            return Some(Refusal { message, made_for, is_doubtful: false });
+            Some(Refusal { made_for, ..Refusal::certain(message) })
         }
-        Owner::NotOurs(Some(policy)) => {
-            let message = format!(
-                "{not_created}: it has no tag s3-user:bucket, \
-                 and its policy {policy} is not as that program writes it"
-            );
-            return Some(Refusal { message, made_for: None, is_doubtful: true });
-        }
-        Owner::NotOurs(None) => format!(
-            "{not_created}: it has neither the tag s3-user:bucket nor one of that program's policies"
-        ),
-    };
-    Some(Refusal { message, made_for: None, is_doubtful: false })
+        Owner::NotOurs(Some(policy)) => Some(Refusal::doubtful(format!(
+            "user {user} was not created by create_s3_user: it has no tag s3-user:bucket, \
+             and its policy {policy} is not as that program writes it"
+        ))),
+        Owner::NotOurs(None) => Some(Refusal::certain(format!(
+            "user {user} was not created by create_s3_user: it has neither the tag \
+             s3-user:bucket nor one of that program's policies"
+        ))),
+    }
 }
 
 /// The refusal of a user without a tag that has more than what we give: it may be
 /// somebody's own.
 async fn refusal_by_extras(run: &Run, holdings: &Holdings) -> Result<Option<Refusal>, AwsError> {
-    let mut more = Vec::new();
-    more.extend(holdings.other_policies().iter().map(|it| format!("has policy {}", it.name)));
+    let policies = holdings.other_policies();
+    let mut more: Vec<_> = policies.iter().map(|it| format!("has policy {}", it.name)).collect();
     more.extend(holdings.groups.iter().map(|name| format!("is in group {name}")));
     if iam::has_login_profile(run).await? {
         more.push("has a login profile".to_owned());
@@ -190,30 +182,34 @@ async fn refusal_by_extras(run: &Run, holdings: &Holdings) -> Result<Option<Refu
     if more.is_empty() {
         return Ok(None);
     }
-    Ok(Some(Refusal {
-        message: format!(
-            "user {} has no tag, so it may not have been made by create_s3_user: it also {}",
-            run.target.user,
-            more.join(", ")
-        ),
-        made_for: None,
-        is_doubtful: true,
-    }))
+    Ok(Some(Refusal::doubtful(format!(
+        "user {} has no tag, so it may not have been made by create_s3_user: it also {}",
+        run.target.user,
+        more.join(", ")
+    ))))
 }
 
 impl Refusal {
+    fn certain(message: String) -> Self {
+        Self { message, made_for: None, is_doubtful: false }
+    }
+
+    fn doubtful(message: String) -> Self {
+        Self { is_doubtful: true, ..Self::certain(message) }
+    }
+
     /// The error, with what can be done about it.
     async fn into_error(self, run: &Run, user: &User, purpose: Purpose) -> anyhow::Error {
         let Self { message, made_for, is_doubtful } = self;
+        let words = "if it was made for this bucket, tag it, then run the same command again";
+        let tag_hint = Hint::run(words, commands::tag_user(&run.target));
         let hints = match purpose {
             Purpose::Delete => vec![delete_hint(run, made_for)],
             Purpose::Suspend if is_doubtful => suspend_hints(run).await,
             Purpose::Update | Purpose::GiveKey
                 if is_doubtful && iam::keeps_tags(run, user).await =>
             {
-                let words =
-                    "if it was made for this bucket, tag it, then run the same command again";
-                vec![Hint::run(words, commands::tag_user(&run.target))]
+                vec![tag_hint]
             }
             _ => Vec::new(),
         };
@@ -222,14 +218,14 @@ impl Refusal {
 }
 
 fn delete_hint(run: &Run, made_for: Option<BucketName>) -> Hint {
-    let user = run.user();
     match made_for {
-        Some(bucket) => {
-            let delete = commands::delete_user_and_folder(&bucket, user);
-            Hint::run("to delete it with its folder there, run", delete)
-        }
+        Some(bucket) => Hint::run(
+            "to delete it with its folder there, run",
+            commands::delete_user_and_folder(&bucket, run.user()),
+        ),
         None => Hint::new(format!(
-            "check the name; to delete user {user} and all objects in {} anyway, add --force",
+            "check the name; to delete user {} and all objects in {} anyway, add --force",
+            run.target.user,
             run.target.folder_url()
         )),
     }
@@ -278,7 +274,7 @@ pub(super) async fn check_same(run: &Run, seen: Option<&User>) -> Result<Option<
 /// on a store that keeps no tags.
 pub(super) fn ended_note(user: &User, holdings: Option<&Holdings>) -> Option<String> {
     let expires = match holdings {
-        Some(holdings) if holdings.is_tagless => holdings.grant()?.expires,
+        Some(tagless) if tagless.is_tagless => tagless.grant()?.expires,
         _ => user.tags.expires.as_deref().and_then(Expiry::at),
     };
     let ended = expires.filter(Expiry::has_passed)?;
@@ -307,6 +303,6 @@ pub(super) async fn is_unused_and_ours(run: &Run, policy: &PolicyInfo) -> Result
         return Ok(tagged == run.bucket());
     }
     let text = iam::policy_document(run, policy).await?;
-    let name = policy.arn.rsplit('/').next().unwrap_or_default();
-    Ok(grant_of_policy(name, &text, &run.target, &run.aws.region).is_some())
+    let name = policy.to_managed().name;
+    Ok(grant_of_policy(&name, &text, &run.target, &run.aws.region).is_some())
 }

@@ -1,8 +1,6 @@
 //! Carrying out a deletion: step by step, as long as the user is the one that was
 //! looked at.
 
-use std::collections::VecDeque;
-
 use anyhow::{Context, Result};
 use tokio::time::Instant;
 
@@ -34,35 +32,35 @@ use crate::workflows::remove::remove;
 /// be deleted is in `failed` of what was deleted: everything else is deleted
 /// anyway, and the user stays.
 pub async fn apply(plan: &Plan<Delete>) -> Result<Deleted, Failed> {
-    let mut deleted = Deleted::nothing(&plan.run.target);
-    deleted.notes.clone_from(&plan.work.notes);
-    deleted.empties_folder = plan.work.folder.is_some();
+    let Plan { run, work, preview } = plan;
     let mut deleting = Deleting {
         plan,
-        steps: VecDeque::from(plan.preview.steps.clone()),
-        deleted,
+        steps: preview.steps.clone(),
+        deleted: Deleted {
+            notes: work.notes.clone(),
+            empties_folder: work.folder.is_some(),
+            ..Deleted::nothing(&run.target)
+        },
         could_write: false,
         writes_end: None,
-        is_known_by_policies: plan.work.is_known_by_policies,
+        is_known_by_policies: work.is_known_by_policies,
     };
-    match caught(deleting.walk()).await {
-        Ok(()) => Ok(deleting.deleted),
-        Err(error) => {
-            let error = deleting.unless_made_anew(error).await;
-            if !error.is::<Stays>() {
-                deleting.deleted.needs_force = deleting.needs_force();
-                deleting.deleted.remaining = deleting.steps.into();
-            }
-            Err(Failed { error, state: State::Deleted(Box::new(deleting.deleted)) })
-        }
+    let Err(failure) = caught(deleting.walk()).await else {
+        return Ok(deleting.deleted);
+    };
+    let error = deleting.unless_made_anew(failure).await;
+    if !error.is::<Stays>() {
+        deleting.deleted.needs_force = deleting.needs_force();
+        deleting.deleted.remaining = deleting.steps;
     }
+    Err(Failed { error, state: State::Deleted(Box::new(deleting.deleted)) })
 }
 
 /// A delete run under way.
 struct Deleting<'a> {
     plan: &'a Plan<Delete>,
     /// The steps still to be taken, the one under way included.
-    steps: VecDeque<Step>,
+    steps: Vec<Step>,
     /// The result so far.
     deleted: Deleted,
     /// True if the person could upload to the folder.
@@ -76,38 +74,39 @@ struct Deleting<'a> {
 impl Deleting<'_> {
     async fn walk(&mut self) -> Result<()> {
         let Plan { run, work, preview } = self.plan;
-        let user = work.user.as_ref();
-        let could_write = late_writes::could_write(run, &preview.steps);
-        let unchanged = guard::check_unchanged(run, user);
-        let (could_write, unchanged) = tokio::join!(could_write, unchanged);
+        let (could_write, unchanged) = tokio::join!(
+            late_writes::could_write(run, &preview.steps),
+            guard::check_unchanged(run, work.user.as_ref())
+        );
         unchanged?;
         self.could_write = could_write;
         self.writes_end = late_writes::may_follow_deletion(&preview.steps).then(end_of_deleted_key);
-        if let Some(user) = user.filter(|_| work.only_expired) {
+        if let Some(user) = &work.user
+            && work.only_expired
+        {
             let holdings = Holdings::read(run, user.clone()).await?;
             expired::check(run, &holdings, None).await?;
         }
-        while let Some(step) = self.steps.front().cloned() {
+        while let Some(step) = self.steps.first().cloned() {
             run.go_on()?;
-            if let Step::TagUser(_) = step
-                && !self.tag().await.unwrap_or(false)
-            {
-                let steps = self.steps.make_contiguous();
-                own_policies_last(steps, &run.target.user);
-                self.is_known_by_policies = true;
-            } else {
-                let taken = self.take(step).await;
-                self.note(&run.unless_interrupted(taken)?);
+            let taken = self.take(step).await;
+            if let Some(done) = run.unless_interrupted(taken)? {
+                self.note(&done);
             }
-            self.steps.pop_front();
+            self.steps.remove(0);
         }
         Ok(())
     }
 
-    /// Takes a step, and returns it as it was done.
-    async fn take(&mut self, step: Step) -> Result<Step> {
+    /// Takes a step. Returns it as it was done, or `None` if the store has no tags.
+    async fn take(&mut self, step: Step) -> Result<Option<Step>> {
         match &step {
-            Step::EmptyFolder { .. } => return self.empty_folder().await,
+            Step::TagUser(_) if !self.tag().await.unwrap_or(false) => {
+                own_policies_last(&mut self.steps, &self.plan.run.target.user);
+                self.is_known_by_policies = true;
+                return Ok(None);
+            }
+            Step::EmptyFolder { .. } => return self.empty_folder().await.map(Some),
             Step::Remove(Removal::User(_)) => self.delete_user().await?,
             Step::Remove(removal) => {
                 // A user of that name that was made meanwhile has a policy of the same name.
@@ -121,7 +120,7 @@ impl Deleting<'_> {
             }
             _ => {}
         }
-        Ok(step)
+        Ok(Some(step))
     }
 
     /// Fails with [`Stays`] if somebody else has the user's name by now.
@@ -146,11 +145,11 @@ impl Deleting<'_> {
     /// Fails with [`Stays`] if access was extended meanwhile: files can't be had back, as
     /// a key can.
     async fn check_still_ended(&self) -> Result<()> {
+        let Plan { run, .. } = self.plan;
         if let Some(user) = self.check_same().await? {
-            let run = &self.plan.run;
             let holdings = Box::pin(Holdings::read(run, user)).await?;
-            let rotate = commands::create_s3_user(&run.target, "--rotate-key");
-            let hint = Hint::run("for a new key", rotate);
+            let new_key = commands::create_s3_user(&run.target, "--rotate-key");
+            let hint = Hint::run("for a new key", new_key);
             Box::pin(expired::check(run, &holdings, Some(hint))).await?;
         }
         Ok(())
@@ -159,25 +158,12 @@ impl Deleting<'_> {
     /// Counts and reports a step that is done.
     fn note(&mut self, step: &Step) {
         if let Step::Remove(removal) = step {
-            self.count(removal);
-        }
-        self.plan.run.done(step);
-    }
-
-    fn count(&mut self, removal: &Removal) {
-        let deleted = &mut self.deleted;
-        match removal {
-            Removal::AccessKey(id) => {
-                deleted.access_keys.push(id.clone());
+            self.deleted.count(removal);
+            if let Removal::AccessKey(_) = removal {
                 self.writes_end = self.could_write.then(end_of_deleted_key);
             }
-            Removal::Attachment(policy) => deleted.policies_detached.push(policy.name.clone()),
-            Removal::Policy(policy) => deleted.policies_deleted.push(policy.name.clone()),
-            Removal::InlinePolicy(name) => deleted.policies_deleted.push(name.clone()),
-            Removal::Blocker(blocker) => deleted.other.push(blocker.to_string()),
-            Removal::User(_) => deleted.user_deleted = true,
-            Removal::Object { .. } | Removal::Detachment(_) => {}
         }
+        self.plan.run.done(step);
     }
 
     /// True if another run may not know the user as ours any more: its policies go right
@@ -200,7 +186,7 @@ impl Deleting<'_> {
     /// Tags the user as ours, and tells whether it has the tag then: some stores take
     /// tags and don't show them.
     async fn tag(&self) -> Result<bool, AwsError> {
-        let run = &self.plan.run;
+        let Plan { run, .. } = self.plan;
         let tags = Tags { bucket: Some(run.target.bucket.to_string()), ..Tags::default() };
         iam::tag_user(run, &tags).await?;
         if run.aws.store.is_aws() {
@@ -217,26 +203,24 @@ impl Deleting<'_> {
             self.check_still_ended().await?;
         }
         let emptied = self.empty(folder).await;
-        let deleted = &mut self.deleted;
-        deleted.folder = work.progress.counts();
-        deleted.failed = emptied?;
-        let has_deleted = deleted.folder.objects > 0;
-        if folder.versions_remain(run, has_deleted).await {
+        let Deleted { folder: counts, failed, notes, .. } = &mut self.deleted;
+        *counts = work.progress.counts();
+        *failed = emptied?;
+        if folder.versions_remain(run, counts.objects > 0).await {
             // Not "the same command": --force is for users that are gone, and for no
             // other that a list names.
             let note = "earlier versions of the objects remain; to delete them too, run \
                         delete_s3_user again with only -u USER --force --all-versions";
-            deleted.notes.push(note.to_owned());
+            notes.push(note.to_owned());
         }
-        let step =
-            Step::EmptyFolder { folder: run.target.folder_url(), what: deleted.folder.to_string() };
-        if deleted.failed.is_empty() {
+        let step = Step::EmptyFolder { folder: run.target.folder_url(), what: counts.to_string() };
+        if failed.is_empty() {
             return Ok(step);
         }
         run.done(&step);
         let message = format!(
             "{} could not be deleted, so user {} stays",
-            counted(deleted.failed.len() as u64, false, "object"),
+            counted(failed.len() as u64, false, "object"),
             run.target.user
         );
         let hint = "an object lock, a legal hold or a bucket policy may protect them; \
@@ -246,11 +230,11 @@ impl Deleting<'_> {
 
     /// Empties the folder, and once more when no upload can arrive any longer.
     async fn empty(&self, folder: &Folder) -> Result<Vec<FailedKey>> {
+        let Plan { run, .. } = self.plan;
         let started = Instant::now();
         let failed = self.empty_once(folder, folder.first_page.clone()).await?;
         match self.writes_end {
             Some(end) if started < end && failed.is_empty() => {
-                let run = &self.plan.run;
                 wait_until(end, &run.cancel).await;
                 run.go_on()?;
                 self.empty_once(folder, Page::default()).await
@@ -261,8 +245,11 @@ impl Deleting<'_> {
 
     async fn empty_once(&self, folder: &Folder, first_page: Page) -> Result<Vec<FailedKey>> {
         let Plan { run, work, .. } = self.plan;
-        let check = async || self.check_same().await.map(drop);
-        empty::empty(run, folder.depth, first_page, folder.concurrency, &work.progress, check).await
+        let Folder { depth, concurrency, .. } = *folder;
+        empty::empty(run, depth, first_page, concurrency, &work.progress, async || {
+            self.check_same().await.map(drop)
+        })
+        .await
     }
 
     /// Deletes the user, and before that what came to hang on it meanwhile.
@@ -272,15 +259,11 @@ impl Deleting<'_> {
             return Ok(());
         };
         let mut patience = Patience::SETTLING;
-        let is_settling = |deleted: &Result<()>| {
-            let error = deleted.as_ref().err().and_then(|error| error.downcast_ref());
-            error.is_some_and(AwsError::is_settling)
-        };
         patience.retry(&run.cancel, is_settling, async || self.try_to_delete(user).await).await
     }
 
     async fn try_to_delete(&mut self, user: &User) -> Result<()> {
-        let run = &self.plan.run;
+        let Plan { run, .. } = self.plan;
         self.check_same().await?;
         let deleted = iam::delete_user(run).await;
         if deleted.as_ref().is_err_and(AwsError::is_in_use) {
@@ -296,4 +279,8 @@ impl Deleting<'_> {
         deleted?;
         Ok(())
     }
+}
+
+fn is_settling(deleted: &Result<()>) -> bool {
+    deleted.as_ref().is_err_and(|error| error.downcast_ref().is_some_and(AwsError::is_settling))
 }

@@ -1,117 +1,87 @@
 //! Everything that hangs on a user and must be removed before it.
 
+use futures_util::future::try_join_all;
+
 use crate::access::{UserName, is_named_as_ours, managed_policy_name, names_made_for};
 use crate::aws::{AwsError, Run};
-use crate::iam::{self, PolicyInfo, User};
+use crate::iam::{self, Policy, PolicyInfo, User};
 use crate::removal::{ManagedPolicy, Removal};
 use crate::step::Step;
-use crate::workflows::holdings::Holdings;
+use crate::workflows::holdings::list_policies;
 use crate::workflows::ours::is_unused_and_ours;
 
-/// Finds what hangs on the user now: keys, policies, and
-/// everything else that blocks its deletion. Lists no policies that are `known`.
+/// Finds what hangs on the user now: keys, policies, and everything else that blocks its
+/// deletion. Lists its policies only if they aren't known.
 pub(super) async fn removals(
     run: &Run,
     user: &User,
-    known: Option<&Holdings>,
+    known: Option<Vec<Policy>>,
 ) -> Result<Vec<Removal>, AwsError> {
-    let (keys, attached, made, inline_policies, blockers) = tokio::try_join!(
+    let policies = async {
+        match known {
+            Some(policies) => Ok(policies),
+            None => list_policies(run).await,
+        }
+    };
+    let (keys, policies, made, blockers) = tokio::try_join!(
         iam::access_keys(run),
-        attached_policies(run, known),
+        policies,
         made_policies(run, user),
-        inline_policies(run, known),
         iam::blockers(run),
     )?;
     let mut removals = Vec::new();
     removals.extend(keys.into_iter().map(|key| Removal::AccessKey(key.id)));
-    removals.extend(policy_removals(run, attached, made).await?);
-    removals.extend(inline_policies.into_iter().map(Removal::InlinePolicy));
+    removals.extend(policy_removals(run, policies, made).await?);
     removals.extend(blockers.into_iter().map(Removal::Blocker));
     Ok(removals)
 }
 
-/// Finds what a create run leaves that was killed before it made the user: a policy that is tagged for this bucket and attached to nobody.
-pub(super) async fn left_behind(run: &Run) -> Result<Vec<Removal>, AwsError> {
+/// Finds what a create run leaves that was killed before it made the user: a policy that
+/// is tagged for this bucket and attached to no user.
+pub(super) async fn left_behind(run: &Run) -> Result<Option<Removal>, AwsError> {
     let Some(account) = iam::account(run).await else {
-        return Ok(Vec::new());
+        return Ok(None);
     };
-    let name = managed_policy_name(&run.target.user);
-    let arn = format!("{account}:policy/{name}");
-    match iam::get_policy(run, &arn).await? {
-        Some(found) if found.uses == 0 && found.tags.bucket.as_deref() == Some(run.bucket()) => {
-            Ok(vec![Removal::Policy(ManagedPolicy { name, arn })])
-        }
-        _ => Ok(Vec::new()),
-    }
-}
-
-async fn attached_policies(
-    run: &Run,
-    known: Option<&Holdings>,
-) -> Result<Vec<ManagedPolicy>, AwsError> {
-    match known {
-        Some(known) => Ok(known.policies.iter().filter_map(|it| it.to_managed()).collect()),
-        None => iam::attached_policies(run).await,
-    }
-}
-
-async fn inline_policies(run: &Run, known: Option<&Holdings>) -> Result<Vec<String>, AwsError> {
-    let Some(known) = known else {
-        return iam::inline_policies(run).await;
-    };
-    let inline = known.policies.iter().filter(|policy| policy.arn.is_none());
-    Ok(inline.map(|policy| policy.name.clone()).collect())
+    let arn = format!("{account}:policy/{}", managed_policy_name(&run.target.user));
+    let found = iam::get_policy(run, &arn).await?;
+    Ok(found
+        .filter(|it| it.uses == 0 && it.tags.bucket.as_deref() == Some(run.bucket()))
+        .map(|it| Removal::Policy(it.to_managed())))
 }
 
 /// The managed policies that were made for the user, whether they are attached or not.
-async fn made_policies(
-    run: &Run,
-    user: &User,
-) -> Result<Vec<(ManagedPolicy, PolicyInfo)>, AwsError> {
-    let [access, list, get] = names_made_for(&run.target.user);
-    let (access, list, get) = tokio::try_join!(
-        made_policy(run, user, access),
-        made_policy(run, user, list),
-        made_policy(run, user, get),
-    )?;
-    Ok([access, list, get].into_iter().flatten().collect())
+async fn made_policies(run: &Run, user: &User) -> Result<Vec<PolicyInfo>, AwsError> {
+    let names = names_made_for(&run.target.user).into_iter();
+    let looks = names
+        .filter_map(|name| iam::policy_arn(user, &name))
+        .map(async |arn| iam::get_policy(run, &arn).await);
+    Ok(try_join_all(looks).await?.into_iter().flatten().collect())
 }
 
-/// The managed policy of this name in the user's account, if there is one.
-async fn made_policy(
-    run: &Run,
-    user: &User,
-    name: String,
-) -> Result<Option<(ManagedPolicy, PolicyInfo)>, AwsError> {
-    let Some(arn) = iam::policy_arn(user, &name) else {
-        return Ok(None);
-    };
-    let info = iam::get_policy(run, &arn).await?;
-    Ok(info.map(|info| (ManagedPolicy { name, arn }, info)))
-}
-
-/// Every managed policy is detached, and deleted are those that were made for the
-/// user and are used by nobody else, also if an interrupted run left them unattached.
+/// Every policy is taken off, and of the managed ones those are deleted that were made for
+/// the user and are used by nobody else, also if an interrupted run left them unattached.
 async fn policy_removals(
     run: &Run,
-    attached: Vec<ManagedPolicy>,
-    made: Vec<(ManagedPolicy, PolicyInfo)>,
+    policies: Vec<Policy>,
+    made: Vec<PolicyInfo>,
 ) -> Result<Vec<Removal>, AwsError> {
+    let attached: Vec<ManagedPolicy> = policies.iter().filter_map(Policy::to_managed).collect();
     let mut removals = Vec::new();
     for policy in &attached {
         removals.push(Removal::Attachment(policy.clone()));
         // Attached to this user counts as one use; any more are somebody else's.
-        let is_ours = made.iter().any(|(made, info)| made.arn == policy.arn && info.uses <= 1);
-        if is_ours {
+        if made.iter().any(|made| made.arn == policy.arn && made.uses <= 1) {
             removals.push(Removal::Policy(policy.clone()));
         }
     }
-    for (policy, info) in made {
+    for policy in &made {
         let is_attached = attached.iter().any(|attached| attached.arn == policy.arn);
-        if !is_attached && is_unused_and_ours(run, &info).await? {
-            removals.push(Removal::Policy(policy));
+        if !is_attached && is_unused_and_ours(run, policy).await? {
+            removals.push(Removal::Policy(policy.to_managed()));
         }
     }
+    let inline = policies.into_iter().filter(|policy| policy.arn.is_none());
+    removals.extend(inline.map(|policy| Removal::InlinePolicy(policy.name)));
     Ok(removals)
 }
 

@@ -9,7 +9,7 @@ use super::Options;
 use crate::access::{BucketName, Expiry, UserName};
 use crate::aws::{Aws, AwsError, Run};
 use crate::errors::{Hint, Hinted, Stays};
-use crate::iam;
+use crate::iam::{self, Policy};
 use crate::s3::bucket::BucketError;
 use crate::workflows::holdings::Holdings;
 use crate::workflows::inventory::Inventory;
@@ -34,11 +34,9 @@ pub async fn expired(
 ) -> Result<Expired> {
     let inventory =
         Inventory::new(aws, bucket, at_a_time).even_without_bucket(options.keep_objects);
-    let found = inventory.all().await.map_err(with_hint)?;
-    let mut looks = stream::iter(found)
+    let mut looks = stream::iter(inventory.all().await.map_err(with_hint)?)
         .map(async |holdings: Holdings| {
-            let run = inventory.run(holdings.target.user.clone());
-            let end = End::find(&run, &holdings).await?;
+            let end = End::find(&inventory.run(holdings.target.user.clone()), &holdings).await?;
             Ok::<_, AwsError>((holdings.target.user, end))
         })
         .buffer_unordered(at_a_time);
@@ -58,13 +56,11 @@ pub async fn expired(
 
 /// Adds to the error that the bucket is missing what to do if it is gone for good.
 fn with_hint(error: anyhow::Error) -> anyhow::Error {
-    match error.downcast_ref() {
-        Some(BucketError::Missing { similar: None, .. }) => {
-            let hint = Hint::new("if it was deleted, add --keep-objects");
-            Hinted::new(error.to_string(), hint).into()
-        }
-        _ => error,
+    if let Some(BucketError::Missing { similar: None, .. }) = error.downcast_ref() {
+        let hint = Hint::new("if it was deleted, add --keep-objects");
+        return Hinted::new(error.to_string(), hint).into();
     }
+    error
 }
 
 /// Returns when access of the user ended. Fails with [`Stays`] unless it has, and with
@@ -92,30 +88,27 @@ enum End {
 impl End {
     /// Finds the end of a user's access, judged by the clock that is behind.
     async fn find(run: &Run, holdings: &Holdings) -> Result<Self, AwsError> {
-        let end = Self::shown_by(holdings, run.aws.earlier_now());
-        let Self::Passed(at) = end else {
-            return Ok(end);
-        };
-        // Without a tag that says so, it must be certain that no group gives access.
-        if holdings.is_tagless && !iam::is_surely_in_no_group(run).await {
-            return Ok(Self::Ahead);
+        match Self::shown_by(holdings, run.aws.earlier_now()) {
+            // Without a tag that says so, it must be certain that no group gives access.
+            Self::Passed(_) if holdings.is_tagless && !iam::is_surely_in_no_group(run).await => {
+                Ok(Self::Ahead)
+            }
+            Self::Passed(at) if iam::has_login_profile(run).await? => Ok(Self::Disputed(format!(
+                "access ended at {at}, but it also has a login to the console"
+            ))),
+            end => Ok(end),
         }
-        if iam::has_login_profile(run).await? {
-            let why = format!("access ended at {at}, but it also has a login to the console");
-            return Ok(Self::Disputed(why));
-        }
-        Ok(Self::Passed(at))
     }
 
     /// The end as far as tags, policies and groups show it.
     fn shown_by(holdings: &Holdings, now: Timestamp) -> Self {
         let tag = holdings.user.tags.expires.as_deref();
-        let passed = tag.and_then(Expiry::at).filter(|end| end.has_surely_passed(now));
+        let passed = tag.and_then(Expiry::at).filter(|at| at.has_surely_passed(now));
         let end = match (passed, end_by_policies(holdings, now)) {
             // Where no tags are kept, the policies are all there is.
-            (None, Ok(Some(end))) if holdings.is_tagless => end,
+            (None, Ok(Some(by_policies))) if holdings.is_tagless => by_policies,
             (None, _) => return Self::Ahead,
-            (Some(tagged), Ok(end)) => end.map_or(tagged, |end| end.max(tagged)),
+            (Some(tagged), Ok(by_policies)) => by_policies.map_or(tagged, |at| at.max(tagged)),
             (Some(tagged), Err(but)) => {
                 let why = format!("its tag says that access ended at {tagged}, but {but}");
                 return Self::Disputed(why);
@@ -135,7 +128,7 @@ impl End {
 fn end_by_policies(holdings: &Holdings, now: Timestamp) -> Result<Option<Expiry>, String> {
     let mut last = None;
     for policy in holdings.our_policies() {
-        let name = &policy.name;
+        let Policy { name, .. } = policy;
         let Some(grant) = holdings.grant_by(policy) else {
             return Err(format!("its policy {name} is not as create_s3_user writes it"));
         };

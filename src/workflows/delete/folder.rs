@@ -34,7 +34,7 @@ pub(crate) struct Content {
 }
 
 impl Content {
-    fn of(first_page: &Page, depth: Depth) -> Self {
+    fn on_page(first_page: &Page, depth: Depth) -> Self {
         Self {
             count: first_page.entries.len() as u64,
             more: first_page.next.is_some(),
@@ -55,7 +55,7 @@ impl Folder {
         }
         let depth = if options.all_versions { Depth::Versions } else { Depth::Objects };
         let start = Cursor::start();
-        let (first_page, versioning) =
+        let (page, versioning) =
             tokio::join!(listing::page(run, depth, &start, PAGE), bucket::versioning(run));
         if options.all_versions && versioning.needs_mfa {
             bail!(
@@ -65,17 +65,16 @@ impl Folder {
             );
         }
         let leaves_versions = versioning.keeps_versions && !options.all_versions;
-        let first_page = first_page?;
+        let first_page = page?;
         let mut folder = Self {
             depth,
             concurrency: options.concurrency,
-            content: Content::of(&first_page, depth),
+            content: Content::on_page(&first_page, depth),
             first_page,
             versioning: leaves_versions.then_some(versioning),
             will_leave_versions: false,
         };
-        let has_objects = folder.content.count > 0;
-        folder.will_leave_versions = folder.versions_remain(run, has_objects).await;
+        folder.will_leave_versions = folder.versions_remain(run, folder.content.count > 0).await;
         Ok(Some(folder))
     }
 
@@ -87,9 +86,9 @@ impl Folder {
 
     /// The note that the folder stays, if anything is in it.
     pub fn stays_note(&self, run: &Run) -> Option<String> {
-        let folder = run.target.folder_url();
-        let note = format!("folder {folder} stays; --force deletes it without a user");
-        (self.content.count > 0).then_some(note)
+        (self.content.count > 0).then(|| {
+            format!("folder {} stays; --force deletes it without a user", run.target.folder_url())
+        })
     }
 
     /// Tells whether there are versions that deleting the objects leaves behind. If they

@@ -31,10 +31,10 @@ pub(super) async fn is_left(run: &Run, user: Option<&User>) -> bool {
 /// Fails if the calls are made as the very user: with its key, or temporary
 /// credentials of it.
 pub(super) async fn check_not_self(run: &Run, user: &User, belongings: &[Removal]) -> Result<()> {
-    let own_key = Removal::AccessKey(run.aws.own_key().to_owned());
-    let identity = run.aws.identity().await;
+    let key_in_use = Removal::AccessKey(run.aws.own_key().to_owned());
+    let caller = run.aws.identity().await;
     ensure!(
-        !belongings.contains(&own_key) && identity.is_none_or(|identity| identity.arn != user.arn),
+        !belongings.contains(&key_in_use) && caller.is_none_or(|caller| caller.arn != user.arn),
         "user {} is the one that runs this command; nothing was deleted",
         run.target.user
     );

@@ -13,9 +13,8 @@ use crate::step::Step;
 /// steps remove; a policy that can't be read counts as allowing it. Makes no
 /// call where no key is deleted or the folder stays.
 pub(super) async fn could_write(run: &Run, steps: &[Step]) -> bool {
-    let has_key = steps.iter().any(deletes_key);
-    let empties = steps.iter().any(|it| matches!(it, Step::EmptyFolder { .. }));
-    if !(has_key && empties) {
+    let empties_folder = steps.iter().any(|step| matches!(step, Step::EmptyFolder { .. }));
+    if !empties_folder || !steps.iter().any(deletes_key) {
         return false;
     }
     for step in steps {

@@ -82,6 +82,7 @@ impl Default for Options {
 }
 
 /// A delete run: what it removes besides the things that hang on the user.
+#[derive(Default)]
 pub struct Delete {
     /// The user; none if there is no such user, and only what is left of one goes.
     user: Option<User>,
@@ -121,8 +122,7 @@ impl Delete {
 
     /// The number of keys that it holds in memory.
     pub(crate) fn kept_keys(&self) -> usize {
-        let folder = self.folder.as_ref();
-        folder.map_or(0, |folder| folder.first_page.entries.len())
+        self.folder.as_ref().map_or(0, |folder| folder.first_page.entries.len())
     }
 
     /// Lets go of the keys in memory, so that [`apply`] lists them once more.
@@ -140,16 +140,12 @@ pub(crate) async fn last_use(plan: &Plan<Delete>) -> Option<LastUse> {
         Step::Remove(Removal::AccessKey(id)) => Some(iam::last_use(&plan.run, id)),
         _ => None,
     });
-    let mut last = None;
-    for used in join_all(keys).await {
+    let mut uses = Vec::new();
+    for answer in join_all(keys).await {
         // A use that is not known may be the last one.
-        let used = used.ok().filter(LastUse::is_known)?;
-        let is_later = last.as_ref().is_none_or(|last: &LastUse| used.time() > last.time());
-        if is_later {
-            last = Some(used);
-        }
+        uses.push(answer.ok().filter(LastUse::is_known)?);
     }
-    last
+    uses.into_iter().max_by_key(LastUse::time)
 }
 
 /// Lists everything [`apply`] would remove, and changes nothing.
@@ -160,7 +156,7 @@ pub(crate) async fn last_use(plan: &Plan<Delete>) -> Option<LastUse> {
 /// access ended more than a minute ago, by both its tag and its policy.
 pub async fn plan(run: &Run, options: Options) -> Result<Plan<Delete>> {
     let (bucket, user) = look_up(run).await?;
-    let run = match bucket {
+    let in_region = match bucket {
         Err(BucketError::Missing { .. }) if options.keep_objects => run.clone(),
         Err(missing @ BucketError::Missing { .. }) if guard::is_left(run, user.as_ref()).await => {
             let delete = commands::delete_user(&run.target.bucket, run.user());
@@ -170,25 +166,27 @@ pub async fn plan(run: &Run, options: Options) -> Result<Plan<Delete>> {
         found => reachable(&run.aws, found).await?,
     };
     match user {
-        Some(user) => plan_user(run, user, options).await,
-        None => plan_leftovers(run, options).await,
+        Some(user) => plan_user(in_region, user, options).await,
+        None => plan_leftovers(in_region, options).await,
     }
 }
 
 /// Plans the deletion of a user with its folder.
 async fn plan_user(run: Run, user: User, options: Options) -> Result<Plan<Delete>> {
     let mut holdings = guard::check_target(&run, &user, options.force).await?;
-    let mut ended = None;
+    let mut notes = Vec::new();
     if options.only_expired {
         let read = match holdings {
-            Some(read) => read,
+            Some(before) => before,
             None => Holdings::read(&run, user.clone()).await?,
         };
-        ended = Some(expired::check(&run, &read, None).await?);
+        let end = expired::check(&run, &read, None).await?;
+        notes.push(format!("access ended at {end}"));
         holdings = Some(read);
     }
+    let known = holdings.map(|read| read.policies);
     let (folder, belongings) = tokio::try_join!(Folder::look_into(&run, options), async {
-        Ok(belongings::removals(&run, &user, holdings.as_ref()).await?)
+        Ok(belongings::removals(&run, &user, known).await?)
     })?;
     guard::check_not_self(&run, &user, &belongings).await?;
     // A tag keeps the user recognizable as ours when its policies are gone.
@@ -207,26 +205,23 @@ async fn plan_user(run: Run, user: User, options: Options) -> Result<Plan<Delete
         own_policies_last(&mut steps, &run.target.user);
     }
     let mut preview = Preview::new(&run.target, steps);
-    preview.notes.extend(ended.map(|end| format!("access ended at {end}")));
-    preview.notes.extend(folder.as_ref().and_then(Folder::versions_note));
+    preview.notes = notes;
     let work = Delete {
         user: Some(user),
         only_expired: options.only_expired,
         is_known_by_policies: !can_tag,
-        notes: Vec::new(),
-        folder,
-        progress: Arc::default(),
+        ..Delete::default()
     };
-    Ok(Plan { preview, run, work })
+    Ok(plan_folder(Plan { preview, run, work }, folder))
 }
 
 /// Plans the deletion of what is left of a user that is gone; of the folder only with
 /// `force`, since nothing shows whose it is.
 async fn plan_leftovers(run: Run, options: Options) -> Result<Plan<Delete>> {
-    let (folder, leftovers) = tokio::try_join!(Folder::look_into(&run, options), async {
+    let (folder, left) = tokio::try_join!(Folder::look_into(&run, options), async {
         Ok(belongings::left_behind(&run).await?)
     })?;
-    if options.only_expired || leftovers.is_empty() && !options.force {
+    if options.only_expired || left.is_none() && !options.force {
         return Err(guard::no_user(&run, folder.as_ref()).await);
     }
     let mut notes = vec![format!("there is no user {}", run.target.user)];
@@ -234,18 +229,15 @@ async fn plan_leftovers(run: Run, options: Options) -> Result<Plan<Delete>> {
         notes.extend(folder.as_ref().and_then(|folder| folder.stays_note(&run)));
     }
     let emptied = folder.filter(|_| options.force);
-    let mut steps: Vec<_> = leftovers.into_iter().map(Step::Remove).collect();
+    let mut steps = Vec::from_iter(left.map(Step::Remove));
     steps.extend(emptied.as_ref().map(|folder| folder.step(&run)));
-    let mut preview = Preview::new(&run.target, steps);
-    preview.notes.clone_from(&notes);
-    preview.notes.extend(emptied.as_ref().and_then(Folder::versions_note));
-    let work = Delete {
-        user: None,
-        only_expired: false,
-        is_known_by_policies: false,
-        notes,
-        folder: emptied,
-        progress: Arc::default(),
-    };
-    Ok(Plan { preview, run, work })
+    let plan = Plan { preview: Preview::new(&run.target, steps), run, work: Delete::default() };
+    Ok(plan_folder(plan.with_lasting_notes(notes), emptied))
+}
+
+/// Adds the folder to a plan that has the step for it.
+fn plan_folder(mut plan: Plan<Delete>, folder: Option<Folder>) -> Plan<Delete> {
+    plan.preview.notes.extend(folder.as_ref().and_then(Folder::versions_note));
+    plan.work.folder = folder;
+    plan
 }

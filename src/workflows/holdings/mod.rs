@@ -2,10 +2,9 @@
 //! page of the account, and asked from there: whose it is (`owner`), which of its
 //! policies are ours and what they grant (`policies`).
 
-use crate::access::{INLINE_POLICY_NAME, Target, is_named_as_ours, names_made_for};
+use crate::access::{INLINE_POLICY_NAME, Target, is_named_as_ours};
 use crate::aws::{Aws, AwsError, Run};
 use crate::iam::{self, Policy, Tags, User, UserDetails};
-use crate::removal::ManagedPolicy;
 
 pub(crate) use owner::Owner;
 pub(crate) use policies::names;
@@ -43,12 +42,10 @@ impl Holdings {
     /// Reads the attached policies and our inline one, which is enough of a user whose
     /// tag says whose it is.
     pub(crate) async fn read_our_policies(run: &Run, user: User) -> Result<Self, AwsError> {
-        let mut policies = Vec::from_iter(our_inline_policy(run).await?);
-        let names = names_made_for(&run.target.user);
-        for attached in iam::attached_policies(run).await? {
-            let is_ours = names.contains(&attached.name);
-            policies.push(managed_policy(run, attached, is_ours).await?);
-        }
+        let inline = our_inline_policy(run).await?;
+        let mut policies = iam::attached_policies(run).await?;
+        read_our_documents(run, &mut policies).await?;
+        policies.extend(inline);
         let details = UserDetails { user, policies, groups: Vec::new() };
         let holdings = Self::new(run.target.clone(), &run.aws, details);
         Ok(Self { is_complete: false, ..holdings })
@@ -57,19 +54,23 @@ impl Holdings {
     /// Takes what the account's list says of a user. A user without tags counts as
     /// tagless until the store was [asked](Self::ask_for_tags).
     pub(crate) fn new(target: Target, aws: &Aws, details: UserDetails) -> Self {
-        let UserDetails { user, mut policies, mut groups } = details;
-        // Stores list them in different orders.
-        policies.sort_by(|one, other| one.name.cmp(&other.name));
-        groups.sort();
-        Self {
+        let mut holdings = Self {
             target,
             region: aws.region.clone(),
-            is_tagless: !aws.store.is_aws() && user.tags == Tags::default(),
-            user,
-            policies,
-            groups,
+            is_tagless: !aws.store.is_aws() && details.user.tags == Tags::default(),
+            user: details.user,
+            policies: details.policies,
+            groups: details.groups,
             is_complete: true,
-        }
+        };
+        holdings.sort();
+        holdings
+    }
+
+    /// Sorts policies and groups, which stores list in different orders.
+    fn sort(&mut self) {
+        self.policies.sort_by(|one, other| one.name.cmp(&other.name));
+        self.groups.sort();
     }
 
     /// Asks the store whether it keeps tags, where that matters.
@@ -86,13 +87,9 @@ impl Holdings {
         }
         let (inline, groups) = tokio::join!(iam::inline_policies(run), iam::groups(run));
         match inline {
-            Ok(names) => {
-                for name in names {
-                    if !self.policies.iter().any(|it| it.arn.is_none() && it.name == name) {
-                        self.policies.push(inline_policy(name, None));
-                    }
-                }
-                self.policies.sort_by(|one, other| one.name.cmp(&other.name));
+            Ok(mut others) => {
+                others.retain(|it| !self.inline_policies().any(|known| known.name == it.name));
+                self.policies.extend(others);
             }
             Err(error) => unread.push(error),
         }
@@ -100,61 +97,48 @@ impl Holdings {
             Ok(names) => self.groups = names,
             Err(error) => unread.push(error),
         }
-        self.groups.sort();
+        self.sort();
         self.is_complete = true;
         unread
     }
+
+    fn inline_policies(&self) -> impl Iterator<Item = &Policy> {
+        self.policies.iter().filter(|policy| policy.arn.is_none())
+    }
+}
+
+/// Lists the user's policies, managed and inline, without their documents.
+pub(super) async fn list_policies(run: &Run) -> Result<Vec<Policy>, AwsError> {
+    let (mut policies, inline) =
+        tokio::try_join!(iam::attached_policies(run), iam::inline_policies(run))?;
+    policies.extend(inline);
+    Ok(policies)
 }
 
 /// Reads what gives the user access, with the texts of those policies that carry one
 /// of our names.
 pub(super) async fn read_details(run: &Run, user: User) -> Result<UserDetails, AwsError> {
-    let (attached, inline, groups) = tokio::try_join!(
-        iam::attached_policies(run),
-        iam::inline_policies(run),
-        iam::groups(run),
-    )?;
-    let mut policies = Vec::new();
-    for policy in attached {
-        let is_ours = is_named_as_ours(&run.target.user, &policy.name, true);
-        policies.push(managed_policy(run, policy, is_ours).await?);
-    }
-    for name in inline {
-        let is_ours = is_named_as_ours(&run.target.user, &name, false);
-        let text = if is_ours { iam::inline_policy_document(run, &name).await? } else { None };
-        policies.push(inline_policy(name, text));
-    }
+    let (mut policies, groups) = tokio::try_join!(list_policies(run), iam::groups(run))?;
+    read_our_documents(run, &mut policies).await?;
     Ok(UserDetails { user, policies, groups })
 }
 
-/// An attached policy, with its text and its uses if it is ours.
-async fn managed_policy(
-    run: &Run,
-    attached: ManagedPolicy,
-    is_ours: bool,
-) -> Result<Policy, AwsError> {
-    let ManagedPolicy { name, arn } = attached;
-    let info = if is_ours { iam::get_policy(run, &arn).await? } else { None };
-    let (text, uses) = match info {
-        Some(info) => (Some(iam::policy_document(run, &info).await?), Some(info.uses)),
-        None => (None, None),
-    };
-    Ok(Policy { name, arn: Some(arn), text, uses })
-}
-
-fn inline_policy(name: String, text: Option<String>) -> Policy {
-    Policy { name, arn: None, text, uses: None }
-}
-
-/// The inline policy with our name, by a call that needs no list of them.
-async fn our_inline_policy(run: &Run) -> Result<Option<Policy>, AwsError> {
-    let name = INLINE_POLICY_NAME.to_owned();
-    let text = iam::inline_policy_document(run, &name).await?;
-    if text.is_none() {
-        return Ok(None);
+async fn read_our_documents(run: &Run, policies: &mut [Policy]) -> Result<(), AwsError> {
+    for policy in policies {
+        if is_named_as_ours(&run.target.user, &policy.name, policy.arn.is_some()) {
+            iam::read_document(run, policy).await?;
+        }
     }
+    Ok(())
+}
+
+/// Reads the inline policy with our name, by a call that needs no list of them.
+async fn our_inline_policy(run: &Run) -> Result<Option<Policy>, AwsError> {
+    let mut policy = Policy::inline(INLINE_POLICY_NAME.to_owned(), None);
+    iam::read_document(run, &mut policy).await?;
     // Some stores answer with a policy under any name.
-    let is_there =
-        !run.aws.store.invents_policies() || iam::inline_policies(run).await?.contains(&name);
-    Ok(is_there.then(|| inline_policy(name, text)))
+    let is_there = policy.text.is_some()
+        && (!run.aws.store.invents_policies()
+            || iam::inline_policies(run).await?.iter().any(|it| it.name == policy.name));
+    Ok(is_there.then_some(policy))
 }

@@ -1,7 +1,8 @@
 //! Whose a user is: for which bucket it was made, as far as it shows that itself.
 
 use super::Holdings;
-use crate::access::{BucketName, allows_only_in, names_bucket};
+use crate::access::{BucketName, Target, allows_only_in, names_bucket};
+use crate::aws::{AwsError, Run};
 use crate::iam::User;
 
 /// The bucket that a user was made for, as far as its tags and policies show it.
@@ -30,6 +31,18 @@ impl Owner {
         Some(Self::OtherBucket(reason, tagged.parse().ok()))
     }
 
+    /// Finds the owner by the user's tag, or else by all that the user holds, which is
+    /// returned too then.
+    pub async fn find(run: &Run, user: &User) -> Result<(Self, Option<Holdings>), AwsError> {
+        match Self::by_tag(user, &run.target.bucket) {
+            Some(owner) => Ok((owner, None)),
+            None => {
+                let holdings = Holdings::read(run, user.clone()).await?;
+                Ok((holdings.owner(), Some(holdings)))
+            }
+        }
+    }
+
     /// True if the user is surely enough one of ours to be listed.
     pub fn is_ours(&self) -> bool {
         matches!(self, Self::ThisBucket | Self::Edited(_))
@@ -40,24 +53,22 @@ impl Holdings {
     /// The bucket that the user was made for: by its tag, or without one by its
     /// policies.
     pub(crate) fn owner(&self) -> Owner {
-        let bucket = &self.target.bucket;
+        let Target { bucket, .. } = &self.target;
         if let Some(owner) = Owner::by_tag(&self.user, bucket) {
             return owner;
         }
-        if self.our_policies().any(|policy| self.grant_by(policy).is_some()) {
+        let ours: Vec<_> = self.our_policies().collect();
+        if ours.iter().any(|policy| self.grant_by(policy).is_some()) {
             return Owner::ThisBucket;
         }
-        let edited = self.our_policies().find(|policy| {
+        let edited = ours.iter().find(|policy| {
             policy.arn.is_none() && policy.text_is(|text| allows_only_in(text, bucket))
         });
-        if let Some(policy) = edited
-            && self.is_tagless
-        {
+        if let Some(policy) = edited.filter(|_| self.is_tagless) {
             return Owner::Edited(policy.name.clone());
         }
-        let naming_bucket =
-            self.our_policies().find(|policy| policy.text_is(|text| names_bucket(text, bucket)));
-        match (naming_bucket, self.our_policies().next()) {
+        let naming = ours.iter().find(|it| it.text_is(|text| names_bucket(text, bucket)));
+        match (naming, ours.first()) {
             (Some(policy), _) => Owner::NotOurs(Some(policy.name.clone())),
             (None, Some(other)) => {
                 let reason = format!("its policy {} is for another bucket", other.name);

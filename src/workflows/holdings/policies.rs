@@ -4,7 +4,8 @@ use anyhow::{Result, bail};
 
 use super::Holdings;
 use crate::access::{
-    Grant, grant_of_policy, grant_of_scripts, is_named_as_ours, is_of_scripts, managed_policy_name,
+    Grant, Target, grant_of_policy, grant_of_scripts, is_named_as_ours, is_of_scripts,
+    managed_policy_name,
 };
 use crate::iam::Policy;
 use crate::workflows::outcome::PolicyRef;
@@ -26,8 +27,9 @@ impl Holdings {
 
     /// The one policy that `create` makes: the managed one, or else the inline one.
     pub(crate) fn access_policy(&self) -> Option<&Policy> {
-        let by_create = self.our_policies().filter(|policy| self.has_name_by_create(policy));
-        by_create.max_by_key(|policy| policy.arn.is_some())
+        self.our_policies()
+            .filter(|policy| self.has_name_by_create(policy))
+            .max_by_key(|policy| policy.arn.is_some())
     }
 
     /// True if one of our policies is called as `create` calls it.
@@ -38,7 +40,7 @@ impl Holdings {
     /// The only one of these policies. Fails if there is none, if there are more, or
     /// if `create` makes no policy of its name.
     pub(crate) fn sole_access_policy<'a>(&self, policies: &[&'a Policy]) -> Result<&'a Policy> {
-        let user = &self.target.user;
+        let Target { user, .. } = &self.target;
         match policies {
             [] => bail!("user {user} has no policy that create_s3_user made"),
             [policy] if self.has_name_by_create(policy) => Ok(policy),
@@ -72,12 +74,9 @@ impl Holdings {
 
     /// The policies besides those that the user was made with.
     pub(crate) fn other_policies(&self) -> Vec<&Policy> {
-        self.policies.iter().filter(|policy| !self.is_made_with(policy)).collect()
-    }
-
-    fn is_made_with(&self, policy: &Policy) -> bool {
-        self.access_policy().is_some_and(|access| std::ptr::eq(access, policy))
-            || self.policies_of_scripts().any(|script| std::ptr::eq(script, policy))
+        let made_with: Vec<_> =
+            self.access_policy().into_iter().chain(self.policies_of_scripts()).collect();
+        self.policies.iter().filter(|policy| !made_with.contains(policy)).collect()
     }
 
     /// The policies that carry none of our names, and the groups, in words.
@@ -102,8 +101,7 @@ impl Holdings {
     /// The access that one of the policies stands for, if it is as `create` or `update` make it,
     /// or one of the two of the Python scripts.
     pub(crate) fn grant_by(&self, policy: &Policy) -> Option<Grant> {
-        let text = policy.text.as_deref()?;
-        grant_of_policy(&policy.name, text, &self.target, &self.region)
+        grant_of_policy(&policy.name, policy.text.as_deref()?, &self.target, &self.region)
     }
 }
 
