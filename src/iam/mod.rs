@@ -27,8 +27,7 @@ pub(crate) use blockers::{blockers, has_login_profile, remove_blocker};
 pub(crate) use policies::{
     Policy, PolicyInfo, attach_policy, attached_policies, create_policy, create_policy_version,
     delete_inline_policy, delete_policy, delete_policy_version, detach_policy, former_versions,
-    get_policy, inline_policies, inline_policy_document, managed_policy_document, policy_arn,
-    policy_document, put_inline_policy, read_document,
+    get_policy, inline_policies, policy_arn, policy_document, put_inline_policy, read_document,
 };
 pub(crate) use tags::Tags;
 pub(crate) use users::{

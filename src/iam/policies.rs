@@ -94,17 +94,6 @@ pub(crate) async fn policy_document(run: &Run, policy: &PolicyInfo) -> Result<St
     Ok(url_decoded(&document.unwrap_or_default()))
 }
 
-/// Returns the document of a managed policy, or `None` if there is no such policy.
-pub(crate) async fn managed_policy_document(
-    run: &Run,
-    arn: &str,
-) -> Result<Option<String>, AwsError> {
-    match get_policy(run, arn).await? {
-        Some(policy) => policy_document(run, &policy).await.map(Some),
-        None => Ok(None),
-    }
-}
-
 /// Decodes a policy document, which AWS returns percent-encoded, and other stores as
 /// it is.
 pub(super) fn url_decoded(document: &str) -> String {
@@ -212,26 +201,19 @@ pub(crate) async fn inline_policies(run: &Run) -> Result<Vec<Policy>, AwsError> 
 }
 
 /// Reads the document of a user's policy, and how many use it if it is a managed one.
+/// What isn't there has none.
 pub(crate) async fn read_document(run: &Run, policy: &mut Policy) -> Result<(), AwsError> {
-    let Some(arn) = &policy.arn else {
-        policy.text = inline_policy_document(run, &policy.name).await?;
+    if let Some(arn) = &policy.arn {
+        if let Some(info) = get_policy(run, arn).await? {
+            policy.text = Some(policy_document(run, &info).await?);
+            policy.uses = Some(info.uses);
+        }
         return Ok(());
-    };
-    if let Some(info) = get_policy(run, arn).await? {
-        policy.text = Some(policy_document(run, &info).await?);
-        policy.uses = Some(info.uses);
     }
-    Ok(())
-}
-
-/// Returns the document of an inline policy, or `None` if there is no such policy.
-pub(crate) async fn inline_policy_document(
-    run: &Run,
-    name: &str,
-) -> Result<Option<String>, AwsError> {
-    let get = run.aws.iam.get_user_policy().user_name(run.user()).policy_name(name);
+    let get = run.aws.iam.get_user_policy().user_name(run.user()).policy_name(&policy.name);
     let answer = present(run.aws.call("GetUserPolicy", get.send()).await)?;
-    Ok(answer.map(|answer| url_decoded(&answer.policy_document)))
+    policy.text = answer.map(|found| url_decoded(&found.policy_document));
+    Ok(())
 }
 
 /// Puts our policy into a user that may have been made a moment ago.

@@ -28,37 +28,16 @@ pub(super) enum Purpose {
     Delete,
 }
 
-/// A user that is ours for the bucket.
-pub(super) struct OurUser {
-    /// The run in the bucket's region.
-    pub run: Run,
-    pub user: User,
-    /// The user's holdings, if they had to be read to tell whose it is.
-    pub holdings: Option<Holdings>,
-}
-
-impl OurUser {
-    /// Finds the run's bucket and user, which must be ours for it.
-    pub async fn find(run: &Run, purpose: Purpose) -> Result<Self> {
-        let (bucket, user) = look_up(run).await?;
-        let in_region = reachable(&run.aws, bucket).await?;
-        let Some(user) = user else {
-            return Err(no_such_user(&in_region).await);
-        };
-        let holdings = check_ours(&in_region, &user, purpose).await?;
-        Ok(Self { run: in_region, user, holdings })
-    }
-
-    /// Reads the policies that give the user its access, unless that was done.
-    pub async fn with_policies(self) -> Result<(Run, Holdings), AwsError> {
-        match self.holdings {
-            Some(holdings) => Ok((self.run, holdings)),
-            None => {
-                let policies = Holdings::read_our_policies(&self.run, self.user).await?;
-                Ok((self.run, policies))
-            }
-        }
-    }
+/// Finds the run's bucket and user, which must be ours for it. Returns the run in the
+/// bucket's region.
+pub(super) async fn find_ours(run: &Run, purpose: Purpose) -> Result<(Run, Holdings)> {
+    let (bucket, user) = look_up(run).await?;
+    let in_region = reachable(&run.aws, bucket).await?;
+    let Some(user) = user else {
+        return Err(no_such_user(&in_region).await);
+    };
+    let holdings = check_ours(&in_region, user, purpose).await?;
+    Ok((in_region, holdings))
 }
 
 /// Looks for the bucket and the user at once: the run in the bucket's region,
@@ -101,27 +80,22 @@ async fn similar_user(run: &Run) -> Option<UserName> {
 }
 
 /// Fails unless the user has this very name, and is ours for the bucket, as surely
-/// as the purpose needs. Returns what the user holds, if that had to be read.
+/// as the purpose needs. Returns what the user holds, as far as that had to be read.
 ///
 /// A tag is enough. Without one, the user may have nothing but what we gave it, or it
 /// may be somebody's own.
-pub(super) async fn check_ours(
-    run: &Run,
-    user: &User,
-    purpose: Purpose,
-) -> Result<Option<Holdings>> {
-    check_name(run, user)?;
-    let (owner, holdings) = Owner::find(run, user).await?;
-    let mut refusal = refusal_by_owner(&run.target, owner, purpose);
-    if let Some(untagged) = &holdings
-        && refusal.is_none()
-        && purpose != Purpose::List
-    {
-        refusal = refusal_by_extras(run, untagged).await?;
-    }
+pub(super) async fn check_ours(run: &Run, user: User, purpose: Purpose) -> Result<Holdings> {
+    check_name(run, &user)?;
+    let holdings = Holdings::find(run, user).await?;
+    let refusal = match refusal_by_owner(&run.target, holdings.owner(), purpose) {
+        None if holdings.user.tags.bucket.is_none() && purpose != Purpose::List => {
+            refusal_by_extras(run, &holdings).await?
+        }
+        by_owner => by_owner,
+    };
     match refusal {
         None => Ok(holdings),
-        Some(refusal) => Err(refusal.into_error(run, user, purpose).await),
+        Some(refusal) => Err(refusal.into_error(run, &holdings.user, purpose).await),
     }
 }
 
@@ -245,7 +219,7 @@ async fn suspend_hints(run: &Run) -> Vec<Hint> {
 /// True if the run's user exists, under this very name, and is ours for the bucket.
 pub(crate) async fn is_ours(run: &Run) -> bool {
     match iam::get_user(run).await {
-        Ok(Some(user)) => check_ours(run, &user, Purpose::List).await.is_ok(),
+        Ok(Some(user)) => check_ours(run, user, Purpose::List).await.is_ok(),
         _ => false,
     }
 }
@@ -272,12 +246,13 @@ pub(super) async fn check_same(run: &Run, seen: Option<&User>) -> Result<Option<
 
 /// The note that the user's access has ended, if it has: by its tag, or by its policy
 /// on a store that keeps no tags.
-pub(super) fn ended_note(user: &User, holdings: Option<&Holdings>) -> Option<String> {
-    let expires = match holdings {
-        Some(tagless) if tagless.is_tagless => tagless.grant()?.expires,
-        _ => user.tags.expires.as_deref().and_then(Expiry::at),
+pub(super) fn ended_note(holdings: &Holdings) -> Option<String> {
+    let end = if holdings.is_tagless {
+        holdings.grant()?.expires
+    } else {
+        holdings.user.tags.expires.as_deref().and_then(Expiry::at)
     };
-    let ended = expires.filter(Expiry::has_passed)?;
+    let ended = end.filter(Expiry::has_passed)?;
     Some(format!("access ended at {ended}; --update extends it"))
 }
 

@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::ours::{OurUser, Purpose, ended_note};
+use super::ours::{Purpose, ended_note, find_ours};
 use super::outcome::{Failed, Suspended};
 use super::plan::{Plan, Preview};
 use crate::aws::Run;
@@ -35,27 +35,27 @@ pub struct Suspend {
 ///
 /// A user without an access key can be suspended, but not resumed.
 pub async fn plan(run: &Run, direction: Direction) -> Result<Plan<Suspend>> {
-    let found = match direction {
-        Direction::Suspend => OurUser::find(run, Purpose::Suspend).await?,
-        Direction::Resume => OurUser::find(run, Purpose::GiveKey).await?,
+    let (run, holdings) = match direction {
+        Direction::Suspend => find_ours(run, Purpose::Suspend).await?,
+        Direction::Resume => find_ours(run, Purpose::GiveKey).await?,
     };
-    let keys = iam::access_keys(&found.run).await?;
+    let keys = iam::access_keys(&run).await?;
     let mut notes = Vec::new();
     match direction {
-        Direction::Suspend => check_not_own(&found.run, &keys)?,
+        Direction::Suspend => check_not_own(&run, &keys)?,
         Direction::Resume => {
-            check_any(&found.run, &keys)?;
+            check_any(&run, &keys)?;
             notes.extend(two_keys_note(&keys));
-            notes.extend(ended_note(&found.user, found.holdings.as_ref()));
+            notes.extend(ended_note(&holdings));
         }
     }
     let (changing, unchanged): (Vec<_>, Vec<_>) =
         keys.into_iter().partition(|key| key.is_active == (direction == Direction::Suspend));
     let work = Suspend { direction, changing: ids(changing), unchanged: ids(unchanged) };
     let steps = work.changing.iter().map(|id| direction.step(id)).collect();
-    let mut preview = Preview::new(&found.run.target, steps);
+    let mut preview = Preview::new(&run.target, steps);
     preview.notes = notes;
-    Ok(Plan { preview, run: found.run, work })
+    Ok(Plan { preview, run, work })
 }
 
 fn ids(keys: Vec<KeyInfo>) -> Vec<String> {

@@ -26,16 +26,10 @@ async fn refusal(run: &Run, user: &User, handover: &Handover) -> Result<anyhow::
             user.name
         );
     }
-    let (owner, read) = match Owner::by_tag(user, bucket) {
-        Some(owner) => (owner, None),
-        None => {
-            let holdings = Holdings::read(run, user.clone()).await?;
-            (holdings.owner(), Some(holdings))
-        }
-    };
-    let reason = match owner {
+    let holdings = Holdings::find(run, user.clone()).await?;
+    let reason = match holdings.owner() {
         Owner::ThisBucket | Owner::Edited(_) => {
-            return our_user_exists(run, user, read, handover).await;
+            return our_user_exists(run, holdings, handover).await;
         }
         Owner::OtherBucket(reason, _) => format!("was not made for bucket {bucket}: {reason}"),
         Owner::NotOurs(_) => "was not created by create_s3_user".to_owned(),
@@ -48,8 +42,7 @@ async fn refusal(run: &Run, user: &User, handover: &Handover) -> Result<anyhow::
 /// are read unless they were.
 async fn our_user_exists(
     run: &Run,
-    user: &User,
-    read: Option<Holdings>,
+    mut holdings: Holdings,
     handover: &Handover,
 ) -> Result<anyhow::Error> {
     let Target { bucket, user: name } = &run.target;
@@ -59,11 +52,8 @@ async fn our_user_exists(
         }
         keys => keys?,
     };
-    let holdings = match read {
-        Some(holdings) => Ok(holdings),
-        None => Holdings::read_our_policies(run, user.clone()).await,
-    };
-    let lacks_policy = holdings.as_ref().is_ok_and(|it| it.our_policies_read().is_empty());
+    let knows_policies = holdings.read_our_policies(run).await.is_ok();
+    let lacks_policy = knows_policies && holdings.our_policies_read().is_empty();
     let state = if keys.is_empty() {
         "without an access key: an earlier run was interrupted, or another one is under way"
             .to_owned()
@@ -79,7 +69,7 @@ async fn our_user_exists(
     Ok(UserExists {
         message,
         hints: hints_for_existing(&run.target, &keys, start_over),
-        keys_if_complete: holdings.is_ok().then(|| keys.into_iter().map(|key| key.id).collect()),
+        keys_if_complete: knows_policies.then(|| keys.into_iter().map(|key| key.id).collect()),
     }
     .into())
 }

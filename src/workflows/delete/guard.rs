@@ -2,6 +2,7 @@
 
 use anyhow::{Result, ensure};
 
+use super::Options;
 use super::folder::Folder;
 use crate::aws::Run;
 use crate::errors::{Hint, Hinted};
@@ -10,12 +11,12 @@ use crate::removal::Removal;
 use crate::workflows::holdings::Holdings;
 use crate::workflows::ours::{Purpose, check_name, check_ours, check_same, no_such_user};
 
-/// Fails unless the user has this very name, and is ours for this bucket or
-/// `forced`. Returns what the user holds, if that had to be read.
-pub(super) async fn check_target(run: &Run, user: &User, forced: bool) -> Result<Option<Holdings>> {
-    if forced {
-        check_name(run, user)?;
-        return Ok(None);
+/// Fails unless the user has this very name and, but with `--force`, is ours for this
+/// bucket. Returns what the user holds, as far as that had to be read.
+pub(super) async fn check_target(run: &Run, user: User, options: Options) -> Result<Holdings> {
+    if options.force {
+        check_name(run, &user)?;
+        return Ok(Holdings::unread(run, user));
     }
     check_ours(run, user, Purpose::Delete).await
 }
@@ -23,7 +24,7 @@ pub(super) async fn check_target(run: &Run, user: &User, forced: bool) -> Result
 /// True if there is a user of ours for the bucket, which is itself not there.
 pub(super) async fn is_left(run: &Run, user: Option<&User>) -> bool {
     match user {
-        Some(user) => check_ours(run, user, Purpose::Delete).await.is_ok(),
+        Some(user) => check_ours(run, user.clone(), Purpose::Delete).await.is_ok(),
         None => false,
     }
 }

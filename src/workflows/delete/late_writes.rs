@@ -5,7 +5,7 @@
 
 use crate::access::only_reads;
 use crate::aws::Run;
-use crate::iam;
+use crate::iam::{self, Policy};
 use crate::removal::{Blocker, Removal};
 use crate::step::Step;
 
@@ -18,17 +18,15 @@ pub(super) async fn could_write(run: &Run, steps: &[Step]) -> bool {
         return false;
     }
     for step in steps {
-        let document = match step {
+        let mut policy = match step {
             Step::Remove(Removal::Attachment(policy)) => {
-                iam::managed_policy_document(run, &policy.arn).await
+                Policy::managed(policy.name.clone(), policy.arn.clone())
             }
-            Step::Remove(Removal::InlinePolicy(name)) => {
-                iam::inline_policy_document(run, name).await
-            }
+            Step::Remove(Removal::InlinePolicy(name)) => Policy::inline(name.clone(), None),
             Step::Remove(Removal::Blocker(Blocker::Group(_))) => return true,
             _ => continue,
         };
-        if !matches!(document, Ok(Some(text)) if only_reads(&text)) {
+        if iam::read_document(run, &mut policy).await.is_err() || !policy.text_is(only_reads) {
             return true;
         }
     }

@@ -11,7 +11,6 @@ use clap::builder::TypedValueParser;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 
-use super::holdings::Holdings;
 use super::ours::{look_up, reachable};
 use super::plan::{Plan, Preview};
 use crate::aws::Run;
@@ -173,18 +172,14 @@ pub async fn plan(run: &Run, options: Options) -> Result<Plan<Delete>> {
 
 /// Plans the deletion of a user with its folder.
 async fn plan_user(run: Run, user: User, options: Options) -> Result<Plan<Delete>> {
-    let mut holdings = guard::check_target(&run, &user, options.force).await?;
+    let mut holdings = guard::check_target(&run, user.clone(), options).await?;
     let mut notes = Vec::new();
     if options.only_expired {
-        let read = match holdings {
-            Some(before) => before,
-            None => Holdings::read(&run, user.clone()).await?,
-        };
-        let end = expired::check(&run, &read, None).await?;
+        holdings.read_all(&run).await?;
+        let end = expired::check(&run, &holdings, None).await?;
         notes.push(format!("access ended at {end}"));
-        holdings = Some(read);
     }
-    let known = holdings.map(|read| read.policies);
+    let known = holdings.all_policies();
     let (folder, belongings) = tokio::try_join!(Folder::look_into(&run, options), async {
         Ok(belongings::removals(&run, &user, known).await?)
     })?;

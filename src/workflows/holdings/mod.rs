@@ -26,29 +26,41 @@ pub struct Holdings {
     pub(crate) policies: Vec<Policy>,
     /// The names of its groups, sorted.
     pub(crate) groups: Vec<String>,
-    /// True if all policies and groups were read.
-    is_complete: bool,
+    extent: Extent,
+}
+
+/// The part of a user's holdings that was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Extent {
+    User,
+    /// The attached policies too, and our inline one.
+    OurPolicies,
+    All,
 }
 
 impl Holdings {
-    /// Reads all that the user holds. The run's clients speak to the bucket's region.
-    pub(crate) async fn read(run: &Run, user: User) -> Result<Self, AwsError> {
-        let details = read_details(run, user).await?;
-        let mut holdings = Self::new(run.target.clone(), &run.aws, details);
-        holdings.ask_for_tags(run).await;
+    /// Reads as much as tells whose the user is: all, unless a tag says it. The run's
+    /// clients speak to the bucket's region.
+    pub(crate) async fn find(run: &Run, user: User) -> Result<Self, AwsError> {
+        let mut holdings = Self::unread(run, user);
+        if holdings.user.tags.bucket.is_none() {
+            holdings.read_all(run).await?;
+        }
         Ok(holdings)
     }
 
-    /// Reads the attached policies and our inline one, which is enough of a user whose
-    /// tag says whose it is.
-    pub(crate) async fn read_our_policies(run: &Run, user: User) -> Result<Self, AwsError> {
-        let inline = our_inline_policy(run).await?;
-        let mut policies = iam::attached_policies(run).await?;
-        read_our_documents(run, &mut policies).await?;
-        policies.extend(inline);
-        let details = UserDetails { user, policies, groups: Vec::new() };
+    /// Reads all that the user holds.
+    pub(crate) async fn read(run: &Run, user: User) -> Result<Self, AwsError> {
+        let mut holdings = Self::unread(run, user);
+        holdings.read_all(run).await?;
+        Ok(holdings)
+    }
+
+    /// The user alone, of whose policies nothing is known yet.
+    pub(crate) fn unread(run: &Run, user: User) -> Self {
+        let details = UserDetails { user, policies: Vec::new(), groups: Vec::new() };
         let holdings = Self::new(run.target.clone(), &run.aws, details);
-        Ok(Self { is_complete: false, ..holdings })
+        Self { extent: Extent::User, ..holdings }
     }
 
     /// Takes what the account's list says of a user. A user without tags counts as
@@ -61,10 +73,39 @@ impl Holdings {
             user: details.user,
             policies: details.policies,
             groups: details.groups,
-            is_complete: true,
+            extent: Extent::All,
         };
         holdings.sort();
         holdings
+    }
+
+    /// Reads all that the user holds, unless that was done.
+    pub(crate) async fn read_all(&mut self, run: &Run) -> Result<(), AwsError> {
+        if self.extent < Extent::All {
+            let details = read_details(run, self.user.clone()).await?;
+            *self = Self::new(self.target.clone(), &run.aws, details);
+            self.ask_for_tags(run).await;
+        }
+        Ok(())
+    }
+
+    /// Reads the attached policies and our inline one, unless that was done: they are
+    /// enough of a user whose tag says whose it is.
+    pub(crate) async fn read_our_policies(&mut self, run: &Run) -> Result<(), AwsError> {
+        if self.extent < Extent::OurPolicies {
+            let inline = our_inline_policy(run).await?;
+            self.policies = iam::attached_policies(run).await?;
+            read_our_documents(run, &mut self.policies).await?;
+            self.policies.extend(inline);
+            self.sort();
+            self.extent = Extent::OurPolicies;
+        }
+        Ok(())
+    }
+
+    /// The policies, if all of them were read.
+    pub(crate) fn all_policies(self) -> Option<Vec<Policy>> {
+        (self.extent == Extent::All).then_some(self.policies)
     }
 
     /// Sorts policies and groups, which stores list in different orders.
@@ -82,7 +123,7 @@ impl Holdings {
     /// known. Returns why some could not be read.
     pub(crate) async fn read_rest(&mut self, run: &Run) -> Vec<AwsError> {
         let mut unread = Vec::new();
-        if self.is_complete {
+        if self.extent == Extent::All {
             return unread;
         }
         let (inline, groups) = tokio::join!(iam::inline_policies(run), iam::groups(run));
@@ -98,7 +139,7 @@ impl Holdings {
             Err(error) => unread.push(error),
         }
         self.sort();
-        self.is_complete = true;
+        self.extent = Extent::All;
         unread
     }
 

@@ -2,7 +2,6 @@
 
 use super::Holdings;
 use crate::access::{BucketName, Target, allows_only_in, names_bucket};
-use crate::aws::{AwsError, Run};
 use crate::iam::User;
 
 /// The bucket that a user was made for, as far as its tags and policies show it.
@@ -29,18 +28,6 @@ impl Owner {
         }
         let reason = format!("it is tagged for bucket {tagged}");
         Some(Self::OtherBucket(reason, tagged.parse().ok()))
-    }
-
-    /// Finds the owner by the user's tag, or else by all that the user holds, which is
-    /// returned too then.
-    pub async fn find(run: &Run, user: &User) -> Result<(Self, Option<Holdings>), AwsError> {
-        match Self::by_tag(user, &run.target.bucket) {
-            Some(owner) => Ok((owner, None)),
-            None => {
-                let holdings = Holdings::read(run, user.clone()).await?;
-                Ok((holdings.owner(), Some(holdings)))
-            }
-        }
     }
 
     /// True if the user is surely enough one of ours to be listed.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::holdings::{Owner, read_details};
-use super::ours::{OurUser, Purpose, reachable};
+use super::ours::{Purpose, find_ours, reachable};
 use crate::access::{BucketName, Target, UserName, names_bucket};
 use crate::aws::{Aws, AwsError, Run};
 use crate::iam::{self, User, UserDetails};
@@ -164,11 +164,9 @@ fn holdings(bucket: &BucketName, aws: &Aws, details: UserDetails) -> Option<Hold
 }
 
 async fn find_named(run: &Run) -> Result<Holdings> {
-    let OurUser { run, user, holdings } = OurUser::find(run, Purpose::List).await?;
-    match holdings {
-        Some(holdings) => Ok(holdings),
-        None => Ok(Holdings::read(&run, user).await?),
-    }
+    let (in_region, mut holdings) = find_ours(run, Purpose::List).await?;
+    holdings.read_all(&in_region).await?;
+    Ok(holdings)
 }
 
 /// Turns an error into `None` if something was missing since the user has gone

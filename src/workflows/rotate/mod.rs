@@ -11,7 +11,7 @@ use crate::handover::{self, Handover};
 use crate::iam::{self, KeyInfo, User};
 use crate::step::Step;
 use crate::workflows::holdings::Holdings;
-use crate::workflows::ours::{OurUser, Purpose, ended_note, set_access_hint};
+use crate::workflows::ours::{Purpose, ended_note, find_ours, set_access_hint};
 use crate::workflows::plan::{Plan, Preview};
 
 pub use applying::apply;
@@ -54,10 +54,10 @@ pub struct Rotate {
 pub async fn plan(run: &Run, options: &Options) -> Result<Plan<Rotate>> {
     let Options { old_keys, .. } = *options;
     let handover = Handover::another(&options.handover, &run.target.user)?;
-    let found = OurUser::find(run, Purpose::GiveKey).await?;
-    let before = iam::access_keys(&found.run).await?;
-    let surplus = surplus_key(&found.run, &before, old_keys).await?;
-    let (run, holdings) = found.with_policies().await?;
+    let (run, mut holdings) = find_ours(run, Purpose::GiveKey).await?;
+    let before = iam::access_keys(&run).await?;
+    let surplus = surplus_key(&run, &before, old_keys).await?;
+    holdings.read_our_policies(&run).await?;
     if holdings.our_policies_read().is_empty() {
         return Err(no_policy(&run, &handover).into());
     }
@@ -77,7 +77,7 @@ pub async fn plan(run: &Run, options: &Options) -> Result<Plan<Rotate>> {
         let note = format!("user {} is suspended; the new key gives access again", run.target.user);
         preview.notes.push(note);
     }
-    preview.notes.extend(ended_note(&holdings.user, Some(&holdings)));
+    preview.notes.extend(ended_note(&holdings));
     let Holdings { user, .. } = holdings;
     let work = Rotate { user, before, surplus, retiring, old_keys, handover, grant };
     Ok(Plan { preview, run, work })

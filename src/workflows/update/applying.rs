@@ -144,7 +144,8 @@ async fn check_same_user(plan: &Plan<Update>) -> Result<()> {
 /// has changed.
 async fn check_unchanged(plan: &Plan<Update>) -> Result<()> {
     let before = &plan.work.holdings;
-    let now = Holdings::read_our_policies(&plan.run, before.user.clone()).await?;
+    let mut now = Holdings::unread(&plan.run, before.user.clone());
+    now.read_our_policies(&plan.run).await?;
     check_same_user(plan).await?;
     ensure!(now.our_policies().eq(before.our_policies()), "{}", plan.has_changed());
     Ok(())

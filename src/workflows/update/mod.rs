@@ -4,7 +4,7 @@
 use anyhow::{Result, ensure};
 
 use super::holdings::{Holdings, names};
-use super::ours::{OurUser, Purpose, folder_notes, set_access_hint};
+use super::ours::{Purpose, find_ours, folder_notes, set_access_hint};
 use super::outcome::PolicyRef;
 use super::plan::{Plan, PlannedPolicy, Preview};
 use crate::access::{
@@ -44,8 +44,8 @@ pub struct Update {
 /// part. The policies of the Python scripts are replaced if `change` names
 /// anything.
 pub async fn plan(run: &Run, change: &GrantChange) -> Result<Plan<Update>> {
-    let found = OurUser::find(run, Purpose::Update).await?;
-    let (run, mut holdings) = found.with_policies().await?;
+    let (run, mut holdings) = find_ours(run, Purpose::Update).await?;
+    holdings.read_our_policies(&run).await?;
     let current = Current::find(&holdings, change)?;
     current.check_replaceable(&run, change)?;
     let old = current.grant.clone();
