@@ -4,15 +4,15 @@
 use anyhow::{Context, Result, ensure};
 
 use super::Update;
-use crate::aws::{AwsError, Made, until_known};
+use crate::aws::{Made, until_known};
 use crate::commands::delete_policy;
 use crate::errors::{Hint, Hinted, caught};
-use crate::iam::{self, Tags};
+use crate::iam::{self, Policy, Tags};
 use crate::removal::{Leftover, ManagedPolicy, Removal};
 use crate::step::Step;
 use crate::workflows::holdings::Holdings;
 use crate::workflows::ours::{check_same, is_unused_and_ours};
-use crate::workflows::outcome::{Failed, State, Updated};
+use crate::workflows::outcome::{Failed, PolicyRef, State, Updated};
 use crate::workflows::plan::Plan;
 use crate::workflows::remove::remove;
 use crate::workflows::undo::Undo;
@@ -33,11 +33,10 @@ const MOST_VERSIONS: usize = 5;
 pub async fn apply(plan: &Plan<Update>) -> Result<Updated, Failed> {
     let Plan { run, work, preview } = plan;
     let undo = Undo::of(run);
-    let mut notes = preview.notes.clone();
-    match caught(change(plan, &undo)).await {
-        Ok(more) => notes.extend(more),
+    let notes = match caught(change(plan, &undo)).await {
+        Ok(notes) => notes,
         Err(error) => return Err(undo.unwind(error).await),
-    }
+    };
     delete_replaced(plan).await?;
     Ok(Updated {
         target: run.target.clone(),
@@ -46,22 +45,20 @@ pub async fn apply(plan: &Plan<Update>) -> Result<Updated, Failed> {
         kept: preview.kept.clone(),
         also_read: work.grant.also_read.clone(),
         policy_document: work.policy.is_some().then(|| work.document.clone()),
-        notes,
+        notes: [preview.notes.clone(), notes].concat(),
     })
 }
 
 /// Takes every step that gives or takes access. Returns notes for the admin.
 async fn change(plan: &Plan<Update>, undo: &Undo) -> Result<Vec<String>> {
-    let run = &plan.run;
+    let Plan { run, preview, .. } = plan;
     let mut notes = Vec::new();
-    for (index, step) in plan.preview.steps.iter().enumerate() {
-        let taken = match step {
-            Step::Remove(Removal::Policy(_)) => break,
-            _ => {
-                run.go_on()?;
-                take(plan, undo, step, index == 0).await
-            }
-        };
+    for step in &preview.steps {
+        if let Step::Remove(Removal::Policy(_)) = step {
+            break;
+        }
+        run.go_on()?;
+        let taken = take(plan, undo, step).await;
         match run.unless_interrupted(taken)? {
             None => run.done(step),
             Some(note) => notes.push(note),
@@ -70,14 +67,10 @@ async fn change(plan: &Plan<Update>, undo: &Undo) -> Result<Vec<String>> {
     Ok(notes)
 }
 
-/// Takes a step, the first one or a later one. Returns a note if it could not be taken.
-async fn take(
-    plan: &Plan<Update>,
-    undo: &Undo,
-    step: &Step,
-    is_first: bool,
-) -> Result<Option<String>> {
-    let run = &plan.run;
+/// Takes a step. Returns a note if it could not be taken.
+async fn take(plan: &Plan<Update>, undo: &Undo, step: &Step) -> Result<Option<String>> {
+    let Plan { run, preview, .. } = plan;
+    let is_first = preview.steps.first() == Some(step);
     match step {
         Step::TagUser(_) => {
             if is_first {
@@ -110,10 +103,10 @@ async fn take(
 /// Deletes the policies that the new one has taken the place of, whatever signal
 /// comes: the user has its access. What can't be deleted is left.
 async fn delete_replaced(plan: &Plan<Update>) -> Result<(), Failed> {
-    let run = &plan.run;
+    let Plan { run, preview, .. } = plan;
     let mut left = Vec::new();
     let mut failed = None;
-    for step in &plan.preview.steps {
+    for step in &preview.steps {
         let Step::Remove(removal @ Removal::Policy(_)) = step else { continue };
         match remove(run, removal).await {
             Ok(_) => run.done(step),
@@ -124,12 +117,11 @@ async fn delete_replaced(plan: &Plan<Update>) -> Result<(), Failed> {
         }
     }
     let Some(error) = failed else { return Ok(()) };
-    let state = format!(
+    let context = format!(
         "user {} has its new access, and only a policy that it no longer has remains",
         run.target.user
     );
-    let error = anyhow::Error::from(error).context(state);
-    Err(Failed { error, state: State::Left(left) })
+    Err(Failed { error: anyhow::Error::from(error).context(context), state: State::Left(left) })
 }
 
 /// Fails if the user was deleted, and maybe made again, since the plan was made.
@@ -161,11 +153,8 @@ impl Plan<Update> {
 
     /// The managed policy that the user is to have.
     fn managed_policy(&self) -> Result<ManagedPolicy> {
-        let policy = self.work.policy.clone().context("there is no new policy")?;
-        Ok(ManagedPolicy {
-            name: policy.name,
-            arn: policy.arn.context("the new policy has no ARN")?,
-        })
+        let PolicyRef { name, arn } = self.work.policy.clone().context("there is no new policy")?;
+        Ok(ManagedPolicy { name, arn: arn.context("the new policy has no ARN")? })
     }
 }
 
@@ -175,54 +164,48 @@ async fn create_policy(plan: &Plan<Update>, undo: &Undo) -> Result<()> {
     let policy = plan.managed_policy()?;
     let tags = Tags::of_run(&run.target.bucket);
     check_unchanged(plan).await?;
-    let created = iam::create_policy(run, &policy.name, &work.document, &tags).await;
-    let delete = Removal::Policy(policy.clone());
-    let error = match created {
+    let error = match iam::create_policy(run, &policy.name, &work.document, &tags).await {
         Ok(_) => {
-            undo.push(Made::Yes, delete);
+            undo.push(Made::Yes, Removal::Policy(policy));
             return Ok(());
         }
         Err(error) if !error.is_unclear() && !error.is_existing() => return Err(error.into()),
         Err(error) => error,
     };
     // The policy itself tells whether it was made although the answer got lost.
-    let look = async || iam::get_policy(undo.run(), &policy.arn).await;
-    match until_known(&undo.run().cancel, look).await {
+    let undoing = undo.run();
+    let look = until_known(&undoing.cancel, async || iam::get_policy(undoing, &policy.arn).await);
+    match look.await {
         Ok(Some(found)) if found.tags.run == tags.run => {
-            undo.push(Made::Yes, delete);
-            Ok(())
+            undo.push(Made::Yes, Removal::Policy(policy));
+            return Ok(());
         }
         Ok(Some(found)) if is_unused_and_ours(run, &found).await.unwrap_or(false) => {
             let message = format!(
                 "{error}; it belongs to no user: an earlier run was interrupted, or another one is under way"
             );
-            Err(Hinted::new(message, Hint::run_if_alone(delete_policy(&policy.arn))).into())
+            return Err(Hinted::new(message, Hint::run_if_alone(delete_policy(&policy.arn))).into());
         }
-        _ if !error.is_unclear() => Err(error.into()),
-        _ => {
-            let run = tags.run.as_deref().unwrap_or_default();
-            undo.leave([Leftover::UnclearPolicy {
-                policy,
-                if_ours: format!("tagged s3-user:run={run}"),
-            }]);
-            Err(error.into())
+        _ if error.is_unclear() => {
+            let if_ours = format!("tagged s3-user:run={}", tags.run.unwrap_or_default());
+            undo.leave([Leftover::UnclearPolicy { policy, if_ours }]);
         }
+        _ => {}
     }
+    Err(error.into())
 }
 
 /// Sets the tag. Returns a note if the store keeps no tags.
 async fn tag(plan: &Plan<Update>) -> Result<Option<String>> {
-    let run = &plan.run;
-    let tagged = match plan.work.grant.expires {
+    let Plan { run, work, .. } = plan;
+    let tagged = match work.grant.expires {
         None => iam::untag_expiry(run).await,
         Some(expires) => {
             let tags = Tags { expires: Some(expires.to_string()), ..Tags::default() };
             iam::tag_user(run, &tags).await
         }
     };
-    if let Err(error) = &tagged
-        && run.aws.store.lacks_tags(error)
-    {
+    if tagged.as_ref().is_err_and(|error| run.aws.store.lacks_tags(error)) {
         let note = "this store keeps no tags, so only the policy says when access ends";
         return Ok(Some(note.to_owned()));
     }
@@ -239,28 +222,27 @@ async fn tag(plan: &Plan<Update>) -> Result<Option<String>> {
 /// Gives the policy its new document, if it is still the one that was looked at.
 async fn replace_policy(plan: &Plan<Update>) -> Result<()> {
     let Plan { run, work, .. } = plan;
-    let document = &work.document;
     let Some(arn) = work.policy.as_ref().and_then(|policy| policy.arn.as_ref()) else {
         check_unchanged(plan).await?;
-        return Ok(iam::put_inline_policy(run, document).await?);
+        return Ok(iam::put_inline_policy(run, &work.document).await?);
     };
     let former = iam::former_versions(run, arn).await?;
     check_unchanged(plan).await?;
     if let Some(oldest) = former.first().filter(|_| former.len() + 1 >= MOST_VERSIONS) {
         iam::delete_policy_version(run, arn, oldest).await?;
     }
-    match iam::create_policy_version(run, arn, document).await {
-        // The policy itself tells whether it was done although an answer got lost.
-        Err(_) if is_current(plan, arn).await.unwrap_or(false) => Ok(()),
-        created => Ok(created?),
+    let created = iam::create_policy_version(run, arn, &work.document).await;
+    // The policy itself tells whether it was done although an answer got lost.
+    if created.is_err() && is_current(plan, arn).await {
+        return Ok(());
     }
+    Ok(created?)
 }
 
-/// True if the policy has the new document.
-async fn is_current(plan: &Plan<Update>, arn: &str) -> Result<bool, AwsError> {
-    let Some(policy) = iam::get_policy(&plan.run, arn).await? else {
-        return Ok(false);
-    };
-    let text = iam::policy_document(&plan.run, &policy).await?;
-    Ok(plan.work.document.is(&text))
+/// True if the policy is known to have the new document.
+async fn is_current(plan: &Plan<Update>, arn: &str) -> bool {
+    let Plan { run, work, .. } = plan;
+    let mut policy = Policy::managed(String::new(), arn.to_owned());
+    iam::read_document(run, &mut policy).await.is_ok()
+        && policy.text_is(|text| work.document.is(text))
 }

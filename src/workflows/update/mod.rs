@@ -48,16 +48,11 @@ pub async fn plan(run: &Run, change: &GrantChange) -> Result<Plan<Update>> {
     holdings.read_our_policies(&run).await?;
     let current = Current::find(&holdings, change)?;
     current.check_replaceable(&run, change)?;
-    let old = current.grant.clone();
-    let before = old.clone().unwrap_or_default();
+    let before = current.grant.clone().unwrap_or_default();
     change.check_on(&before)?;
     let grant = change.apply_to(&before);
     let document = current.new_document(&run, &grant)?;
-    let policy = match current.policy {
-        Some(policy) => Some(PolicyRef::from(policy)),
-        None if current.replaced.is_empty() => None,
-        None => Some(new_policy(&run, &holdings.user)?),
-    };
+    let policy = current.new_policy(&run, &holdings.user)?;
     let mut steps = current.write_steps(policy.as_ref(), &document);
     steps.extend(current.detach_steps());
     if policy.is_some() {
@@ -65,18 +60,17 @@ pub async fn plan(run: &Run, change: &GrantChange) -> Result<Plan<Update>> {
     }
     steps.extend(current.delete_steps());
     let mut preview = Preview::new(&run.target, steps);
-    match &old {
-        Some(old) => {
-            preview.changes = old.changes_to(&grant);
-            preview.kept = old.kept_in(&grant);
-        }
-        None => preview.changes = grant.all_as_changes(),
+    if current.grant.is_some() {
+        preview.changes = before.changes_to(&grant);
+        preview.kept = before.kept_in(&grant);
+    } else {
+        preview.changes = grant.all_as_changes();
     }
     let scripts_note = current.scripts_note();
-    preview.notes = notes(&run, &mut holdings, old.as_ref(), &grant).await;
+    preview.notes = notes(&run, &mut holdings, &before, &grant).await;
     preview.notes.extend(scripts_note);
-    preview.policy = policy.as_ref().map(|policy| PlannedPolicy {
-        name: Some(policy.name.clone()),
+    preview.policy = policy.clone().map(|PolicyRef { name, .. }| PlannedPolicy {
+        name: Some(name),
         document: document.clone(),
     });
     Ok(Plan { preview, run, work: Update { grant, document, policy, holdings } })
@@ -105,14 +99,15 @@ impl<'a> Current<'a> {
             (None, Some(grant_of_scripts()))
         } else {
             let candidates = if of_today.is_empty() { &ours } else { &of_today };
-            let policy = holdings.sole_access_policy(candidates)?;
-            let text = policy.text.as_deref().unwrap_or_default();
-            (Some(policy), PolicyDocument::grant(text, &holdings.target, &holdings.region))
+            let sole = holdings.sole_access_policy(candidates)?;
+            let text = sole.text.as_deref().unwrap_or_default();
+            (Some(sole), PolicyDocument::grant(text, &holdings.target, &holdings.region))
         };
-        let changes_nothing = *change == GrantChange::default();
-        let keeps_scripts = changes_nothing && !of_scripts.is_empty();
-        let replaced = if changes_nothing { Vec::new() } else { of_scripts };
-        Ok(Self { policy, replaced, keeps_scripts, grant })
+        if *change == GrantChange::default() {
+            let keeps_scripts = !of_scripts.is_empty();
+            return Ok(Self { policy, replaced: Vec::new(), keeps_scripts, grant });
+        }
+        Ok(Self { policy, replaced: of_scripts, keeps_scripts: false, grant })
     }
 
     /// Fails if others use the policy, or if what it allows can't be kept.
@@ -131,11 +126,28 @@ impl<'a> Current<'a> {
     }
 
     fn new_document(&self, run: &Run, grant: &Grant) -> Result<PolicyDocument> {
-        // Another store has a limit of its own.
-        let is_inline = self.policy.is_some_and(|policy| policy.arn.is_none());
-        let has_limit_of_inline = is_inline && run.aws.store.is_aws();
-        let kind = if has_limit_of_inline { PolicyKind::Inline } else { PolicyKind::Managed };
+        let kind = match self.policy {
+            // Another store has a limit of its own.
+            Some(Policy { arn: None, .. }) if run.aws.store.is_aws() => PolicyKind::Inline,
+            _ => PolicyKind::Managed,
+        };
         PolicyDocument::for_bucket(grant, &run.target, &run.aws.region, kind)
+    }
+
+    /// The policy that the user has then: a new one in place of those of the Python
+    /// scripts; none if it keeps them.
+    fn new_policy(&self, run: &Run, user: &User) -> Result<Option<PolicyRef>> {
+        if self.policy.is_some() || self.replaced.is_empty() {
+            return Ok(self.policy.map(PolicyRef::from));
+        }
+        let name = managed_policy_name(&run.target.user);
+        let arn = iam::policy_arn(user, &name);
+        ensure!(
+            arn.is_some(),
+            "the ARN of user {} has no form that tells that of its policy",
+            run.target.user
+        );
+        Ok(Some(PolicyRef { name, arn }))
     }
 
     /// The steps that write the document: into the policy, unless that has it already,
@@ -178,55 +190,33 @@ async fn add_tag_step(steps: &mut Vec<Step>, run: &Run, user: &User, expires: Op
         return;
     }
     // What deletes ended users goes by the tag: it must never end first.
-    let position = if is_later(expires, tagged) { 0 } else { steps.len() };
+    let is_extended = expires
+        .is_none_or(|end| tagged.and_then(Expiry::at).is_some_and(|tagged_end| end > tagged_end));
+    let position = if is_extended { 0 } else { steps.len() };
     steps.insert(position, Step::TagUser(run.target.user.to_string()));
-}
-
-/// The policy that takes the place of those of the Python scripts.
-fn new_policy(run: &Run, user: &User) -> Result<PolicyRef> {
-    let name = managed_policy_name(&run.target.user);
-    let arn = iam::policy_arn(user, &name);
-    ensure!(
-        arn.is_some(),
-        "the ARN of user {} has no form that tells that of its policy",
-        run.target.user
-    );
-    Ok(PolicyRef { name, arn })
-}
-
-/// True if access is to end later than the tag says, or never.
-fn is_later(expires: Option<Expiry>, tagged: Option<&str>) -> bool {
-    let tagged_end = tagged.and_then(Expiry::at);
-    expires.is_none() || tagged_end.is_some() && expires > tagged_end
 }
 
 /// Fails unless the change names every part of the access, since the policy can't tell
 /// any.
 fn check_names_all(target: &Target, policy: &Policy, change: &GrantChange) -> Result<()> {
-    let unnamed = change.unnamed();
-    if unnamed.is_empty() {
+    let missing = change.unnamed();
+    if missing.is_empty() {
         return Ok(());
     }
     let message = format!(
         "policy {} is not as create_s3_user writes it, so what it allows can't be kept; \
          to replace it, also give {}",
         policy.name,
-        unnamed.join(", ")
+        missing.join(", ")
     );
     let hint = set_access_hint(target, &change.apply_to(&Grant::default()));
     Err(Hinted::new(message, hint).into())
 }
 
 /// Notes for the admin on the access that the user has then.
-async fn notes(
-    run: &Run,
-    holdings: &mut Holdings,
-    old: Option<&Grant>,
-    grant: &Grant,
-) -> Vec<String> {
-    let old_folders = old.map_or(&[][..], |old| &old.also_read);
+async fn notes(run: &Run, holdings: &mut Holdings, before: &Grant, grant: &Grant) -> Vec<String> {
     let mut new_folders = grant.also_read.clone();
-    new_folders.retain(|folder| !old_folders.contains(folder));
+    new_folders.retain(|folder| !before.also_read.contains(folder));
     let (unread, folders, grants) = tokio::join!(
         holdings.read_rest(run),
         folder_notes(run, &new_folders),
@@ -245,18 +235,16 @@ async fn notes(
 
 /// The note on which other policies and groups may give the user more access, if any.
 fn more_access_note(holdings: &Holdings) -> Option<String> {
-    let policies = names(&holdings.other_policies()).join(", ");
-    let groups = holdings.groups.join(", ");
+    let others = holdings.other_policies();
+    let Holdings { groups, .. } = holdings;
     let mut more = Vec::new();
-    match holdings.other_policies().len() {
-        0 => {}
-        1 => more.push(format!("has policy {policies}")),
-        _ => more.push(format!("has policies {policies}")),
+    if !others.is_empty() {
+        let policies = if others.len() == 1 { "policy" } else { "policies" };
+        more.push(format!("has {policies} {}", names(&others).join(", ")));
     }
-    match holdings.groups.len() {
-        0 => {}
-        1 => more.push(format!("is in group {groups}")),
-        _ => more.push(format!("is in groups {groups}")),
+    if !groups.is_empty() {
+        let s = if groups.len() == 1 { "" } else { "s" };
+        more.push(format!("is in group{s} {}", groups.join(", ")));
     }
     if more.is_empty() {
         return None;
