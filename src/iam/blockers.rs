@@ -61,39 +61,44 @@ async fn mfa_devices(run: &Run) -> Result<Vec<String>, AwsError> {
 /// Takes something off the user, and deletes it where it is the user's alone.
 pub(crate) async fn remove_blocker(run: &Run, blocker: &Blocker) -> Result<bool, AwsError> {
     let iam = &run.aws.iam;
-    let user = run.user();
+    let name = run.user();
     match blocker {
         Blocker::LoginProfile => {
-            let delete = iam.delete_login_profile().user_name(user);
-            remove(run, "DeleteLoginProfile", || delete.clone().send()).await
+            let request = iam.delete_login_profile().user_name(name);
+            remove(run, "DeleteLoginProfile", || request.clone().send()).await
         }
         Blocker::SigningCertificate(id) => {
-            let delete = iam.delete_signing_certificate().user_name(user).certificate_id(id);
-            remove(run, "DeleteSigningCertificate", || delete.clone().send()).await
+            let request = iam.delete_signing_certificate().user_name(name).certificate_id(id);
+            remove(run, "DeleteSigningCertificate", || request.clone().send()).await
         }
         Blocker::SshPublicKey(id) => {
-            let delete = iam.delete_ssh_public_key().user_name(user).ssh_public_key_id(id);
-            remove(run, "DeleteSSHPublicKey", || delete.clone().send()).await
+            let request = iam.delete_ssh_public_key().user_name(name).ssh_public_key_id(id);
+            remove(run, "DeleteSSHPublicKey", || request.clone().send()).await
         }
-        Blocker::ServiceSpecificCredential(id) => {
-            let delete =
-                iam.delete_service_specific_credential().service_specific_credential_id(id);
-            let operation = "DeleteServiceSpecificCredential";
-            remove(run, operation, || delete.clone().user_name(user).send()).await
-        }
-        Blocker::MfaDevice(serial) => {
-            let deactivate = iam.deactivate_mfa_device().user_name(user).serial_number(serial);
-            remove(run, "DeactivateMFADevice", || deactivate.clone().send()).await?;
-            // A security key has a serial number of another form and no device to delete.
-            if serial.contains(":mfa/") {
-                let delete = iam.delete_virtual_mfa_device().serial_number(serial);
-                remove(run, "DeleteVirtualMFADevice", || delete.clone().send()).await?;
-            }
-            Ok(true)
-        }
-        Blocker::Group(name) => {
-            let leave = iam.remove_user_from_group().user_name(user).group_name(name);
-            remove(run, "RemoveUserFromGroup", || leave.clone().send()).await
+        Blocker::ServiceSpecificCredential(id) => delete_service_credential(run, id).await,
+        Blocker::MfaDevice(serial) => remove_mfa_device(run, serial).await,
+        Blocker::Group(group) => {
+            let request = iam.remove_user_from_group().user_name(name).group_name(group);
+            remove(run, "RemoveUserFromGroup", || request.clone().send()).await
         }
     }
+}
+
+async fn delete_service_credential(run: &Run, id: &str) -> Result<bool, AwsError> {
+    let delete = run.aws.iam.delete_service_specific_credential().user_name(run.user());
+    remove(run, "DeleteServiceSpecificCredential", || {
+        delete.clone().service_specific_credential_id(id).send()
+    })
+    .await
+}
+
+async fn remove_mfa_device(run: &Run, serial: &str) -> Result<bool, AwsError> {
+    let deactivate = run.aws.iam.deactivate_mfa_device().user_name(run.user());
+    remove(run, "DeactivateMFADevice", || deactivate.clone().serial_number(serial).send()).await?;
+    // A security key has a serial number of another form and no device to delete.
+    if serial.contains(":mfa/") {
+        let delete = run.aws.iam.delete_virtual_mfa_device().serial_number(serial);
+        remove(run, "DeleteVirtualMFADevice", || delete.clone().send()).await?;
+    }
+    Ok(true)
 }

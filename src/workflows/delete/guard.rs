@@ -23,10 +23,8 @@ pub(super) async fn check_target(run: &Run, user: User, options: Options) -> Res
 
 /// True if there is a user of ours for the bucket, which is itself not there.
 pub(super) async fn is_left(run: &Run, user: Option<&User>) -> bool {
-    match user {
-        Some(user) => check_ours(run, user.clone(), Purpose::Delete).await.is_ok(),
-        None => false,
-    }
+    let Some(user) = user else { return false };
+    check_ours(run, user.clone(), Purpose::Delete).await.is_ok()
 }
 
 /// Fails if the calls are made as the very user: with its key, or temporary

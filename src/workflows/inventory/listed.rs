@@ -68,21 +68,19 @@ impl Listed {
     ) -> Self {
         keys.sort_by_key(|key| (key.created, key.id.clone()));
         let odd = oddities(holdings, &keys, readers, now);
-        let made_by = if holdings.is_made_by_scripts() {
-            MadeBy::PythonScripts
-        } else {
-            MadeBy::CreateS3User
-        };
         let grant = holdings.grant();
-        let access = grant.as_ref().map(|grant| grant.access);
         // Nothing, where the policy can't be read back.
-        let known = grant.unwrap_or_default();
+        let known = grant.clone().unwrap_or_default();
         Self {
             target: holdings.target.clone(),
             arn: holdings.user.arn.clone(),
-            made_by,
+            made_by: if holdings.is_made_by_scripts() {
+                MadeBy::PythonScripts
+            } else {
+                MadeBy::CreateS3User
+            },
             created: holdings.user.created,
-            access,
+            access: grant.map(|grant| grant.access),
             expires: known.expires,
             expires_tag: holdings.user.tags.expires.clone(),
             source_ips: known.source_ips.iter().map(IpNet::to_string).collect(),

@@ -50,16 +50,16 @@ impl Inventory {
     /// doesn't offer it, by several calls for each user of the account. Fails,
     /// too, if the bucket can't be reached.
     pub async fn all(&self) -> Result<Vec<Holdings>> {
-        let bucket = bucket::find(&self.aws, &self.bucket);
-        let (bucket, users) = tokio::join!(bucket, self.possibly_ours());
+        let (found, users) =
+            tokio::join!(bucket::find(&self.aws, &self.bucket), self.possibly_ours());
         // A failed call of IAM tells why; a refused HeadBucket has no code for that.
-        let users = users?;
-        let aws = match bucket {
+        let possibly_ours = users?;
+        let aws = match found {
             Err(BucketError::Missing { .. }) if self.bucket_may_be_gone => self.aws.clone(),
             found => reachable(&self.aws, found).await?,
         };
         let mut ours = Vec::new();
-        for details in users {
+        for details in possibly_ours {
             let Some(mut holdings) = holdings(&self.bucket, &aws, details) else { continue };
             holdings.ask_for_tags(&self.run(holdings.target.user.clone())).await;
             if holdings.owner().is_ours() {
@@ -71,9 +71,12 @@ impl Inventory {
 
     /// Reads those users of the account that may be ours.
     async fn possibly_ours(&self) -> Result<Vec<UserDetails>, AwsError> {
-        let wanted = |details: &UserDetails| self.may_be_ours(&details.user);
-        let names_it = |text: &str| names_bucket(text, &self.bucket);
-        let refusal = match iam::all_details(&self.aws, wanted, names_it).await {
+        let details = iam::all_details(
+            &self.aws,
+            |details| self.may_be_ours(&details.user),
+            |text| names_bucket(text, &self.bucket),
+        );
+        let refusal = match details.await {
             Err(error) if error.is_forbidden() || self.aws.store.may_lack(&error) => error,
             read => return read,
         };
@@ -83,8 +86,8 @@ impl Inventory {
         })?;
         // A name that isn't one we take can't be that of a user of ours.
         stream::iter(names.iter().filter_map(|name| name.parse().ok()))
-            .map(async |user: UserName| {
-                let run = self.run(user);
+            .map(async |name: UserName| {
+                let run = self.run(name);
                 unless_gone(&run, self.look_at(&run).await).await
             })
             .buffer_unordered(self.at_a_time)
@@ -105,8 +108,8 @@ impl Inventory {
     /// there is no such user, it isn't ours for the bucket, or a call failed.
     pub async fn named(&self, users: Vec<UserName>) -> (Vec<Holdings>, Vec<(Run, anyhow::Error)>) {
         let mut looks = stream::iter(users)
-            .map(async |user: UserName| {
-                let run = self.run(user);
+            .map(async |name: UserName| {
+                let run = self.run(name);
                 find_named(&run).await.map_err(|error| (run, error))
             })
             .buffered(self.at_a_time);
@@ -133,9 +136,9 @@ impl Inventory {
         let mut listed: Vec<Listed> = stream::iter(users)
             .map(async |holdings: Holdings| {
                 let run = self.run(holdings.target.user.clone());
-                let keys = unless_gone(&run, keys(&run).await.map(Some)).await?;
+                let found = unless_gone(&run, keys(&run).await.map(Some)).await?;
                 on_user();
-                Ok(keys.map(|keys| Listed::new(&holdings, keys, readers, now)))
+                Ok(found.map(|keys| Listed::new(&holdings, keys, readers, now)))
             })
             .buffer_unordered(self.at_a_time)
             .try_filter_map(async |listed| Ok(listed))
@@ -159,8 +162,8 @@ impl Inventory {
 
 /// The holdings of a user of the account; none if we take no user of that name.
 fn holdings(bucket: &BucketName, aws: &Aws, details: UserDetails) -> Option<Holdings> {
-    let user = details.user.name.parse().ok()?;
-    Some(Holdings::new(Target { bucket: bucket.clone(), user }, aws, details))
+    let target = Target { bucket: bucket.clone(), user: details.user.name.parse().ok()? };
+    Some(Holdings::new(target, aws, details))
 }
 
 async fn find_named(run: &Run) -> Result<Holdings> {

@@ -46,15 +46,14 @@ pub(super) fn oddities(
     readers: &Readers,
     now: Timestamp,
 ) -> Vec<Oddity> {
-    let grant = holdings.grant();
-    let mut odd = Vec::new();
-    odd.extend(odd_count(keys));
+    let access = holdings.grant();
+    let mut odd = Vec::from_iter(odd_count(keys));
     for key in keys {
         odd.extend(odd_age(key, now));
         odd.extend(odd_use(key, now));
     }
-    odd.extend(odd_end(holdings, grant.as_ref()));
-    odd.extend(odd_policies(holdings, grant.as_ref()));
+    odd.extend(odd_end(holdings, access.as_ref()));
+    odd.extend(odd_policies(holdings, access.as_ref()));
     odd.extend(odd_readers(&holdings.target.user, readers));
     odd
 }
@@ -91,22 +90,20 @@ fn odd_use(key: &KeyInfo, now: Timestamp) -> Option<Oddity> {
 fn odd_end(holdings: &Holdings, grant: Option<&Grant>) -> Vec<Oddity> {
     let tag = holdings.user.tags.expires.as_deref();
     let tagged = tag.and_then(Expiry::at);
-    let mut odd = Vec::new();
     let Some(grant) = grant else {
-        if tagged.is_some_and(|end| end.has_passed()) {
-            odd.push(Oddity::new("access-ended", "access ended by its tag"));
-        }
-        return odd;
+        let has_ended = tagged.is_some_and(|end| end.has_passed());
+        let by_tag = Oddity::new("access-ended", "access ended by its tag");
+        return Vec::from_iter(has_ended.then_some(by_tag));
     };
+    let mut odd = Vec::new();
     if grant.ended().is_some() {
         odd.push(Oddity::new("access-ended", "access ended"));
     }
     if grant.expires != tagged && !holdings.is_tagless {
-        let text = match tag {
-            Some(tag) => format!("tag says that access ends {tag}"),
-            None => "no tag says that access ends".to_owned(),
-        };
-        odd.push(Oddity::new("other-end", text));
+        odd.push(match tag {
+            Some(tag) => Oddity::new("other-end", format!("tag says that access ends {tag}")),
+            None => Oddity::new("other-end", "no tag says that access ends"),
+        });
     }
     odd
 }
@@ -145,15 +142,13 @@ fn odd_policies(holdings: &Holdings, grant: Option<&Grant>) -> Vec<Oddity> {
 /// there, or for another one of that name.
 fn odd_readers(user: &UserName, readers: &Readers) -> Vec<Oddity> {
     let mut odd = Vec::new();
-    let others = readers.of(user);
-    if !others.is_empty() {
-        let text = format!("folder is also read by {}", others.join(", "));
-        odd.push(Oddity::new("shared-folder", text));
-    }
-    let owners = readers.read_by(user);
-    if !owners.is_empty() {
-        let text = format!("also reads the folder of {}", owners.join(", "));
-        odd.push(Oddity::new("shared-folder", text));
+    for (words, others) in [
+        ("folder is also read by", readers.with_access_to(user)),
+        ("also reads the folder of", readers.read_by(user)),
+    ] {
+        if !others.is_empty() {
+            odd.push(Oddity::new("shared-folder", format!("{words} {}", others.join(", "))));
+        }
     }
     odd
 }

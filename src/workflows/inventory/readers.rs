@@ -37,21 +37,20 @@ impl Everybody {
 #[derive(Debug, Clone, Default)]
 pub struct Readers {
     /// By the name of the folder's user, who may not exist yet.
-    readers: BTreeMap<String, BTreeSet<String>>,
+    by_owner: BTreeMap<String, BTreeSet<String>>,
     /// The users there are.
     users: BTreeSet<String>,
 }
 
 impl Readers {
-    /// Those among these users.
+    /// Finds the readers among these users.
     pub fn among<'a>(users: impl IntoIterator<Item = &'a Holdings>) -> Self {
         let mut known = Self::default();
         for holdings in users {
             let reader = holdings.target.user.to_string();
-            let grant = holdings.grant().unwrap_or_default();
-            for owner in grant.also_read.iter().filter_map(|folder| folder.user()) {
-                let readers = known.readers.entry(owner.to_string()).or_default();
-                readers.insert(reader.clone());
+            let folders = holdings.grant().unwrap_or_default().also_read;
+            for owner in folders.iter().filter_map(|folder| folder.user()) {
+                known.by_owner.entry(owner.to_string()).or_default().insert(reader.clone());
             }
             known.users.insert(reader);
         }
@@ -59,33 +58,28 @@ impl Readers {
     }
 
     /// The users who may read the folder of this one, or what is in it.
-    pub fn of(&self, user: &UserName) -> Vec<&str> {
-        let readers = self.readers.get(user.as_str()).into_iter().flatten();
-        readers.map(String::as_str).collect()
+    pub fn with_access_to(&self, user: &UserName) -> Vec<&str> {
+        self.by_owner.get(user.as_str()).into_iter().flatten().map(String::as_str).collect()
     }
 
     /// The users whose folders this one may read.
     pub(super) fn read_by(&self, user: &UserName) -> Vec<&str> {
-        self.readers
-            .iter()
-            .filter(|(owner, readers)| {
-                readers.contains(user.as_str()) && self.users.contains(*owner)
-            })
-            .map(|(owner, _)| owner.as_str())
-            .collect()
+        let mut owners = Vec::new();
+        for (owner, readers) in &self.by_owner {
+            if readers.contains(user.as_str()) && self.users.contains(owner) {
+                owners.push(owner.as_str());
+            }
+        }
+        owners
     }
 
     /// The note on who else reads the target's folder, if anybody does.
     pub fn note(&self, target: &Target) -> Option<String> {
-        let readers = self.of(&target.user);
-        if readers.is_empty() {
-            return None;
-        }
-        let s = if readers.len() == 1 { "" } else { "s" };
-        Some(format!(
-            "user{s} {} may read {} too (--also-read)",
-            readers.join(", "),
-            target.folder_url()
-        ))
+        let who = match &self.with_access_to(&target.user)[..] {
+            [] => return None,
+            [only] => format!("user {only}"),
+            several => format!("users {}", several.join(", ")),
+        };
+        Some(format!("{who} may read {} too (--also-read)", target.folder_url()))
     }
 }
