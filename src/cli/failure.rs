@@ -1,18 +1,21 @@
-//! What is printed where the work on a user failed.
+//! What is printed where something failed: the error, what state things are in, what is
+//! left, and hints.
 
 use serde::Serialize;
 
 use super::Output;
 use super::exit::ExitStatus;
-use super::hints::{Explained, state_lines};
+use super::results::key_file;
 use crate::access::Target;
 use crate::commands;
+use crate::errors::one_line;
 use crate::handover::HandedOver;
 use crate::removal::{Leftover, Removal};
+use crate::step::{Step, named_keys};
 use crate::workflows::deleted::Deleted;
 use crate::workflows::outcome::{Failed, State};
 
-/// How many failed objects are named on the terminal; `--json` has all of them.
+/// The most failed objects that are named on the terminal; `--json` has all of them.
 const NAMED: usize = 20;
 
 /// A failure as JSON.
@@ -27,41 +30,119 @@ struct Failure<'a> {
 
 /// An incomplete deletion as JSON.
 #[derive(Serialize)]
-pub(super) struct Incomplete<'a> {
+struct Incomplete<'a> {
     #[serde(flatten)]
-    pub deleted: &'a Deleted,
-    pub error: &'a str,
+    deleted: &'a Deleted,
+    error: &'a str,
 }
 
-/// Prints a failure: the error, what is left, and the result as far as it got.
-pub(super) fn fail(out: &Output, target: &Target, failed: &Failed) -> ExitStatus {
-    let user = target.user.as_str();
-    let mut explained = Explained::new(&failed.error);
-    explained.state = state_lines(&failed.state, user);
-    let error = explained.error.clone();
-    if let State::Deleted(deleted) = &failed.state {
-        for line in deleted.failures(NAMED) {
-            out.error_detail(&line);
+impl Output {
+    /// Prints an error that leaves things as they were, and what can be done about it.
+    pub fn failed(&self, error: &anyhow::Error) {
+        self.error(&format!("{error:#}"));
+        self.hints(error);
+        self.report().failed += 1;
+    }
+
+    /// Prints that the work on a user failed, and the result as far as it got.
+    pub fn fail(&self, target: &Target, failed: &Failed) -> ExitStatus {
+        let error = one_line(&format!("{:#}", failed.error));
+        let (left, key): (&[_], _) = match &failed.state {
+            State::Left(left) => (left, None),
+            State::HandedOver { key, left } => (left, Some(key)),
+            _ => (&[], None),
+        };
+        if let State::Deleted(deleted) = &failed.state {
+            for line in deleted.failures(NAMED) {
+                self.error_detail(&line);
+            }
         }
-        out.explained(&explained);
-        out.result(&Incomplete { deleted, error: &error }, None);
-        return ExitStatus::of(&failed.error);
+        self.error(&error);
+        match &failed.state {
+            State::Deleted(deleted) => {
+                for line in deleted_lines(deleted) {
+                    self.error_detail(&line);
+                }
+            }
+            State::Undone => {
+                self.error_detail(&format!("everything made for user {} was undone", target.user));
+            }
+            _ => self.how_to_clean_up(target, left),
+        }
+        self.hints(&failed.error);
+        self.report().failed += 1;
+        if let State::Deleted(deleted) = &failed.state {
+            self.incomplete(deleted, &error);
+        } else {
+            let user = target.user.as_str();
+            let left = left.iter().map(|leftover| leftover.what(user)).collect();
+            self.result(&Failure { user, error: &error, left, handed_over: key }, key_file(key));
+        }
+        ExitStatus::of(&failed.error)
     }
-    let (left, key) = match &failed.state {
-        State::Left(left) => (&left[..], None),
-        State::HandedOver { key, left } => (&left[..], Some(key)),
-        _ => (&[][..], None),
-    };
-    let user_is_left = left.iter().any(|it| matches!(it, Leftover::Removable(Removal::User(_))));
-    for leftover in left {
-        let words = format!("left: {}; {} it with", leftover.what(user), leftover.verb());
-        let command = commands::clean_up(leftover, target, user_is_left);
-        explained.left.push((words, command));
+
+    /// Names what is left, with the commands that remove it.
+    fn how_to_clean_up(&self, target: &Target, left: &[Leftover]) {
+        let user_is_left =
+            left.iter().any(|it| matches!(it, Leftover::Removable(Removal::User(_))));
+        for leftover in left {
+            let what = leftover.what(target.user.as_str());
+            let words = format!("left: {what}; {} it with", leftover.verb());
+            let command = commands::clean_up(leftover, target, user_is_left);
+            self.advise("", &words, Some(&command));
+        }
     }
-    out.explained(&explained);
-    let left = left.iter().map(|leftover| leftover.what(user)).collect();
-    let key_file = key.and_then(|key| key.key_file.as_ref());
-    let failure = Failure { user, error: &error, left, handed_over: key };
-    out.result(&failure, key_file.map(|path| path.display().to_string()));
-    ExitStatus::of(&failed.error)
+
+    /// The result of a deletion that failed.
+    pub fn incomplete(&self, deleted: &Deleted, error: &str) {
+        self.result(&Incomplete { deleted, error }, None);
+    }
+}
+
+/// What a delete run has deleted, and what is left for another one.
+fn deleted_lines(deleted: &Deleted) -> Vec<String> {
+    let gone = gone(deleted);
+    let mut lines = Vec::new();
+    if !gone.is_empty() {
+        lines.push(format!("gone: {}", gone.join(", ")));
+    }
+    if !deleted.remaining.is_empty() {
+        lines.push(if gone.is_empty() { "nothing was deleted".to_owned() } else { left(deleted) });
+    }
+    lines
+}
+
+fn gone(deleted: &Deleted) -> Vec<String> {
+    let mut gone = Vec::new();
+    if !deleted.access_keys.is_empty() {
+        gone.push(named_keys(&deleted.access_keys));
+    }
+    for name in &deleted.policies_detached {
+        if !deleted.policies_deleted.contains(name) {
+            gone.push(format!("policy {name} (detached)"));
+        }
+    }
+    gone.extend(deleted.policies_deleted.iter().map(|name| format!("policy {name}")));
+    gone.extend(deleted.other.iter().cloned());
+    if deleted.folder.entries() > 0 || deleted.folder.uploads > 0 {
+        gone.push(deleted.folder.to_string());
+    }
+    gone
+}
+
+fn left(deleted: &Deleted) -> String {
+    let mut things = Vec::new();
+    for step in &deleted.remaining {
+        let thing = match step {
+            Step::EmptyFolder { folder, .. } => format!("what is still in {folder}"),
+            Step::Remove(Removal::Attachment(policy)) => format!("policy {}", policy.name),
+            Step::Remove(removal) => removal.what(deleted.target.user.as_str()),
+            _ => continue,
+        };
+        if !things.contains(&thing) {
+            things.push(thing);
+        }
+    }
+    let force = if deleted.needs_force { " with --force" } else { "" };
+    format!("left: {}; running the same command again{force} continues", things.join(", "))
 }

@@ -7,7 +7,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use clap_complete::Shell;
 
 use super::exit::exit_now;
-use super::output::print_error;
+use super::terminal::print_error;
 
 /// Adds the two options to a command. Nothing goes with either of them, and no user is
 /// required then.

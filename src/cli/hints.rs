@@ -1,115 +1,69 @@
-//! What an error is printed as: a line, what state things are in, and the hints that it carries.
+//! Hints: those that an error carries, and their commands for the admin's shell.
 
-use crate::aws::{AwsError, LoadError};
-use crate::commands::{self, Command};
-use crate::errors::{Hint, Hinted, Stays, one_line};
-use crate::removal::Removal;
+use super::Output;
+use super::terminal::{label, to_copy};
+use crate::aws::{AwsError, Connection, LoadError};
+use crate::commands::Command;
+use crate::errors::{Hint, Hinted, Stays, harmless, one_line};
 use crate::s3::bucket::BucketError;
-use crate::step::{Step, named_keys};
 use crate::workflows::create::UserExists;
-use crate::workflows::deleted::Deleted;
-use crate::workflows::outcome::State;
 
-/// An error as it is printed.
-pub(super) struct Explained {
-    /// In one line.
-    pub error: String,
-    /// What state things are in, a line each.
-    pub state: Vec<String>,
-    /// What is left, and the commands that remove it.
-    pub left: Vec<(String, Command)>,
-    /// What can be done, a line each.
-    pub hints: Vec<Hint>,
-}
+impl Output {
+    /// Prints the hints at what can be done about an error, a line each.
+    pub(super) fn hints(&self, error: &anyhow::Error) {
+        for hint in hints(error) {
+            self.advise(&format!("{} ", label("hint")), &hint.words, hint.command.as_ref());
+        }
+    }
 
-impl Explained {
-    pub fn new(error: &anyhow::Error) -> Self {
-        let mut hints = hints(error);
-        hints.extend(call_or_load_hint(error));
-        Self { error: one_line(&format!("{error:#}")), state: Vec::new(), left: Vec::new(), hints }
+    /// Prints advice in one line, in which the command stands out.
+    pub(super) fn advise(&self, label: &str, words: &str, command: Option<&Command>) {
+        let mut line = format!("{}{label}{}", self.prefix(), one_line(words));
+        if let Some(command) = command {
+            // Not on one line by force, since quoted spaces are a part of it.
+            line += &format!(": {}", to_copy(&harmless(&in_shell(command, &self.connection))));
+        }
+        self.print(&line);
     }
 }
 
-/// The hints that the error was raised with.
 fn hints(error: &anyhow::Error) -> Vec<Hint> {
-    if let Some(stays) = error.downcast_ref::<Stays>() {
-        return Vec::from_iter(stays.hint.clone());
+    if let Some(hinted) = error.downcast_ref::<Hinted>() {
+        return hinted.hints.clone();
     }
     if let Some(exists) = error.downcast_ref::<UserExists>() {
         return exists.hints.clone();
     }
-    error.downcast_ref::<Hinted>().map_or(Vec::new(), |hinted| hinted.hints.clone())
+    if let Some(stays) = error.downcast_ref::<Stays>() {
+        return Vec::from_iter(stays.hint.clone());
+    }
+    let hint = if let Some(LoadError::Credentials(error)) = error.downcast_ref() {
+        error.hint()
+    } else if let Some(error) = error.downcast_ref::<BucketError>() {
+        error.hint()
+    } else {
+        error.downcast_ref().and_then(AwsError::hint)
+    };
+    Vec::from_iter(hint)
 }
 
-/// What can be done about a call that failed, or clients that could not be made.
-fn call_or_load_hint(error: &anyhow::Error) -> Option<Hint> {
-    if let Some(LoadError::Credentials(error)) = error.downcast_ref() {
-        return error.hint();
-    }
-    match error.downcast_ref() {
-        Some(BucketError::Denied(_, error)) if error.refuser().is_some() => error.hint(),
-        Some(BucketError::Refused(_) | BucketError::Denied(..)) => {
-            Some(Hint::run("see whose credentials these are", commands::caller_identity()))
-        }
-        Some(BucketError::Other(error)) => error.hint(),
-        _ => error.downcast_ref::<AwsError>()?.hint(),
-    }
-}
-
-/// What state a run that failed leaves a user in, a line each.
-pub(super) fn state_lines(state: &State, user: &str) -> Vec<String> {
-    match state {
-        State::Deleted(deleted) => deleted_lines(deleted),
-        State::Undone => vec![format!("everything made for user {user} was undone")],
-        _ => Vec::new(),
-    }
-}
-
-/// What a delete run has deleted, and what is left for another one.
-fn deleted_lines(deleted: &Deleted) -> Vec<String> {
-    let gone = gone(deleted).join(", ");
-    let has_left = !deleted.remaining.is_empty();
-    match (gone.is_empty(), has_left) {
-        (true, false) => Vec::new(),
-        (true, true) => vec!["nothing was deleted".to_owned()],
-        (false, false) => vec![format!("gone: {gone}")],
-        (false, true) => vec![format!("gone: {gone}"), left_line(deleted)],
-    }
-}
-
-fn left_line(deleted: &Deleted) -> String {
-    let mut left = Vec::new();
-    for step in &deleted.remaining {
-        let thing = match step {
-            Step::EmptyFolder { folder, .. } => format!("what is still in {folder}"),
-            Step::Remove(Removal::Attachment(policy)) => format!("policy {}", policy.name),
-            Step::Remove(removal) => removal.what(deleted.target.user.as_str()),
-            _ => continue,
-        };
-        if !left.contains(&thing) {
-            left.push(thing);
+/// The command for the admin's shell, with the connection options of this run.
+pub(super) fn in_shell(command: &Command, connection: &Connection) -> String {
+    let mut words: Vec<_> = command.words.iter().map(String::as_str).collect();
+    if command.connects {
+        for (option, value) in [
+            ("--profile", &connection.profile),
+            ("--region", &connection.region),
+            ("--endpoint-url", &connection.endpoint_url),
+        ] {
+            words.extend(value.iter().flat_map(|value| [option, value]));
         }
     }
-    let force = if deleted.needs_force { " with --force" } else { "" };
-    let left = left.join(", ");
-    format!("left: {left}; running the same command again{force} continues")
-}
-
-fn gone(deleted: &Deleted) -> Vec<String> {
-    let mut gone = Vec::new();
-    if !deleted.access_keys.is_empty() {
-        gone.push(named_keys(&deleted.access_keys));
+    // No argument of a program can have the one character, NUL, that a shell can't be given.
+    let quoted = shlex::try_join(words).unwrap_or_default();
+    let (before, after) = command.around;
+    match &command.then {
+        Some(next) => format!("{before}{quoted}{after} && {}", in_shell(next, connection)),
+        None => format!("{before}{quoted}{after}"),
     }
-    for name in &deleted.policies_detached {
-        if !deleted.policies_deleted.contains(name) {
-            gone.push(format!("policy {name} (detached)"));
-        }
-    }
-    gone.extend(deleted.policies_deleted.iter().map(|name| format!("policy {name}")));
-    gone.extend(deleted.other.iter().cloned());
-    let folder = &deleted.folder;
-    if folder.entries() > 0 || folder.uploads > 0 {
-        gone.push(folder.to_string());
-    }
-    gone
 }

@@ -3,13 +3,11 @@
 use anyhow::Result;
 
 use super::exit::ExitStatus;
-use super::failure::fail;
 use super::verbs::Verb;
 use super::{NamedUser, Output, Session};
 use crate::access::{GrantChange, UserName};
 use crate::aws::{Aws, Run};
 use crate::errors::caught;
-use crate::workflows::outcome::Failed;
 use crate::workflows::plan::{Plan, Planned};
 
 /// One user of a session, and where its words go.
@@ -24,15 +22,14 @@ pub(super) struct Job<'a> {
 impl<'a> Job<'a> {
     pub fn new(session: &'a Session, aws: &Aws, user: NamedUser) -> Self {
         let out = session.out.for_user(&user.name);
-        let steps = out.clone();
-        let target = session.target.target(&user.name);
-        let cancel = session.signals.cancel.clone();
-        Self {
-            session,
-            run: Run::new(aws.clone(), target, cancel, move |step| steps.step(step)),
-            out,
-            access: user.access,
-        }
+        let printer = out.clone();
+        let run = Run::new(
+            aws.clone(),
+            session.target.target(&user.name),
+            session.signals.cancel.clone(),
+            move |step| printer.step(step),
+        );
+        Self { session, run, out, access: user.access }
     }
 
     pub fn user(&self) -> &UserName {
@@ -49,24 +46,40 @@ impl<'a> Job<'a> {
         let line = self.out.is_alone().then(|| self.out.wait_for_response());
         let planned = self.plan(verb).await;
         drop(line);
-        let status = match planned {
-            Ok(Planned::Do(plan)) if !self.out.dry_run => return self.apply(verb, plan).await,
-            Ok(Planned::Do(plan)) => {
-                self.out.plan(&plan.preview);
-                ExitStatus::Done
-            }
+        let plan = match planned {
+            Ok(Planned::Do(plan)) => Ok(plan),
             Ok(Planned::Skip(outcome)) => {
                 self.out.done(&outcome);
-                ExitStatus::Skipped
+                return (self.user().clone(), ExitStatus::Skipped);
             }
-            Err(error) => self.failed(verb, error),
+            Err(error) => Err(error),
         };
-        (self.user().clone(), status)
+        match self.unless_dry_run(verb, plan) {
+            Ok(plan) => self.apply(verb, plan).await,
+            Err(status) => (self.user().clone(), status),
+        }
+    }
+
+    /// Returns the plan, if it is to be carried out. If not, shows it or prints why there
+    /// is none, and returns how that ended.
+    pub fn unless_dry_run<V: Verb>(
+        &self,
+        verb: &V,
+        plan: Result<Plan<V::Work>>,
+    ) -> Result<Plan<V::Work>, ExitStatus> {
+        match plan {
+            Ok(plan) if self.out.args.dry_run => {
+                self.out.plan(&plan.preview);
+                Err(ExitStatus::Done)
+            }
+            Ok(plan) => Ok(plan),
+            Err(error) => Err(self.failed(verb, error)),
+        }
     }
 
     /// Does what is planned.
     pub async fn apply<V: Verb>(self, verb: &V, plan: Plan<V::Work>) -> (UserName, ExitStatus) {
-        let _under_way = self.session.signals.begin(self.user());
+        self.session.signals.begin(self.user());
         let line = self.out.is_alone().then(|| verb.progress_line(&self.out, &plan));
         let applied = caught(async { Ok(verb.apply(&plan).await) }).await;
         drop(line);
@@ -75,18 +88,15 @@ impl<'a> Job<'a> {
                 self.out.done(&outcome);
                 ExitStatus::Done
             }
-            Ok(Err(failed)) => self.print_failure(&failed),
+            Ok(Err(failed)) => self.out.fail(&self.run.target, &failed),
             Err(panicked) => self.failed(verb, panicked),
         };
+        self.session.signals.end(self.user());
         (self.user().clone(), status)
     }
 
     /// Prints that nothing was done with the user, and why.
     pub fn failed<V: Verb>(&self, verb: &V, error: anyhow::Error) -> ExitStatus {
-        self.print_failure(&verb.failed(&self.run.target, error))
-    }
-
-    fn print_failure(&self, failed: &Failed) -> ExitStatus {
-        fail(&self.out, &self.run.target, failed)
+        self.out.fail(&self.run.target, &verb.failed(&self.run.target, error))
     }
 }

@@ -1,189 +1,210 @@
-//! A table for people, which fits their terminal.
+//! The table of `--list`: a row for each user, and one for each further key of its own.
 
+use comfy_table::presets::NOTHING;
+use comfy_table::{Cell, ColumnConstraint, ContentArrangement, Table, Width};
 use console::Term;
+use jiff::Timestamp;
 
-/// The space between two columns.
-const GAP: usize = 2;
+use crate::errors::harmless;
+use crate::step::counted;
+use crate::workflows::inventory::{KeyInfo, LastUse, Listed};
 
-/// The last column is never narrower than this while the others needn't wrap.
-const LAST: usize = 20;
+const HEADER: [&str; 7] = ["USER", "FOLDER", "ACCESS", "ENDS (UTC)", "KEY", "LAST USED", "NOTES"];
 
-/// Rows of as many cells as there are columns, the header first.
-pub(super) struct Table<const COLUMNS: usize> {
-    rows: Vec<[String; COLUMNS]>,
-    /// The column with words to copy, which are broken last.
-    to_copy: usize,
-}
+/// The column with words to copy, which are broken last.
+const KEY: usize = 4;
 
-impl<const COLUMNS: usize> Table<COLUMNS> {
-    pub fn new(header: [&str; COLUMNS], to_copy: usize) -> Self {
-        Self { rows: vec![header.map(str::to_owned)], to_copy }
-    }
+/// The space after each column.
+const GAP: u16 = 2;
 
-    pub fn push(&mut self, row: [String; COLUMNS]) {
-        self.rows.push(row);
-    }
-
-    /// The table as text. Cells wrap where it would be wider than `most`.
-    pub fn text(&self, most: Option<usize>) -> String {
-        let widths = self.widths(most.unwrap_or(usize::MAX));
-        let lines = self.rows.iter().flat_map(|row| lines(row, &widths));
-        lines.collect::<Vec<_>>().join("\n")
-    }
-
-    /// How wide each column is, so that the whole is no wider than `most`.
-    fn widths(&self, most: usize) -> Vec<usize> {
-        let last = COLUMNS - 1;
-        let widest = |width: fn(&str) -> usize, column: usize| {
-            let cells = self.rows.iter().map(|row| width(&row[column]));
-            cells.max().unwrap_or(0)
+/// The users as a table, no wider than the terminal if stdout is one.
+pub(super) fn table(users: &[Listed]) -> String {
+    let now = Timestamp::now();
+    let mut rows = Vec::new();
+    for user in users {
+        let (access, ends) = access_cells(user);
+        let (key, used) = match user.keys.first() {
+            Some(key) => key_cells(key, now),
+            None => ("none".to_owned(), String::new()),
         };
-        let mut widths: Vec<_> = (0..=last).map(|column| widest(width, column)).collect();
-        let words: Vec<_> = (0..=last).map(|column| widest(longest_word, column)).collect();
-        let room = most.saturating_sub(GAP * last);
-        // First the last column, then all between their words, then within them.
-        let only_last = |column| {
-            if column == last { LAST.max(words[last]) } else { usize::MAX }
-        };
-        shrink(&mut widths, room, only_last);
-        shrink(&mut widths, room, |column| words[column]);
-        shrink(&mut widths, room, |column| if column == self.to_copy { words[column] } else { 1 });
-        shrink(&mut widths, room, |_| 1);
-        widths
+        // What is odd about the user stands beside its first key.
+        let others = user.keys.get(1..).unwrap_or_default();
+        let odd = odd_cell(user, |key| !others.iter().any(|other| Some(&other.id) == key));
+        let name = user.target.user.to_string();
+        rows.push([name, folder_cell(user), access, ends, key, used, odd]);
+        for other in others {
+            let odd = odd_cell(user, |key| key == Some(&other.id));
+            let (key, used) = key_cells(other, now);
+            let [name, folder, access, ends] = Default::default();
+            rows.push([name, folder, access, ends, key, used, odd]);
+        }
     }
+    text(rows, width_of_terminal())
 }
 
-/// Narrows the widest columns until they have room, but none below its floor.
-fn shrink(widths: &mut [usize], room: usize, floor: impl Fn(usize) -> usize) {
-    while widths.iter().sum::<usize>() > room {
-        let can_shrink = |column: &usize| widths[*column] > floor(*column);
-        let columns = (0..widths.len()).filter(can_shrink);
-        let Some(widest) = columns.max_by_key(|column| widths[*column]) else {
-            return;
-        };
-        widths[widest] -= 1;
+/// The rows below the header. Cells wrap where the table would be wider than `most`.
+fn text(rows: Vec<[String; HEADER.len()]>, most: Option<u16>) -> String {
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_header(HEADER).add_rows(rows);
+    for column in table.column_iter_mut() {
+        column.set_padding((0, GAP));
     }
-}
-
-/// The lines of a row: more than one where a cell wraps.
-fn lines(row: &[String], widths: &[usize]) -> Vec<String> {
-    let cells: Vec<_> = row.iter().zip(widths).map(|(cell, width)| wrapped(cell, *width)).collect();
-    let height = cells.iter().map(Vec::len).max().unwrap_or(0);
-    let line = |index: usize| {
-        let parts = cells.iter().zip(widths).map(|(cell, width)| {
-            let part = cell.get(index).map_or("", String::as_str);
-            format!("{part:width$}")
-        });
-        let line = parts.collect::<Vec<_>>().join(&" ".repeat(GAP));
-        line.trim_end().to_owned()
-    };
-    (0..height).map(line).collect()
-}
-
-/// The text in lines of at most so many characters, broken between words where
-/// that goes.
-fn wrapped(text: &str, most: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split(' ') {
-        let letters: Vec<_> = word.chars().collect();
-        for (index, piece) in letters.chunks(most).enumerate() {
-            let fits = |line: &String| width(line) + 1 + piece.len() <= most;
-            match lines.last_mut().filter(|line| index == 0 && fits(line)) {
-                Some(line) => {
-                    line.push(' ');
-                    line.extend(piece);
-                }
-                None => lines.push(piece.iter().collect()),
+    if let Some(most) = most {
+        // The gap after the last column is not shown.
+        let room = most.saturating_add(GAP);
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(room);
+        let longest_words: Vec<_> = (0..HEADER.len())
+            .map(|column| {
+                let cells = table.column_cells_with_header_iter(column).flatten();
+                cells.map(longest_word).max().unwrap_or(0) + GAP
+            })
+            .collect();
+        let words_fit = longest_words.iter().sum::<u16>() <= room;
+        for (index, column) in table.column_iter_mut().enumerate() {
+            if words_fit || index == KEY {
+                let width = Width::Fixed(longest_words[index]);
+                column.set_constraint(ColumnConstraint::LowerBoundary(width));
             }
         }
     }
-    lines
+    table.trim_fmt()
 }
 
-fn width(text: &str) -> usize {
-    text.chars().count()
+fn longest_word(cell: &Cell) -> u16 {
+    let content = cell.content();
+    content.split(' ').map(|word| word.chars().count() as u16).max().unwrap_or(0)
 }
 
-fn longest_word(text: &str) -> usize {
-    text.split(' ').map(width).max().unwrap_or(0)
-}
-
-/// How wide the terminal is that stdout is; none if it is not a terminal.
-pub(super) fn width_of_terminal() -> Option<usize> {
+/// The width of the terminal that stdout is; `None` if it is not a terminal.
+fn width_of_terminal() -> Option<u16> {
     let terminal = Term::stdout();
-    let given = std::env::var("COLUMNS").ok();
-    let given = given.and_then(|columns| columns.parse().ok());
-    let given = given.filter(|columns| *columns > 0);
-    terminal.is_term().then(|| given.unwrap_or(terminal.size().1.into()))
+    let given = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let known = given.filter(|columns| *columns > 0).unwrap_or(terminal.size().1);
+    terminal.is_term().then_some(known)
+}
+
+/// Names what is odd about those keys of the user that the filter takes; it gets `None`
+/// for what is odd about the user itself.
+fn odd_cell(user: &Listed, takes: impl Fn(Option<&String>) -> bool) -> String {
+    let odd = user.odd.iter().filter(|odd| takes(odd.key.as_ref()));
+    odd.map(|odd| harmless(&odd.text)).collect::<Vec<_>>().join("; ")
+}
+
+/// The user's folder, and those that it may read besides.
+fn folder_cell(user: &Listed) -> String {
+    let mut folders = user.target.prefix().to_string();
+    for shared in &user.also_read {
+        folders += &format!(" + {}", harmless(shared));
+    }
+    folders
+}
+
+/// The user's access, and its end; unknown where its policy can't be read back.
+fn access_cells(user: &Listed) -> (String, String) {
+    match (user.access, &user.expires) {
+        (Some(access), Some(end)) => (access.to_string(), end.in_table()),
+        (Some(access), None) => (access.to_string(), "never".to_owned()),
+        (None, _) => {
+            let tag = user.expires_tag.as_deref().map(harmless);
+            ("unknown".to_owned(), tag.unwrap_or("unknown".to_owned()))
+        }
+    }
+}
+
+/// A key with its state and age, and when it was last used.
+fn key_cells(key: &KeyInfo, now: Timestamp) -> (String, String) {
+    let mut cell = harmless(&key.id);
+    cell += if key.is_active { " active" } else { " suspended" };
+    if let Some(created) = key.created {
+        cell += &format!(", {} old", span(created, now));
+    }
+    let used = match &key.last_use {
+        LastUse::Unknown | LastUse::NotOffered => "unknown".to_owned(),
+        LastUse::Never => "never".to_owned(),
+        LastUse::At(at, _) => format!("{} ago", span(*at, now)),
+    };
+    (cell, used)
+}
+
+/// The time between two instants in minutes, hours or days.
+pub(super) fn span(from: Timestamp, to: Timestamp) -> String {
+    let minutes = (to.as_second() - from.as_second()) / 60;
+    let (count, unit) = match minutes {
+        ..60 => (minutes.max(1), "minute"),
+        60..2880 => (minutes / 60, "hour"),
+        _ => (minutes / 60 / 24, "day"),
+    };
+    counted(count as u64, false, unit)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn table() -> Table<3> {
-        let mut table = Table::new(["USER", "KEY", "ODD"], 1);
-        table.push(["alex", "AKIA1 active, 12 days", ""].map(str::to_owned));
-        table.push(["kim", "none", "no access key; in group partners"].map(str::to_owned));
-        table
+    fn rows() -> Vec<[String; 7]> {
+        [
+            ["alex", "alex/", "read", "never", "AKIAIOSFODNN7EXAMPLE active, 12 days old", "", ""],
+            ["", "", "", "", "AKIAIOSFODNN8EXAMPLE suspended, 2 days old", "never", ""],
+            [
+                "kim",
+                "kim/ + prices/",
+                "read-write",
+                "2099-12-31",
+                "none",
+                "",
+                "no access key; in group partners",
+            ],
+        ]
+        .map(|row| row.map(str::to_owned))
+        .into()
     }
 
     #[test]
     fn columns_are_as_wide_as_they_need_to_be() {
         let expected = "\
-USER  KEY                    ODD
-alex  AKIA1 active, 12 days
-kim   none                   no access key; in group partners";
-        assert_eq!(table().text(None), expected);
-        assert_eq!(table().text(Some(61)), expected);
-    }
-
-    #[test]
-    fn last_column_wraps_first_and_nothing_is_cut() {
-        let expected = "\
-USER  KEY                    ODD
-alex  AKIA1 active, 12 days
-kim   none                   no access key; in
-                             group partners";
-        assert_eq!(table().text(Some(50)), expected);
-        let expected = "\
-USER  KEY       ODD
-alex  AKIA1
-      active,
-      12 days
-kim   none      no
-                access
-                key; in
-                group
-                partners";
-        assert_eq!(table().text(Some(24)), expected);
+USER  FOLDER          ACCESS      ENDS (UTC)  KEY                                         LAST USED  NOTES
+alex  alex/           read        never       AKIAIOSFODNN7EXAMPLE active, 12 days old
+                                              AKIAIOSFODNN8EXAMPLE suspended, 2 days old  never
+kim   kim/ + prices/  read-write  2099-12-31  none                                                   no access key; in group partners";
+        assert_eq!(text(rows(), None), expected);
+        assert_eq!(text(rows(), Some(133)), expected);
     }
 
     #[test]
     fn words_to_copy_are_broken_last() {
         let expected = "\
-U  KEY      O
-S           D
-E           D
-R
-a  AKIA1
-l  active,
-e  12 days
-x
-k  none     n
-i           o";
-        let text = table().text(Some(13));
-        assert!(text.starts_with(expected), "{text}");
+USER  FOLDER   ACCESS      ENDS (UTC)  KEY                   LAST USED  NOTES";
+        let shown = text(rows(), Some(80));
+        assert!(shown.starts_with(expected), "{shown}");
+        for word in ["AKIAIOSFODNN8EXAMPLE", "suspended,", "prices/", "read-write", "partners"] {
+            assert!(shown.contains(word), "{word} is broken in\n{shown}");
+        }
+        assert!(text(rows(), Some(50)).contains("AKIAIOSFODNN8EXAMPLE"));
     }
 
     #[test]
-    fn table_is_never_wider_than_the_terminal() {
-        for most in 7..80 {
-            let text = table().text(Some(most));
-            let widest = text.lines().map(width).max().unwrap();
-            assert!(widest <= most, "{most}:\n{text}");
+    fn table_is_never_wider_than_the_terminal_and_nothing_is_cut() {
+        for most in 44..140 {
+            let shown = text(rows(), Some(most));
+            let widest = shown.lines().map(|line| line.chars().count()).max().unwrap();
+            assert!(widest <= most.into(), "{most}:\n{shown}");
             let letters = |text: &str| text.chars().filter(|c| *c != ' ' && *c != '\n').count();
-            assert_eq!(letters(&text), letters(&table().text(None)), "{most}:\n{text}");
+            assert_eq!(letters(&shown), letters(&text(rows(), None)), "{most}:\n{shown}");
+        }
+    }
+
+    #[test]
+    fn spans_are_in_one_unit() {
+        let now: Timestamp = "2026-06-15T12:00:00Z".parse().unwrap();
+        for (from, expected) in [
+            ("2026-06-15T12:00:30Z", "1 minute"),
+            ("2026-06-15T11:58:00Z", "2 minutes"),
+            ("2026-06-15T11:00:00Z", "1 hour"),
+            ("2026-06-13T12:00:01Z", "47 hours"),
+            ("2026-06-13T12:00:00Z", "2 days"),
+            ("2025-05-11T12:00:00Z", "400 days"),
+        ] {
+            assert_eq!(span(from.parse().unwrap(), now), expected, "{from}");
         }
     }
 }

@@ -1,17 +1,17 @@
 //! What goes to stdout: results, for people or as JSON.
 
 use std::io::{self, Write};
-use std::sync::atomic::Ordering;
 
 use serde::Serialize;
 
 use super::Output;
 use crate::errors::acts_on_a_terminal;
+use crate::handover::HandedOver;
 
 impl Output {
     /// Prints the result: `json` as one line with `--json`, else `text` if any.
     pub fn result(&self, json: &impl Serialize, text: Option<String>) {
-        if let Some(text) = if self.json { Some(json_line(json)) } else { text }
+        if let Some(text) = if self.args.json { Some(json_line(json)) } else { text }
             && let Err(error) = self.to_stdout(&text)
         {
             self.error(&format!("can't write to stdout: {error}; it was: {text}"));
@@ -21,12 +21,12 @@ impl Output {
     /// Prints results that can be had again: a line of JSON each with `--json`,
     /// else all of them as a table.
     pub(super) fn results(&self, results: &[impl Serialize], table: &str) {
-        let lines: Vec<_> = if self.json {
-            results.iter().map(json_line).collect()
+        let text = if self.args.json {
+            results.iter().map(json_line).collect::<Vec<_>>().join("\n")
         } else {
-            vec![table.to_owned()]
+            table.to_owned()
         };
-        if let Err(error) = self.to_stdout(&lines.join("\n")) {
+        if let Err(error) = self.to_stdout(&text) {
             self.error(&format!("can't write to stdout: {error}"));
         }
     }
@@ -37,12 +37,17 @@ impl Output {
             // Whoever closed the pipe wants no more of it.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             Err(error) => {
-                self.has_lost_results.store(true, Ordering::Relaxed);
+                self.report().has_lost_results = true;
                 Err(error)
             }
             Ok(()) => Ok(()),
         }
     }
+}
+
+/// The path of the file that a new key is in, if it is in one.
+pub(super) fn key_file(key: Option<&HandedOver>) -> Option<String> {
+    Some(key?.key_file.as_ref()?.display().to_string())
 }
 
 /// JSON in one line, with what a terminal would act on escaped.

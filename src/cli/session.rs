@@ -2,26 +2,31 @@
 //! out, and concludes.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
+use anyhow::Result;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
-use super::exit::{Endings, Exit, ExitStatus};
-use super::failure::fail;
-use super::job::Job;
+use super::arguments::bad_usage_lines;
+use super::exit::{Exit, ExitStatus};
+use super::report::Endings;
+use super::signals::Signals;
+use super::terminal::to_stderr;
 use super::verbs::Verb;
-use super::{NamedUser, Output, OutputArgs, Signals, StopWords, TargetArgs};
-use crate::aws::{Aws, Connection, LoadError};
+use super::{Job, NamedUser, Output, OutputArgs, StopWords, TargetArgs};
+use crate::access::similar_name;
+use crate::aws::{Aws, Call, Connection, LoadError};
+use crate::errors::{did_you_mean, harmless};
 use crate::workflows::inventory::Everybody;
 use crate::workflows::outcome::Skipped;
 use crate::workflows::plan::{Plan, Planned};
 
-/// What all users of a program's run have in common.
+/// One run of a program, on all of its users.
 pub struct Session {
     pub(super) out: Output,
     pub(super) signals: Signals,
     pub(super) target: TargetArgs,
-    connection: Connection,
 }
 
 /// A user who is planned for.
@@ -42,13 +47,28 @@ impl Session {
             out: Output::new(name, output, connection, users),
             signals: Signals::listen(stop_words),
             target: target.clone(),
-            connection: connection.clone(),
         }
     }
 
-    /// Loads the clients, as [`Output::load`] does.
+    /// Loads the clients; with `--verbose`, each of their calls is printed. On a
+    /// setting that can't be used, prints a line and exits with code 2. Fails
+    /// where there are no credentials.
     pub(super) async fn load(&self) -> Result<Aws, LoadError> {
-        self.out.load(&self.connection).await
+        let aws = match Aws::load(&self.out.connection).await {
+            Ok(aws) => aws,
+            Err(error @ LoadError::Credentials(_)) => return Err(error),
+            Err(error) => bad_usage_lines(self.out.name, [format!("{error}{}", advice(&error))]),
+        };
+        if !self.out.args.verbose {
+            return Ok(aws);
+        }
+        let line = self.out.line.clone();
+        Ok(aws.logging(Arc::new(move |call: Call<'_>| {
+            let ms = call.duration.as_millis();
+            let outcome = call.error.map_or(String::new(), |error| format!("  {error}"));
+            let text = harmless(&format!("  {} {ms} ms{outcome}", call.operation));
+            line.suspend(|| to_stderr(&text));
+        })))
     }
 
     /// Plans, asks about, and does the same with each user.
@@ -61,11 +81,12 @@ impl Session {
                 for NamedUser { name, .. } in users {
                     let target = self.target.target(&name);
                     let failed = verb.failed(&target, error.clone().into());
-                    let status = fail(&self.out.for_user(&name), &target, &failed);
-                    endings.push(name, status);
+                    endings.push(name.clone(), self.out.for_user(&name).fail(&target, &failed));
                 }
             }
-            None => endings.not_started.extend(users.into_iter().map(|user| user.name)),
+            None => {
+                endings.extend(users.into_iter().map(|user| (user.name, ExitStatus::NotStarted)));
+            }
         }
         self.conclude(&endings, verb.past_participle())
     }
@@ -75,18 +96,21 @@ impl Session {
         let mut endings = Endings::default();
         let jobs: Vec<_> = users.into_iter().map(|user| Job::new(self, aws, user)).collect();
         if V::PLANS_ALL_FIRST {
-            let (plans, skipped) = self.plan_all(aws, verb, jobs, &mut endings).await;
-            let plans = verb.confirm(self, plans, &mut endings).await;
+            let (planned, skipped) = self.plan_all(aws, verb, jobs, &mut endings).await;
+            let confirmed = verb.confirm(self, planned, &mut endings).await;
             let _line = self.out.count_users();
             verb.skip(self, skipped, &mut endings).await;
-            let apply = async |(job, plan): Ready<'_, _>| job.apply(verb, plan).await;
-            let (finished, waiting) = self.at_a_time(plans, apply).await;
-            endings.extend(finished, waiting.into_iter().map(|(job, _)| job));
+            let (finished, waiting) = self
+                .at_a_time(confirmed, async |(job, plan): Ready<'_, _>| job.apply(verb, plan).await)
+                .await;
+            endings.extend(finished);
+            endings.not_started(waiting.into_iter().map(|(job, _)| job));
         } else {
             let _line = self.out.count_users();
-            let change = async |job: Job<'_>| job.plan_and_apply(verb).await;
-            let (finished, waiting) = self.at_a_time(jobs, change).await;
-            endings.extend(finished, waiting);
+            let (finished, waiting) =
+                self.at_a_time(jobs, async |job: Job<'_>| job.plan_and_apply(verb).await).await;
+            endings.extend(finished);
+            endings.not_started(waiting);
         }
         self.conclude(&endings, verb.past_participle())
     }
@@ -101,47 +125,36 @@ impl Session {
         endings: &mut Endings,
     ) -> (Vec<Ready<'a, V::Work>>, Vec<(Job<'a>, Skipped)>) {
         let line = self.out.wait_for_response();
-        let everybody = Everybody::ask(aws, &self.target.bucket);
         let (everybody, (planned, not_started)) = tokio::join!(
-            self.signals.cancel.run_until_cancelled(everybody),
-            self.at_a_time(jobs, async |job: Job<'a>| {
-                let planned = job.plan(verb).await;
-                (job, planned)
-            })
+            self.signals.cancel.run_until_cancelled(Everybody::ask(aws, &self.target.bucket)),
+            self.at_a_time(jobs, async |job: Job<'a>| (job.plan(verb).await, job))
         );
         // Nothing moves at the terminal while somebody is asked.
         drop(line);
-        endings.extend([], not_started);
+        endings.not_started(not_started);
         let everybody = everybody.unwrap_or_default();
         let mut readers = None;
-        let mut plans = Vec::new();
+        let mut ready = Vec::new();
         let mut skipped = Vec::new();
-        for (job, planned) in planned {
+        for (planned, job) in planned {
             let reviewed = match planned {
                 Ok(Planned::Skip(outcome)) => {
                     skipped.push((job, outcome));
                     continue;
                 }
                 Ok(Planned::Do(plan)) => {
-                    let readers = readers.get_or_insert_with(|| everybody.readers(&plan.run));
-                    let note = readers.note(&plan.preview.target);
-                    verb.review(&job, plan, note).await
+                    let known = readers.get_or_insert_with(|| everybody.readers(&plan.run));
+                    let readers_note = known.note(&plan.preview.target);
+                    verb.review(&job, plan, readers_note).await
                 }
                 Err(error) => Err(error),
             };
-            match reviewed {
-                Ok(plan) if self.out.dry_run => {
-                    job.out.plan(&plan.preview);
-                    endings.push(job.user().clone(), ExitStatus::Done);
-                }
-                Ok(plan) => plans.push((job, plan)),
-                Err(error) => {
-                    let status = job.failed(verb, error);
-                    endings.push(job.user().clone(), status);
-                }
+            match job.unless_dry_run(verb, reviewed) {
+                Ok(plan) => ready.push((job, plan)),
+                Err(status) => endings.push(job.user().clone(), status),
             }
         }
-        (plans, skipped)
+        (ready, skipped)
     }
 
     /// Works on the items in order, as many at a time as there are jobs, and starts no
@@ -166,5 +179,14 @@ impl Session {
                 None => return (results, waiting.into()),
             }
         }
+    }
+}
+
+/// What to add to the word that a setting can't be used.
+fn advice(error: &LoadError) -> String {
+    let LoadError::NoProfile { name, profiles } = error else { return String::new() };
+    match similar_name(name, profiles) {
+        None => "; aws configure list-profiles shows them".to_owned(),
+        similar => did_you_mean(similar.map(String::as_str)),
     }
 }

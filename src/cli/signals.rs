@@ -2,16 +2,15 @@
 //! closes, and all others that would end the process where it is.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use anyhow::Result;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::exit::{Exit, end_by};
-use super::output::to_stderr;
+use super::terminal::to_stderr;
 use crate::access::UserName;
 use crate::errors::Interrupted;
 
@@ -35,7 +34,8 @@ const STOPPING: [i32; 11] = [
 /// session that closes and a wrapper that forwards send the others twice.
 const AT_ONCE: [i32; 2] = [libc::SIGINT, libc::SIGQUIT];
 
-/// What is said when a signal stops a run.
+/// The words for a signal that stops a run.
+#[derive(Debug)]
 pub struct StopWords {
     /// On the first signal.
     pub first: &'static str,
@@ -45,11 +45,12 @@ pub struct StopWords {
 
 /// The signals that stop a run, as a cancellation.
 #[derive(Debug, Clone)]
-pub struct Signals {
+pub(super) struct Signals {
     /// Cancelled by the first signal.
     pub cancel: CancellationToken,
+    words: Arc<StopWords>,
     /// The first signal that came.
-    first: Arc<AtomicI32>,
+    first: Arc<OnceLock<i32>>,
     has_begun: Arc<AtomicBool>,
     under_way: Arc<Mutex<BTreeSet<String>>>,
 }
@@ -59,50 +60,41 @@ impl Signals {
     /// that names the users under way, and ends the process at once; no other signal
     /// does. Until [`begin`](Self::begin) is called there is nothing to say of what was
     /// done.
-    pub(super) fn listen(words: StopWords) -> Self {
+    pub fn listen(words: StopWords) -> Self {
         let signals = Self {
             cancel: CancellationToken::new(),
-            first: Arc::new(AtomicI32::new(libc::SIGINT)),
+            words: Arc::new(words),
+            first: Arc::default(),
             has_begun: Arc::default(),
             under_way: Arc::default(),
         };
         // Held, a limit on file sizes fails the write and not the whole process.
         let _held = stream(libc::SIGXFSZ);
-        let (sender, mut numbers) = mpsc::unbounded_channel();
         for number in stopping().filter(|number| !stays_ignored(*number)) {
-            let mut stream = stream(number);
-            let sender = sender.clone();
+            let mut received = stream(number);
+            let listener = signals.clone();
             tokio::spawn(async move {
-                while stream.recv().await.is_some() && sender.send(number).is_ok() {}
+                while received.recv().await.is_some() {
+                    listener.stop(number);
+                }
             });
         }
-        let listener = signals.clone();
-        tokio::spawn(async move {
-            while let Some(number) = numbers.recv().await {
-                if !listener.cancel.is_cancelled() {
-                    listener.stop(number, words.first);
-                } else if AT_ONCE.contains(&number) {
-                    listener.stop_at_once(number, &words.second);
-                }
-            }
-        });
         signals
     }
 
-    fn stop(&self, number: i32, first: &str) {
-        self.first.store(number, Ordering::Relaxed);
-        // Before the work stops, since the process may end at once then.
-        to_stderr(if self.has_begun() { first } else { "stopping" });
-        self.cancel.cancel();
-    }
-
-    fn stop_at_once(&self, number: i32, second: &str) -> ! {
-        to_stderr(if self.has_begun() { second } else { "stopped" });
-        let users = Vec::from_iter(self.users_under_way().clone());
-        if !users.is_empty() {
-            to_stderr(&format!("under way: {}", users.join(", ")));
+    fn stop(&self, number: i32) {
+        if self.first.set(number).is_ok() {
+            // Before the work stops, since the process may end at once then.
+            to_stderr(if self.has_begun() { self.words.first } else { "stopping" });
+            self.cancel.cancel();
+        } else if AT_ONCE.contains(&number) {
+            to_stderr(if self.has_begun() { &self.words.second } else { "stopped" });
+            let users = Vec::from_iter(self.users_under_way().clone());
+            if !users.is_empty() {
+                to_stderr(&format!("under way: {}", users.join(", ")));
+            }
+            end_by(number)
         }
-        end_by(number)
     }
 
     fn has_begun(&self) -> bool {
@@ -110,46 +102,31 @@ impl Signals {
     }
 
     fn users_under_way(&self) -> MutexGuard<'_, BTreeSet<String>> {
-        let users = self.under_way.lock();
-        users.unwrap_or_else(PoisonError::into_inner)
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From now on something of this user may be changed, and not only looked at,
-    /// until the result is dropped.
-    pub(super) fn begin(&self, user: &UserName) -> UnderWay<'_> {
+    /// From now on something of this user may be changed, and not only looked at.
+    pub fn begin(&self, user: &UserName) {
         self.has_begun.store(true, Ordering::Relaxed);
         self.users_under_way().insert(user.to_string());
-        UnderWay { signals: self, user: user.to_string() }
+    }
+
+    /// Nothing more of this user is changed.
+    pub fn end(&self, user: &UserName) {
+        self.users_under_way().remove(user.as_str());
     }
 
     /// Does something that may be dropped at any point, until it is done or a
     /// signal comes.
-    pub(super) async fn or_interrupted<T>(
-        &self,
-        work: impl Future<Output = Result<T>>,
-    ) -> Result<T> {
+    pub async fn or_interrupted<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         // Boxed, since the compiler takes futures within futures only so deep.
-        match self.cancel.run_until_cancelled(Box::pin(work)).await {
-            Some(done) => done,
-            None => Err(Interrupted.into()),
-        }
+        let done = self.cancel.run_until_cancelled(Box::pin(work)).await;
+        done.unwrap_or_else(|| Err(Interrupted.into()))
     }
 
     /// The end of an interrupted run: by the signal that interrupted it.
-    pub(super) fn exit(&self) -> Exit {
-        Exit::Signal(self.first.load(Ordering::Relaxed))
-    }
-}
-
-/// A user who is worked on until this is dropped.
-pub(super) struct UnderWay<'a> {
-    signals: &'a Signals,
-    user: String,
-}
-
-impl Drop for UnderWay<'_> {
-    fn drop(&mut self) {
-        self.signals.users_under_way().remove(&self.user);
+    pub fn exit(&self) -> Exit {
+        Exit::Signal(self.first.get().copied().unwrap_or(libc::SIGINT))
     }
 }
 
@@ -184,9 +161,8 @@ fn is_ignored(signal: i32) -> bool {
     let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
     // SAFETY: without a new action, sigaction only fills in the current one,
     // for which there is room; a struct of zeros is a valid one.
-    let action = unsafe {
+    unsafe {
         libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr());
-        action.assume_init()
-    };
-    action.sa_sigaction == libc::SIG_IGN
+        action.assume_init().sa_sigaction == libc::SIG_IGN
+    }
 }

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, value_parser};
 
-use super::shell::Shell;
-use super::{NamedUser, bad_usage_lines, users_file};
+use super::arguments::bad_usage_lines;
+use super::hints::in_shell;
+use super::{NamedUser, users_file};
 use crate::access::{BucketName, Target, UserName};
 use crate::aws::Connection;
 use crate::commands;
@@ -49,12 +50,12 @@ impl TargetArgs {
             .unwrap_or_else(|problems| bad_usage_lines(command, problems))
     }
 
-    /// How many users to work on at a time.
+    /// The number of users to work on at a time.
     pub fn jobs(&self) -> usize {
         self.jobs.unwrap_or(4).into()
     }
 
-    /// How many users to look at at a time for a list, which only reads.
+    /// The number of users to look at at a time for a list, which only reads.
     pub(super) fn jobs_to_list(&self) -> usize {
         self.jobs.unwrap_or(16).into()
     }
@@ -62,12 +63,12 @@ impl TargetArgs {
     /// The command that deletes the user, or any of the users, and keeps the folder.
     pub fn delete_user(&self, connection: &Connection) -> String {
         let delete = commands::delete_user(&self.bucket, self.user_or_placeholder());
-        Shell::new(connection).text(&delete)
+        in_shell(&delete, connection)
     }
 
     /// The command that lists the access keys of the user, or of any of the users.
     pub fn list_keys(&self, connection: &Connection) -> String {
-        Shell::new(connection).text(&commands::list_access_keys(self.user_or_placeholder()))
+        in_shell(&commands::list_access_keys(self.user_or_placeholder()), connection)
     }
 
     /// The user's name where there is one, or what stands for any of them.

@@ -1,5 +1,5 @@
-//! The terminal that a program was started at: where a person is asked,
-//! whatever stdin, stdout and stderr are.
+//! The terminal that a program was started at: messages in colour on stderr, and
+//! questions, whatever stdin, stdout and stderr are.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal, Write};
@@ -8,9 +8,51 @@ use std::sync::Arc;
 use std::thread;
 
 use anstream::adapter::strip_str;
+use anstream::{AutoStream, ColorChoice};
+use anstyle::{AnsiColor, Style};
 use tokio::sync::oneshot;
 
-use super::paint::has_colours;
+use crate::errors::one_line;
+
+const GREEN: Style = AnsiColor::Green.on_default();
+const BOLD: Style = Style::new().bold();
+
+/// Prints an error of a command in one line.
+pub(super) fn print_error(command: &str, error: &str) {
+    to_stderr(&format!("{command}: {} {}", label("error"), one_line(error)));
+}
+
+/// Prints a line, with its colours where stderr shows them: not with `NO_COLOR`, or with
+/// `TERM=dumb`.
+pub(super) fn to_stderr(line: &str) {
+    // A closed pipe is no reason to panic.
+    let _ = writeln!(anstream::stderr(), "{line}");
+}
+
+/// Begins a line of the kind `error`, `hint` or `note`.
+pub(super) fn label(kind: &str) -> String {
+    let style = match kind {
+        "error" => AnsiColor::Red.on_default().bold(),
+        "note" => AnsiColor::Yellow.on_default(),
+        _ => AnsiColor::Cyan.on_default(),
+    };
+    format!("{style}{kind}:{style:#}")
+}
+
+/// Begins a line about something done, where there are colours.
+pub(super) fn check_mark() -> String {
+    if has_colours() { format!("{GREEN}✓{GREEN:#} ") } else { String::new() }
+}
+
+/// Text that people copy.
+pub(super) fn to_copy(text: &str) -> String {
+    format!("{BOLD}{text}{BOLD:#}")
+}
+
+/// True if stderr shows colours.
+fn has_colours() -> bool {
+    AutoStream::choice(&io::stderr()) != ColorChoice::Never
+}
 
 /// A terminal with somebody at it.
 #[derive(Debug, Clone)]
@@ -47,9 +89,8 @@ impl Terminal {
 }
 
 fn stdin_if_terminal() -> Option<File> {
-    let stdin = io::stdin();
-    let terminal = stdin.as_fd().try_clone_to_owned().ok()?;
-    stdin.is_terminal().then(|| terminal.into())
+    let terminal = io::stdin().as_fd().try_clone_to_owned().ok()?;
+    terminal.is_terminal().then(|| terminal.into())
 }
 
 fn ask(mut terminal: &File, text: &str) -> io::Result<bool> {

@@ -2,10 +2,10 @@
 //! columns named like the access options.
 
 use clap::{Args, Command, FromArgMatches};
-use csv::{Reader, ReaderBuilder, StringRecord, Terminator, Trim};
+use csv::{ReaderBuilder, StringRecord, Terminator};
 
-use super::in_one_line;
-use super::users_file::{NamedUser, shown, user_name, without_comment};
+use super::arguments::in_one_line;
+use super::users_file::{NamedUser, shown, user_name};
 use crate::access::GrantChange;
 
 /// The columns that take a value.
@@ -15,141 +15,107 @@ const LISTS: [&str; 2] = ["source-ip", "also-read"];
 /// The column that takes yes or no.
 const YES_OR_NO: &str = "browse-root";
 
-/// A row of the table, or what is wrong with it or the header.
-pub(super) struct Row {
-    /// Its line in the file, from 1.
-    pub line: usize,
-    pub user: Result<NamedUser, String>,
+/// True if the line names a column `user`.
+pub(super) fn is_header(line: &str) -> bool {
+    cells(line).is_ok_and(|mut names| {
+        names.trim();
+        names.iter().any(|name| name.eq_ignore_ascii_case("user"))
+    })
 }
 
-/// The lines with something else than a comment in them, with their numbers.
-pub(super) fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    (1..)
-        .zip(text.lines())
-        .map(|(number, line)| (number, without_comment(line).trim()))
-        .filter(|(_, line)| !line.is_empty())
+/// A table of users.
+pub(super) struct Table {
+    columns: Vec<String>,
 }
 
-/// True if the first line names a column `user`.
-pub(super) fn has_header(text: &str) -> bool {
-    let Some((_, line)) = lines(text).next() else { return false };
-    let mut names = StringRecord::new();
-    has_closed_quotes(line)
-        && reader(line).read_record(&mut names).is_ok()
-        && names.iter().any(|name| name.eq_ignore_ascii_case("user"))
-}
-
-/// The rows in order; of a header that can't be read, its problem alone.
-pub(super) fn rows(text: &str) -> Vec<Row> {
-    let mut rows = Vec::new();
-    let mut table = String::new();
-    for (line, text) in (1..).zip(text.lines()) {
-        let row = without_comment(text).trim();
-        if has_closed_quotes(row) {
-            table += row;
-        } else {
-            // The rest may be in a comment or on the next line.
-            let problem = "a quote is not closed on this line, before any comment";
-            rows.push(Row { line, user: Err(problem.to_owned()) });
-        }
-        table.push('\n');
-    }
-    let mut reader = reader(&table);
-    let mut header: Option<Vec<String>> = None;
-    let mut cells = StringRecord::new();
-    loop {
-        let read = reader.read_record(&mut cells);
-        // A row ends with its line, or else a quote within a cell took more lines into it.
-        let more_lines = cells.iter().map(|cell| cell.matches('\n').count()).sum::<usize>();
-        let line = (reader.position().line() as usize).saturating_sub(1 + more_lines);
-        let user = match (read, &header) {
-            (Ok(false), _) => break,
-            (Ok(true), _) if cells.iter().any(|cell| cell.contains(['\r', '\n'])) => {
-                Err("a row must be one line of CSV".to_owned())
+impl Table {
+    /// The table with this header. Fails on a column that is unknown or there twice: a
+    /// misspelled `expires` would give access without an end.
+    pub fn with_header(line: &str) -> Result<Self, String> {
+        let known = [&["user"], &VALUES[..], &LISTS, &[YES_OR_NO]].concat();
+        let mut columns = Vec::new();
+        for cell in &one_line_of_cells(line)? {
+            let name = cell.to_ascii_lowercase();
+            if !known.contains(&name.as_str()) {
+                return Err(format!(
+                    "unknown column {:?}; the columns are {}",
+                    shown(&name),
+                    known.join(", ")
+                ));
             }
-            // What a spreadsheet makes of an empty row.
-            (Ok(true), Some(_)) if cells.iter().all(str::is_empty) => continue,
-            (Ok(true), Some(header)) => user(header, &cells),
-            (Ok(true), None) => match columns(&cells) {
-                Ok(columns) => {
-                    header = Some(columns);
-                    continue;
-                }
-                Err(problem) => return vec![Row { line, user: Err(problem) }],
-            },
-            (Err(error), _) => Err(error.to_string()),
-        };
-        rows.push(Row { line, user });
-    }
-    rows.sort_by_key(|row| row.line);
-    rows
-}
-
-fn has_closed_quotes(line: &str) -> bool {
-    line.matches('"').count().is_multiple_of(2)
-}
-
-fn reader(text: &str) -> Reader<&[u8]> {
-    let mut builder = ReaderBuilder::new();
-    // By default a lone carriage return would end a row, and not its line.
-    builder.terminator(Terminator::Any(b'\n'));
-    builder.has_headers(false).flexible(true).trim(Trim::All).from_reader(text.as_bytes())
-}
-
-/// The names of the columns. Fails on one that is unknown or there twice: a
-/// misspelled `expires` would give access without an end.
-fn columns(names: &StringRecord) -> Result<Vec<String>, String> {
-    let names: Vec<_> = names.iter().map(str::to_ascii_lowercase).collect();
-    let known = || [&["user"], &VALUES[..], &LISTS, &[YES_OR_NO]].concat();
-    for (index, name) in names.iter().enumerate() {
-        if !known().contains(&name.as_str()) {
-            let name = shown(name);
-            let known = known().join(", ");
-            return Err(format!("unknown column {name:?}; the columns are {known}"));
+            if columns.contains(&name) {
+                return Err(format!("column {name} appears twice"));
+            }
+            columns.push(name);
         }
-        if names[..index].contains(name) {
-            return Err(format!("column {name} appears twice"));
-        }
+        Ok(Self { columns })
     }
-    Ok(names)
+
+    /// The user of a row, or `None` if the row is empty, as spreadsheets write some.
+    pub fn user(&self, line: &str) -> Result<Option<NamedUser>, String> {
+        let row = one_line_of_cells(line)?;
+        if row.iter().all(str::is_empty) {
+            return Ok(None);
+        }
+        if row.len() != self.columns.len() {
+            return Err(format!("{} cells, but the header has {}", row.len(), self.columns.len()));
+        }
+        let user_column = self.columns.iter().position(|column| column == "user");
+        let name = user_column.and_then(|index| row.get(index)).unwrap_or_default();
+        if name.is_empty() {
+            return Err("no user name".to_owned());
+        }
+        let user = NamedUser::from(user_name(name)?);
+        let mut options = Vec::new();
+        for (column, value) in self.columns.iter().zip(&row) {
+            options.extend(as_options(column, value)?);
+        }
+        let access = parsed(&options).map_err(|error| format!("{name}: {error}"))?;
+        Ok(Some(NamedUser { access, ..user }))
+    }
 }
 
-fn user(header: &[String], record: &StringRecord) -> Result<NamedUser, String> {
-    if record.len() != header.len() {
-        let (cells, columns) = (record.len(), header.len());
-        return Err(format!("{cells} cells, but the header has {columns}"));
+fn one_line_of_cells(line: &str) -> Result<StringRecord, String> {
+    let mut cells = cells(line)?;
+    // A quote within a cell took the line break into it.
+    if cells.iter().any(|cell| cell.contains(['\r', '\n'])) {
+        return Err("a row must be one line of CSV".to_owned());
     }
-    let user_column = header.iter().position(|column| column == "user");
-    let name = match user_column.and_then(|column| record.get(column)) {
-        Some(name) if !name.is_empty() => user_name(name)?,
-        _ => return Err("no user name".to_owned()),
-    };
-    let mut options = Vec::new();
-    for (column, value) in header.iter().zip(record) {
-        options.extend(as_options(column, value)?);
+    cells.trim();
+    Ok(cells)
+}
+
+fn cells(line: &str) -> Result<StringRecord, String> {
+    if !line.matches('"').count().is_multiple_of(2) {
+        // The rest may be in a comment or on the next line.
+        return Err("a quote is not closed on this line, before any comment".to_owned());
     }
-    let access = parsed(&options).map_err(|error| format!("{name}: {error}"))?;
-    Ok(NamedUser { access, ..name.into() })
+    let mut cells = StringRecord::new();
+    ReaderBuilder::new()
+        .has_headers(false)
+        // By default a lone carriage return would end a row, and not its line.
+        .terminator(Terminator::Any(b'\n'))
+        .from_reader(format!("{line}\n").as_bytes())
+        .read_record(&mut cells)
+        .map_err(|error| error.to_string())?;
+    Ok(cells)
 }
 
 /// A cell as it would stand on the command line; nothing for an empty one.
 fn as_options(column: &str, value: &str) -> Result<Vec<String>, String> {
-    let option = |value: &str| format!("--{column}={value}");
     if value.is_empty() || column == "user" {
-        return Ok(Vec::new());
-    }
-    if LISTS.contains(&column) {
-        let values = value.split(';').map(str::trim);
-        let values = values.filter(|value| !value.is_empty());
-        return Ok(values.map(option).collect());
-    }
-    if column != YES_OR_NO {
-        return Ok(vec![option(value)]);
-    }
-    match value.to_ascii_lowercase().as_str() {
-        "yes" => Ok(vec![format!("--{YES_OR_NO}")]),
-        "no" => Ok(vec![format!("--no-{YES_OR_NO}")]),
-        _ => Err(format!("{YES_OR_NO} is yes or no")),
+        Ok(Vec::new())
+    } else if LISTS.contains(&column) {
+        let values = value.split(';').map(str::trim).filter(|value| !value.is_empty());
+        Ok(values.map(|value| format!("--{column}={value}")).collect())
+    } else if column != YES_OR_NO {
+        Ok(vec![format!("--{column}={value}")])
+    } else if value.eq_ignore_ascii_case("yes") {
+        Ok(vec![format!("--{YES_OR_NO}")])
+    } else if value.eq_ignore_ascii_case("no") {
+        Ok(vec![format!("--no-{YES_OR_NO}")])
+    } else {
+        Err(format!("{YES_OR_NO} is yes or no"))
     }
 }
 
@@ -165,12 +131,31 @@ fn parsed(options: &[String]) -> Result<GrantChange, String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::users_file::lines;
     use super::*;
     use crate::access::Access;
 
-    fn problems(text: &str) -> Vec<(usize, String)> {
-        let rows = rows(text).into_iter();
-        rows.filter_map(|row| Some((row.line, row.user.err()?))).collect()
+    /// The users of a table, and what is wrong in it, by line.
+    fn read(text: &str) -> (Vec<NamedUser>, Vec<(usize, String)>) {
+        let mut lines = lines(text);
+        let (line, header) = lines.next().unwrap();
+        let table = match Table::with_header(header) {
+            Ok(table) => table,
+            Err(problem) => return (Vec::new(), vec![(line, problem)]),
+        };
+        let mut users = Vec::new();
+        let mut problems = Vec::new();
+        for (line, row) in lines {
+            match table.user(row) {
+                Ok(user) => users.extend(user),
+                Err(problem) => problems.push((line, problem)),
+            }
+        }
+        (users, problems)
+    }
+
+    fn has_header(text: &str) -> bool {
+        lines(text).next().is_some_and(|(_, line)| is_header(line))
     }
 
     #[test]
@@ -197,8 +182,8 @@ mod tests {
                     \r\n\
                     ,,,,\r\n\
                     kim,,,, # since May\r\n";
-        let rows = rows(text);
-        let users: Vec<_> = rows.into_iter().map(|row| row.user.unwrap()).collect();
+        let (users, problems) = read(text);
+        assert_eq!(problems, []);
         assert_eq!(users.len(), 2);
         let alex = &users[0].access;
         assert_eq!(alex.access, Some(Access::ReadWrite));
@@ -217,7 +202,7 @@ mod tests {
                     ida,,,maybe\n\
                     ,read,,\n\
                     max,\"read # or more\",,\n";
-        let found = problems(text);
+        let (_, found) = read(text);
         let expected = [
             (2, "alex: invalid value 'all' for '--access <MODE>'"),
             (3, "al ex: a user name has"),
@@ -239,7 +224,7 @@ mod tests {
             ("user,expire", "unknown column \"expire\"; the columns are user, access"),
             ("user,access,access", "column access appears twice"),
         ] {
-            let found = problems(&format!("{header}\nalex,,\n"));
+            let (_, found) = read(&format!("{header}\nalex,,\n"));
             assert_eq!(found.len(), 1);
             assert!(found[0].1.starts_with(part), "{found:?}");
         }

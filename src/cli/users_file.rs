@@ -1,24 +1,28 @@
-//! The users a command works on, from its arguments and from a file: a list of
+//! The users that a command works on, from its arguments and from a file: a list of
 //! names, or a table with options of its own for each user (`users_csv`).
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs;
 use std::io::{self, IsTerminal, Read};
 use std::path::Path;
 
-use super::output::to_stderr;
-use super::users_csv::{self, Row};
+use super::terminal::to_stderr;
+use super::users_csv::{Table, is_header};
 use crate::access::{GrantChange, UserName};
 
-/// How many problems with names are told.
+/// The most problems that are told.
 const MOST_PROBLEMS: usize = 20;
+
+/// The characters that people and word processors put around names.
+const QUOTES: [char; 7] = ['"', '\'', '`', '\u{2018}', '\u{2019}', '\u{201c}', '\u{201d}'];
 
 /// A user that is named, with the options of its own row.
 #[derive(Debug, Clone)]
 pub struct NamedUser {
     /// The user's name.
     pub name: UserName,
-    /// What the user's row in a table says on access; nothing without one.
+    /// The access that the user's row in a table names; nothing without one.
     pub access: GrantChange,
     /// The file and line that name the user; none for -u.
     pub place: Option<String>,
@@ -31,8 +35,8 @@ impl From<UserName> for NamedUser {
     }
 }
 
-/// Who is named, each once and in order; or all that is wrong with the names, a
-/// line each.
+/// Returns the users that are named, each once and in order; or all that is wrong with
+/// the names, a line each.
 ///
 /// `file` has a name on each line, without commas, or begins with a header that
 /// has a column `user`. Blank lines and what follows a `#` are skipped. `-` stands
@@ -43,19 +47,17 @@ pub(super) fn read(
 ) -> Result<Vec<NamedUser>, Vec<String>> {
     let mut list = List::default();
     for user in given {
-        list.add(None, user.into());
+        list.add(user.into());
     }
-    if let Some(file) = file {
-        let name =
-            if file == Path::new("-") { "stdin".to_owned() } else { file.display().to_string() };
-        let content = content(file).map_err(|error| format!("can't read {name}: {error}"));
-        match content.and_then(|bytes| text(&name, bytes)) {
-            Ok(text) => list.add_text(&name, &text),
+    if let Some(path) = file {
+        let file = if path == Path::new("-") { "stdin" } else { &path.to_string_lossy() };
+        match text(path, file) {
+            Ok(text) => list.add_text(file, &text),
             Err(problem) => list.problems.push(problem),
         }
         if list.users.is_empty() && list.problems.is_empty() {
             let after = if list.has_header { " below its header" } else { "" };
-            list.problems.push(format!("{name} contains no user names{after}"));
+            list.problems.push(format!("{file} contains no user names{after}"));
         }
     }
     if list.problems.is_empty() { Ok(list.users) } else { Err(first_of(list.problems)) }
@@ -79,58 +81,60 @@ pub(crate) fn names_in(text: &str) -> Result<Vec<String>, Vec<String>> {
     let mut list = List::default();
     list.add_text("users", text);
     if list.problems.is_empty() {
-        Ok(list.users.iter().map(|it| it.name.to_string()).collect())
+        Ok(list.users.iter().map(|user| user.name.to_string()).collect())
     } else {
         Err(list.problems)
     }
 }
 
-fn content(file: &Path) -> io::Result<Vec<u8>> {
-    if file != Path::new("-") {
-        return fs::read(file);
-    }
-    let mut stdin = io::stdin();
-    if stdin.is_terminal() {
-        to_stderr("reading user names from the terminal, one on each line; end with Ctrl-D");
-    }
-    let mut bytes = Vec::new();
-    stdin.read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
 /// The text of a file, which spreadsheets and Windows may save in other encodings.
-fn text(name: &str, bytes: Vec<u8>) -> Result<String, String> {
+fn text(path: &Path, file: &str) -> Result<String, String> {
+    let bytes = content(path).map_err(|error| format!("can't read {file}: {error}"))?;
     // No text in UTF-8 has a NUL in it, and all but a few in UTF-16 have.
     let is_utf16 = bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff");
     if is_utf16 || bytes.contains(&0) {
-        return Err(format!("{name} is UTF-16, or no text at all; save it as UTF-8"));
+        return Err(format!("{file} is UTF-16, or no text at all; save it as UTF-8"));
     }
-    String::from_utf8(bytes).map_err(|_| format!("{name} is not UTF-8; save it as UTF-8"))
+    String::from_utf8(bytes).map_err(|_| format!("{file} is not UTF-8; save it as UTF-8"))
+}
+
+fn content(path: &Path) -> io::Result<Vec<u8>> {
+    if path != Path::new("-") {
+        return fs::read(path);
+    }
+    if io::stdin().is_terminal() {
+        to_stderr("reading user names from the terminal, one on each line; end with Ctrl-D");
+    }
+    let mut bytes = Vec::new();
+    io::stdin().read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The lines with something else than a comment in them, with their numbers from 1.
+pub(super) fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    (1..)
+        .zip(text.lines())
+        .map(|(number, line)| (number, without_comment(line).trim()))
+        .filter(|(_, line)| !line.is_empty())
 }
 
 /// The line up to a `#` that begins it or follows white space; within a word,
 /// it is a part of a bad name.
-pub(super) fn without_comment(line: &str) -> &str {
-    let starts = |(index, _): &(usize, &str)| {
-        line[..*index].chars().next_back().is_none_or(char::is_whitespace)
-    };
-    match line.match_indices('#').find(starts) {
-        Some((index, _)) => &line[..index],
-        None => line,
-    }
+fn without_comment(line: &str) -> &str {
+    let mut signs = line.match_indices('#').map(|(index, _)| &line[..index]);
+    signs.find(|before| before.is_empty() || before.ends_with(char::is_whitespace)).unwrap_or(line)
 }
 
 /// A user's name, or what is wrong with it.
 pub(super) fn user_name(name: &str) -> Result<UserName, String> {
-    let is_quoted = name.contains(QUOTES);
-    name.parse().map_err(|error| match error {
-        _ if is_quoted => format!("{}: remove the quotes", shown(name)),
-        error => format!("{}: {error}", shown(name)),
+    name.parse().map_err(|error| {
+        if name.contains(QUOTES) {
+            format!("{}: remove the quotes", shown(name))
+        } else {
+            format!("{}: {error}", shown(name))
+        }
     })
 }
-
-/// What people and word processors put around names.
-const QUOTES: [char; 7] = ['"', '\'', '`', '\u{2018}', '\u{2019}', '\u{201c}', '\u{201d}'];
 
 /// A bad name as it is shown in a message: on one line, and not too long.
 pub(super) fn shown(name: &str) -> String {
@@ -145,8 +149,8 @@ pub(super) fn shown(name: &str) -> String {
     shown
 }
 
-/// Whether a line is what people write above a column of names, or several
-/// columns: it names no user.
+/// True for a line that people write above a column of names, or several columns: it
+/// names no user.
 fn is_title(line: &str) -> bool {
     let titles = ["name", "names", "user", "users", "username", "usernames"];
     let first = line.split([',', ';', '\t']).next().unwrap_or_default();
@@ -154,55 +158,59 @@ fn is_title(line: &str) -> bool {
     titles.contains(&letters.as_str())
 }
 
-/// What separates the columns of a table that isn't CSV, if the line is of one.
-fn other_separator(line: &str) -> Option<&'static str> {
-    let separators = [(';', "semicolons"), ('\t', "tabs")];
-    let found = separators.iter().find(|(separator, _)| line.contains(*separator));
-    found.filter(|_| !line.contains(',')).map(|(_, name)| *name)
-}
-
 #[derive(Default)]
 struct List {
     users: Vec<NamedUser>,
-    /// Where each was given, by its name in lower case: IAM has no two names
-    /// that differ only in case.
-    places: HashMap<String, Option<String>>,
+    /// Each user's index, by the name in lower case: IAM has no two names that differ
+    /// only in case.
+    indexes: HashMap<String, usize>,
     problems: Vec<String>,
-    /// Whether the file is a table.
+    /// True if the file is a table.
     has_header: bool,
 }
 
 impl List {
     fn add_text(&mut self, file: &str, text: &str) {
-        let text = text.trim_start_matches('\u{feff}');
-        let first = users_csv::lines(text).next();
-        if let Some((line, separator)) =
-            first.and_then(|(line, text)| Some((line, other_separator(text)?)))
+        let named: Vec<_> = lines(text.trim_start_matches('\u{feff}')).collect();
+        let Some(((number, first), rows)) = named.split_first() else { return };
+        let place = format!("{file}:{number}");
+        let separators = [(';', "semicolons"), ('\t', "tabs")];
+        let separator = separators.iter().find(|(separator, _)| first.contains(*separator));
+        if let Some((_, separators)) = separator
+            && !first.contains(',')
         {
             self.problems.push(format!(
-                "{file}:{line}: the columns are separated by {separator}; save the file as CSV with commas, \
+                "{place}: the columns are separated by {separators}; save the file as CSV with commas, \
                  or write one name on each line"
             ));
-            return;
+        } else if is_header(first) {
+            self.has_header = true;
+            match Table::with_header(first) {
+                Ok(table) => self.add_rows(file, &table, rows),
+                Err(problem) => self.problems.push(format!("{place}: {problem}")),
+            }
+        } else {
+            self.add_names(file, &named);
         }
-        if !users_csv::has_header(text) {
-            return self.add_lines(file, text);
-        }
-        self.has_header = true;
-        for Row { line, user } in users_csv::rows(text) {
-            match user {
-                Ok(user) => self.add(Some(format!("{file}:{line}")), user),
-                Err(problem) => self.problems.push(format!("{file}:{line}: {problem}")),
+    }
+
+    fn add_rows(&mut self, file: &str, table: &Table, rows: &[(usize, &str)]) {
+        for (number, row) in rows {
+            let place = format!("{file}:{number}");
+            match table.user(row) {
+                Ok(Some(user)) => self.add(NamedUser { place: Some(place), ..user }),
+                Ok(None) => {}
+                Err(problem) => self.problems.push(format!("{place}: {problem}")),
             }
         }
     }
 
-    fn add_lines(&mut self, file: &str, text: &str) {
-        for (line, name) in users_csv::lines(text) {
-            let place = format!("{file}:{line}");
-            let list_is_empty = self.users.is_empty() && self.problems.is_empty();
+    fn add_names(&mut self, file: &str, named: &[(usize, &str)]) {
+        for (number, name) in named {
+            let place = format!("{file}:{number}");
+            let is_first = self.users.is_empty() && self.problems.is_empty();
             match user_name(name) {
-                _ if list_is_empty && is_title(name) => self.problems.push(format!(
+                _ if is_first && is_title(name) => self.problems.push(format!(
                     "{place}: {}: this looks like a header; name the column user, or remove the line",
                     shown(name)
                 )),
@@ -211,31 +219,33 @@ impl List {
                     "{place}: {name}: write one name on each line, or a header with a column user above; \
                      give a name with a comma by -u"
                 )),
-                Ok(user) => self.add(Some(place), user.into()),
+                Ok(user) => self.add(NamedUser { place: Some(place), ..user.into() }),
                 Err(problem) => self.problems.push(format!("{place}: {problem}")),
             }
         }
     }
 
-    /// Adds a user that the file names at a place, or -u.
-    fn add(&mut self, place: Option<String>, user: NamedUser) {
-        let user = NamedUser { place, ..user };
-        let lower = user.name.as_str().to_ascii_lowercase();
-        let Some(first) = self.places.get(&lower) else {
-            self.places.insert(lower, user.place.clone());
-            self.users.push(user);
-            return;
-        };
-        let place = user.place.map_or(String::new(), |place| format!("{place}: "));
-        let first = first.as_deref().unwrap_or("-u");
-        let name = &user.name;
-        let why = if self.users.iter().any(|it| it.name == *name) {
-            ""
-        } else {
-            "; IAM has no two names that differ only in case"
-        };
-        let problem = format!("{place}{name} is given twice, first by {first}{why}");
-        self.problems.push(problem);
+    fn add(&mut self, user: NamedUser) {
+        match self.indexes.entry(user.name.as_str().to_ascii_lowercase()) {
+            Entry::Vacant(entry) => {
+                entry.insert(self.users.len());
+                self.users.push(user);
+            }
+            Entry::Occupied(entry) => {
+                let first = &self.users[*entry.get()];
+                let at = user.place.map_or(String::new(), |place| format!("{place}: "));
+                let why = if first.name == user.name {
+                    ""
+                } else {
+                    "; IAM has no two names that differ only in case"
+                };
+                self.problems.push(format!(
+                    "{at}{} is given twice, first by {}{why}",
+                    user.name,
+                    first.place.as_deref().unwrap_or("-u")
+                ));
+            }
+        }
     }
 }
 
@@ -245,7 +255,7 @@ mod tests {
 
     use super::*;
 
-    fn lines(text: &str) -> (Vec<String>, Vec<String>) {
+    fn read(text: &str) -> (Vec<String>, Vec<String>) {
         let mut list = List::default();
         list.add_text("users", text);
         let users = list.users.iter().map(|user| user.name.to_string());
@@ -255,7 +265,7 @@ mod tests {
     #[test]
     fn blank_lines_and_comments_are_skipped() {
         let (users, problems) =
-            lines("\u{feff}alex\r\n\n  # all of sales\nkim # since May\n\tlee\t\n");
+            read("\u{feff}alex\r\n\n  # all of sales\nkim # since May\n\tlee\t\n");
         assert_eq!(users, ["alex", "kim", "lee"]);
         assert_eq!(problems, [""; 0]);
     }
@@ -264,7 +274,7 @@ mod tests {
     fn bad_names_and_duplicates_are_all_reported_with_their_lines() {
         for header in ["", "user\n"] {
             let text = format!("{header}alex\nal ex\n\nAlex\nkim/\nalex\nlee#old\n");
-            let (_, problems) = lines(&text);
+            let (_, problems) = read(&text);
             let first = 2 + header.lines().count();
             let places: Vec<_> =
                 problems.iter().map(|it| it.split(' ').next().unwrap().to_owned()).collect();
@@ -275,7 +285,7 @@ mod tests {
             let other_case = problems.iter().filter(|it| it.ends_with("only in case"));
             assert_eq!(other_case.count(), 1, "{problems:?}");
         }
-        let (_, problems) = lines("lee,90\n");
+        let (_, problems) = read("lee,90\n");
         assert!(problems[0].starts_with("users:1: lee,90: "), "{problems:?}");
     }
 
@@ -287,7 +297,7 @@ mod tests {
             ("name,access\n", true),
             ("alex\nname\n", false),
         ] {
-            let (_, problems) = lines(text);
+            let (_, problems) = read(text);
             assert_eq!(problems.len(), usize::from(is_refused), "{problems:?}");
         }
     }
@@ -296,7 +306,7 @@ mod tests {
         #[test]
         fn any_text_is_names_or_problems(text in "(?s).{0,200}", header in "(user(,access)?\n)?") {
             let text = header + &text;
-            let (users, problems) = lines(&text);
+            let (users, problems) = read(&text);
             let mut distinct: Vec<_> = users.iter().map(|user| user.to_lowercase()).collect();
             distinct.sort();
             distinct.dedup();

@@ -6,7 +6,8 @@ use aws_sdk_s3::types::{BucketVersioningStatus, MfaDeleteStatus, ServerSideEncry
 use super::listing::{decoded, list_objects};
 use crate::access::{BucketName, Grant};
 use crate::aws::{Aws, AwsError, Run};
-use crate::errors::did_you_mean;
+use crate::commands;
+use crate::errors::{Hint, did_you_mean};
 
 /// The reasons why a bucket can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +25,20 @@ pub(crate) enum BucketError {
     Denied(BucketName, AwsError),
     #[error(transparent)]
     Other(#[from] AwsError),
+}
+
+impl BucketError {
+    /// Returns what can be done about it, if anything is known.
+    pub fn hint(&self) -> Option<Hint> {
+        match self {
+            Self::Missing { .. } => None,
+            Self::Denied(_, error) if error.refuser().is_some() => error.hint(),
+            Self::Refused(_) | Self::Denied(..) => {
+                Some(Hint::run("see whose credentials these are", commands::caller_identity()))
+            }
+            Self::Other(error) => error.hint(),
+        }
+    }
 }
 
 /// Returns clients for the bucket's region.

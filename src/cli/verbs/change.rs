@@ -1,13 +1,11 @@
-//! What is done with a user that exists: `--update`, `--rotate-key`, `--suspend`,
-//! `--resume`.
+//! Changing users that exist: `--update`, `--rotate-key`, `--suspend`, `--resume`.
 
 use anyhow::Result;
 
 use super::Verb;
 use crate::access::GrantChange;
 use crate::cli::exit::Exit;
-use crate::cli::job::Job;
-use crate::cli::{NamedUser, Session};
+use crate::cli::{Job, NamedUser, Session};
 use crate::workflows::outcome::{Failed, Rotated, Suspended, Updated};
 use crate::workflows::plan::{Plan, Planned};
 use crate::workflows::rotate::{self, Rotate};

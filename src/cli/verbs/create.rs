@@ -1,16 +1,14 @@
 //! Creating users: a name that looks misspelled is asked about, and with
 //! `--skip-existing` users that are there already are skipped.
 
-use std::collections::HashSet;
-
 use anyhow::{Result, anyhow};
 
 use super::Verb;
 use crate::access::{Grant, GrantChange, Target, UserName, similar_name};
-use crate::cli::exit::{Endings, Exit, ExitStatus};
-use crate::cli::job::Job;
-use crate::cli::notes::names;
-use crate::cli::{NamedUser, Session};
+use crate::cli::exit::{Exit, ExitStatus};
+use crate::cli::hints::in_shell;
+use crate::cli::report::{Endings, names};
+use crate::cli::{Job, NamedUser, Session};
 use crate::commands;
 use crate::errors::{Hint, Hinted};
 use crate::handover::{Destination, KeyFiles};
@@ -20,7 +18,7 @@ use crate::workflows::create::{self, Create};
 use crate::workflows::outcome::{Created, Failed, Skipped};
 use crate::workflows::plan::{Plan, Planned};
 
-/// What is done with users that exist for the bucket and lack nothing.
+/// The treatment of users that exist for the bucket and lack nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Existing {
     /// They fail.
@@ -30,7 +28,7 @@ pub enum Existing {
 }
 
 struct Creation {
-    /// What is the same for all users: their access may not be.
+    /// The same for all users but for their access.
     options: create::Options,
     access: GrantChange,
     existing: Existing,
@@ -60,8 +58,7 @@ impl Verb for Creation {
     }
 
     async fn plan(&self, job: &Job<'_>) -> Result<Planned<Create>> {
-        let access = self.access.overridden_by(&job.access);
-        let grant = access.apply_to(&Grant::default());
+        let grant = self.access.overridden_by(&job.access).apply_to(&Grant::default());
         let options = create::Options { grant, ..self.options.clone() };
         match self.existing {
             Existing::Skip => create::plan_or_skip(&job.run, &options).await,
@@ -79,19 +76,19 @@ impl Verb for Creation {
         plan: Plan<Create>,
         readers_note: Option<String>,
     ) -> Result<Plan<Create>> {
-        let mut plan = plan.with_notes(readers_note);
-        let Some(doubt) = doubt(&plan) else { return Ok(plan) };
-        if job.out.dry_run {
-            plan.preview.notes.push(doubt);
+        let mut reviewed = plan.with_notes(readers_note);
+        let Some(doubt) = doubt(&reviewed) else { return Ok(reviewed) };
+        if job.out.args.dry_run {
+            reviewed.preview.notes.push(doubt);
         } else if !job.out.asks() {
             let delete = commands::delete_user(&job.run.target.bucket, job.user().as_str());
-            let undo = job.out.shell.text(&delete);
-            plan.preview.notes.push(format!("{doubt} If so, delete the user with: {undo}"));
+            let undo = in_shell(&delete, &job.out.connection);
+            reviewed.preview.notes.push(format!("{doubt} If so, delete the user with: {undo}"));
         } else if !is_confirmed(job, &doubt).await {
             job.run.go_on()?;
             return Err(anyhow!("not confirmed, so nothing was created"));
         }
-        Ok(plan)
+        Ok(reviewed)
     }
 
     /// Skips users, but fails for those whose key an earlier run has lost. Notes whose
@@ -105,21 +102,23 @@ impl Verb for Creation {
         let files = match &self.options.handover.to {
             Destination::Directory(dir) if !skipped.is_empty() => {
                 let ids = skipped.iter().flat_map(|(_, outcome)| &outcome.access_keys);
-                let ids: HashSet<_> = ids.map(String::as_str).collect();
-                Some(KeyFiles::look(dir, &ids))
+                Some(KeyFiles::look(dir, &ids.map(String::as_str).collect()))
             }
             _ => None,
         };
-        let skip = async |(job, outcome)| self.skip_one(job, outcome, files.as_ref()).await;
-        let (finished, waiting) = session.at_a_time(skipped, skip).await;
         let mut unused = Vec::new();
+        let (finished, waiting) = session
+            .at_a_time(skipped, async |(job, outcome): (Job<'_>, Skipped)| {
+                self.skip_one(job, outcome, files.as_ref()).await
+            })
+            .await;
         for (user, status, is_unused) in finished {
             if is_unused {
                 unused.push(user.clone());
             }
             endings.push(user, status);
         }
-        endings.extend([], waiting.into_iter().map(|(job, _)| job));
+        endings.not_started(waiting.into_iter().map(|(job, _)| job));
         unused.sort_by_cached_key(UserName::to_string);
         if !unused.is_empty() {
             session.out.note(&unused_note(&unused));
@@ -167,15 +166,17 @@ fn lost_key(target: &Target, keys: &[String], leftover: &str) -> anyhow::Error {
         target.user,
         named_keys(keys)
     );
-    let rotate = commands::create_s3_user(target, "--rotate-key");
-    Hinted::new(message, Hint::run("for a new key", rotate)).into()
+    let new_key = commands::create_s3_user(target, "--rotate-key");
+    Hinted::new(message, Hint::run("for a new key", new_key)).into()
 }
 
 fn unused_note(users: &[UserName]) -> String {
-    let count = counted(users.len() as u64, false, "user");
-    let has = if users.len() == 1 { "has" } else { "have" };
-    let names = names(users);
-    format!("{count} {has} a key that was never used and is in no file here: {names}")
+    let verb = if users.len() == 1 { "has" } else { "have" };
+    format!(
+        "{} {verb} a key that was never used and is in no file here: {}",
+        counted(users.len() as u64, false, "user"),
+        names(users)
+    )
 }
 
 /// Says what makes the user's name look misspelled, if anything does: its folder is

@@ -7,24 +7,24 @@ use indicatif::HumanCount;
 
 use super::Verb;
 use crate::access::Target;
-use crate::cli::exit::{Endings, Exit, ExitStatus};
-use crate::cli::failure::Incomplete;
-use crate::cli::job::Job;
+use crate::cli::exit::{Exit, ExitStatus};
+use crate::cli::progress::ProgressLine;
+use crate::cli::report::Endings;
 use crate::cli::session::Ready;
-use crate::cli::{NamedUser, Output, ProgressLine, Session, delete_question};
+use crate::cli::{Job, NamedUser, Output, Session, delete_question};
 use crate::errors::Interrupted;
 use crate::workflows::delete::{self, Delete, Expired};
 use crate::workflows::deleted::Deleted;
 use crate::workflows::outcome::{Failed, State};
 use crate::workflows::plan::{Plan, Planned};
 
-/// How many keys are kept in memory, of those that were listed while planning; of the
-/// users after that they are listed again.
+/// The most keys that are kept in memory, of those that were listed while planning; of
+/// the users after that they are listed again.
 const MOST_KEPT: usize = 20_000;
 
 struct Deletion {
     options: delete::Options,
-    /// How many keys are kept in memory so far.
+    /// The number of keys that are kept in memory so far.
     kept_keys: AtomicUsize,
 }
 
@@ -43,10 +43,10 @@ impl Session {
     /// Deletes the users of the bucket whose access has ended.
     pub async fn delete_expired(mut self, options: delete::Options) -> Exit {
         let options = delete::Options { only_expired: true, ..options };
-        let (bucket, jobs) = (&self.target.bucket, self.target.jobs());
+        let bucket = &self.target.bucket;
         let find = async {
             let aws = self.load().await?;
-            let expired = delete::expired(&aws, bucket, jobs, options).await?;
+            let expired = delete::expired(&aws, bucket, self.target.jobs(), options).await?;
             Ok((aws, expired))
         };
         let (aws, Expired { users, notes }) = match self.signals.or_interrupted(find).await {
@@ -58,9 +58,9 @@ impl Session {
             self.out.say(format!("No expired users in bucket {bucket}"));
             return Exit::Success;
         }
-        self.out.set_users(users.len());
-        let users = users.into_iter().map(NamedUser::from).collect();
-        self.run_as(&aws, &Deletion::new(options), users).await
+        self.out.users = users.len();
+        let named = users.into_iter().map(NamedUser::from).collect();
+        self.run_as(&aws, &Deletion::new(options), named).await
     }
 }
 
@@ -113,8 +113,7 @@ impl Verb for Deletion {
         let line = error.to_string();
         session.out.error(&line);
         for (job, _) in plans {
-            let deleted = &Deleted::nothing(&job.run.target);
-            job.out.result(&Incomplete { deleted, error: &line }, None);
+            job.out.incomplete(&Deleted::nothing(&job.run.target), &line);
             endings.push(job.user().clone(), ExitStatus::of(&error));
         }
         Vec::new()

@@ -3,10 +3,10 @@
 
 use anyhow::Result;
 
-use super::exit::Endings;
-use super::job::Job;
+use super::progress::ProgressLine;
+use super::report::Endings;
 use super::session::Ready;
-use super::{Output, ProgressLine, Session};
+use super::{Job, Output, Session};
 use crate::access::Target;
 use crate::workflows::outcome::{Failed, Outcome, Skipped};
 use crate::workflows::plan::{Plan, Planned};
@@ -19,9 +19,9 @@ pub use create::Existing;
 
 /// Something to do with each user.
 pub(super) trait Verb {
-    /// What a plan holds.
+    /// The workflow's own part of a plan.
     type Work;
-    /// What comes of it.
+    /// The result.
     type Outcome: Outcome;
     /// True if nothing is done before all users are planned for, so that they can be
     /// asked about. If not, each user is planned for right before.

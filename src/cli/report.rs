@@ -1,0 +1,214 @@
+//! How the work on several users went: what is gathered on the way, and said at the end.
+
+use std::sync::{MutexGuard, PoisonError};
+
+use super::exit::{Exit, ExitStatus};
+use super::{Job, Output, Session};
+use crate::access::UserName;
+use crate::errors::Interrupted;
+use crate::step::counted;
+
+/// The most users that a note names.
+const NAMED: usize = 20;
+
+/// The width of a bar in characters.
+const BAR: usize = 20;
+
+/// A note, and whom it is about.
+pub(super) type Note = (UserName, String);
+
+/// What is gathered while the work goes on.
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    pub done: usize,
+    pub failed: usize,
+    /// The users with a new key.
+    pub keys: usize,
+    /// The users with a kit.
+    pub kits: usize,
+    /// Notes on many users, for the end.
+    pub notes: Vec<Note>,
+    /// True if stdout didn't take a result.
+    pub has_lost_results: bool,
+}
+
+impl Report {
+    /// As a bar and in numbers, of so many users.
+    pub fn bar(&self, users: usize) -> String {
+        let finished = self.done + self.failed;
+        let full = finished.min(users) * BAR / users.max(1);
+        format!(
+            "{}{} {} done, {} failed, {} left",
+            "█".repeat(full),
+            "░".repeat(BAR - full),
+            self.done,
+            self.failed,
+            users.saturating_sub(finished)
+        )
+    }
+}
+
+/// How the work on each user ended.
+#[derive(Debug, Default)]
+pub(super) struct Endings(Vec<(UserName, ExitStatus)>);
+
+impl Endings {
+    pub fn push(&mut self, user: UserName, status: ExitStatus) {
+        self.0.push((user, status));
+    }
+
+    pub fn extend(&mut self, ended: impl IntoIterator<Item = (UserName, ExitStatus)>) {
+        self.0.extend(ended);
+    }
+
+    /// Adds the users whose jobs were not started.
+    pub fn not_started<'a>(&mut self, jobs: impl IntoIterator<Item = Job<'a>>) {
+        self.extend(jobs.into_iter().map(|job| (job.user().clone(), ExitStatus::NotStarted)));
+    }
+
+    fn users(&self, status: ExitStatus) -> Vec<&str> {
+        let ended = self.0.iter().filter(|(_, found)| *found == status);
+        ended.map(|(user, _)| user.as_str()).collect()
+    }
+}
+
+impl Session {
+    /// Says how it went with several users, of whom each that is done is now `done`, such
+    /// as "created", and returns how the program ends.
+    pub(super) fn conclude(&self, endings: &Endings, done: &str) -> Exit {
+        let failed = endings.users(ExitStatus::Failed);
+        let interrupted = endings.users(ExitStatus::Interrupted);
+        let not_started = endings.users(ExitStatus::NotStarted);
+        if endings.0.len() > 1 {
+            self.out.summary(endings, done);
+            for (what, users) in
+                [("failed", &failed), ("interrupted", &interrupted), ("not started", &not_started)]
+            {
+                if !users.is_empty() {
+                    self.out.error_detail(&format!("{what}: {}", users.join(", ")));
+                }
+            }
+        }
+        if not_started.len() == endings.0.len() {
+            self.out.error(&Interrupted.to_string());
+        }
+        if !interrupted.is_empty() || !not_started.is_empty() {
+            self.signals.exit()
+        } else if !failed.is_empty() || self.out.report().has_lost_results {
+            Exit::Failure
+        } else {
+            Exit::Success
+        }
+    }
+}
+
+impl Output {
+    /// What is gathered so far. Not to be kept while something is printed, since the line
+    /// that moves at the terminal asks for it, too.
+    pub fn report(&self) -> MutexGuard<'_, Report> {
+        self.report.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Prints the notes on several users, how many of them are now `done`, and what to do
+    /// with their keys.
+    fn summary(&self, endings: &Endings, done: &str) {
+        let notes = std::mem::take(&mut self.report().notes);
+        for line in self.lines_of(notes) {
+            self.print_unless_quiet(&line);
+        }
+        let count = endings.users(ExitStatus::Done).len();
+        let total = counted(endings.0.len() as u64, false, "user");
+        let exist = match endings.users(ExitStatus::Skipped).len() {
+            0 => String::new(),
+            1 => ", 1 already exists".to_owned(),
+            skipped => format!(", {skipped} already exist"),
+        };
+        if self.args.dry_run {
+            self.say(format!("Dry run for {count} of {total}: nothing was changed{exist}"));
+        } else {
+            self.say(format!("{count} of {total} {done}{exist}"));
+        }
+        if self.report().kits > 0 {
+            self.say(
+                "Next: send each person their new kit (the zip file) over a secure channel, then delete it and its directory.",
+            );
+            self.say("The key files are your own copies: keep them safe, or delete them too.");
+        } else if self.report().keys > 0 {
+            self.say(
+                "Next: send each person their file over a secure channel, then delete your copies.",
+            );
+        }
+    }
+
+    /// Notes on many users as lines, each note once.
+    pub fn lines_of(&self, notes: Vec<Note>) -> Vec<String> {
+        let mut lines = Vec::new();
+        for (user, note) in grouped(notes) {
+            let out = user.map_or_else(|| self.for_all(), |user| self.for_user(&user));
+            lines.push(out.labelled("note", &note));
+        }
+        lines
+    }
+}
+
+/// The notes, sorted by user. One that holds for several users is said once, with
+/// their names.
+fn grouped(mut notes: Vec<Note>) -> Vec<(Option<UserName>, String)> {
+    notes.sort_by(|(one, _), (other, _)| one.as_str().cmp(other.as_str()));
+    let mut groups: Vec<(String, Vec<UserName>)> = Vec::new();
+    for (user, note) in notes {
+        match groups.iter_mut().find(|(group, _)| *group == note) {
+            Some((_, users)) => users.push(user),
+            None => groups.push((note, vec![user])),
+        }
+    }
+    groups
+        .into_iter()
+        .map(|(note, users)| match users.as_slice() {
+            [user] => (Some(user.clone()), note),
+            _ => (None, format!("{}: {note}", names(&users))),
+        })
+        .collect()
+}
+
+/// The names of users, as many as a note names.
+pub(super) fn names(users: &[UserName]) -> String {
+    let named: Vec<_> = users.iter().take(NAMED).map(UserName::as_str).collect();
+    let more = users.len() - named.len();
+    if more > 0 { format!("{} and {more} more", named.join(", ")) } else { named.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn note(user: &str, text: &str) -> Note {
+        (user.parse().unwrap(), text.to_owned())
+    }
+
+    #[test]
+    fn what_holds_for_several_users_is_said_once() {
+        let notes = vec![
+            note("alex", "there are no files yet"),
+            note("jaime", "access ended"),
+            note("kim", "there are no files yet"),
+            note("is", "there are no files yet"),
+        ];
+        let expected =
+            [(None, "alex, is, kim: there are no files yet"), (Some("jaime"), "access ended")];
+        let expected = expected.map(|(user, text)| {
+            let user = user.map(|user: &str| user.parse().unwrap());
+            (user, text.to_owned())
+        });
+        assert_eq!(grouped(notes), expected);
+    }
+
+    #[test]
+    fn no_more_than_twenty_users_are_named() {
+        let notes: Vec<_> =
+            (10..=31).map(|number| note(&format!("user{number}"), "no end")).collect();
+        let (_, text) = grouped(notes).pop().unwrap();
+        assert!(text.starts_with("user10, user11, "), "{text}");
+        assert!(text.ends_with(", user29 and 2 more: no end"), "{text}");
+    }
+}
