@@ -158,7 +158,7 @@ fn not_for_rotation() -> Vec<Id> {
 }
 
 impl Change {
-    /// What becomes of the old keys, where there is a new one.
+    /// The fate of the old keys, where there is a new one.
     fn old_keys(&self) -> OldKeys {
         if self.keep_old_keys {
             OldKeys::Keep

@@ -75,8 +75,13 @@ impl Output {
             self.incomplete(deleted, &error);
         } else {
             let user = target.user.as_str();
-            let left = left.iter().map(|leftover| leftover.what(user)).collect();
-            self.result(&Failure { user, error: &error, left, handed_over: key }, key_file(key));
+            let failure = Failure {
+                user,
+                error: &error,
+                left: left.iter().map(|leftover| leftover.what(user)).collect(),
+                handed_over: key,
+            };
+            self.result(&failure, key_file(key));
         }
         ExitStatus::of(&failed.error)
     }
@@ -99,7 +104,7 @@ impl Output {
     }
 }
 
-/// What a delete run has deleted, and what is left for another one.
+/// The lines on what a delete run has deleted, and what is left for another one.
 fn deleted_lines(deleted: &Deleted) -> Vec<String> {
     let gone = gone(deleted);
     let mut lines = Vec::new();

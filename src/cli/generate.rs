@@ -39,10 +39,12 @@ fn completions(mut command: Command, shell: Shell) -> Vec<u8> {
 fn man_page(command: Command) -> String {
     let title = command.get_name().to_uppercase();
     // It would leave out the words of what only --help shows.
-    let command = command.mut_args(|arg| arg.hide_short_help(false));
+    let explained = command.mut_args(|arg| arg.hide_short_help(false));
     let mut page = Vec::new();
-    let man = clap_mangen::Man::new(command).title(title);
-    man.render(&mut page).expect("a Vec takes all that is written");
+    clap_mangen::Man::new(explained)
+        .title(title)
+        .render(&mut page)
+        .expect("a Vec takes all that is written");
     // What comes after the options is examples first.
     String::from_utf8_lossy(&page).replace(".SH EXTRA", ".SH EXAMPLES")
 }

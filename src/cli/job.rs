@@ -46,15 +46,15 @@ impl<'a> Job<'a> {
         let line = self.out.is_alone().then(|| self.out.wait_for_response());
         let planned = self.plan(verb).await;
         drop(line);
-        let plan = match planned {
-            Ok(Planned::Do(plan)) => Ok(plan),
+        let to_apply = match planned {
+            Ok(Planned::Do(plan)) => self.unless_dry_run(verb, Ok(plan)),
             Ok(Planned::Skip(outcome)) => {
                 self.out.done(&outcome);
-                return (self.user().clone(), ExitStatus::Skipped);
+                Err(ExitStatus::Skipped)
             }
-            Err(error) => Err(error),
+            Err(error) => Err(self.failed(verb, error)),
         };
-        match self.unless_dry_run(verb, plan) {
+        match to_apply {
             Ok(plan) => self.apply(verb, plan).await,
             Err(status) => (self.user().clone(), status),
         }

@@ -1,7 +1,7 @@
 //! `--list`: who has access to a bucket.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Result;
 
@@ -43,11 +43,10 @@ impl Session {
     /// Looks up the users. Returns `None` if something is wrong with one that is named,
     /// which is told.
     async fn look_up(&self, aws: &Aws, users: Vec<NamedUser>) -> Result<Option<Vec<Listed>>> {
-        let seen = Arc::new(AtomicUsize::new(0));
+        let seen = Arc::new(AtomicU64::new(0));
         let counter = seen.clone();
-        let _line = self
-            .out
-            .progress(move |_| counted(counter.load(Ordering::Relaxed) as u64, false, "user"));
+        let _line =
+            self.out.progress(move |_| counted(counter.load(Ordering::Relaxed), false, "user"));
         let inventory = Inventory::new(aws, &self.target.bucket, self.target.jobs_to_list());
         let found = if users.is_empty() {
             inventory.all().await?

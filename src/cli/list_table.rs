@@ -71,8 +71,8 @@ fn text(rows: Vec<[String; HEADER.len()]>, most: Option<u16>) -> String {
 }
 
 fn longest_word(cell: &Cell) -> u16 {
-    let content = cell.content();
-    content.split(' ').map(|word| word.chars().count() as u16).max().unwrap_or(0)
+    let text = cell.content();
+    text.split(' ').map(|word| word.chars().count() as u16).max().unwrap_or(0)
 }
 
 /// The width of the terminal that stdout is; `None` if it is not a terminal.

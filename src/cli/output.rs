@@ -56,28 +56,16 @@ pub(super) struct Output {
     pub users: usize,
     pub report: Arc<Mutex<Report>>,
     pub line: ProgressBar,
-    /// None if nothing is to be asked, or nobody is there.
+    /// The terminal to ask at; none if nothing is to be asked, or nobody is there.
     terminal: Option<Terminal>,
 }
 
 impl Output {
     /// The output of the command called `name`, which works on so many users.
-    pub fn new(
-        name: &'static str,
-        args: &OutputArgs,
-        connection: &Connection,
-        users: usize,
-    ) -> Self {
-        Self {
-            name,
-            args: args.clone(),
-            connection: connection.clone(),
-            user: None,
-            users,
-            report: Arc::default(),
-            line: ProgressBar::hidden(),
-            terminal: if args.yes { None } else { Terminal::open() },
-        }
+    pub fn new(name: &'static str, args: OutputArgs, connection: Connection, users: usize) -> Self {
+        let terminal = if args.yes { None } else { Terminal::open() };
+        let line = ProgressBar::hidden();
+        Self { name, args, connection, user: None, users, report: Arc::default(), line, terminal }
     }
 
     /// The output for one of the users.

@@ -17,7 +17,7 @@ const BAR: usize = 20;
 /// A note, and whom it is about.
 pub(super) type Note = (UserName, String);
 
-/// What is gathered while the work goes on.
+/// The results so far of the work on all users.
 #[derive(Debug, Default)]
 pub(super) struct Report {
     pub done: usize,
@@ -48,7 +48,7 @@ impl Report {
     }
 }
 
-/// How the work on each user ended.
+/// The end of the work on each user.
 #[derive(Debug, Default)]
 pub(super) struct Endings(Vec<(UserName, ExitStatus)>);
 
@@ -103,8 +103,8 @@ impl Session {
 }
 
 impl Output {
-    /// What is gathered so far. Not to be kept while something is printed, since the line
-    /// that moves at the terminal asks for it, too.
+    /// The results so far. Not to be kept while something is printed, since the line that
+    /// moves at the terminal asks for them, too.
     pub fn report(&self) -> MutexGuard<'_, Report> {
         self.report.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -112,8 +112,8 @@ impl Output {
     /// Prints the notes on several users, how many of them are now `done`, and what to do
     /// with their keys.
     fn summary(&self, endings: &Endings, done: &str) {
-        let notes = std::mem::take(&mut self.report().notes);
-        for line in self.lines_of(notes) {
+        let gathered = std::mem::take(&mut self.report().notes);
+        for line in self.lines_of(gathered) {
             self.print_unless_quiet(&line);
         }
         let count = endings.users(ExitStatus::Done).len();

@@ -12,7 +12,6 @@ use super::arguments::bad_usage_lines;
 use super::exit::{Exit, ExitStatus};
 use super::report::Endings;
 use super::signals::Signals;
-use super::terminal::to_stderr;
 use super::verbs::Verb;
 use super::{Job, NamedUser, Output, OutputArgs, StopWords, TargetArgs};
 use crate::access::similar_name;
@@ -44,7 +43,7 @@ impl Session {
         stop_words: StopWords,
     ) -> Self {
         Self {
-            out: Output::new(name, output, connection, users),
+            out: Output::new(name, output.clone(), connection.clone(), users),
             signals: Signals::listen(stop_words),
             target: target.clone(),
         }
@@ -54,21 +53,26 @@ impl Session {
     /// setting that can't be used, prints a line and exits with code 2. Fails
     /// where there are no credentials.
     pub(super) async fn load(&self) -> Result<Aws, LoadError> {
-        let aws = match Aws::load(&self.out.connection).await {
-            Ok(aws) => aws,
-            Err(error @ LoadError::Credentials(_)) => return Err(error),
-            Err(error) => bad_usage_lines(self.out.name, [format!("{error}{}", advice(&error))]),
-        };
-        if !self.out.args.verbose {
-            return Ok(aws);
+        match Aws::load(&self.out.connection).await {
+            Ok(aws) if self.out.args.verbose => {
+                let out = self.out.for_all();
+                Ok(aws.logging(Arc::new(move |call: Call<'_>| {
+                    let ms = call.duration.as_millis();
+                    let outcome = call.error.map_or(String::new(), |error| format!("  {error}"));
+                    out.print(&harmless(&format!("  {} {ms} ms{outcome}", call.operation)));
+                })))
+            }
+            Err(LoadError::NoProfile { name, profiles }) => {
+                let advice = match similar_name(&name, &profiles) {
+                    None => "; aws configure list-profiles shows them".to_owned(),
+                    similar => did_you_mean(similar.map(String::as_str)),
+                };
+                let error = LoadError::NoProfile { name, profiles };
+                bad_usage_lines(self.out.name, [format!("{error}{advice}")])
+            }
+            Err(error @ LoadError::Setting(_)) => bad_usage_lines(self.out.name, [error]),
+            loaded => loaded,
         }
-        let line = self.out.line.clone();
-        Ok(aws.logging(Arc::new(move |call: Call<'_>| {
-            let ms = call.duration.as_millis();
-            let outcome = call.error.map_or(String::new(), |error| format!("  {error}"));
-            let text = harmless(&format!("  {} {ms} ms{outcome}", call.operation));
-            line.suspend(|| to_stderr(&text));
-        })))
     }
 
     /// Plans, asks about, and does the same with each user.
@@ -125,14 +129,14 @@ impl Session {
         endings: &mut Endings,
     ) -> (Vec<Ready<'a, V::Work>>, Vec<(Job<'a>, Skipped)>) {
         let line = self.out.wait_for_response();
-        let (everybody, (planned, not_started)) = tokio::join!(
+        let (asked, (planned, not_started)) = tokio::join!(
             self.signals.cancel.run_until_cancelled(Everybody::ask(aws, &self.target.bucket)),
             self.at_a_time(jobs, async |job: Job<'a>| (job.plan(verb).await, job))
         );
         // Nothing moves at the terminal while somebody is asked.
         drop(line);
         endings.not_started(not_started);
-        let everybody = everybody.unwrap_or_default();
+        let everybody = asked.unwrap_or_default();
         let mut readers = None;
         let mut ready = Vec::new();
         let mut skipped = Vec::new();
@@ -142,10 +146,10 @@ impl Session {
                     skipped.push((job, outcome));
                     continue;
                 }
-                Ok(Planned::Do(plan)) => {
+                Ok(Planned::Do(mut plan)) => {
                     let known = readers.get_or_insert_with(|| everybody.readers(&plan.run));
                     let readers_note = known.note(&plan.preview.target);
-                    verb.review(&job, plan, readers_note).await
+                    verb.review(&job, &mut plan, readers_note).await.map(|()| plan)
                 }
                 Err(error) => Err(error),
             };
@@ -179,14 +183,5 @@ impl Session {
                 None => return (results, waiting.into()),
             }
         }
-    }
-}
-
-/// What to add to the word that a setting can't be used.
-fn advice(error: &LoadError) -> String {
-    let LoadError::NoProfile { name, profiles } = error else { return String::new() };
-    match similar_name(name, profiles) {
-        None => "; aws configure list-profiles shows them".to_owned(),
-        similar => did_you_mean(similar.map(String::as_str)),
     }
 }

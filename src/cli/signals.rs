@@ -111,7 +111,7 @@ impl Signals {
         self.users_under_way().insert(user.to_string());
     }
 
-    /// Nothing more of this user is changed.
+    /// From now on nothing more of this user is changed.
     pub fn end(&self, user: &UserName) {
         self.users_under_way().remove(user.as_str());
     }

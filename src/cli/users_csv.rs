@@ -15,23 +15,28 @@ const LISTS: [&str; 2] = ["source-ip", "also-read"];
 /// The column that takes yes or no.
 const YES_OR_NO: &str = "browse-root";
 
-/// True if the line names a column `user`.
-pub(super) fn is_header(line: &str) -> bool {
-    cells(line).is_ok_and(|mut names| {
-        names.trim();
-        names.iter().any(|name| name.eq_ignore_ascii_case("user"))
-    })
-}
-
 /// A table of users.
 pub(super) struct Table {
     columns: Vec<String>,
 }
 
 impl Table {
-    /// The table with this header. Fails on a column that is unknown or there twice: a
-    /// misspelled `expires` would give access without an end.
-    pub fn with_header(line: &str) -> Result<Self, String> {
+    /// The table that begins with this line, or `None` if the line names no column `user`.
+    ///
+    /// Fails on columns that commas don't separate, and on one that is unknown or there
+    /// twice: a misspelled `expires` would give access without an end.
+    pub fn with_header(line: &str) -> Result<Option<Self>, String> {
+        for (separator, separators) in [(';', "semicolons"), ('\t', "tabs")] {
+            if line.contains(separator) && !line.contains(',') {
+                return Err(format!(
+                    "the columns are separated by {separators}; save the file as CSV with \
+                     commas, or write one name on each line"
+                ));
+            }
+        }
+        if !cells(line).is_ok_and(|names| names.iter().any(is_user)) {
+            return Ok(None);
+        }
         let known = [&["user"], &VALUES[..], &LISTS, &[YES_OR_NO]].concat();
         let mut columns = Vec::new();
         for cell in &one_line_of_cells(line)? {
@@ -48,7 +53,7 @@ impl Table {
             }
             columns.push(name);
         }
-        Ok(Self { columns })
+        Ok(Some(Self { columns }))
     }
 
     /// The user of a row, or `None` if the row is empty, as spreadsheets write some.
@@ -75,14 +80,18 @@ impl Table {
     }
 }
 
+fn is_user(column: &str) -> bool {
+    column.trim().eq_ignore_ascii_case("user")
+}
+
 fn one_line_of_cells(line: &str) -> Result<StringRecord, String> {
-    let mut cells = cells(line)?;
+    let mut row = cells(line)?;
     // A quote within a cell took the line break into it.
-    if cells.iter().any(|cell| cell.contains(['\r', '\n'])) {
+    if row.iter().any(|cell| cell.contains(['\r', '\n'])) {
         return Err("a row must be one line of CSV".to_owned());
     }
-    cells.trim();
-    Ok(cells)
+    row.trim();
+    Ok(row)
 }
 
 fn cells(line: &str) -> Result<StringRecord, String> {
@@ -140,7 +149,7 @@ mod tests {
         let mut lines = lines(text);
         let (line, header) = lines.next().unwrap();
         let table = match Table::with_header(header) {
-            Ok(table) => table,
+            Ok(table) => table.unwrap(),
             Err(problem) => return (Vec::new(), vec![(line, problem)]),
         };
         let mut users = Vec::new();
@@ -155,7 +164,8 @@ mod tests {
     }
 
     fn has_header(text: &str) -> bool {
-        lines(text).next().is_some_and(|(_, line)| is_header(line))
+        let first = lines(text).next();
+        first.is_some_and(|(_, line)| matches!(Table::with_header(line), Ok(Some(_))))
     }
 
     #[test]

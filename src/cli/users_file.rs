@@ -8,7 +8,7 @@ use std::io::{self, IsTerminal, Read};
 use std::path::Path;
 
 use super::terminal::to_stderr;
-use super::users_csv::{Table, is_header};
+use super::users_csv::Table;
 use crate::access::{GrantChange, UserName};
 
 /// The most problems that are told.
@@ -60,7 +60,7 @@ pub(super) fn read(
             list.problems.push(format!("{file} contains no user names{after}"));
         }
     }
-    if list.problems.is_empty() { Ok(list.users) } else { Err(first_of(list.problems)) }
+    list.into_users().map_err(first_of)
 }
 
 /// The first problems, and how many more there are: a wrong file may have as many
@@ -68,9 +68,10 @@ pub(super) fn read(
 pub(super) fn first_of(mut problems: Vec<String>) -> Vec<String> {
     let more = problems.len().saturating_sub(MOST_PROBLEMS);
     problems.truncate(MOST_PROBLEMS);
-    if more > 0 {
-        let s = if more == 1 { "" } else { "s" };
-        problems.push(format!("{more} more problem{s}"));
+    match more {
+        0 => {}
+        1 => problems.push("1 more problem".to_owned()),
+        _ => problems.push(format!("{more} more problems")),
     }
     problems
 }
@@ -80,11 +81,8 @@ pub(super) fn first_of(mut problems: Vec<String>) -> Vec<String> {
 pub(crate) fn names_in(text: &str) -> Result<Vec<String>, Vec<String>> {
     let mut list = List::default();
     list.add_text("users", text);
-    if list.problems.is_empty() {
-        Ok(list.users.iter().map(|user| user.name.to_string()).collect())
-    } else {
-        Err(list.problems)
-    }
+    let users = list.into_users()?.into_iter();
+    Ok(users.map(|user| user.name.to_string()).collect())
 }
 
 /// The text of a file, which spreadsheets and Windows may save in other encodings.
@@ -171,33 +169,20 @@ struct List {
 
 impl List {
     fn add_text(&mut self, file: &str, text: &str) {
-        let named: Vec<_> = lines(text.trim_start_matches('\u{feff}')).collect();
-        let Some(((number, first), rows)) = named.split_first() else { return };
-        let place = format!("{file}:{number}");
-        let separators = [(';', "semicolons"), ('\t', "tabs")];
-        let separator = separators.iter().find(|(separator, _)| first.contains(*separator));
-        if let Some((_, separators)) = separator
-            && !first.contains(',')
-        {
-            self.problems.push(format!(
-                "{place}: the columns are separated by {separators}; save the file as CSV with commas, \
-                 or write one name on each line"
-            ));
-        } else if is_header(first) {
-            self.has_header = true;
-            match Table::with_header(first) {
-                Ok(table) => self.add_rows(file, &table, rows),
-                Err(problem) => self.problems.push(format!("{place}: {problem}")),
-            }
-        } else {
-            self.add_names(file, &named);
-        }
-    }
-
-    fn add_rows(&mut self, file: &str, table: &Table, rows: &[(usize, &str)]) {
-        for (number, row) in rows {
+        let mut named = lines(text.trim_start_matches('\u{feff}')).peekable();
+        let Some(&(number, first)) = named.peek() else { return };
+        let table = match Table::with_header(first) {
+            Ok(table) => table,
+            Err(problem) => return self.problems.push(format!("{file}:{number}: {problem}")),
+        };
+        self.has_header = table.is_some();
+        for (number, line) in named.skip(usize::from(self.has_header)) {
             let place = format!("{file}:{number}");
-            match table.user(row) {
+            let read = match &table {
+                Some(table) => table.user(line),
+                None => self.user(line).map(Some),
+            };
+            match read {
                 Ok(Some(user)) => self.add(NamedUser { place: Some(place), ..user }),
                 Ok(None) => {}
                 Err(problem) => self.problems.push(format!("{place}: {problem}")),
@@ -205,24 +190,27 @@ impl List {
         }
     }
 
-    fn add_names(&mut self, file: &str, named: &[(usize, &str)]) {
-        for (number, name) in named {
-            let place = format!("{file}:{number}");
-            let is_first = self.users.is_empty() && self.problems.is_empty();
-            match user_name(name) {
-                _ if is_first && is_title(name) => self.problems.push(format!(
-                    "{place}: {}: this looks like a header; name the column user, or remove the line",
-                    shown(name)
-                )),
-                // A line of a CSV file would make a user of another name.
-                Ok(_) if name.contains(',') => self.problems.push(format!(
-                    "{place}: {name}: write one name on each line, or a header with a column user above; \
-                     give a name with a comma by -u"
-                )),
-                Ok(user) => self.add(NamedUser { place: Some(place), ..user.into() }),
-                Err(problem) => self.problems.push(format!("{place}: {problem}")),
-            }
+    /// The user that a line of a list names.
+    fn user(&self, line: &str) -> Result<NamedUser, String> {
+        if self.users.is_empty() && self.problems.is_empty() && is_title(line) {
+            let title = shown(line);
+            return Err(format!(
+                "{title}: this looks like a header; name the column user, or remove the line"
+            ));
         }
+        let name = user_name(line)?;
+        // A line of a CSV file would make a user of another name.
+        if line.contains(',') {
+            return Err(format!(
+                "{line}: write one name on each line, or a header with a column user above; \
+                 give a name with a comma by -u"
+            ));
+        }
+        Ok(name.into())
+    }
+
+    fn into_users(self) -> Result<Vec<NamedUser>, Vec<String>> {
+        if self.problems.is_empty() { Ok(self.users) } else { Err(self.problems) }
     }
 
     fn add(&mut self, user: NamedUser) {

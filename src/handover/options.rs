@@ -1,6 +1,6 @@
 //! How a new key is handed over: the options under "Delivery".
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File};
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
@@ -13,10 +13,10 @@ use clap::builder::{PathBufValueParser, TypedValueParser};
 
 use crate::access::ValueError;
 
-/// How long AWS gets by default to know a new key.
+/// The time that AWS gets by default to know a new key.
 const VERIFY_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Where a new key is written.
+/// The place that a new key is written to.
 #[derive(Debug, Clone)]
 pub enum Destination {
     /// To the file `USER_accessKeys.csv` in this directory.
@@ -25,7 +25,7 @@ pub enum Destination {
     Open(Arc<File>),
 }
 
-/// How a new key is handed over.
+/// The delivery of a new key.
 #[derive(Debug, Clone)]
 #[cfg_attr(
     feature = "cli",
@@ -90,7 +90,8 @@ fn destination(dir: PathBuf) -> Result<Destination, ValueError> {
     if dir != Path::new("-") {
         return Ok(Destination::Directory(dir));
     }
-    let stdout = stdout();
+    let handle = io::stdout().as_fd().try_clone_to_owned();
+    let stdout = File::from(handle.expect("a program starts with stdout open"));
     if is_null_device(&stdout) {
         return Err(ValueError("stdout must be a pipe or a file, or the secret is lost"));
     }
@@ -102,25 +103,19 @@ fn destination(dir: PathBuf) -> Result<Destination, ValueError> {
     Ok(Destination::Open(Arc::new(stdout)))
 }
 
-fn stdout() -> File {
-    let stdout = io::stdout().as_fd().try_clone_to_owned();
-    stdout.expect("a program starts with stdout open").into()
-}
-
 /// True if what is written there goes nowhere, as it does too where stdout was closed.
 fn is_null_device(file: &File) -> bool {
-    device(file.metadata()) == device(fs::metadata("/dev/null"))
-}
-
-fn device(found: io::Result<Metadata>) -> Option<u64> {
-    found.map(|found| found.rdev()).ok()
+    let [device, null] = [file.metadata(), fs::metadata("/dev/null")]
+        .map(|found| found.map(|metadata| metadata.rdev()).ok());
+    device == null
 }
 
 /// One line of text.
 fn contact(text: &str) -> Result<String, ValueError> {
-    let text = text.trim();
-    if text.is_empty() || text.len() > 200 || text.chars().any(char::is_control) {
-        return Err(ValueError("a contact is one line of 1 to 200 characters"));
+    match text.trim() {
+        line if (1..=200).contains(&line.len()) && !line.contains(char::is_control) => {
+            Ok(line.to_owned())
+        }
+        _ => Err(ValueError("a contact is one line of 1 to 200 characters")),
     }
-    Ok(text.to_owned())
 }

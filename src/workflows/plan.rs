@@ -59,14 +59,6 @@ pub struct PlannedPolicy {
     pub document: PolicyDocument,
 }
 
-impl<W> Plan<W> {
-    /// Adds notes for the admin.
-    pub(crate) fn with_notes(mut self, notes: impl IntoIterator<Item = String>) -> Self {
-        self.preview.notes.extend(notes);
-        self
-    }
-}
-
 impl Preview {
     pub(super) fn new(target: &Target, steps: Vec<Step>) -> Self {
         Self {

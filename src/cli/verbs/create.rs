@@ -28,7 +28,7 @@ pub enum Existing {
 }
 
 struct Creation {
-    /// The same for all users but for their access.
+    /// Everything but the access, which each user may have its own of.
     options: create::Options,
     access: GrantChange,
     existing: Existing,
@@ -73,22 +73,22 @@ impl Verb for Creation {
     async fn review(
         &self,
         job: &Job<'_>,
-        plan: Plan<Create>,
+        plan: &mut Plan<Create>,
         readers_note: Option<String>,
-    ) -> Result<Plan<Create>> {
-        let mut reviewed = plan.with_notes(readers_note);
-        let Some(doubt) = doubt(&reviewed) else { return Ok(reviewed) };
+    ) -> Result<()> {
+        plan.preview.notes.extend(readers_note);
+        let Some(doubt) = doubt(plan) else { return Ok(()) };
         if job.out.args.dry_run {
-            reviewed.preview.notes.push(doubt);
+            plan.preview.notes.push(doubt);
         } else if !job.out.asks() {
             let delete = commands::delete_user(&job.run.target.bucket, job.user().as_str());
             let undo = in_shell(&delete, &job.out.connection);
-            reviewed.preview.notes.push(format!("{doubt} If so, delete the user with: {undo}"));
+            plan.preview.notes.push(format!("{doubt} If so, delete the user with: {undo}"));
         } else if !is_confirmed(job, &doubt).await {
             job.run.go_on()?;
             return Err(anyhow!("not confirmed, so nothing was created"));
         }
-        Ok(reviewed)
+        Ok(())
     }
 
     /// Skips users, but fails for those whose key an earlier run has lost. Notes whose
@@ -182,13 +182,10 @@ fn unused_note(users: &[UserName]) -> String {
 /// Says what makes the user's name look misspelled, if anything does: its folder is
 /// empty, and there is one with a similar name.
 fn doubt(plan: &Plan<Create>) -> Option<String> {
-    let target = &plan.preview.target;
-    let similar = similar_name(target.user.as_str(), &plan.work.folder.others)?;
-    Some(format!(
-        "{} is empty, but s3://{}/{similar}/ exists; did you mean {similar}?",
-        target.folder_url(),
-        target.bucket
-    ))
+    let Target { bucket, user } = &plan.preview.target;
+    let similar = similar_name(user.as_str(), &plan.work.folder.others)?;
+    let folder = plan.preview.target.folder_url();
+    Some(format!("{folder} is empty, but s3://{bucket}/{similar}/ exists; did you mean {similar}?"))
 }
 
 async fn is_confirmed(job: &Job<'_>, doubt: &str) -> bool {

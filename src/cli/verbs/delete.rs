@@ -89,10 +89,11 @@ impl Verb for Deletion {
     async fn review(
         &self,
         _: &Job<'_>,
-        plan: Plan<Delete>,
+        plan: &mut Plan<Delete>,
         readers_note: Option<String>,
-    ) -> Result<Plan<Delete>> {
-        Ok(plan.with_lasting_notes(readers_note))
+    ) -> Result<()> {
+        plan.add_lasting_notes(readers_note);
+        Ok(())
     }
 
     async fn confirm<'a>(

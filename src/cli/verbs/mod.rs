@@ -41,10 +41,10 @@ pub(super) trait Verb {
     async fn review(
         &self,
         _job: &Job<'_>,
-        plan: Plan<Self::Work>,
+        _plan: &mut Plan<Self::Work>,
         _readers_note: Option<String>,
-    ) -> Result<Plan<Self::Work>> {
-        Ok(plan)
+    ) -> Result<()> {
+        Ok(())
     }
 
     /// Asks once about all plans. Returns those to carry out.

@@ -99,12 +99,11 @@ pub struct Delete {
 
 impl Plan<Delete> {
     /// Adds notes for the admin, before and afterwards.
-    pub(crate) fn with_lasting_notes(mut self, notes: impl IntoIterator<Item = String>) -> Self {
+    pub(crate) fn add_lasting_notes(&mut self, notes: impl IntoIterator<Item = String>) {
         for note in notes {
             self.work.notes.push(note.clone());
             self.preview.notes.push(note);
         }
-        self
     }
 }
 
