@@ -56,8 +56,6 @@ pub(super) enum ExitStatus {
     Failed,
     /// A signal came before it was done.
     Interrupted,
-    /// A signal came before it was begun.
-    NotStarted,
 }
 
 impl ExitStatus {

@@ -4,7 +4,6 @@
 use serde::Serialize;
 
 use super::Output;
-use super::exit::ExitStatus;
 use super::results::key_file;
 use crate::access::Target;
 use crate::commands;
@@ -41,11 +40,10 @@ impl Output {
     pub fn failed(&self, error: &anyhow::Error) {
         self.error(&format!("{error:#}"));
         self.hints(error);
-        self.report().failed += 1;
     }
 
     /// Prints that the work on a user failed, and the result as far as it got.
-    pub fn fail(&self, target: &Target, failed: &Failed) -> ExitStatus {
+    pub fn fail(&self, target: &Target, failed: &Failed) {
         let error = one_line(&format!("{:#}", failed.error));
         let (left, key): (&[_], _) = match &failed.state {
             State::Left(left) => (left, None),
@@ -70,7 +68,6 @@ impl Output {
             _ => self.how_to_clean_up(target, left),
         }
         self.hints(&failed.error);
-        self.report().failed += 1;
         if let State::Deleted(deleted) = &failed.state {
             self.incomplete(deleted, &error);
         } else {
@@ -83,7 +80,6 @@ impl Output {
             };
             self.result(&failure, key_file(key));
         }
-        ExitStatus::of(&failed.error)
     }
 
     /// Names what is left, with the commands that remove it.

@@ -8,6 +8,7 @@ use super::{NamedUser, Output, Session};
 use crate::access::{GrantChange, UserName};
 use crate::aws::{Aws, Run};
 use crate::errors::caught;
+use crate::workflows::outcome::{Failed, Skipped};
 use crate::workflows::plan::{Plan, Planned};
 
 /// One user of a session, and where its words go.
@@ -20,7 +21,7 @@ pub(super) struct Job<'a> {
 }
 
 impl<'a> Job<'a> {
-    pub fn new(session: &'a Session, aws: &Aws, user: NamedUser) -> Self {
+    pub fn new(session: &'a Session, aws: &Aws, user: &NamedUser) -> Self {
         let out = session.out.for_user(&user.name);
         let printer = out.clone();
         let run = Run::new(
@@ -29,7 +30,7 @@ impl<'a> Job<'a> {
             session.signals.cancel.clone(),
             move |step| printer.step(step),
         );
-        Self { session, run, out, access: user.access }
+        Self { session, run, out, access: user.access.clone() }
     }
 
     pub fn user(&self) -> &UserName {
@@ -42,61 +43,61 @@ impl<'a> Job<'a> {
     }
 
     /// Plans, and at once does what is planned or shows it.
-    pub async fn plan_and_apply<V: Verb>(self, verb: &V) -> (UserName, ExitStatus) {
+    pub async fn plan_and_apply<V: Verb>(self, verb: &V) {
         let line = self.out.is_alone().then(|| self.out.wait_for_response());
         let planned = self.plan(verb).await;
         drop(line);
-        let to_apply = match planned {
-            Ok(Planned::Do(plan)) => self.unless_dry_run(verb, Ok(plan)),
-            Ok(Planned::Skip(outcome)) => {
-                self.out.done(&outcome);
-                Err(ExitStatus::Skipped)
+        match planned {
+            Ok(Planned::Skip(outcome)) => self.skip(&outcome),
+            Ok(Planned::Do(plan)) => {
+                if let Some(plan) = self.unless_dry_run(plan) {
+                    self.apply(verb, plan).await;
+                }
             }
-            Err(error) => Err(self.failed(verb, error)),
-        };
-        match to_apply {
-            Ok(plan) => self.apply(verb, plan).await,
-            Err(status) => (self.user().clone(), status),
+            Err(error) => self.failed(verb, error),
         }
     }
 
-    /// Returns the plan, if it is to be carried out. If not, shows it or prints why there
-    /// is none, and returns how that ended.
-    pub fn unless_dry_run<V: Verb>(
-        &self,
-        verb: &V,
-        plan: Result<Plan<V::Work>>,
-    ) -> Result<Plan<V::Work>, ExitStatus> {
-        match plan {
-            Ok(plan) if self.out.args.dry_run => {
-                self.out.plan(&plan.preview);
-                Err(ExitStatus::Done)
-            }
-            Ok(plan) => Ok(plan),
-            Err(error) => Err(self.failed(verb, error)),
+    /// Returns the plan to carry it out. In a dry run shows it instead, and is done.
+    pub fn unless_dry_run<W>(&self, plan: Plan<W>) -> Option<Plan<W>> {
+        if !self.out.args.dry_run {
+            return Some(plan);
         }
+        self.out.plan(&plan.preview);
+        self.session.end(self.user(), ExitStatus::Done);
+        None
     }
 
     /// Does what is planned.
-    pub async fn apply<V: Verb>(self, verb: &V, plan: Plan<V::Work>) -> (UserName, ExitStatus) {
+    pub async fn apply<V: Verb>(self, verb: &V, plan: Plan<V::Work>) {
         self.session.signals.begin(self.user());
         let line = self.out.is_alone().then(|| verb.progress_line(&self.out, &plan));
         let applied = caught(async { Ok(verb.apply(&plan).await) }).await;
         drop(line);
-        let status = match applied {
+        match applied {
             Ok(Ok(outcome)) => {
                 self.out.done(&outcome);
-                ExitStatus::Done
+                self.session.end(self.user(), ExitStatus::Done);
             }
-            Ok(Err(failed)) => self.out.fail(&self.run.target, &failed),
+            Ok(Err(failed)) => self.fail(&failed),
             Err(panicked) => self.failed(verb, panicked),
-        };
+        }
         self.session.signals.end(self.user());
-        (self.user().clone(), status)
+    }
+
+    /// Says that the user is left as it is.
+    pub fn skip(&self, outcome: &Skipped) {
+        self.out.done(outcome);
+        self.session.end(self.user(), ExitStatus::Skipped);
     }
 
     /// Prints that nothing was done with the user, and why.
-    pub fn failed<V: Verb>(&self, verb: &V, error: anyhow::Error) -> ExitStatus {
-        self.out.fail(&self.run.target, &verb.failed(&self.run.target, error))
+    pub fn failed<V: Verb>(&self, verb: &V, error: anyhow::Error) {
+        self.fail(&verb.failed(&self.run.target, error));
+    }
+
+    fn fail(&self, failed: &Failed) {
+        self.out.fail(&self.run.target, failed);
+        self.session.end(self.user(), ExitStatus::of(&failed.error));
     }
 }

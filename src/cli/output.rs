@@ -161,7 +161,6 @@ impl Output {
         }
         self.result(outcome, key_file(key));
         let mut report = self.report();
-        report.done += 1;
         report.keys += usize::from(key.is_some());
         report.kits += usize::from(key.is_some_and(|key| key.kit.is_some()));
     }

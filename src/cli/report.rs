@@ -1,9 +1,10 @@
 //! How the work on several users went: what is gathered on the way, and said at the end.
 
+use std::collections::HashSet;
 use std::sync::{MutexGuard, PoisonError};
 
 use super::exit::{Exit, ExitStatus};
-use super::{Job, Output, Session};
+use super::{NamedUser, Output, Session};
 use crate::access::UserName;
 use crate::errors::Interrupted;
 use crate::step::counted;
@@ -20,8 +21,8 @@ pub(super) type Note = (UserName, String);
 /// The results so far of the work on all users.
 #[derive(Debug, Default)]
 pub(super) struct Report {
-    pub done: usize,
-    pub failed: usize,
+    /// The users whose work has ended, in that order.
+    endings: Vec<(UserName, ExitStatus)>,
     /// The users with a new key.
     pub keys: usize,
     /// The users with a kit.
@@ -35,61 +36,47 @@ pub(super) struct Report {
 impl Report {
     /// As a bar and in numbers, of so many users.
     pub fn bar(&self, users: usize) -> String {
-        let finished = self.done + self.failed;
-        let full = finished.min(users) * BAR / users.max(1);
+        let failed =
+            self.users(ExitStatus::Failed).len() + self.users(ExitStatus::Interrupted).len();
+        let done = self.endings.len() - failed;
+        let full = self.endings.len().min(users) * BAR / users.max(1);
         format!(
-            "{}{} {} done, {} failed, {} left",
+            "{}{} {done} done, {failed} failed, {} left",
             "█".repeat(full),
             "░".repeat(BAR - full),
-            self.done,
-            self.failed,
-            users.saturating_sub(finished)
+            users.saturating_sub(self.endings.len())
         )
     }
-}
 
-/// The end of the work on each user.
-#[derive(Debug, Default)]
-pub(super) struct Endings(Vec<(UserName, ExitStatus)>);
-
-impl Endings {
-    pub fn push(&mut self, user: UserName, status: ExitStatus) {
-        self.0.push((user, status));
-    }
-
-    pub fn extend(&mut self, ended: impl IntoIterator<Item = (UserName, ExitStatus)>) {
-        self.0.extend(ended);
-    }
-
-    /// Adds the users whose jobs were not started.
-    pub fn not_started<'a>(&mut self, jobs: impl IntoIterator<Item = Job<'a>>) {
-        self.extend(jobs.into_iter().map(|job| (job.user().clone(), ExitStatus::NotStarted)));
-    }
-
-    fn users(&self, status: ExitStatus) -> Vec<&str> {
-        let ended = self.0.iter().filter(|(_, found)| *found == status);
-        ended.map(|(user, _)| user.as_str()).collect()
+    fn users(&self, status: ExitStatus) -> Vec<String> {
+        let ended = self.endings.iter().filter(|(_, found)| *found == status);
+        ended.map(|(user, _)| user.to_string()).collect()
     }
 }
 
 impl Session {
+    /// Notes how the work on a user ended.
+    pub(super) fn end(&self, user: &UserName, status: ExitStatus) {
+        self.out.report().endings.push((user.clone(), status));
+    }
+
     /// Says how it went with several users, of whom each that is done is now `done`, such
     /// as "created", and returns how the program ends.
-    pub(super) fn conclude(&self, endings: &Endings, done: &str) -> Exit {
-        let failed = endings.users(ExitStatus::Failed);
-        let interrupted = endings.users(ExitStatus::Interrupted);
-        let not_started = endings.users(ExitStatus::NotStarted);
-        if endings.0.len() > 1 {
-            self.out.summary(endings, done);
-            for (what, users) in
+    pub(super) fn conclude(&self, users: &[NamedUser], done: &str) -> Exit {
+        let failed = self.out.report().users(ExitStatus::Failed);
+        let interrupted = self.out.report().users(ExitStatus::Interrupted);
+        let not_started = self.not_started(users);
+        if users.len() > 1 {
+            self.out.summary(users.len(), done);
+            for (what, names) in
                 [("failed", &failed), ("interrupted", &interrupted), ("not started", &not_started)]
             {
-                if !users.is_empty() {
-                    self.out.error_detail(&format!("{what}: {}", users.join(", ")));
+                if !names.is_empty() {
+                    self.out.error_detail(&format!("{what}: {}", names.join(", ")));
                 }
             }
         }
-        if not_started.len() == endings.0.len() {
+        if not_started.len() == users.len() {
             self.out.error(&Interrupted.to_string());
         }
         if !interrupted.is_empty() || !not_started.is_empty() {
@@ -99,6 +86,13 @@ impl Session {
         } else {
             Exit::Success
         }
+    }
+
+    fn not_started(&self, users: &[NamedUser]) -> Vec<String> {
+        let report = self.out.report();
+        let ended: HashSet<_> = report.endings.iter().map(|(user, _)| user.as_str()).collect();
+        let names = users.iter().map(|user| user.name.as_str());
+        names.filter(|name| !ended.contains(name)).map(str::to_owned).collect()
     }
 }
 
@@ -111,17 +105,18 @@ impl Output {
 
     /// Prints the notes on several users, how many of them are now `done`, and what to do
     /// with their keys.
-    fn summary(&self, endings: &Endings, done: &str) {
+    fn summary(&self, users: usize, done: &str) {
         let gathered = std::mem::take(&mut self.report().notes);
         for line in self.lines_of(gathered) {
             self.print_unless_quiet(&line);
         }
-        let count = endings.users(ExitStatus::Done).len();
-        let total = counted(endings.0.len() as u64, false, "user");
-        let exist = match endings.users(ExitStatus::Skipped).len() {
+        let count = self.report().users(ExitStatus::Done).len();
+        let skipped = self.report().users(ExitStatus::Skipped).len();
+        let total = counted(users as u64, false, "user");
+        let exist = match skipped {
             0 => String::new(),
             1 => ", 1 already exists".to_owned(),
-            skipped => format!(", {skipped} already exist"),
+            _ => format!(", {skipped} already exist"),
         };
         if self.args.dry_run {
             self.say(format!("Dry run for {count} of {total}: nothing was changed{exist}"));

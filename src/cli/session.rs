@@ -1,16 +1,13 @@
 //! One run of a program: plans what is to be done with each user, asks once, carries it
 //! out, and concludes.
 
-use std::collections::VecDeque;
+use std::future::ready;
 use std::sync::Arc;
 
-use anyhow::Result;
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
+use futures_util::{StreamExt, stream};
 
 use super::arguments::bad_usage_lines;
 use super::exit::{Exit, ExitStatus};
-use super::report::Endings;
 use super::signals::Signals;
 use super::verbs::Verb;
 use super::{Job, NamedUser, Output, OutputArgs, StopWords, TargetArgs};
@@ -77,111 +74,87 @@ impl Session {
 
     /// Plans, asks about, and does the same with each user.
     pub(super) async fn run<V: Verb>(&self, verb: &V, users: Vec<NamedUser>) -> Exit {
-        let mut endings = Endings::default();
         match self.signals.cancel.run_until_cancelled(self.load()).await {
             // Boxed, since the compiler takes futures within futures only so deep.
             Some(Ok(aws)) => return Box::pin(self.run_as(&aws, verb, users)).await,
             Some(Err(error)) => {
-                for NamedUser { name, .. } in users {
-                    let target = self.target.target(&name);
+                for user in &users {
+                    let target = self.target.target(&user.name);
                     let failed = verb.failed(&target, error.clone().into());
-                    endings.push(name.clone(), self.out.for_user(&name).fail(&target, &failed));
+                    self.out.for_user(&user.name).fail(&target, &failed);
+                    self.end(&user.name, ExitStatus::Failed);
                 }
             }
-            None => {
-                endings.extend(users.into_iter().map(|user| (user.name, ExitStatus::NotStarted)));
-            }
+            None => {}
         }
-        self.conclude(&endings, verb.past_participle())
+        self.conclude(&users, verb.past_participle())
     }
 
     /// Does the same as [`run`](Self::run) by clients that are loaded.
     pub(super) async fn run_as<V: Verb>(&self, aws: &Aws, verb: &V, users: Vec<NamedUser>) -> Exit {
-        let mut endings = Endings::default();
-        let jobs: Vec<_> = users.into_iter().map(|user| Job::new(self, aws, user)).collect();
+        let jobs: Vec<_> = users.iter().map(|user| Job::new(self, aws, user)).collect();
         if V::PLANS_ALL_FIRST {
-            let (planned, skipped) = self.plan_all(aws, verb, jobs, &mut endings).await;
-            let confirmed = verb.confirm(self, planned, &mut endings).await;
+            let (planned, skipped) = self.plan_all(aws, verb, jobs).await;
+            let confirmed = verb.confirm(self, planned).await;
             let _line = self.out.count_users();
-            verb.skip(self, skipped, &mut endings).await;
-            let (finished, waiting) = self
-                .at_a_time(confirmed, async |(job, plan): Ready<'_, _>| job.apply(verb, plan).await)
-                .await;
-            endings.extend(finished);
-            endings.not_started(waiting.into_iter().map(|(job, _)| job));
+            verb.skip(self, skipped).await;
+            let apply = async |(job, plan): Ready<'_, _>| job.apply(verb, plan).await;
+            self.at_a_time(confirmed, apply).await;
         } else {
             let _line = self.out.count_users();
-            let (finished, waiting) =
-                self.at_a_time(jobs, async |job: Job<'_>| job.plan_and_apply(verb).await).await;
-            endings.extend(finished);
-            endings.not_started(waiting);
+            self.at_a_time(jobs, async |job: Job<'_>| job.plan_and_apply(verb).await).await;
         }
-        self.conclude(&endings, verb.past_participle())
+        self.conclude(&users, verb.past_participle())
     }
 
     /// Plans for all users before anything is done. Returns the plans to carry out, and
-    /// the users to skip; how it ended for all others is in `endings`.
+    /// the users to skip.
     async fn plan_all<'a, V: Verb>(
         &self,
         aws: &Aws,
         verb: &V,
         jobs: Vec<Job<'a>>,
-        endings: &mut Endings,
     ) -> (Vec<Ready<'a, V::Work>>, Vec<(Job<'a>, Skipped)>) {
         let line = self.out.wait_for_response();
-        let (asked, (planned, not_started)) = tokio::join!(
+        let (asked, planned) = tokio::join!(
             self.signals.cancel.run_until_cancelled(Everybody::ask(aws, &self.target.bucket)),
             self.at_a_time(jobs, async |job: Job<'a>| (job.plan(verb).await, job))
         );
         // Nothing moves at the terminal while somebody is asked.
         drop(line);
-        endings.not_started(not_started);
         let everybody = asked.unwrap_or_default();
         let mut readers = None;
-        let mut ready = Vec::new();
+        let mut to_apply = Vec::new();
         let mut skipped = Vec::new();
         for (planned, job) in planned {
-            let reviewed = match planned {
-                Ok(Planned::Skip(outcome)) => {
-                    skipped.push((job, outcome));
-                    continue;
-                }
+            match planned {
+                Ok(Planned::Skip(outcome)) => skipped.push((job, outcome)),
                 Ok(Planned::Do(mut plan)) => {
                     let known = readers.get_or_insert_with(|| everybody.readers(&plan.run));
                     let readers_note = known.note(&plan.preview.target);
-                    verb.review(&job, &mut plan, readers_note).await.map(|()| plan)
+                    match verb.review(&job, &mut plan, readers_note).await {
+                        Ok(()) => to_apply.extend(job.unless_dry_run(plan).map(|plan| (job, plan))),
+                        Err(error) => job.failed(verb, error),
+                    }
                 }
-                Err(error) => Err(error),
-            };
-            match job.unless_dry_run(verb, reviewed) {
-                Ok(plan) => ready.push((job, plan)),
-                Err(status) => endings.push(job.user().clone(), status),
+                Err(error) => job.failed(verb, error),
             }
         }
-        (ready, skipped)
+        (to_apply, skipped)
     }
 
     /// Works on the items in order, as many at a time as there are jobs, and starts no
-    /// new ones once interrupted. Returns the results as they came, and what was not started.
+    /// new ones once interrupted. Returns the results as they came.
     pub(super) async fn at_a_time<T, R>(
         &self,
         items: Vec<T>,
         work: impl AsyncFn(T) -> R,
-    ) -> (Vec<R>, Vec<T>) {
-        let mut waiting = VecDeque::from(items);
-        let mut under_way = FuturesUnordered::new();
-        let mut results = Vec::new();
-        loop {
-            while under_way.len() < self.target.jobs()
-                && !self.signals.cancel.is_cancelled()
-                && let Some(item) = waiting.pop_front()
-            {
-                under_way.push(work(item));
-            }
-            match under_way.next().await {
-                Some(result) => results.push(result),
-                None => return (results, waiting.into()),
-            }
-        }
+    ) -> Vec<R> {
+        stream::iter(items)
+            .take_while(|_| ready(!self.signals.cancel.is_cancelled()))
+            .map(|item| work(item))
+            .buffer_unordered(self.target.jobs())
+            .collect()
+            .await
     }
 }

@@ -5,9 +5,9 @@ use anyhow::{Result, anyhow};
 
 use super::Verb;
 use crate::access::{Grant, GrantChange, Target, UserName, similar_name};
-use crate::cli::exit::{Exit, ExitStatus};
+use crate::cli::exit::Exit;
 use crate::cli::hints::in_shell;
-use crate::cli::report::{Endings, names};
+use crate::cli::report::names;
 use crate::cli::{Job, NamedUser, Session};
 use crate::commands;
 use crate::errors::{Hint, Hinted};
@@ -93,12 +93,7 @@ impl Verb for Creation {
 
     /// Skips users, but fails for those whose key an earlier run has lost. Notes whose
     /// keys may be lost.
-    async fn skip(
-        &self,
-        session: &Session,
-        skipped: Vec<(Job<'_>, Skipped)>,
-        endings: &mut Endings,
-    ) {
+    async fn skip(&self, session: &Session, skipped: Vec<(Job<'_>, Skipped)>) {
         let files = match &self.options.handover.to {
             Destination::Directory(dir) if !skipped.is_empty() => {
                 let ids = skipped.iter().flat_map(|(_, outcome)| &outcome.access_keys);
@@ -106,19 +101,12 @@ impl Verb for Creation {
             }
             _ => None,
         };
-        let mut unused = Vec::new();
-        let (finished, waiting) = session
+        let looked_at = session
             .at_a_time(skipped, async |(job, outcome): (Job<'_>, Skipped)| {
-                self.skip_one(job, outcome, files.as_ref()).await
+                self.skip_one(&job, &outcome, files.as_ref()).await
             })
             .await;
-        for (user, status, is_unused) in finished {
-            if is_unused {
-                unused.push(user.clone());
-            }
-            endings.push(user, status);
-        }
-        endings.not_started(waiting.into_iter().map(|(job, _)| job));
+        let mut unused: Vec<_> = looked_at.into_iter().flatten().collect();
         unused.sort_by_cached_key(UserName::to_string);
         if !unused.is_empty() {
             session.out.note(&unused_note(&unused));
@@ -128,24 +116,23 @@ impl Verb for Creation {
 
 impl Creation {
     /// Skips a user, unless an earlier run has left a hidden file of its key, and the
-    /// key itself is in no file. Returns, too, whether the key is in no file and was
-    /// never used, as far as that is known.
+    /// key itself is in no file. Returns the user if the key is in no file and was never
+    /// used, as far as that is known.
     async fn skip_one(
         &self,
-        job: Job<'_>,
-        outcome: Skipped,
+        job: &Job<'_>,
+        outcome: &Skipped,
         files: Option<&KeyFiles>,
-    ) -> (UserName, ExitStatus, bool) {
-        let user = job.user().clone();
+    ) -> Option<UserName> {
         let keys = &outcome.access_keys;
         let unwritten = files.filter(|files| !files.hold_any(keys));
-        if let Some(leftover) = unwritten.and_then(|files| files.leftover(&user)) {
-            let status = job.failed(self, lost_key(&job.run.target, keys, leftover));
-            return (user, status, false);
+        if let Some(leftover) = unwritten.and_then(|files| files.leftover(job.user())) {
+            job.failed(self, lost_key(&job.run.target, keys, leftover));
+            return None;
         }
-        let is_unused = unwritten.is_some() && are_unused(&job, keys).await;
-        job.out.done(&outcome);
-        (user, ExitStatus::Skipped, is_unused)
+        let is_unused = unwritten.is_some() && are_unused(job, keys).await;
+        job.skip(outcome);
+        is_unused.then(|| job.user().clone())
     }
 }
 

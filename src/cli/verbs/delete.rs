@@ -9,7 +9,6 @@ use super::Verb;
 use crate::access::Target;
 use crate::cli::exit::{Exit, ExitStatus};
 use crate::cli::progress::ProgressLine;
-use crate::cli::report::Endings;
 use crate::cli::session::Ready;
 use crate::cli::{Job, NamedUser, Output, Session, delete_question};
 use crate::errors::Interrupted;
@@ -100,7 +99,6 @@ impl Verb for Deletion {
         &self,
         session: &Session,
         mut plans: Vec<Ready<'a, Delete>>,
-        endings: &mut Endings,
     ) -> Vec<Ready<'a, Delete>> {
         plans.sort_by_cached_key(|(job, _)| job.user().to_string());
         if plans.is_empty() || is_confirmed(session, &plans).await {
@@ -115,7 +113,7 @@ impl Verb for Deletion {
         session.out.error(&line);
         for (job, _) in plans {
             job.out.incomplete(&Deleted::nothing(&job.run.target), &line);
-            endings.push(job.user().clone(), ExitStatus::of(&error));
+            session.end(job.user(), ExitStatus::of(&error));
         }
         Vec::new()
     }

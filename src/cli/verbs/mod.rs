@@ -4,7 +4,6 @@
 use anyhow::Result;
 
 use super::progress::ProgressLine;
-use super::report::Endings;
 use super::session::Ready;
 use super::{Job, Output, Session};
 use crate::access::Target;
@@ -52,19 +51,12 @@ pub(super) trait Verb {
         &self,
         _session: &Session,
         plans: Vec<Ready<'a, Self::Work>>,
-        _endings: &mut Endings,
     ) -> Vec<Ready<'a, Self::Work>> {
         plans
     }
 
     /// Says of users that they are skipped.
-    async fn skip(
-        &self,
-        _session: &Session,
-        _skipped: Vec<(Job<'_>, Skipped)>,
-        _endings: &mut Endings,
-    ) {
-    }
+    async fn skip(&self, _session: &Session, _skipped: Vec<(Job<'_>, Skipped)>) {}
 
     /// Shows that the work on the only user goes on.
     fn progress_line(&self, out: &Output, _plan: &Plan<Self::Work>) -> ProgressLine {
