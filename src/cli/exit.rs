@@ -47,7 +47,7 @@ pub(super) fn exit_now(code: u8) -> ! {
 
 /// The end of the work on one user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ExitStatus {
+pub(super) enum Ending {
     /// All done.
     Done,
     /// The user exists already, and was to be skipped then.
@@ -58,8 +58,8 @@ pub(super) enum ExitStatus {
     Interrupted,
 }
 
-impl ExitStatus {
-    /// The status of work that ended with this error.
+impl Ending {
+    /// The ending of work that ended with this error.
     pub fn of(error: &anyhow::Error) -> Self {
         if error.is::<Interrupted>() { Self::Interrupted } else { Self::Failed }
     }

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::exit::ExitStatus;
+use super::exit::Ending;
 use super::verbs::Verb;
 use super::{NamedUser, Output, Session};
 use crate::access::{GrantChange, UserName};
@@ -64,7 +64,7 @@ impl<'a> Job<'a> {
             return Some(plan);
         }
         self.out.plan(&plan.preview);
-        self.session.end(self.user(), ExitStatus::Done);
+        self.session.end(self.user(), Ending::Done);
         None
     }
 
@@ -77,7 +77,7 @@ impl<'a> Job<'a> {
         match applied {
             Ok(Ok(outcome)) => {
                 self.out.done(&outcome);
-                self.session.end(self.user(), ExitStatus::Done);
+                self.session.end(self.user(), Ending::Done);
             }
             Ok(Err(failed)) => self.fail(&failed),
             Err(panicked) => self.failed(verb, panicked),
@@ -88,7 +88,7 @@ impl<'a> Job<'a> {
     /// Says that the user is left as it is.
     pub fn skip(&self, outcome: &Skipped) {
         self.out.done(outcome);
-        self.session.end(self.user(), ExitStatus::Skipped);
+        self.session.end(self.user(), Ending::Skipped);
     }
 
     /// Prints that nothing was done with the user, and why.
@@ -98,6 +98,6 @@ impl<'a> Job<'a> {
 
     fn fail(&self, failed: &Failed) {
         self.out.fail(&self.run.target, failed);
-        self.session.end(self.user(), ExitStatus::of(&failed.error));
+        self.session.end(self.user(), Ending::of(&failed.error));
     }
 }

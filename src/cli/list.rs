@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Result;
 
-use super::exit::{Exit, ExitStatus};
+use super::exit::{Ending, Exit};
 use super::list_table::table;
 use super::{NamedUser, Session};
 use crate::aws::Aws;
@@ -71,8 +71,8 @@ impl Session {
     /// Prints why nothing came of the work on all users of the bucket.
     pub(super) fn failed(&self, error: &anyhow::Error) -> Exit {
         self.out.failed(error);
-        match ExitStatus::of(error) {
-            ExitStatus::Interrupted => self.signals.exit(),
+        match Ending::of(error) {
+            Ending::Interrupted => self.signals.exit(),
             _ => Exit::Failure,
         }
     }

@@ -144,8 +144,8 @@ impl Output {
         } else if self.is_alone() {
             self.say("Dry run: nothing was changed");
         }
-        let policy = preview.policy.as_ref().map(|planned| planned.document.to_json_pretty());
-        self.result(preview, policy);
+        let policy = &preview.policy;
+        self.result(preview, policy.as_ref().map(|planned| planned.document.to_json_pretty()));
         preview.notes.iter().for_each(|note| self.note(note));
     }
 

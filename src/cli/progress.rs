@@ -6,13 +6,15 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::Output;
+use super::report::locked;
 
 impl Output {
     /// Shows at the terminal how many of several users are done, failed and left,
     /// until the result is dropped.
     pub fn count_users(&self) -> Option<ProgressLine> {
-        let out = self.clone();
-        (self.users > 1).then(|| self.progress(move |_| out.report().bar(out.users)))
+        let users = self.users;
+        let so_far = self.report.clone();
+        (users > 1).then(|| self.progress(move |_| locked(&so_far).bar(users)))
     }
 
     /// Shows at the terminal how long the work takes, until the result is dropped.

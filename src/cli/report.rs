@@ -1,9 +1,9 @@
 //! How the work on several users went: what is gathered on the way, and said at the end.
 
 use std::collections::HashSet;
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::exit::{Exit, ExitStatus};
+use super::exit::{Ending, Exit};
 use super::{NamedUser, Output, Session};
 use crate::access::UserName;
 use crate::errors::Interrupted;
@@ -22,7 +22,7 @@ pub(super) type Note = (UserName, String);
 #[derive(Debug, Default)]
 pub(super) struct Report {
     /// The users whose work has ended, in that order.
-    endings: Vec<(UserName, ExitStatus)>,
+    endings: Vec<(UserName, Ending)>,
     /// The users with a new key.
     pub keys: usize,
     /// The users with a kit.
@@ -36,8 +36,8 @@ pub(super) struct Report {
 impl Report {
     /// As a bar and in numbers, of so many users.
     pub fn bar(&self, users: usize) -> String {
-        let failed =
-            self.users(ExitStatus::Failed).len() + self.users(ExitStatus::Interrupted).len();
+        let failures = [Ending::Failed, Ending::Interrupted];
+        let failed = self.endings.iter().filter(|(_, ending)| failures.contains(ending)).count();
         let done = self.endings.len() - failed;
         let full = self.endings.len().min(users) * BAR / users.max(1);
         format!(
@@ -48,23 +48,23 @@ impl Report {
         )
     }
 
-    fn users(&self, status: ExitStatus) -> Vec<String> {
-        let ended = self.endings.iter().filter(|(_, found)| *found == status);
+    fn users(&self, ending: Ending) -> Vec<String> {
+        let ended = self.endings.iter().filter(|(_, found)| *found == ending);
         ended.map(|(user, _)| user.to_string()).collect()
     }
 }
 
 impl Session {
     /// Notes how the work on a user ended.
-    pub(super) fn end(&self, user: &UserName, status: ExitStatus) {
-        self.out.report().endings.push((user.clone(), status));
+    pub(super) fn end(&self, user: &UserName, ending: Ending) {
+        self.out.report().endings.push((user.clone(), ending));
     }
 
     /// Says how it went with several users, of whom each that is done is now `done`, such
     /// as "created", and returns how the program ends.
     pub(super) fn conclude(&self, users: &[NamedUser], done: &str) -> Exit {
-        let failed = self.out.report().users(ExitStatus::Failed);
-        let interrupted = self.out.report().users(ExitStatus::Interrupted);
+        let failed = self.out.report().users(Ending::Failed);
+        let interrupted = self.out.report().users(Ending::Interrupted);
         let not_started = self.not_started(users);
         if users.len() > 1 {
             self.out.summary(users.len(), done);
@@ -100,7 +100,7 @@ impl Output {
     /// The results so far. Not to be kept while something is printed, since the line that
     /// moves at the terminal asks for them, too.
     pub fn report(&self) -> MutexGuard<'_, Report> {
-        self.report.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.report)
     }
 
     /// Prints the notes on several users, how many of them are now `done`, and what to do
@@ -110,8 +110,8 @@ impl Output {
         for line in self.lines_of(gathered) {
             self.print_unless_quiet(&line);
         }
-        let count = self.report().users(ExitStatus::Done).len();
-        let skipped = self.report().users(ExitStatus::Skipped).len();
+        let count = self.report().users(Ending::Done).len();
+        let skipped = self.report().users(Ending::Skipped).len();
         let total = counted(users as u64, false, "user");
         let exist = match skipped {
             0 => String::new(),
@@ -144,6 +144,11 @@ impl Output {
         }
         lines
     }
+}
+
+/// The results so far, also after a panic of whoever had them.
+pub(super) fn locked(report: &Mutex<Report>) -> MutexGuard<'_, Report> {
+    report.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The notes, sorted by user. One that holds for several users is said once, with

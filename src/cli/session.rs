@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures_util::{StreamExt, stream};
 
 use super::arguments::bad_usage_lines;
-use super::exit::{Exit, ExitStatus};
+use super::exit::{Ending, Exit};
 use super::signals::Signals;
 use super::verbs::Verb;
 use super::{Job, NamedUser, Output, OutputArgs, StopWords, TargetArgs};
@@ -82,7 +82,7 @@ impl Session {
                     let target = self.target.target(&user.name);
                     let failed = verb.failed(&target, error.clone().into());
                     self.out.for_user(&user.name).fail(&target, &failed);
-                    self.end(&user.name, ExitStatus::Failed);
+                    self.end(&user.name, Ending::Failed);
                 }
             }
             None => {}

@@ -7,7 +7,7 @@ use indicatif::HumanCount;
 
 use super::Verb;
 use crate::access::Target;
-use crate::cli::exit::{Exit, ExitStatus};
+use crate::cli::exit::{Ending, Exit};
 use crate::cli::progress::ProgressLine;
 use crate::cli::session::Ready;
 use crate::cli::{Job, NamedUser, Output, Session, delete_question};
@@ -113,7 +113,7 @@ impl Verb for Deletion {
         session.out.error(&line);
         for (job, _) in plans {
             job.out.incomplete(&Deleted::nothing(&job.run.target), &line);
-            session.end(job.user(), ExitStatus::of(&error));
+            session.end(job.user(), Ending::of(&error));
         }
         Vec::new()
     }
