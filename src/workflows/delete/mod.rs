@@ -225,8 +225,10 @@ async fn plan_leftovers(run: Run, options: Options) -> Result<Plan<Delete>> {
     let emptied = folder.filter(|_| options.force);
     let mut steps = Vec::from_iter(left.map(Step::Remove));
     steps.extend(emptied.as_ref().map(|folder| folder.step(&run)));
-    let plan = Plan { preview: Preview::new(&run.target, steps), run, work: Delete::default() };
-    Ok(plan_folder(plan.with_lasting_notes(notes), emptied))
+    let preview = Preview::new(&run.target, steps);
+    let mut plan = Plan { preview, run, work: Delete::default() };
+    plan.add_lasting_notes(notes);
+    Ok(plan_folder(plan, emptied))
 }
 
 /// Adds the folder to a plan that has the step for it.
