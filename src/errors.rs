@@ -34,12 +34,26 @@ pub struct Hinted {
     pub message: String,
     /// The things that can be done, each by itself; may be empty.
     pub hints: Vec<Hint>,
+    pub(crate) kind: ErrorKind,
 }
 
 impl Hinted {
     pub(crate) fn new(message: impl Into<String>, hint: Hint) -> Self {
-        Self { message: message.into(), hints: vec![hint] }
+        Self { message: message.into(), hints: vec![hint], kind: ErrorKind::Other }
     }
+
+    pub(crate) fn of_kind(self, kind: ErrorKind) -> Self {
+        Self { kind, ..self }
+    }
+}
+
+/// The kinds of errors that a caller of the library tells apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ErrorKind {
+    AlreadyExists,
+    NoSuchUser,
+    NotOurs,
+    Other,
 }
 
 /// Advice on an error.

@@ -101,6 +101,7 @@ pub use s3::empty::{Counts, FailedKey, Progress};
 pub use step::Step;
 pub use tokio_util::sync::CancellationToken;
 pub use workflows::deleted::Deleted;
+pub use workflows::error::Error;
 pub use workflows::outcome::{
     Created, Failed, PolicyRef, Rotated, Skipped, State, Suspended, Updated,
 };

@@ -44,7 +44,7 @@ impl Output {
 
     /// Prints that the work on a user failed, and the result as far as it got.
     pub fn fail(&self, target: &Target, failed: &Failed) {
-        let error = one_line(&format!("{:#}", failed.error));
+        let error = one_line(&failed.error.to_string());
         let (left, key): (&[_], _) = match &failed.state {
             State::Left(left) => (left, None),
             State::HandedOver { key, left } => (left, Some(key)),
@@ -67,7 +67,7 @@ impl Output {
             }
             _ => self.how_to_clean_up(target, left),
         }
-        self.hints(&failed.error);
+        self.hints(failed.error.inner());
         if let State::Deleted(deleted) = &failed.state {
             self.incomplete(deleted, &error);
         } else {

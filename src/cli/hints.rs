@@ -2,16 +2,19 @@
 
 use super::Output;
 use super::terminal::{label, to_copy};
-use crate::aws::{AwsError, Connection, LoadError};
+use crate::aws::{Connection, LoadError};
 use crate::commands::Command;
-use crate::errors::{Hint, Hinted, Stays, harmless, one_line};
-use crate::s3::bucket::BucketError;
-use crate::workflows::create::UserExists;
+use crate::errors::{harmless, one_line};
+use crate::workflows::error::hints;
 
 impl Output {
     /// Prints the hints at what can be done about an error, a line each.
     pub(super) fn hints(&self, error: &anyhow::Error) {
-        for hint in hints(error) {
+        let hints = match error.downcast_ref() {
+            Some(LoadError::Credentials(error)) => Vec::from_iter(error.hint()),
+            _ => hints(error),
+        };
+        for hint in hints {
             self.advise(&format!("{} ", label("hint")), &hint.words, hint.command.as_ref());
         }
     }
@@ -25,26 +28,6 @@ impl Output {
         }
         self.print(&line);
     }
-}
-
-fn hints(error: &anyhow::Error) -> Vec<Hint> {
-    if let Some(hinted) = error.downcast_ref::<Hinted>() {
-        return hinted.hints.clone();
-    }
-    if let Some(exists) = error.downcast_ref::<UserExists>() {
-        return exists.hints.clone();
-    }
-    if let Some(stays) = error.downcast_ref::<Stays>() {
-        return Vec::from_iter(stays.hint.clone());
-    }
-    let hint = if let Some(LoadError::Credentials(error)) = error.downcast_ref() {
-        error.hint()
-    } else if let Some(error) = error.downcast_ref::<BucketError>() {
-        error.hint()
-    } else {
-        error.downcast_ref().and_then(AwsError::hint)
-    };
-    Vec::from_iter(hint)
 }
 
 /// The command for the admin's shell, with the connection options of this run.

@@ -13,7 +13,7 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 use tempfile::{Builder, NamedTempFile};
 
 use crate::commands;
-use crate::errors::{Hint, Hinted};
+use crate::errors::{ErrorKind, Hint, Hinted};
 
 /// An empty file of mode 0600 beside the one to write, under a name of its
 /// own; gone when dropped.
@@ -119,7 +119,7 @@ pub(super) fn already_exists(path: &Path) -> anyhow::Error {
     let message = format!("{} already exists; not overwriting it", path.display());
     let hint = "it may hold the user's only key; give another directory with -o, \
                 or make another key with --rotate-key";
-    Hinted::new(message, Hint::new(hint)).into()
+    Hinted::new(message, Hint::new(hint)).of_kind(ErrorKind::AlreadyExists).into()
 }
 
 fn check_directory(dir: &Path) -> Result<()> {

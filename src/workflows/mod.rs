@@ -6,6 +6,7 @@
 pub mod create;
 pub mod delete;
 pub(crate) mod deleted;
+pub(crate) mod error;
 pub(crate) mod holdings;
 pub mod inventory;
 mod new_key;

@@ -9,7 +9,7 @@ use crate::access::{
 };
 use crate::aws::{Aws, AwsError, Run};
 use crate::commands;
-use crate::errors::{Hint, Hinted, Stays, did_you_mean};
+use crate::errors::{ErrorKind, Hint, Hinted, Stays, did_you_mean};
 use crate::iam::{self, PolicyInfo, User};
 use crate::s3::bucket::{self, BucketError};
 
@@ -70,7 +70,8 @@ pub(super) async fn no_such_user(run: &Run) -> anyhow::Error {
     let suggestion = did_you_mean(similar.as_ref().map(UserName::as_str));
     let list = Hint::run("to see all users", commands::list_users(&run.target.bucket));
     let hints = if similar.is_some() { Vec::new() } else { vec![list] };
-    Hinted { message: format!("there is no user {}{suggestion}", run.target.user), hints }.into()
+    let message = format!("there is no user {}{suggestion}", run.target.user);
+    Hinted { message, hints, kind: ErrorKind::NoSuchUser }.into()
 }
 
 async fn similar_user(run: &Run) -> Option<UserName> {
@@ -187,7 +188,7 @@ impl Refusal {
             }
             _ => Vec::new(),
         };
-        Hinted { message, hints }.into()
+        Hinted { message, hints, kind: ErrorKind::NotOurs }.into()
     }
 }
 

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::deleted::Deleted;
+use super::error::Error;
 use crate::access::{Access, Expiry, PolicyDocument, SharedPrefix, Target};
 use crate::handover::HandedOver;
 use crate::removal::Leftover;
@@ -32,7 +33,7 @@ pub(crate) trait Outcome: Serialize {
 pub struct Failed {
     /// The reason.
     #[source]
-    pub error: anyhow::Error,
+    pub error: Error,
     /// The state that it leaves things in.
     pub state: State,
 }
@@ -58,9 +59,15 @@ pub enum State {
     Deleted(Box<Deleted>),
 }
 
+impl Failed {
+    pub(crate) fn new(error: anyhow::Error, state: State) -> Self {
+        Self { error: error.into(), state }
+    }
+}
+
 impl From<anyhow::Error> for Failed {
     fn from(error: anyhow::Error) -> Self {
-        Self { error, state: State::NothingLeft }
+        Self { error: error.into(), state: State::NothingLeft }
     }
 }
 

@@ -3,6 +3,7 @@
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::error::Error;
 use super::ours::{Purpose, ended_note, find_ours};
 use super::outcome::{Failed, Suspended};
 use super::plan::{Plan, Preview};
@@ -34,7 +35,11 @@ pub struct Suspend {
 /// changes nothing.
 ///
 /// A user without an access key can be suspended, but not resumed.
-pub async fn plan(run: &Run, direction: Direction) -> Result<Plan<Suspend>> {
+pub async fn plan(run: &Run, direction: Direction) -> Result<Plan<Suspend>, Error> {
+    Ok(plan_suspension(run, direction).await?)
+}
+
+async fn plan_suspension(run: &Run, direction: Direction) -> Result<Plan<Suspend>> {
     let (run, holdings) = match direction {
         Direction::Suspend => find_ours(run, Purpose::Suspend).await?,
         Direction::Resume => find_ours(run, Purpose::GiveKey).await?,

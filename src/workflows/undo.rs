@@ -71,7 +71,7 @@ impl Undo {
             (true, true) => State::Undone,
             (true, false) => State::NothingLeft,
         };
-        Failed { error, state }
+        Failed::new(error, state)
     }
 }
 

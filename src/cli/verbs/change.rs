@@ -6,6 +6,7 @@ use super::Verb;
 use crate::access::GrantChange;
 use crate::cli::exit::Exit;
 use crate::cli::{Job, NamedUser, Session};
+use crate::workflows::error::Error;
 use crate::workflows::outcome::{Failed, Rotated, Suspended, Updated};
 use crate::workflows::plan::{Plan, Planned};
 use crate::workflows::rotate::{self, Rotate};
@@ -40,7 +41,7 @@ impl Verb for GrantChange {
 
     async fn plan(&self, job: &Job<'_>) -> Result<Planned<Update>> {
         let change = self.overridden_by(&job.access);
-        Ok(Planned::Do(update::plan(&job.run, &change).await?))
+        update::plan(&job.run, &change).await.map(Planned::Do).map_err(Error::into_inner)
     }
 
     async fn apply(&self, plan: &Plan<Update>) -> Result<Updated, Failed> {
@@ -58,7 +59,7 @@ impl Verb for rotate::Options {
     }
 
     async fn plan(&self, job: &Job<'_>) -> Result<Planned<Rotate>> {
-        Ok(Planned::Do(rotate::plan(&job.run, self).await?))
+        rotate::plan(&job.run, self).await.map(Planned::Do).map_err(Error::into_inner)
     }
 
     async fn apply(&self, plan: &Plan<Rotate>) -> Result<Rotated, Failed> {
@@ -79,7 +80,7 @@ impl Verb for Direction {
     }
 
     async fn plan(&self, job: &Job<'_>) -> Result<Planned<Suspend>> {
-        Ok(Planned::Do(suspend::plan(&job.run, *self).await?))
+        suspend::plan(&job.run, *self).await.map(Planned::Do).map_err(Error::into_inner)
     }
 
     async fn apply(&self, plan: &Plan<Suspend>) -> Result<Suspended, Failed> {

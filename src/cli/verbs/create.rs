@@ -15,6 +15,7 @@ use crate::handover::{Destination, KeyFiles};
 use crate::iam::{self, LastUse};
 use crate::step::{counted, named_keys};
 use crate::workflows::create::{self, Create};
+use crate::workflows::error::Error;
 use crate::workflows::outcome::{Created, Failed, Skipped};
 use crate::workflows::plan::{Plan, Planned};
 
@@ -62,8 +63,9 @@ impl Verb for Creation {
         let options = create::Options { grant, ..self.options.clone() };
         match self.existing {
             Existing::Skip => create::plan_or_skip(&job.run, &options).await,
-            Existing::Refuse => Ok(Planned::Do(create::plan(&job.run, &options).await?)),
+            Existing::Refuse => create::plan(&job.run, &options).await.map(Planned::Do),
         }
+        .map_err(Error::into_inner)
     }
 
     async fn apply(&self, plan: &Plan<Create>) -> Result<Created, Failed> {

@@ -14,6 +14,7 @@ use crate::cli::{Job, NamedUser, Output, Session, delete_question};
 use crate::errors::Interrupted;
 use crate::workflows::delete::{self, Delete, Expired};
 use crate::workflows::deleted::Deleted;
+use crate::workflows::error::Error;
 use crate::workflows::outcome::{Failed, State};
 use crate::workflows::plan::{Plan, Planned};
 
@@ -73,7 +74,7 @@ impl Verb for Deletion {
     }
 
     async fn plan(&self, job: &Job<'_>) -> Result<Planned<Delete>> {
-        let mut plan = delete::plan(&job.run, self.options).await?;
+        let mut plan = delete::plan(&job.run, self.options).await.map_err(Error::into_inner)?;
         let keys = plan.work.kept_keys();
         if self.kept_keys.fetch_add(keys, Ordering::Relaxed) + keys > MOST_KEPT {
             plan.work.forget_keys();
@@ -129,7 +130,7 @@ impl Verb for Deletion {
     }
 
     fn failed(&self, target: &Target, error: anyhow::Error) -> Failed {
-        Failed { error, state: State::Deleted(Box::new(Deleted::nothing(target))) }
+        Failed::new(error, State::Deleted(Box::new(Deleted::nothing(target))))
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
+use super::error::Error;
 use super::ours::{folder_notes, reachable};
 use super::outcome::Skipped;
 use super::plan::{Plan, Planned, PlannedPolicy, Preview};
@@ -75,7 +76,11 @@ pub(crate) struct FolderContents {
 ///
 /// Only what isn't there is made: a user that exists is refused, whatever state
 /// it is in, with what can be done about it.
-pub async fn plan(run: &Run, options: &Options) -> Result<Plan<Create>> {
+pub async fn plan(run: &Run, options: &Options) -> Result<Plan<Create>, Error> {
+    Ok(plan_creation(run, options).await?)
+}
+
+async fn plan_creation(run: &Run, options: &Options) -> Result<Plan<Create>> {
     let Options { grant, new_user, .. } = options;
     let target = &run.target;
     let handover = Handover::first(&options.handover, &target.user);
@@ -123,15 +128,16 @@ async fn look_into_bucket(run: &Run, make_folder: bool) -> Result<(Run, FolderCo
 }
 
 /// Plans likewise, but skips a user that exists for this bucket and lacks nothing.
-pub async fn plan_or_skip(run: &Run, options: &Options) -> Result<Planned<Create>> {
-    match plan(run, options).await {
-        Ok(plan) => Ok(Planned::Do(plan)),
-        Err(error) => match error.downcast()? {
-            UserExists { keys_if_complete: Some(keys), .. } => {
-                Ok(Planned::Skip(Skipped::new(&run.target, keys)))
-            }
-            incomplete => Err(incomplete.into()),
-        },
+pub async fn plan_or_skip(run: &Run, options: &Options) -> Result<Planned<Create>, Error> {
+    let error = match plan_creation(run, options).await {
+        Ok(plan) => return Ok(Planned::Do(plan)),
+        Err(error) => error,
+    };
+    match error.downcast()? {
+        UserExists { keys_if_complete: Some(keys), .. } => {
+            Ok(Planned::Skip(Skipped::new(&run.target, keys)))
+        }
+        incomplete => Err(anyhow::Error::from(incomplete).into()),
     }
 }
 

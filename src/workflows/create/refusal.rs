@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use crate::access::{NewUser, Target, boundary_name};
 use crate::aws::{AwsError, Refuser, Run};
 use crate::commands::{self, Command};
-use crate::errors::{Hint, Hinted};
+use crate::errors::{ErrorKind, Hint, Hinted};
 use crate::handover::Handover;
 use crate::iam::{self, KeyInfo, PolicyInfo, User};
 use crate::step::named_keys;
@@ -35,7 +35,8 @@ async fn refusal(run: &Run, user: &User, handover: &Handover) -> Result<anyhow::
         Owner::NotOurs(_) => "was not created by create_s3_user".to_owned(),
     };
     let message = format!("user {name} already exists, and {reason}");
-    Ok(Hinted::new(message, Hint::new("choose another name for the new user")).into())
+    let hint = Hint::new("choose another name for the new user");
+    Ok(Hinted::new(message, hint).of_kind(ErrorKind::AlreadyExists).into())
 }
 
 /// The error that there is a user of ours, by the keys and policies it has. The policies
@@ -63,7 +64,8 @@ async fn our_user_exists(
     let message = format!("user {name} already exists for bucket {bucket}, {state}");
     let start_over = commands::start_over(&run.target, &handover.existing_files());
     if keys.is_empty() || lacks_policy {
-        return Ok(Hinted::new(message, Hint::run_if_alone(start_over)).into());
+        let hinted = Hinted::new(message, Hint::run_if_alone(start_over));
+        return Ok(hinted.of_kind(ErrorKind::AlreadyExists).into());
     }
     // An admin who may not read policies gets all the hints.
     Ok(UserExists {
@@ -115,7 +117,8 @@ pub(super) async fn policy_exists(run: &Run, found: &PolicyInfo, error: AwsError
     } else {
         commands::delete_policy(&found.arn)
     };
-    Hinted::new(message, Hint::run_if_alone(command)).into()
+    let hint = Hint::run_if_alone(command);
+    Hinted::new(message, hint).of_kind(ErrorKind::AlreadyExists).into()
 }
 
 /// The error of a user that wasn't made, with the boundary that may be missing.

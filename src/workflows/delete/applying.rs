@@ -53,7 +53,7 @@ pub async fn apply(plan: &Plan<Delete>) -> Result<Deleted, Failed> {
         deleting.deleted.needs_force = deleting.needs_force();
         deleting.deleted.remaining = deleting.steps;
     }
-    Err(Failed { error, state: State::Deleted(Box::new(deleting.deleted)) })
+    Err(Failed::new(error, State::Deleted(Box::new(deleting.deleted))))
 }
 
 /// A delete run under way.

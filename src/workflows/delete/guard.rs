@@ -5,7 +5,7 @@ use anyhow::{Result, ensure};
 use super::Options;
 use super::folder::Folder;
 use crate::aws::Run;
-use crate::errors::{Hint, Hinted};
+use crate::errors::{ErrorKind, Hint, Hinted};
 use crate::iam::User;
 use crate::removal::Removal;
 use crate::workflows::holdings::Holdings;
@@ -59,5 +59,6 @@ pub(super) async fn no_user(run: &Run, folder: Option<&Folder>) -> anyhow::Error
     }
     let hint =
         format!("{} still holds objects; to delete them, add --force", run.target.folder_url());
-    Hinted::new(format!("there is no user {}", run.target.user), Hint::new(hint)).into()
+    let message = format!("there is no user {}", run.target.user);
+    Hinted::new(message, Hint::new(hint)).of_kind(ErrorKind::NoSuchUser).into()
 }

@@ -11,6 +11,7 @@ use clap::builder::TypedValueParser;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 
+use super::error::Error;
 use super::ours::{look_up, reachable};
 use super::plan::{Plan, Preview};
 use crate::aws::Run;
@@ -152,7 +153,11 @@ pub(crate) async fn last_use(plan: &Plan<Delete>) -> Option<LastUse> {
 /// user isn't ours for this bucket; the latter two not with `force`. Fails, too,
 /// if the calls are made as the very user, and with `only_expired` unless its
 /// access ended more than a minute ago, by both its tag and its policy.
-pub async fn plan(run: &Run, options: Options) -> Result<Plan<Delete>> {
+pub async fn plan(run: &Run, options: Options) -> Result<Plan<Delete>, Error> {
+    Ok(plan_deletion(run, options).await?)
+}
+
+async fn plan_deletion(run: &Run, options: Options) -> Result<Plan<Delete>> {
     let (bucket, user) = look_up(run).await?;
     let in_region = match bucket {
         Err(BucketError::Missing { .. }) if options.keep_objects => run.clone(),

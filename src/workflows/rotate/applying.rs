@@ -129,10 +129,10 @@ async fn retire_old_keys(plan: &Plan<Rotate>, handed_over: &HandedOver) -> Resul
 
 /// The failure of something after the person had the new key.
 fn not_retired(handed_over: &HandedOver, error: anyhow::Error, left: Vec<Leftover>) -> Failed {
-    Failed {
-        error: error.context("the new key was delivered, but the old one may still work"),
-        state: State::HandedOver { key: handed_over.clone(), left },
-    }
+    Failed::new(
+        error.context("the new key was delivered, but the old one may still work"),
+        State::HandedOver { key: handed_over.clone(), left },
+    )
 }
 
 /// Fails if another run suspended a key meanwhile, or gave the user one: the person
@@ -146,10 +146,10 @@ async fn check_alone(plan: &Plan<Rotate>, handed_over: &HandedOver) -> Result<()
     if let Err(error) = check_none_suspended(plan, &keys) {
         let active = keys.iter().filter(|key| key.is_active);
         let left = active.map(|key| Leftover::ActiveKey(key.id.clone())).collect();
-        return Err(Failed {
-            error: error.context("the new key was delivered, and no old one was deleted"),
-            state: State::HandedOver { key: handed_over.clone(), left },
-        });
+        return Err(Failed::new(
+            error.context("the new key was delivered, and no old one was deleted"),
+            State::HandedOver { key: handed_over.clone(), left },
+        ));
     }
     let others = keys.iter().filter(|key| {
         key.id != handed_over.access_key_id && work.before.iter().all(|old| old.id != key.id)

@@ -10,6 +10,7 @@ use crate::errors::{Hint, Hinted};
 use crate::handover::{self, Handover};
 use crate::iam::{self, KeyInfo, User};
 use crate::step::Step;
+use crate::workflows::error::Error;
 use crate::workflows::holdings::Holdings;
 use crate::workflows::ours::{Purpose, ended_note, find_ours, set_access_hint};
 use crate::workflows::plan::{Plan, Preview};
@@ -51,7 +52,11 @@ pub struct Rotate {
 ///
 /// For a kit, and to verify the key, the user's policy must be as `create` or
 /// `update` make it.
-pub async fn plan(run: &Run, options: &Options) -> Result<Plan<Rotate>> {
+pub async fn plan(run: &Run, options: &Options) -> Result<Plan<Rotate>, Error> {
+    Ok(plan_rotation(run, options).await?)
+}
+
+async fn plan_rotation(run: &Run, options: &Options) -> Result<Plan<Rotate>> {
     let Options { old_keys, .. } = *options;
     let handover = Handover::another(&options.handover, &run.target.user)?;
     let (run, mut holdings) = find_ours(run, Purpose::GiveKey).await?;

@@ -121,7 +121,7 @@ async fn delete_replaced(plan: &Plan<Update>) -> Result<(), Failed> {
         "user {} has its new access, and only a policy that it no longer has remains",
         run.target.user
     );
-    Err(Failed { error: anyhow::Error::from(error).context(context), state: State::Left(left) })
+    Err(Failed::new(anyhow::Error::from(error).context(context), State::Left(left)))
 }
 
 /// Fails if the user was deleted, and maybe made again, since the plan was made.

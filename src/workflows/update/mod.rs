@@ -3,6 +3,7 @@
 
 use anyhow::{Result, ensure};
 
+use super::error::Error;
 use super::holdings::{Holdings, names};
 use super::ours::{Purpose, find_ours, folder_notes, set_access_hint};
 use super::outcome::PolicyRef;
@@ -43,7 +44,11 @@ pub struct Update {
 /// can't be read, since somebody edited the policy, unless `change` names every
 /// part. The policies of the Python scripts are replaced if `change` names
 /// anything.
-pub async fn plan(run: &Run, change: &GrantChange) -> Result<Plan<Update>> {
+pub async fn plan(run: &Run, change: &GrantChange) -> Result<Plan<Update>, Error> {
+    Ok(plan_update(run, change).await?)
+}
+
+async fn plan_update(run: &Run, change: &GrantChange) -> Result<Plan<Update>> {
     let (run, mut holdings) = find_ours(run, Purpose::Update).await?;
     holdings.read_our_policies(&run).await?;
     let current = Current::find(&holdings, change)?;

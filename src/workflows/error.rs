@@ -1,0 +1,120 @@
+//! Why a workflow failed, as an enum for callers of the library to match.
+
+use std::fmt;
+
+use super::create::UserExists;
+use crate::aws::AwsError;
+use crate::errors::{ErrorKind, Hint, Hinted, Interrupted, Stays};
+use crate::s3::bucket::BucketError;
+
+/// Why something could not be planned or carried out.
+///
+/// Displayed in one line with all causes. None of the words name an option of the
+/// programs; a [hint](Self::hints) may.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The user, its policy or its key file exists already.
+    AlreadyExists(anyhow::Error),
+    /// There is no such user.
+    NoSuchUser(anyhow::Error),
+    /// The user was not made by this crate for the bucket, as far as it shows.
+    NotOurs(anyhow::Error),
+    /// There is no such bucket.
+    NoSuchBucket(anyhow::Error),
+    /// A call of IAM or S3 failed, such as one that needs another permission.
+    Call(anyhow::Error),
+    /// The run was cancelled.
+    Interrupted(anyhow::Error),
+    /// Something else.
+    Other(anyhow::Error),
+}
+
+impl Error {
+    /// Returns what can be done about it.
+    pub fn hints(&self) -> Vec<Hint> {
+        hints(self.inner())
+    }
+
+    /// Returns the failed call, if that is why.
+    pub fn call(&self) -> Option<&AwsError> {
+        self.inner().downcast_ref()
+    }
+
+    /// Returns the error with its causes.
+    pub fn inner(&self) -> &anyhow::Error {
+        match self {
+            Self::AlreadyExists(error)
+            | Self::NoSuchUser(error)
+            | Self::NotOurs(error)
+            | Self::NoSuchBucket(error)
+            | Self::Call(error)
+            | Self::Interrupted(error)
+            | Self::Other(error) => error,
+        }
+    }
+
+    /// Returns the error with its causes.
+    pub fn into_inner(self) -> anyhow::Error {
+        match self {
+            Self::AlreadyExists(error)
+            | Self::NoSuchUser(error)
+            | Self::NotOurs(error)
+            | Self::NoSuchBucket(error)
+            | Self::Call(error)
+            | Self::Interrupted(error)
+            | Self::Other(error) => error,
+        }
+    }
+}
+
+/// The hints that an error carries.
+pub(crate) fn hints(error: &anyhow::Error) -> Vec<Hint> {
+    if let Some(hinted) = error.downcast_ref::<Hinted>() {
+        return hinted.hints.clone();
+    }
+    if let Some(exists) = error.downcast_ref::<UserExists>() {
+        return exists.hints.clone();
+    }
+    if let Some(stays) = error.downcast_ref::<Stays>() {
+        return Vec::from_iter(stays.hint.clone());
+    }
+    let hint = match error.downcast_ref::<BucketError>() {
+        Some(error) => error.hint(),
+        None => error.downcast_ref().and_then(AwsError::hint),
+    };
+    Vec::from_iter(hint)
+}
+
+impl From<anyhow::Error> for Error {
+    fn from(error: anyhow::Error) -> Self {
+        if error.is::<Interrupted>() {
+            return Self::Interrupted(error);
+        }
+        if error.is::<UserExists>() {
+            return Self::AlreadyExists(error);
+        }
+        if let Some(Hinted { kind, .. }) = error.downcast_ref() {
+            return match kind {
+                ErrorKind::AlreadyExists => Self::AlreadyExists(error),
+                ErrorKind::NoSuchUser => Self::NoSuchUser(error),
+                ErrorKind::NotOurs => Self::NotOurs(error),
+                ErrorKind::Other => Self::Other(error),
+            };
+        }
+        match error.downcast_ref() {
+            Some(BucketError::Missing { .. }) => Self::NoSuchBucket(error),
+            Some(_) => Self::Call(error),
+            None if error.is::<AwsError>() => Self::Call(error),
+            None => Self::Other(error),
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#}", self.inner())
+    }
+}
+
+impl std::error::Error for Error {}
