@@ -3,9 +3,9 @@
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
-use s3_user::{Aws, CancellationToken, Run, Target, create, delete};
+use s3_user::{Aws, CancellationToken, Error, Run, Target, create, delete};
 
-use crate::support::{LocalAws, aws_of_the_examples, is_gone, keys_of};
+use crate::support::{ALLOW_ALL, Fault, LocalAws, aws_of_the_examples, is_gone, keys_of};
 
 async fn create_alex(config: SdkConfig, keys: &str) -> anyhow::Result<()> {
     let aws = Aws::from_sdk_config(&config).await?;
@@ -54,6 +54,35 @@ async fn examples_of_the_first_page_work() {
     assert!(keys.path().join("alex_accessKeys.csv").exists());
     delete_alex(config(&aws)).await.unwrap();
     assert!(is_gone(&aws, "alex"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn callers_can_tell_why_a_workflow_failed() {
+    let aws = aws_of_the_examples().await;
+    let keys = tempfile::tempdir().unwrap();
+    create_alex(config(&aws), keys.path().to_str().unwrap()).await.unwrap();
+    let clients = Aws::from_sdk_config(&config(&aws)).await.unwrap();
+    let run = |bucket: &str, user: &str| {
+        let target = Target { bucket: bucket.parse().unwrap(), user: user.parse().unwrap() };
+        Run::new(clients.clone(), target, CancellationToken::new(), |_| {})
+    };
+    let options = create::Options::new(keys.path());
+    let planned = create::plan(&run("shared-files", "alex"), &options).await;
+    let exists = planned.err().unwrap();
+    assert!(matches!(exists, Error::AlreadyExists(_)), "{exists:?}");
+    assert!(!exists.to_string().contains("--") && !exists.hints().is_empty(), "{exists}");
+    let planned = delete::plan(&run("shared-files", "nobody"), Default::default()).await;
+    assert!(matches!(planned.err(), Some(Error::NoSuchUser(_))));
+    let planned = create::plan(&run("not-there", "kim"), &options).await;
+    assert!(matches!(planned.err(), Some(Error::NoSuchBucket(_))));
+    aws.add_user("zoe", ALLOW_ALL).await;
+    let planned = delete::plan(&run("shared-files", "zoe"), Default::default()).await;
+    assert!(matches!(planned.err(), Some(Error::NotOurs(_))));
+    aws.faults.once("GetUser", Fault::DENIED);
+    let planned = create::plan(&run("shared-files", "kim"), &options).await;
+    let refused = planned.err().unwrap();
+    assert!(matches!(refused, Error::Call(_)), "{refused:?}");
+    assert_eq!(refused.call().unwrap().code(), Some("AccessDenied"));
 }
 
 #[test]
