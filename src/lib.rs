@@ -8,7 +8,7 @@
 //!
 //! # Creating a user
 //!
-//! The key goes to `alex_accessKeys.csv` in the directory that [`create::Options`]
+//! The key goes to `alex_accessKeys.csv` in the directory that [`create::CreateOptions`]
 //! names. Either everything is made, or what was made is undone.
 //!
 //! ```no_run
@@ -22,7 +22,7 @@
 //! };
 //! let cancel = CancellationToken::new();
 //! let run = Run::new(aws, target, cancel, |step| eprintln!("{step}"));
-//! let plan = create::plan(&run, &create::Options::new("keys")).await?;
+//! let plan = create::plan(&run, &create::CreateOptions::new("keys")).await?;
 //! let created = create::apply(&plan).await?;
 //! assert_eq!(created.target.prefix().as_str(), "alex/");
 //! # Ok(())
@@ -43,7 +43,7 @@
 //!     user: "alex".parse()?,
 //! };
 //! let run = Run::new(aws, target, CancellationToken::new(), |_| {});
-//! let plan = delete::plan(&run, delete::Options::default()).await?;
+//! let plan = delete::plan(&run, delete::DeleteOptions::default()).await?;
 //! for step in &plan.preview.steps {
 //!     eprintln!("will {step}");
 //! }
@@ -95,7 +95,7 @@ pub use access::{
 pub use aws::{Aws, AwsError, Connection, LoadError, Run};
 pub use commands::Command;
 pub use errors::{Hint, Hinted, Interrupted};
-pub use handover::{Destination, HandedOver, Options as HandoverOptions};
+pub use handover::{Destination, HandedOver, HandoverOptions};
 pub use removal::{Blocker, Leftover, ManagedPolicy, Removal};
 pub use s3::empty::{Counts, FailedKey, Progress};
 pub use step::Step;

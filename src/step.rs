@@ -126,11 +126,10 @@ impl fmt::Display for Step {
     }
 }
 
-/// A number of things for people, with a plus if there are `more`.
-pub(crate) fn counted(count: u64, more: bool, thing: &str) -> String {
-    let plus = if more { "+" } else { "" };
-    let s = if count == 1 && !more { "" } else { "s" };
-    format!("{}{plus} {thing}{s}", thousands(count))
+/// A number of things for people.
+pub(crate) fn counted(count: u64, thing: &str) -> String {
+    let s = if count == 1 { "" } else { "s" };
+    format!("{} {thing}{s}", thousands(count))
 }
 
 /// Access keys by their IDs, for people: one, or several.
@@ -193,9 +192,9 @@ mod tests {
 
     #[test]
     fn counts_are_written_as_people_write_them() {
-        assert_eq!(counted(0, false, "object"), "0 objects");
-        assert_eq!(counted(1, false, "object"), "1 object");
-        assert_eq!(counted(1000, true, "object"), "1,000+ objects");
-        assert_eq!(counted(1_234_567, false, "version"), "1,234,567 versions");
+        assert_eq!(counted(0, "object"), "0 objects");
+        assert_eq!(counted(1, "object"), "1 object");
+        assert_eq!(counted(1000, "object"), "1,000 objects");
+        assert_eq!(counted(1_234_567, "version"), "1,234,567 versions");
     }
 }

@@ -12,7 +12,7 @@ async fn create_alex(config: SdkConfig, keys: &str) -> anyhow::Result<()> {
     let target = Target { bucket: "shared-files".parse()?, user: "alex".parse()? };
     let cancel = CancellationToken::new();
     let run = Run::new(aws, target, cancel, |step| eprintln!("{step}"));
-    let plan = create::plan(&run, &create::Options::new(keys)).await?;
+    let plan = create::plan(&run, &create::CreateOptions::new(keys)).await?;
     let created = create::apply(&plan).await?;
     assert_eq!(created.target.prefix().as_str(), "alex/");
     Ok(())
@@ -22,7 +22,7 @@ async fn delete_alex(config: SdkConfig) -> anyhow::Result<()> {
     let aws = Aws::from_sdk_config(&config).await?;
     let target = Target { bucket: "shared-files".parse()?, user: "alex".parse()? };
     let run = Run::new(aws, target, CancellationToken::new(), |_| {});
-    let plan = delete::plan(&run, delete::Options::default()).await?;
+    let plan = delete::plan(&run, delete::DeleteOptions::default()).await?;
     for step in &plan.preview.steps {
         eprintln!("will {step}");
     }
@@ -66,7 +66,7 @@ async fn callers_can_tell_why_a_workflow_failed() {
         let target = Target { bucket: bucket.parse().unwrap(), user: user.parse().unwrap() };
         Run::new(clients.clone(), target, CancellationToken::new(), |_| {})
     };
-    let options = create::Options::new(keys.path());
+    let options = create::CreateOptions::new(keys.path());
     let planned = create::plan(&run("shared-files", "alex"), &options).await;
     let exists = planned.err().unwrap();
     assert!(matches!(exists, Error::AlreadyExists(_)), "{exists:?}");

@@ -25,9 +25,7 @@ pub use kms_key::KmsKey;
 pub use names::{BucketName, Prefix, Target, UserName, ValueError};
 pub use new_user::{NewUser, UserTag};
 pub(crate) use partition::{is_host_of_aws, partition_of_region, s3_host};
-pub(crate) use policy::{
-    INLINE_POLICY_NAME, boundary_name, is_named_as_ours, managed_policy_name, names_made_for,
-};
+pub(crate) use policy::{INLINE_POLICY_NAME, boundary_name, managed_policy_name, names_made_for};
 pub use policy::{PolicyDocument, PolicyKind};
 pub(crate) use python_scripts::{grant_of_policy, grant_of_scripts, is_of_scripts};
 pub use rights::Access;

@@ -30,16 +30,6 @@ pub(crate) fn names_made_for(user: &UserName) -> [String; 3] {
     [managed_policy_name(user), format!("s3-list-for-{user}"), format!("s3-get-for-{user}")]
 }
 
-/// True if a policy of the user has one of the names of those made for it: its
-/// managed ones, or the inline one.
-pub(crate) fn is_named_as_ours(user: &UserName, name: &str, is_managed: bool) -> bool {
-    if is_managed {
-        names_made_for(user).iter().any(|ours| ours == name)
-    } else {
-        name == INLINE_POLICY_NAME
-    }
-}
-
 /// A kind of policy of a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PolicyKind {

@@ -36,8 +36,8 @@ impl Run {
     }
 
     /// Work on the same user, where what may be done to it depends on its tags.
-    pub(crate) fn allowed_by_tags(&self, is_allowed_by_tags: bool) -> Self {
-        Self { is_allowed_by_tags, ..self.clone() }
+    pub(crate) fn allowed_by_tags(self) -> Self {
+        Self { is_allowed_by_tags: true, ..self }
     }
 
     /// True if the call may be refused only because IAM doesn't know the user's tags yet.

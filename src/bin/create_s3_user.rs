@@ -262,7 +262,7 @@ impl Args {
             session.update(grant, users).await
         } else if change.rotate_key {
             let old_keys = change.old_keys();
-            session.rotate(rotate::Options { handover, old_keys }, users).await
+            session.rotate(rotate::RotateOptions { handover, old_keys }, users).await
         } else if change.suspend {
             session.suspend(Direction::Suspend, users).await
         } else if change.resume {
@@ -270,7 +270,7 @@ impl Args {
         } else {
             let existing = if change.skip_existing { Existing::Skip } else { Existing::Refuse };
             let options =
-                create::Options { grant: Grant::default(), new_user, make_folder, handover };
+                create::CreateOptions { grant: Grant::default(), new_user, make_folder, handover };
             session.create(options, grant, existing, users).await
         }
     }

@@ -49,7 +49,7 @@ struct Args {
     #[arg(conflicts_with_all = ["user", "users_from", "force"])]
     expired: bool,
     #[command(flatten)]
-    extent: delete::Options,
+    extent: delete::DeleteOptions,
     #[command(flatten)]
     output: OutputArgs,
     #[command(flatten)]

@@ -75,26 +75,22 @@ async fn of_many(ready: &[Ready<'_, Delete>]) -> Vec<String> {
 
 async fn in_a_line((job, plan): &Ready<'_, Delete>) -> String {
     let mut has = Vec::new();
-    has.extend(plan.work.content().map(words));
+    has.extend(plan.work.content().map(|content| content.to_string()));
     has.extend(about(plan).await);
     format!("  {}{}", job.user(), in_brackets(&has))
 }
 
 /// The numbers of users and objects in all.
 fn total(ready: &[Ready<'_, Delete>]) -> String {
-    let users = counted(ready.len() as u64, false, "user");
+    let users = counted(ready.len() as u64, "user");
     let folders = ready.iter().filter_map(|(_, plan)| plan.work.content());
     let all = folders.reduce(|sum, folder| Content {
         count: sum.count + folder.count,
         more: sum.more || folder.more,
         kind: sum.kind,
     });
-    let objects = all.map_or(String::new(), |all| format!(" and {}", words(all)));
+    let objects = all.map_or(String::new(), |all| format!(" and {all}"));
     format!("This will delete {users}{objects}:")
-}
-
-fn words(content: Content) -> String {
-    counted(content.count, content.more, content.kind)
 }
 
 /// The age of the user, and when its keys were last used, as far as IAM tells.

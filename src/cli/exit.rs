@@ -60,7 +60,7 @@ pub(super) enum Ending {
 
 impl Ending {
     /// The ending of work that ended with this error.
-    pub fn of(error: &anyhow::Error) -> Self {
+    pub fn after(error: &anyhow::Error) -> Self {
         if error.is::<Interrupted>() { Self::Interrupted } else { Self::Failed }
     }
 }

@@ -98,6 +98,6 @@ impl<'a> Job<'a> {
 
     fn fail(&self, failed: &Failed) {
         self.out.fail(&self.run.target, failed);
-        self.session.end(self.user(), Ending::of(failed.error.inner()));
+        self.session.end(self.user(), Ending::after(failed.error.inner()));
     }
 }

@@ -45,8 +45,7 @@ impl Session {
     async fn look_up(&self, aws: &Aws, users: Vec<NamedUser>) -> Result<Option<Vec<Listed>>> {
         let seen = Arc::new(AtomicU64::new(0));
         let counter = seen.clone();
-        let _line =
-            self.out.progress(move |_| counted(counter.load(Ordering::Relaxed), false, "user"));
+        let _line = self.out.progress(move |_| counted(counter.load(Ordering::Relaxed), "user"));
         let inventory = Inventory::new(aws, &self.target.bucket, self.target.jobs_to_list());
         let found = if users.is_empty() {
             inventory.all().await?
@@ -71,7 +70,7 @@ impl Session {
     /// Prints why nothing came of the work on all users of the bucket.
     pub(super) fn failed(&self, error: &anyhow::Error) -> Exit {
         self.out.failed(error);
-        match Ending::of(error) {
+        match Ending::after(error) {
             Ending::Interrupted => self.signals.exit(),
             _ => Exit::Failure,
         }

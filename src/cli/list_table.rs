@@ -134,7 +134,7 @@ pub(super) fn span(from: Timestamp, to: Timestamp) -> String {
         60..2880 => (minutes / 60, "hour"),
         _ => (minutes / 60 / 24, "day"),
     };
-    counted(count as u64, false, unit)
+    counted(count as u64, unit)
 }
 
 #[cfg(test)]

@@ -112,7 +112,7 @@ impl Output {
         }
         let count = self.report().users(Ending::Done).len();
         let skipped = self.report().users(Ending::Skipped).len();
-        let total = counted(users as u64, false, "user");
+        let total = counted(users as u64, "user");
         let exist = match skipped {
             0 => String::new(),
             1 => ", 1 already exists".to_owned(),

@@ -26,7 +26,7 @@ mod verify;
 
 pub(crate) use key_files::KeyFiles;
 pub(crate) use kit::ClientSettings;
-pub use options::{Destination, Options};
+pub use options::{Destination, HandoverOptions};
 pub(crate) use verify::verify;
 
 /// A new access key, and where it was written.
@@ -76,13 +76,13 @@ pub(crate) struct Handover {
 
 impl Handover {
     /// Plans the handover of the user's first key.
-    pub fn first(options: &Options, user: &UserName) -> Self {
+    pub fn first(options: &HandoverOptions, user: &UserName) -> Self {
         Self::numbered(options, user, 1)
     }
 
     /// Plans the handover of a key that is not the user's first: file and kit get
     /// the first number that both are free for. Fails where no file can be made.
-    pub fn another(options: &Options, user: &UserName) -> Result<Self> {
+    pub fn another(options: &HandoverOptions, user: &UserName) -> Result<Self> {
         let planned = (1..)
             .map(|number| Self::numbered(options, user, number))
             .find(|planned| planned.existing_files().is_empty())
@@ -91,7 +91,7 @@ impl Handover {
         Ok(planned)
     }
 
-    fn numbered(options: &Options, user: &UserName, number: u32) -> Self {
+    fn numbered(options: &HandoverOptions, user: &UserName, number: u32) -> Self {
         let (dir, open) = match &options.to {
             Destination::Directory(dir) => (Some(dir), None),
             Destination::Open(file) => (None, Some(file.clone())),

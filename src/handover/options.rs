@@ -33,7 +33,7 @@ pub enum Destination {
     group(id = "delivery"),
     command(next_help_heading = "Delivery")
 )]
-pub struct Options {
+pub struct HandoverOptions {
     /// Directory for the key file; - for stdout
     #[cfg_attr(
         feature = "cli",
@@ -72,7 +72,7 @@ pub struct Options {
     pub verify_timeout: Duration,
 }
 
-impl Options {
+impl HandoverOptions {
     /// The key in a file in `dir`, and nothing else.
     pub fn file_in(dir: impl Into<PathBuf>) -> Self {
         Self {

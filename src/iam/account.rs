@@ -9,7 +9,7 @@ use super::policies::{Policy, url_decoded};
 use super::tags::Tags;
 use super::to_jiff;
 use super::users::User;
-use super::whole_list::{Page, all_of, whole_list};
+use super::whole_list::{ListPage, all_of, whole_list};
 use crate::aws::{Aws, AwsError};
 
 /// The most entries that a page may have: as many as IAM takes.
@@ -49,7 +49,7 @@ pub(crate) async fn all_details(
             texts.extend(arn_and_text(policy).filter(|(_, text)| keeps_text(text)));
         }
         let details = page.user_detail_list.into_iter().flatten().map(UserDetails::from);
-        Ok(Page {
+        Ok(ListPage {
             items: details.filter(&wanted).collect(),
             is_truncated: page.is_truncated,
             marker: page.marker,

@@ -4,7 +4,7 @@ use super::tags::Tags;
 use super::users::User;
 use super::whole_list::all_of;
 use super::{optional, present, remove};
-use crate::access::{INLINE_POLICY_NAME, PolicyDocument};
+use crate::access::{INLINE_POLICY_NAME, PolicyDocument, UserName, names_made_for};
 use crate::aws::{AwsError, Run};
 use crate::removal::ManagedPolicy;
 
@@ -39,6 +39,14 @@ pub(crate) struct Policy {
 }
 
 impl Policy {
+    /// True if it has one of the names of the policies made for the user.
+    pub fn is_named_as_made_for(&self, user: &UserName) -> bool {
+        match self.arn {
+            Some(_) => names_made_for(user).contains(&self.name),
+            None => self.name == INLINE_POLICY_NAME,
+        }
+    }
+
     /// A managed policy whose document was not read.
     pub fn managed(name: String, arn: String) -> Self {
         Self { name, arn: Some(arn), text: None, uses: None }

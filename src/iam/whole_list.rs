@@ -6,7 +6,7 @@ use crate::aws::{Aws, AwsError, SdkResult, ServiceError};
 const MOST_PAGES: usize = 500;
 
 /// A page of a list.
-pub(super) struct Page<T> {
+pub(super) struct ListPage<T> {
     pub items: Vec<T>,
     /// True if the list goes on.
     pub is_truncated: bool,
@@ -22,7 +22,7 @@ pub(super) struct Page<T> {
 pub(super) async fn whole_list<T, E: ServiceError>(
     aws: &Aws,
     operation: &'static str,
-    mut page: impl AsyncFnMut(Option<String>) -> SdkResult<Page<T>, E>,
+    mut page: impl AsyncFnMut(Option<String>) -> SdkResult<ListPage<T>, E>,
 ) -> Result<Vec<T>, AwsError> {
     let mut items = Vec::new();
     let mut marker = None;
@@ -45,7 +45,7 @@ macro_rules! all_of {
     ($aws:expr, $operation:expr, $list:expr, $items:ident) => {
         $crate::iam::whole_list::whole_list($aws, $operation, async |marker| {
             let page = $list.clone().set_marker(marker).send().await;
-            page.map(|page| $crate::iam::whole_list::Page {
+            page.map(|page| $crate::iam::whole_list::ListPage {
                 items: page.$items().to_vec(),
                 is_truncated: page.is_truncated,
                 marker: page.marker,

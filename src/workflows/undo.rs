@@ -17,7 +17,7 @@ pub(super) struct Undo {
 }
 
 impl Undo {
-    pub fn of(run: &Run) -> Self {
+    pub fn new(run: &Run) -> Self {
         Self { run: run.undoing(), stack: RefCell::default(), left: RefCell::default() }
     }
 

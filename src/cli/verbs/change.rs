@@ -20,7 +20,7 @@ impl Session {
     }
 
     /// Replaces the users' keys.
-    pub async fn rotate(&self, options: rotate::Options, users: Vec<NamedUser>) -> Exit {
+    pub async fn rotate(&self, options: rotate::RotateOptions, users: Vec<NamedUser>) -> Exit {
         self.run(&options, users).await
     }
 
@@ -49,7 +49,7 @@ impl Verb for GrantChange {
     }
 }
 
-impl Verb for rotate::Options {
+impl Verb for rotate::RotateOptions {
     type Work = Rotate;
     type Outcome = Rotated;
     const PLANS_ALL_FIRST: bool = false;

@@ -30,7 +30,7 @@ pub enum Existing {
 
 struct Creation {
     /// Everything but the access, which each user may have its own of.
-    options: create::Options,
+    options: create::CreateOptions,
     access: GrantChange,
     existing: Existing,
 }
@@ -40,7 +40,7 @@ impl Session {
     /// own row name.
     pub async fn create(
         &self,
-        options: create::Options,
+        options: create::CreateOptions,
         access: GrantChange,
         existing: Existing,
         users: Vec<NamedUser>,
@@ -60,7 +60,7 @@ impl Verb for Creation {
 
     async fn plan(&self, job: &Job<'_>) -> Result<Planned<Create>> {
         let grant = self.access.overridden_by(&job.access).apply_to(&Grant::default());
-        let options = create::Options { grant, ..self.options.clone() };
+        let options = create::CreateOptions { grant, ..self.options.clone() };
         match self.existing {
             Existing::Skip => create::plan_or_skip(&job.run, &options).await,
             Existing::Refuse => create::plan(&job.run, &options).await.map(Planned::Do),
@@ -163,7 +163,7 @@ fn unused_note(users: &[UserName]) -> String {
     let verb = if users.len() == 1 { "has" } else { "have" };
     format!(
         "{} {verb} a key that was never used and is in no file here: {}",
-        counted(users.len() as u64, false, "user"),
+        counted(users.len() as u64, "user"),
         names(users)
     )
 }

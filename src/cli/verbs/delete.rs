@@ -23,26 +23,26 @@ use crate::workflows::plan::{Plan, Planned};
 const MOST_KEPT: usize = 20_000;
 
 struct Deletion {
-    options: delete::Options,
+    options: delete::DeleteOptions,
     /// The number of keys that are kept in memory so far.
     kept_keys: AtomicUsize,
 }
 
 impl Deletion {
-    fn new(options: delete::Options) -> Self {
+    fn new(options: delete::DeleteOptions) -> Self {
         Self { options, kept_keys: AtomicUsize::new(0) }
     }
 }
 
 impl Session {
     /// Deletes the users.
-    pub async fn delete(&self, options: delete::Options, users: Vec<NamedUser>) -> Exit {
+    pub async fn delete(&self, options: delete::DeleteOptions, users: Vec<NamedUser>) -> Exit {
         self.run(&Deletion::new(options), users).await
     }
 
     /// Deletes the users of the bucket whose access has ended.
-    pub async fn delete_expired(mut self, options: delete::Options) -> Exit {
-        let options = delete::Options { only_expired: true, ..options };
+    pub async fn delete_expired(mut self, options: delete::DeleteOptions) -> Exit {
+        let options = delete::DeleteOptions { only_expired: true, ..options };
         let bucket = &self.target.bucket;
         let find = async {
             let aws = self.load().await?;
@@ -114,7 +114,7 @@ impl Verb for Deletion {
         session.out.error(&line);
         for (job, _) in plans {
             job.out.incomplete(&Deleted::nothing(&job.run.target), &line);
-            session.end(job.user(), Ending::of(&error));
+            session.end(job.user(), Ending::after(&error));
         }
         Vec::new()
     }

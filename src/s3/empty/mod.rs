@@ -101,7 +101,7 @@ fn still_fail(before: &[FailedKey], now: &[FailedKey]) -> bool {
 /// The error for objects that stay or come back: the store does not delete them, or
 /// somebody writes them again.
 fn still_listed(round: &Pass) -> String {
-    let objects = counted(round.listed as u64, false, "object");
+    let objects = counted(round.listed as u64, "object");
     let one = one_line(round.first.as_deref().unwrap_or_default());
     if round.listed == 1 {
         format!("{objects} is still listed after deleting it: {one}")

@@ -56,14 +56,14 @@ impl Counts {
 
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&counted(self.objects, false, "object"))?;
+        f.write_str(&counted(self.objects, "object"))?;
         for (count, thing) in [
             (self.versions, "earlier version"),
             (self.delete_markers, "delete marker"),
             (self.uploads, "unfinished upload"),
         ] {
             if count > 0 {
-                write!(f, ", {}", counted(count, false, thing))?;
+                write!(f, ", {}", counted(count, thing))?;
             }
         }
         Ok(())
@@ -80,10 +80,10 @@ const REMEMBERED: usize = 100_000;
 /// In a folder of more than 100,000 objects, what a later listing shows may be new
 /// and is taken for listed again: too little is counted there, never too much.
 #[derive(Debug, Default)]
-pub struct Progress(Mutex<Deleted>);
+pub struct Progress(Mutex<DeletedKeys>);
 
 #[derive(Debug, Default)]
-struct Deleted {
+struct DeletedKeys {
     counts: Counts,
     /// The part of `counts` that was deleted since the last listing began, so that no
     /// listing has shown it gone.
@@ -157,12 +157,12 @@ impl Progress {
         deleted.counts.subtract(Kind::DeleteMarker, delete_markers);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Deleted> {
+    fn lock(&self) -> MutexGuard<'_, DeletedKeys> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Deleted {
+impl DeletedKeys {
     fn hash(&self, entry: &Entry) -> u64 {
         self.remembered.hasher().hash_one((entry.key.as_str(), &entry.version))
     }

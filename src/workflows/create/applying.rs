@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 
 use super::refusal::{at_quota, create_refused, policy_exists, user_exists};
-use super::{Create, Options};
+use super::{Create, CreateOptions};
 use crate::access::{INLINE_POLICY_NAME, managed_policy_name};
 use crate::aws::{AwsError, Made, Run, until_known};
 use crate::errors::caught;
@@ -23,7 +23,7 @@ use crate::workflows::undo::Undo;
 /// as a failure, [`Interrupted`](crate::Interrupted), until the last step; calls under way are
 /// waited for, so that nothing is made behind our back.
 pub async fn apply(plan: &Plan<Create>) -> Result<Created, Failed> {
-    let undo = Undo::of(&plan.run);
+    let undo = Undo::new(&plan.run);
     match caught(make(plan, &undo)).await {
         Ok(created) => Ok(created),
         Err(error) => Err(undo.unwind(error).await),
@@ -99,7 +99,7 @@ impl Creating<'_> {
     }
 
     async fn create_user(&self) -> Result<User> {
-        let Create { options: Options { grant, new_user, .. }, handover, .. } = self.work;
+        let Create { options: CreateOptions { grant, new_user, .. }, handover, .. } = self.work;
         let tags = Tags {
             expires: grant.expires.map(|at| at.to_string()),
             others: new_user.tags.clone(),

@@ -27,7 +27,7 @@ mod refusal;
 
 /// The options of a create run.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct CreateOptions {
     /// The user's access.
     pub grant: Grant,
     /// The properties of the IAM user.
@@ -36,17 +36,17 @@ pub struct Options {
     /// it is there.
     pub make_folder: bool,
     /// The way in which the key is handed over.
-    pub handover: handover::Options,
+    pub handover: handover::HandoverOptions,
 }
 
-impl Options {
+impl CreateOptions {
     /// A user who lists and downloads its folder, with the key in a file in `dir`.
     pub fn new(dir: impl AsRef<Path>) -> Self {
         Self {
             grant: Grant::default(),
             new_user: NewUser::default(),
             make_folder: false,
-            handover: handover::Options::file_in(dir.as_ref()),
+            handover: handover::HandoverOptions::file_in(dir.as_ref()),
         }
     }
 }
@@ -54,7 +54,7 @@ impl Options {
 /// A create run: what it makes, and what it has found.
 pub struct Create {
     pub(crate) folder: FolderContents,
-    options: Options,
+    options: CreateOptions,
     handover: Handover,
     document: PolicyDocument,
     /// True if the folder object is to be put.
@@ -76,12 +76,12 @@ pub(crate) struct FolderContents {
 ///
 /// Only what isn't there is made: a user that exists is refused, whatever state
 /// it is in, with what can be done about it.
-pub async fn plan(run: &Run, options: &Options) -> Result<Plan<Create>, Error> {
+pub async fn plan(run: &Run, options: &CreateOptions) -> Result<Plan<Create>, Error> {
     Ok(plan_creation(run, options).await?)
 }
 
-async fn plan_creation(run: &Run, options: &Options) -> Result<Plan<Create>> {
-    let Options { grant, new_user, .. } = options;
+async fn plan_creation(run: &Run, options: &CreateOptions) -> Result<Plan<Create>> {
+    let CreateOptions { grant, new_user, .. } = options;
     let target = &run.target;
     let handover = Handover::first(&options.handover, &target.user);
     let (found, user, notes) = tokio::join!(
@@ -107,7 +107,8 @@ async fn plan_creation(run: &Run, options: &Options) -> Result<Plan<Create>> {
     preview.policy = Some(policy);
     preview.notes = notes;
     // A delegate creates users within a boundary, and has access to them by tag.
-    let run = run.allowed_by_tags(new_user.permissions_boundary.is_some());
+    let is_delegate = new_user.permissions_boundary.is_some();
+    let run = if is_delegate { run.allowed_by_tags() } else { run };
     Ok(Plan { preview, run, work })
 }
 
@@ -128,7 +129,7 @@ async fn look_into_bucket(run: &Run, make_folder: bool) -> Result<(Run, FolderCo
 }
 
 /// Plans likewise, but skips a user that exists for this bucket and lacks nothing.
-pub async fn plan_or_skip(run: &Run, options: &Options) -> Result<Planned<Create>, Error> {
+pub async fn plan_or_skip(run: &Run, options: &CreateOptions) -> Result<Planned<Create>, Error> {
     let error = match plan_creation(run, options).await {
         Ok(plan) => return Ok(Planned::Do(plan)),
         Err(error) => error,
@@ -153,7 +154,7 @@ fn planned_policy_name(run: &Run, new_user: &NewUser) -> Option<String> {
 
 impl Create {
     fn steps(&self, target: &Target, policy_name: Option<String>) -> Vec<Step> {
-        let Options { grant, new_user, .. } = &self.options;
+        let CreateOptions { grant, new_user, .. } = &self.options;
         let mut steps = vec![Step::CreateUser(target.user.to_string())];
         match policy_name {
             None => steps.push(Step::GivePolicy(target.folder_url())),
@@ -171,7 +172,7 @@ impl Create {
     }
 
     fn empty_folder_note(&self) -> Option<String> {
-        let Options { grant, make_folder, .. } = &self.options;
+        let CreateOptions { grant, make_folder, .. } = &self.options;
         let matters = self.folder.is_empty && !make_folder && grant.access.rights().list;
         let note = "there are no files yet, and some clients report an empty folder as missing: \
                     upload one before you send the key (--make-folder avoids this)";

@@ -220,7 +220,7 @@ impl Deleting<'_> {
         run.done(&step);
         let message = format!(
             "{} could not be deleted, so user {} stays",
-            counted(failed.len() as u64, false, "object"),
+            counted(failed.len() as u64, "object"),
             run.target.user
         );
         let hint = "an object lock, a legal hold or a bucket policy may protect them; \

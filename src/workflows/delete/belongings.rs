@@ -2,7 +2,7 @@
 
 use futures_util::future::try_join_all;
 
-use crate::access::{UserName, is_named_as_ours, managed_policy_name, names_made_for};
+use crate::access::{INLINE_POLICY_NAME, UserName, managed_policy_name, names_made_for};
 use crate::aws::{AwsError, Run};
 use crate::iam::{self, Policy, PolicyInfo, User};
 use crate::removal::{ManagedPolicy, Removal};
@@ -91,12 +91,10 @@ pub(super) fn own_policies_last(steps: &mut [Step], user: &UserName) {
     steps.sort_by_key(|step| {
         let Step::Remove(removal) = step else { return 0 };
         match removal {
-            Removal::Attachment(policy) | Removal::Policy(policy)
-                if is_named_as_ours(user, &policy.name, true) =>
-            {
-                1
+            Removal::Attachment(policy) | Removal::Policy(policy) => {
+                u8::from(names_made_for(user).contains(&policy.name))
             }
-            Removal::InlinePolicy(name) if is_named_as_ours(user, name, false) => 1,
+            Removal::InlinePolicy(name) => u8::from(name == INLINE_POLICY_NAME),
             Removal::User(_) => 2,
             _ => 0,
         }

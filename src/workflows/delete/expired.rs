@@ -5,7 +5,7 @@ use anyhow::Result;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 
-use super::Options;
+use super::DeleteOptions;
 use crate::access::{BucketName, Expiry, UserName};
 use crate::aws::{Aws, AwsError, Run};
 use crate::errors::{Hint, Hinted, Stays};
@@ -30,7 +30,7 @@ pub async fn expired(
     aws: &Aws,
     bucket: &BucketName,
     at_a_time: usize,
-    options: Options,
+    options: DeleteOptions,
 ) -> Result<Expired> {
     let inventory =
         Inventory::new(aws, bucket, at_a_time).even_without_bucket(options.keep_objects);

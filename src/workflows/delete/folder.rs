@@ -1,12 +1,14 @@
 //! The folder as it is before it is emptied.
 
+use std::fmt;
+
 use anyhow::{Result, bail};
 
-use super::Options;
+use super::DeleteOptions;
 use crate::aws::Run;
 use crate::s3::bucket::{self, Versioning};
 use crate::s3::listing::{self, Cursor, Depth, Entry, Kind, PAGE, Page};
-use crate::step::{Step, counted};
+use crate::step::{Step, counted, thousands};
 
 /// The folder before it is emptied.
 pub(super) struct Folder {
@@ -46,10 +48,20 @@ impl Content {
     }
 }
 
+impl fmt::Display for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.more {
+            write!(f, "{}+ {}s", thousands(self.count), self.kind)
+        } else {
+            f.write_str(&counted(self.count, self.kind))
+        }
+    }
+}
+
 impl Folder {
     /// Looks at the first page and the bucket's versions, unless the objects
     /// are kept.
-    pub async fn look_into(run: &Run, options: Options) -> Result<Option<Self>> {
+    pub async fn look_into(run: &Run, options: DeleteOptions) -> Result<Option<Self>> {
         if options.keep_objects {
             return Ok(None);
         }
@@ -80,8 +92,7 @@ impl Folder {
 
     /// The step that empties it.
     pub fn step(&self, run: &Run) -> Step {
-        let Content { count, more, kind } = self.content;
-        Step::EmptyFolder { folder: run.target.folder_url(), what: counted(count, more, kind) }
+        Step::EmptyFolder { folder: run.target.folder_url(), what: self.content.to_string() }
     }
 
     /// The note that the folder stays, if anything is in it.

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 
-use super::Options;
+use super::DeleteOptions;
 use super::folder::Folder;
 use crate::aws::Run;
 use crate::errors::{ErrorKind, Hint, Hinted};
@@ -13,7 +13,11 @@ use crate::workflows::ours::{Purpose, check_name, check_ours, check_same, no_suc
 
 /// Fails unless the user has this very name and, but with `--force`, is ours for this
 /// bucket. Returns what the user holds, as far as that had to be read.
-pub(super) async fn check_target(run: &Run, user: User, options: Options) -> Result<Holdings> {
+pub(super) async fn check_target(
+    run: &Run,
+    user: User,
+    options: DeleteOptions,
+) -> Result<Holdings> {
     if options.force {
         check_name(run, &user)?;
         return Ok(Holdings::unread(run, user));

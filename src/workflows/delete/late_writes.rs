@@ -61,7 +61,6 @@ mod tests {
     use super::super::{Content, Delete, Folder, apply};
     use crate::access::{Grant, PolicyDocument, Target};
     use crate::aws::{Aws, Run};
-    use crate::errors::Interrupted;
     use crate::iam::{Tags, User};
     use crate::removal::{Blocker, ManagedPolicy, Removal};
     use crate::s3::listing::{Depth, Page};

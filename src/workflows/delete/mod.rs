@@ -45,7 +45,7 @@ mod late_writes;
     group(id = "extent"),
     command(next_help_heading = "What is deleted")
 )]
-pub struct Options {
+pub struct DeleteOptions {
     /// Leave the folder's objects where they are
     #[cfg_attr(feature = "cli", arg(long))]
     pub keep_objects: bool,
@@ -69,7 +69,7 @@ pub struct Options {
     pub only_expired: bool,
 }
 
-impl Default for Options {
+impl Default for DeleteOptions {
     fn default() -> Self {
         Self {
             keep_objects: false,
@@ -153,11 +153,11 @@ pub(crate) async fn last_use(plan: &Plan<Delete>) -> Option<LastUse> {
 /// user isn't ours for this bucket; the latter two not with `force`. Fails, too,
 /// if the calls are made as the very user, and with `only_expired` unless its
 /// access ended more than a minute ago, by both its tag and its policy.
-pub async fn plan(run: &Run, options: Options) -> Result<Plan<Delete>, Error> {
+pub async fn plan(run: &Run, options: DeleteOptions) -> Result<Plan<Delete>, Error> {
     Ok(plan_deletion(run, options).await?)
 }
 
-async fn plan_deletion(run: &Run, options: Options) -> Result<Plan<Delete>> {
+async fn plan_deletion(run: &Run, options: DeleteOptions) -> Result<Plan<Delete>> {
     let (bucket, user) = look_up(run).await?;
     let in_region = match bucket {
         Err(BucketError::Missing { .. }) if options.keep_objects => run.clone(),
@@ -175,7 +175,7 @@ async fn plan_deletion(run: &Run, options: Options) -> Result<Plan<Delete>> {
 }
 
 /// Plans the deletion of a user with its folder.
-async fn plan_user(run: Run, user: User, options: Options) -> Result<Plan<Delete>> {
+async fn plan_user(run: Run, user: User, options: DeleteOptions) -> Result<Plan<Delete>> {
     let mut holdings = guard::check_target(&run, user.clone(), options).await?;
     let mut notes = Vec::new();
     if options.only_expired {
@@ -216,7 +216,7 @@ async fn plan_user(run: Run, user: User, options: Options) -> Result<Plan<Delete
 
 /// Plans the deletion of what is left of a user that is gone; of the folder only with
 /// `force`, since nothing shows whose it is.
-async fn plan_leftovers(run: Run, options: Options) -> Result<Plan<Delete>> {
+async fn plan_leftovers(run: Run, options: DeleteOptions) -> Result<Plan<Delete>> {
     let (folder, left) = tokio::try_join!(Folder::look_into(&run, options), async {
         Ok(belongings::left_behind(&run).await?)
     })?;

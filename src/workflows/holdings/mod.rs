@@ -2,7 +2,7 @@
 //! page of the account, and asked from there: whose it is (`owner`), which of its
 //! policies are ours and what they grant (`policies`).
 
-use crate::access::{INLINE_POLICY_NAME, Target, is_named_as_ours};
+use crate::access::{INLINE_POLICY_NAME, Target};
 use crate::aws::{Aws, AwsError, Run};
 use crate::iam::{self, Policy, Tags, User, UserDetails};
 
@@ -166,7 +166,7 @@ pub(super) async fn read_details(run: &Run, user: User) -> Result<UserDetails, A
 
 async fn read_our_documents(run: &Run, policies: &mut [Policy]) -> Result<(), AwsError> {
     for policy in policies {
-        if is_named_as_ours(&run.target.user, &policy.name, policy.arn.is_some()) {
+        if policy.is_named_as_made_for(&run.target.user) {
             iam::read_document(run, policy).await?;
         }
     }

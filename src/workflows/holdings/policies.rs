@@ -4,8 +4,7 @@ use anyhow::{Result, bail};
 
 use super::Holdings;
 use crate::access::{
-    Grant, Target, grant_of_policy, grant_of_scripts, is_named_as_ours, is_of_scripts,
-    managed_policy_name,
+    Grant, Target, grant_of_policy, grant_of_scripts, is_of_scripts, managed_policy_name,
 };
 use crate::iam::Policy;
 use crate::workflows::outcome::PolicyRef;
@@ -13,11 +12,7 @@ use crate::workflows::outcome::PolicyRef;
 impl Holdings {
     /// The policies that carry one of our names or the Python scripts'.
     pub(crate) fn our_policies(&self) -> impl Iterator<Item = &Policy> {
-        self.policies.iter().filter(|policy| self.is_named_as_ours(policy))
-    }
-
-    fn is_named_as_ours(&self, policy: &Policy) -> bool {
-        is_named_as_ours(&self.target.user, &policy.name, policy.arn.is_some())
+        self.policies.iter().filter(|policy| policy.is_named_as_made_for(&self.target.user))
     }
 
     /// Those of [our policies](Self::our_policies) whose text is known.
@@ -83,7 +78,7 @@ impl Holdings {
     pub(crate) fn foreign(&self) -> Vec<String> {
         self.policies
             .iter()
-            .filter(|policy| !self.is_named_as_ours(policy))
+            .filter(|policy| !policy.is_named_as_made_for(&self.target.user))
             .map(|policy| format!("policy {}", policy.name))
             .chain(self.groups.iter().map(|group| format!("group {group}")))
             .collect()

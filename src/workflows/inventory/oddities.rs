@@ -79,7 +79,7 @@ fn odd_use(key: &KeyInfo, now: Timestamp) -> Option<Oddity> {
             (!is_new).then(|| Oddity::about_key("never-used", key, "key never used"))
         }
         LastUse::At(at, _) if days(*at, now) >= UNUSED => {
-            let unused = counted(days(*at, now) as u64, false, "day");
+            let unused = counted(days(*at, now) as u64, "day");
             Some(Oddity::about_key("unused-key", key, format!("key unused for {unused}")))
         }
         LastUse::At(..) | LastUse::Unknown | LastUse::NotOffered => None,

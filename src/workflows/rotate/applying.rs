@@ -25,7 +25,7 @@ use crate::workflows::undo::Undo;
 /// use after that, the new one works and the old one is `left`.
 pub async fn apply(plan: &Plan<Rotate>) -> Result<Rotated, Failed> {
     let Plan { run, work, preview } = plan;
-    let undo = Undo::of(run);
+    let undo = Undo::new(run);
     let delivery = work.handover.reserve()?;
     make_room(plan).await?;
     let (key, notes) = match caught(hand_over(plan, &undo, delivery)).await {

@@ -24,9 +24,9 @@ mod old_keys;
 
 /// The way in which a key is replaced.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct RotateOptions {
     /// The way in which the new key is handed over.
-    pub handover: handover::Options,
+    pub handover: handover::HandoverOptions,
     /// The fate of the old keys.
     pub old_keys: OldKeys,
 }
@@ -52,12 +52,12 @@ pub struct Rotate {
 ///
 /// For a kit, and to verify the key, the user's policy must be as `create` or
 /// `update` make it.
-pub async fn plan(run: &Run, options: &Options) -> Result<Plan<Rotate>, Error> {
+pub async fn plan(run: &Run, options: &RotateOptions) -> Result<Plan<Rotate>, Error> {
     Ok(plan_rotation(run, options).await?)
 }
 
-async fn plan_rotation(run: &Run, options: &Options) -> Result<Plan<Rotate>> {
-    let Options { old_keys, .. } = *options;
+async fn plan_rotation(run: &Run, options: &RotateOptions) -> Result<Plan<Rotate>> {
+    let RotateOptions { old_keys, .. } = *options;
     let handover = Handover::another(&options.handover, &run.target.user)?;
     let (run, mut holdings) = find_ours(run, Purpose::GiveKey).await?;
     let before = iam::access_keys(&run).await?;

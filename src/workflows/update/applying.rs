@@ -32,7 +32,7 @@ const MOST_VERSIONS: usize = 5;
 /// they were when the plan was made.
 pub async fn apply(plan: &Plan<Update>) -> Result<Updated, Failed> {
     let Plan { run, work, preview } = plan;
-    let undo = Undo::of(run);
+    let undo = Undo::new(run);
     let notes = match caught(change(plan, &undo)).await {
         Ok(notes) => notes,
         Err(error) => return Err(undo.unwind(error).await),
