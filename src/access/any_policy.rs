@@ -1,11 +1,10 @@
-//! Policy documents, whoever wrote them.
+//! What policy documents allow, whoever wrote them.
 
 use serde_json::Value;
 
 use super::BucketName;
 
-/// True if a policy document, ours or anybody's, names this bucket or objects
-/// in it as a resource.
+/// True if a policy document names this bucket, or objects in it, as a resource.
 pub(crate) fn names_bucket(document: &str, bucket: &BucketName) -> bool {
     statements(document).is_some_and(|statements| {
         statements
@@ -15,8 +14,7 @@ pub(crate) fn names_bucket(document: &str, bucket: &BucketName) -> bool {
     })
 }
 
-/// True if a policy document, ours or anybody's, allows something, and all of that
-/// in this bucket alone.
+/// True if a policy document allows something, and only in this bucket.
 pub(crate) fn allows_only_in(document: &str, bucket: &BucketName) -> bool {
     statements(document).is_some_and(|mut statements| {
         statements.retain(is_allowing);
@@ -28,8 +26,7 @@ pub(crate) fn allows_only_in(document: &str, bucket: &BucketName) -> bool {
     })
 }
 
-/// True if all that a policy document, ours or anybody's, allows is to read
-/// from S3.
+/// True if a policy document allows nothing but reading from S3 and decrypting with KMS.
 pub(crate) fn only_reads(document: &str) -> bool {
     statements(document).is_some_and(|statements| {
         statements
@@ -39,7 +36,7 @@ pub(crate) fn only_reads(document: &str) -> bool {
     })
 }
 
-/// The statements of a document; none if it can't be read.
+/// The statements of a document; `None` if it isn't JSON.
 fn statements(document: &str) -> Option<Vec<Value>> {
     let parsed: Value = serde_json::from_str(document).ok()?;
     Some(one_or_many(&parsed["Statement"]).to_vec())
@@ -63,7 +60,7 @@ fn is_in(resource: &Value, bucket: &BucketName) -> bool {
     }
 }
 
-/// IAM's grammar allows one value wherever it allows a list of them.
+/// Returns a value as a list: IAM's grammar allows a single value wherever it allows a list.
 fn one_or_many(value: &Value) -> &[Value] {
     match value {
         Value::Array(many) => many,

@@ -1,5 +1,4 @@
-//! What clients are made from: options, the environment and the shared config
-//! files.
+//! Loads what clients are made from: options, the environment and the shared config files.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -25,22 +24,22 @@ use super::error::AwsError;
 use super::proxy;
 use super::retry::scaled;
 
-/// Why there are no clients.
+/// The reason that clients couldn't be made.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
-    /// A setting of the environment or the shared config files can't be used.
+    /// A setting in the environment or the shared config files can't be used.
     #[error("{0}")]
     Setting(String),
-    /// No profile of the shared config files has this name.
+    /// No profile in the shared config files has this name.
     #[error("there is no profile {name} in the shared config files")]
     NoProfile {
-        /// The name.
+        /// The name that was asked for.
         name: String,
-        /// The profiles there are.
+        /// The names of the profiles that exist.
         profiles: Vec<String>,
     },
-    /// There are no credentials.
+    /// Credentials couldn't be loaded.
     #[error("{}", .0.message())]
     Credentials(AwsError),
 }
@@ -52,13 +51,13 @@ impl LoadError {
 }
 
 impl Aws {
-    /// Loads settings and credentials and makes the clients; no call of IAM or
-    /// S3 is made.
+    /// Loads settings and credentials and makes the clients, without calling IAM or S3.
     ///
-    /// Where no region is configured, `us-east-1` is the one to start from.
-    /// Fails if the profile named by the connection, or else by `AWS_PROFILE`,
-    /// isn't in the shared config files, on a region, an endpoint or a key that
-    /// can't be one, and where there are no credentials.
+    /// Starts from `us-east-1` if no region is found.
+    ///
+    /// Fails if the profile named by the connection, or else by `AWS_PROFILE`, isn't in the
+    /// shared config files; if a region, an endpoint or a key is malformed; or if there are
+    /// no credentials.
     pub async fn load(connection: &Connection) -> Result<Self, LoadError> {
         check_environment()?;
         let variables = ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"];
@@ -67,7 +66,7 @@ impl Aws {
             variable("AWS_ACCESS_KEY_ID").is_some() && variable("AWS_SECRET_ACCESS_KEY").is_some();
         let files = ConfigFiles::read(has_keys && named.is_none()).await?;
         let profile = shared_profile(&files, named.as_deref())?;
-        // As if an empty AWS_PROFILE weren't set, which the SDK treats as a name.
+        // An empty AWS_PROFILE counts as unset; the SDK would treat it as a name.
         let name = named.as_deref().unwrap_or("default");
         let seconds = connection.timeout.unwrap_or(60);
         let timeout = Duration::from_secs(seconds.into());
@@ -84,7 +83,7 @@ impl Aws {
     }
 }
 
-/// Fails on what the SDK would pass over, or choke on.
+/// Fails on values of variables that the SDK would silently ignore or can't handle.
 fn check_environment() -> Result<(), LoadError> {
     for (name, value) in std::env::vars_os() {
         if name.as_encoded_bytes().starts_with(b"AWS_") && value.to_str().is_none() {
@@ -101,7 +100,7 @@ fn check_environment() -> Result<(), LoadError> {
     Ok(())
 }
 
-/// Returns the value of a variable, or `None` if it is empty.
+/// Returns the value of a variable, or `None` if it is unset or empty.
 pub(super) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
@@ -111,8 +110,8 @@ fn first_variable(names: [&str; 2]) -> Option<String> {
     names.into_iter().find_map(variable)
 }
 
-/// Returns the profile of that name in the shared config files; the one called
-/// `default`, if there is one, where none is named.
+/// Returns the named profile from the shared config files. Without a name, returns the one
+/// called `default`, if it exists.
 fn shared_profile<'a>(
     files: &'a ConfigFiles,
     named: Option<&str>,
@@ -128,7 +127,7 @@ fn shared_profile<'a>(
     }
 }
 
-/// Returns the settings that all services share, the region included.
+/// Returns the settings that all services share, including the region.
 async fn sdk_config(
     connection: &Connection,
     files: &ConfigFiles,
@@ -153,7 +152,7 @@ async fn sdk_config(
         .profile_files(files.for_sdk())
         .profile_name(name);
     if connection.profile.is_some() {
-        // Named on the command line, a profile goes before keys in the environment.
+        // A profile named on the command line takes precedence over keys in the environment.
         let provider = ProfileFileCredentialsProvider::builder()
             .configure(
                 &providers
@@ -189,8 +188,8 @@ fn http_client(trusted: &TrustStore, proxy: ProxyConfig) -> SharedHttpClient {
     })
 }
 
-/// Returns the region given, or configured, or where the machine is; a bucket is found
-/// from any.
+/// Returns the region from the options, the environment, the shared config files or EC2's
+/// instance metadata, in this order. A bucket can be found from any region.
 async fn starting_region(
     connection: &Connection,
     files: &ConfigFiles,
@@ -218,9 +217,10 @@ async fn starting_region(
         .map_err(|error| LoadError::setting(format!("configured region {code}"), error))
 }
 
-/// More attempts than the SDK's 3, since IAM throttles a burst of calls for
-/// seconds; another number, up to 20, can be set in `AWS_MAX_ATTEMPTS`: a call under way
-/// is waited for even after Ctrl-C.
+/// Allows 7 attempts instead of the SDK's 3, since IAM throttles a burst of calls for seconds.
+///
+/// `AWS_MAX_ATTEMPTS` sets another number, of which at most 20 are made: even after Ctrl-C,
+/// a call in progress is waited for.
 fn retry_config() -> RetryConfig {
     let attempts = match variable("AWS_MAX_ATTEMPTS").and_then(|number| number.parse().ok()) {
         None | Some(0) => 7,

@@ -1,5 +1,5 @@
-//! Proxies of the environment: read as the AWS CLI reads them, which differs from
-//! the SDK, and named in what goes wrong on the way through them.
+//! Proxies set in the environment. They are read the way the AWS CLI does, not the SDK,
+//! and named in errors of requests sent through them.
 
 use std::env;
 use std::error::Error;
@@ -18,9 +18,9 @@ use super::config::LoadError;
 use super::error::find;
 
 /// Makes an HTTP client that reaches each host directly or through the proxy for it.
-/// `make` makes one with a given proxy.
+/// `make` makes a client for a single proxy.
 ///
-/// Fails on a variable that names no proxy.
+/// Fails if `HTTP_PROXY` or `HTTPS_PROXY` is set to something that isn't a proxy.
 pub(super) fn client(
     make: impl Fn(ProxyConfig) -> SharedHttpClient,
 ) -> Result<SharedHttpClient, LoadError> {
@@ -50,8 +50,9 @@ pub(super) fn client(
     }))
 }
 
-/// Returns name and value of the variable about `http`, `https`, `all` or `no` proxies,
-/// unless it is empty. In lower case it goes first, even if it is empty.
+/// Returns the name and value of `http_proxy`, `https_proxy`, `all_proxy` or `no_proxy`,
+/// unless it is empty. The variable in lower case takes precedence over the one in upper
+/// case, even if it is empty.
 fn variable(about: &str) -> Option<(String, String)> {
     let lower = format!("{about}_proxy");
     let name = if env::var_os(&lower).is_some() { lower } else { lower.to_uppercase() };
@@ -61,8 +62,8 @@ fn variable(about: &str) -> Option<(String, String)> {
 
 /// Returns the proxy for URLs of this scheme, if there is one.
 fn proxy(scheme: &str) -> Result<Option<Proxy>, LoadError> {
-    // To a program behind a web server, HTTP_PROXY is what the request has as its
-    // header Proxy.
+    // A web server sets HTTP_PROXY for a CGI program to the request's Proxy header, which
+    // anybody can send.
     let is_cgi = env::var_os("REQUEST_METHOD").is_some();
     match variable(scheme) {
         Some((name, value)) if !(is_cgi && name == "HTTP_PROXY") => {
@@ -98,7 +99,7 @@ impl Proxy {
     }
 }
 
-/// The ways to a host: directly, and through the proxy for the URL's scheme.
+/// Connects to a host directly, or through the proxy for the URL's scheme.
 #[derive(Debug)]
 struct Connectors {
     direct: SharedHttpConnector,
@@ -107,7 +108,7 @@ struct Connectors {
     exempt: String,
 }
 
-/// The way through a proxy.
+/// A connector that goes through a proxy.
 #[derive(Debug)]
 struct Proxied {
     scheme: &'static str,
@@ -117,8 +118,7 @@ struct Proxied {
 }
 
 impl Connectors {
-    /// Returns the way through a proxy, or `None` where the host is to be reached
-    /// directly.
+    /// Returns the proxy for a URL, or `None` if its host is reached directly.
     fn proxied(&self, url: &str) -> Option<&Proxied> {
         let (scheme, rest) = url.split_once("://")?;
         let authority = rest.split(['/', '?', '#']).next()?.to_lowercase();
@@ -129,8 +129,8 @@ impl Connectors {
     }
 }
 
-/// True if `NO_PROXY`, in lower case, has this host, with its port if the URL has
-/// one: by itself, or with a domain that it is in.
+/// True if `NO_PROXY`, in lower case, lists this host or a domain that it is in. The host
+/// comes with its port if the URL has one.
 fn is_exempt(no_proxy: &str, host: &str) -> bool {
     let without_port = match host.rsplit_once(':') {
         Some((name, port)) if port.chars().all(|c| c.is_ascii_digit()) => name,
@@ -157,7 +157,7 @@ impl HttpConnector for Connectors {
         let proxy = name.clone();
         HttpConnectorFuture::new(async move {
             answer.await.map_err(|error| {
-                // Either kind is tried again, as it is without a proxy.
+                // Timeouts become I/O errors too: the SDK retries both, but no `user` errors.
                 let make = if error.is_user() { ConnectorError::user } else { ConnectorError::io };
                 make(Box::new(ThroughProxy { proxy, source: error.into_source() }))
             })
@@ -165,7 +165,7 @@ impl HttpConnector for Connectors {
     }
 }
 
-/// An error on the way through a proxy.
+/// The error of a request sent through a proxy.
 #[derive(Debug, thiserror::Error)]
 #[error("through proxy {proxy}")]
 struct ThroughProxy {
@@ -173,7 +173,7 @@ struct ThroughProxy {
     source: BoxError,
 }
 
-/// Returns the proxy that an error came about on the way through, if there was one.
+/// Returns the proxy that the failed request was sent through, if any.
 pub(super) fn proxy_of<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a str> {
     find::<ThroughProxy>(error).map(|it| it.proxy.as_str())
 }

@@ -1,4 +1,4 @@
-//! What travels with a run, from room to room.
+//! What a run carries with it: its clients, its target and when to stop.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::access::{Target, UserName};
 use crate::errors::Interrupted;
 use crate::step::Step;
 
-/// Work on one user: the clients, the target, when to stop, and whom to tell.
+/// Work on one user: the clients, the target, when to stop, and whom to tell of each step.
 ///
 /// Cheap to clone.
 #[derive(Clone)]
@@ -17,15 +17,15 @@ pub struct Run {
     pub(crate) aws: Aws,
     pub(crate) target: Target,
     pub(crate) cancel: CancellationToken,
-    /// True if it is the user's tags or path that allow the admin to change it: IAM may
-    /// not know those of a new user at once.
+    /// True if the admin may change the user only because of its tags or path. IAM may take
+    /// a moment to know those of a new user.
     is_allowed_by_tags: bool,
     on_step: Arc<dyn Fn(&Step) + Send + Sync>,
 }
 
 impl Run {
-    /// Work that is to stop when `cancel` is cancelled; `on_step` is told of
-    /// each step when it is done.
+    /// Work that stops when `cancel` is cancelled. `on_step` is called with each step once
+    /// it is done.
     pub fn new(
         aws: Aws,
         target: Target,
@@ -35,7 +35,7 @@ impl Run {
         Self { aws, target, cancel, is_allowed_by_tags: false, on_step: Arc::new(on_step) }
     }
 
-    /// Work on the same user, where what may be done to it depends on its tags.
+    /// Work on the same user, which the admin may change only because of its tags or path.
     pub(crate) fn allowed_by_tags(self) -> Self {
         Self { is_allowed_by_tags: true, ..self }
     }
@@ -45,12 +45,12 @@ impl Run {
         self.is_allowed_by_tags && error.is_access_denied()
     }
 
-    /// The user's name, as calls take it.
+    /// The user's name, in the form that API calls take.
     pub(crate) fn user(&self) -> &str {
         self.target.user.as_str()
     }
 
-    /// The bucket's name, as calls take it.
+    /// The bucket's name, in the form that API calls take.
     pub(crate) fn bucket(&self) -> &str {
         self.target.bucket.as_str()
     }
@@ -67,13 +67,13 @@ impl Run {
         other
     }
 
-    /// Work that undoes what was done: no signal stops it.
+    /// Work that undoes what was done. No signal stops it.
     pub(crate) fn undoing(&self) -> Self {
         Self { cancel: CancellationToken::new(), ..self.clone() }
     }
 
-    /// Fails once the run is to stop: asked before each step and each request
-    /// that changes something.
+    /// Fails once the run is cancelled. Called before each step and each request that
+    /// changes something.
     pub(crate) fn go_on(&self) -> Result<(), Interrupted> {
         if self.cancel.is_cancelled() {
             return Err(Interrupted);
@@ -81,7 +81,8 @@ impl Run {
         Ok(())
     }
 
-    /// Sends a change to IAM, again while another change of the same thing is under way.
+    /// Sends a change to IAM, and retries while another change to the same thing is in
+    /// progress.
     pub(crate) async fn change<T, E: ServiceError, F: Future<Output = SdkResult<T, E>>>(
         &self,
         operation: &'static str,
@@ -95,8 +96,8 @@ impl Run {
             .await
     }
 
-    /// Sends a change of something made a moment ago, of which IAM may not know yet, or
-    /// not its tags.
+    /// Sends a change to something just created, and retries while IAM may not know it, or
+    /// its tags, yet.
     pub(crate) async fn change_new<T, E: ServiceError, F: Future<Output = SdkResult<T, E>>>(
         &self,
         operation: &'static str,
@@ -119,8 +120,8 @@ impl Run {
             .await
     }
 
-    /// Returns the result of a call that may have waited for something; an interruption,
-    /// where that ended the waiting.
+    /// Returns the result of a call, but [`Interrupted`] instead of its error if the run was
+    /// cancelled while the call waited for something.
     pub(crate) fn unless_interrupted<T, E>(&self, result: Result<T, E>) -> anyhow::Result<T>
     where
         anyhow::Error: From<E>,
@@ -138,7 +139,7 @@ impl Run {
         })
     }
 
-    /// Tells of a step that is done.
+    /// Reports a step that is done.
     pub(crate) fn done(&self, step: &Step) {
         (self.on_step)(step);
     }

@@ -1,5 +1,5 @@
-//! Files that hold a secret: nobody else can read them, there is room for them
-//! before the secret exists, and they never overwrite anything.
+//! Files that hold a secret. Nobody else can read them, they are created before the secret
+//! exists, and they never overwrite anything.
 
 use std::fs::{self, File, Permissions};
 use std::io::ErrorKind::{InvalidInput, NotADirectory, NotFound, Unsupported};
@@ -15,8 +15,8 @@ use tempfile::{Builder, NamedTempFile};
 use crate::commands;
 use crate::errors::{ErrorKind, Hint, Hinted};
 
-/// An empty file of mode 0600 beside the one to write, under a name of its
-/// own; gone when dropped.
+/// An empty file of mode 0600 in the same directory as the one to write, under a temporary
+/// name. Deleted when dropped.
 #[derive(Debug)]
 pub(super) struct ReservedFile {
     path: PathBuf,
@@ -24,8 +24,7 @@ pub(super) struct ReservedFile {
 }
 
 impl ReservedFile {
-    /// Makes the file. Fails where something is at `path`, be it a dangling
-    /// symbolic link.
+    /// Creates the file. Fails if anything is at `path`, even a dangling symbolic link.
     pub fn beside(path: &Path) -> Result<Self> {
         check_free(path)?;
         let file = Builder::new()
@@ -38,8 +37,8 @@ impl ReservedFile {
         Ok(Self { path: path.to_owned(), file })
     }
 
-    /// Writes the content and gives the file its name, unless something has
-    /// that name by now. Returns once file and directory are on disk.
+    /// Writes the content and gives the file its final name. Fails if something has that
+    /// name by now. Returns once the file and its directory are on disk.
     pub fn write(self, content: &[u8]) -> Result<WrittenFile> {
         let failure = format!("can't write {}", self.path.display());
         self.write_and_name(content).context(failure)
@@ -55,7 +54,7 @@ impl ReservedFile {
     }
 }
 
-/// A file that was written, and is removed again when dropped unless kept.
+/// A file that was written. Deleted when dropped, unless kept.
 #[derive(Debug)]
 pub(super) struct WrittenFile {
     path: PathBuf,
@@ -64,7 +63,7 @@ pub(super) struct WrittenFile {
 }
 
 impl WrittenFile {
-    /// Fails if the file has gone from its place meanwhile: it would be lost.
+    /// Fails if the file was removed or replaced since it was written.
     pub fn check(&self) -> Result<()> {
         ensure!(
             is_at(&self.file, &self.path),
@@ -84,7 +83,7 @@ impl Drop for WrittenFile {
         if self.kept {
             return;
         }
-        // Emptied as well, so that no secret stays even if it can't be removed.
+        // Emptied first, so that the secret is gone even if the file can't be removed.
         let _ = self.file.set_len(0);
         if is_at(&self.file, &self.path) {
             let _ = fs::remove_file(&self.path);
@@ -92,7 +91,7 @@ impl Drop for WrittenFile {
     }
 }
 
-/// True if a path stands for this file or directory, and not for another one.
+/// True if the path still leads to this open file or directory.
 pub(super) fn is_at(file: &File, path: &Path) -> bool {
     match (fs::symlink_metadata(path), file.metadata()) {
         (Ok(named), Ok(open)) => (named.dev(), named.ino()) == (open.dev(), open.ino()),
@@ -100,8 +99,7 @@ pub(super) fn is_at(file: &File, path: &Path) -> bool {
     }
 }
 
-/// Fails if something at `path` would be overwritten, or the directory isn't
-/// there.
+/// Fails if something exists at `path`, or if its directory doesn't.
 pub(super) fn check_free(path: &Path) -> Result<()> {
     match fs::symlink_metadata(path) {
         Err(error) if matches!(error.kind(), NotFound | NotADirectory) => {
@@ -114,7 +112,7 @@ pub(super) fn check_free(path: &Path) -> Result<()> {
 
 const OTHER_DIRECTORY: &str = "write to another directory with -o DIR";
 
-/// The error for a file that is not overwritten, since it may hold a key.
+/// The error for an existing file, which is not overwritten since it may hold a key.
 pub(super) fn already_exists(path: &Path) -> anyhow::Error {
     let message = format!("{} already exists; not overwriting it", path.display());
     let hint = "it may hold the user's only key; give another directory with -o, \
@@ -138,20 +136,20 @@ fn check_directory(dir: &Path) -> Result<()> {
     }
 }
 
-/// Creates a new file in a directory that is open, whatever its path stands for by
-/// now. The file is closed to others, whatever the umask.
+/// Creates a new file in an open directory, even if that was moved or replaced since. Nobody
+/// else can read the file, whatever the umask.
 pub(super) fn create_in(dir: impl AsFd, name: &Path) -> io::Result<File> {
     let new = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file = File::from(openat(dir, name, new, Mode::RUSR | Mode::WUSR)?);
-    // Some file systems can't change modes, and needn't.
+    // Changed only if necessary, since some file systems can't change modes.
     if file.metadata()?.mode() & 0o777 != 0o600 {
         file.set_permissions(Permissions::from_mode(0o600))?;
     }
     Ok(file)
 }
 
-/// Returns once the directory's entries are on disk, where the file system can
-/// say so of a directory.
+/// Returns once the directory's entries are on disk, or at once if the file system can't
+/// sync a directory.
 pub(super) fn sync(dir: &File) -> io::Result<()> {
     match dir.sync_all() {
         Err(error) if matches!(error.kind(), InvalidInput | Unsupported) => Ok(()),
@@ -159,7 +157,7 @@ pub(super) fn sync(dir: &File) -> io::Result<()> {
     }
 }
 
-/// The directory of a file, also of one named without a directory.
+/// The directory of a file; `.` if the path names none.
 pub(super) fn directory_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if parent != Path::new("") => parent,
@@ -167,7 +165,7 @@ pub(super) fn directory_of(path: &Path) -> &Path {
     }
 }
 
-/// The beginning of a file's name until it has its own.
+/// The prefix of a file's temporary name.
 pub(super) fn temporary_prefix(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     format!(".{name}.")

@@ -1,4 +1,4 @@
-//! Pages of what is in a folder: objects, versions, unfinished uploads.
+//! Lists a folder page by page: objects, versions and unfinished uploads.
 
 use anyhow::{Context, Result, bail, ensure};
 use aws_sdk_s3::operation::list_objects_v2::builders::ListObjectsV2FluentBuilder;
@@ -12,22 +12,22 @@ use crate::errors::one_line;
 /// The most keys that S3 lists or deletes in one call.
 pub(crate) const PAGE: usize = 1000;
 
-/// The most pages without an entry that may follow one another: some stores skip what
-/// was deleted by the page.
+/// The most empty pages in a row before giving up. Some stores return an empty page for
+/// every page of keys that were deleted.
 pub(crate) const EMPTY_PAGES: usize = 1000;
 
-/// The error for a store that says again and again that there is more, and lists nothing.
+/// The error for a store that keeps saying there is more, but lists nothing.
 pub(crate) fn lists_nothing(operation: &str) -> String {
     format!("{operation}: the store lists nothing, page after page")
 }
 
-/// A key that lies in the folder: there is no other way to make one than
-/// [`OwnKey::from_listing`], and nothing else is ever deleted.
+/// A key in the folder. Only [`OwnKey::from_listing`] makes one, and no other keys are ever
+/// deleted.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct OwnKey(String);
 
 impl OwnKey {
-    /// Fails, whatever the store answers, on a key outside the folder.
+    /// Fails if the listed key is missing or outside the folder.
     pub fn from_listing(
         prefix: &Prefix,
         listed: Option<&str>,
@@ -47,8 +47,8 @@ impl OwnKey {
     }
 }
 
-/// Returns a listed key as it is in the bucket. The answer says if its keys are encoded,
-/// which not every store does as asked; a `+` stands for a space then.
+/// Returns a listed key as it is in the bucket. `encoding` is the one named in the answer,
+/// since not every store encodes keys when asked. In an encoded key, `+` stands for a space.
 pub(super) fn decoded(key: &str, encoding: Option<&EncodingType>) -> Result<String> {
     if encoding != Some(&EncodingType::Url) {
         return Ok(key.to_owned());
@@ -58,7 +58,7 @@ pub(super) fn decoded(key: &str, encoding: Option<&EncodingType>) -> Result<Stri
     Ok(text.with_context(|| format!("the store listed {spaced}, which is not UTF-8"))?.into())
 }
 
-/// The kinds of entries that a listing has.
+/// The kind of a listed entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// An object, or the current version of one.
@@ -72,12 +72,12 @@ pub(crate) enum Kind {
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     pub key: OwnKey,
-    /// The version to delete; none for the object as it is now, whatever its version.
+    /// The version to delete; `None` for the current object, whatever its version.
     pub version: Option<String>,
     pub kind: Kind,
 }
 
-/// Some entries in the order of their keys.
+/// A page of a listing, in the order of its keys.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Page {
     pub entries: Vec<Entry>,
@@ -90,8 +90,8 @@ pub(crate) struct Page {
 pub(crate) struct Cursor {
     /// The page starts after this key.
     key: Option<String>,
-    /// The store's own word for the place: the continuation token of objects, or the
-    /// version of `key` after which the page starts.
+    /// The store's own marker: for objects, a continuation token; for versions, the version
+    /// of `key` after which the page starts.
     marker: Option<String>,
 }
 
@@ -107,7 +107,7 @@ impl Cursor {
     }
 }
 
-/// The depth of a listing: objects as they are, or all their versions.
+/// How deep a listing goes: current objects only, or all their versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Depth {
     Objects,
@@ -115,7 +115,7 @@ pub(crate) enum Depth {
 }
 
 impl Depth {
-    /// The operation that lists them.
+    /// The API operation that lists at this depth.
     pub fn operation(self) -> &'static str {
         match self {
             Self::Objects => "ListObjectsV2",
@@ -132,7 +132,7 @@ pub(crate) async fn page(run: &Run, depth: Depth, from: &Cursor, max_keys: usize
     }
 }
 
-/// Returns the first of the folder's objects, if any.
+/// Returns the folder's first object, if any.
 pub(crate) async fn first_object(run: &Run) -> Result<Option<OwnKey>> {
     let mut from = Cursor::start();
     for _ in 0..EMPTY_PAGES {
@@ -148,8 +148,8 @@ pub(crate) async fn first_object(run: &Run) -> Result<Option<OwnKey>> {
     bail!(lists_nothing("ListObjectsV2"))
 }
 
-/// A request that lists objects of the bucket. The keys are encoded, since a control
-/// character in one would make the answer unreadable.
+/// A request that lists the bucket's objects. It asks for encoded keys, since a control
+/// character in a plain one would make the answer unreadable.
 pub(super) fn list_objects(run: &Run) -> ListObjectsV2FluentBuilder {
     run.aws.s3.list_objects_v2().bucket(run.bucket()).encoding_type(EncodingType::Url)
 }
@@ -214,8 +214,7 @@ async fn versions(run: &Run, from: &Cursor, max_keys: usize) -> Result<Page> {
     Ok(page)
 }
 
-/// True if there are more pages. A listing counts as complete only where the answer
-/// says so.
+/// True if there are more pages. A listing counts as complete only if the answer says so.
 fn is_truncated(operation: &str, is_truncated: Option<bool>) -> Result<bool> {
     is_truncated.with_context(|| {
         format!("{operation}: the answer does not say whether it is the whole listing")
@@ -233,8 +232,8 @@ pub(crate) struct Upload {
     pub id: String,
 }
 
-/// Returns the first page of the folder's unfinished multipart uploads, and true if there
-/// are more; none on a store that doesn't list them.
+/// Returns the first page of the folder's unfinished multipart uploads, and whether there
+/// are more. Returns none if the store can't list them.
 pub(crate) async fn uploads(run: &Run) -> Result<(Vec<Upload>, bool)> {
     let folder = run.target.prefix();
     let client = &run.aws.s3;

@@ -1,12 +1,12 @@
-//! Removing one thing, for delete and undo alike.
+//! Removes one thing, for both delete and undo.
 
 use crate::aws::{AwsError, Run};
 use crate::iam;
 use crate::removal::Removal;
 use crate::s3::object::delete_object;
 
-/// Removes it, and returns true if it was there. A detachment is removed by attaching the
-/// policy again.
+/// Carries out a removal, and returns true if there was something to remove. That is assumed
+/// of objects, and of detachments, which are undone by attaching the policy again.
 pub(super) async fn remove(run: &Run, removal: &Removal) -> Result<bool, AwsError> {
     match removal {
         Removal::AccessKey(id) => iam::delete_access_key(run, id).await,

@@ -1,4 +1,4 @@
-//! Undoing a run that failed, whatever point it failed at.
+//! Undoes a failed run, wherever it failed.
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,7 +9,7 @@ use crate::aws::{AwsError, Made, Patience, Run};
 use crate::removal::{Leftover, Removal};
 use crate::step::Step;
 
-/// A stack of removals that take back what a run has done so far.
+/// A stack of removals that undo what a run has done so far.
 pub(super) struct Undo {
     run: Run,
     stack: RefCell<Vec<(Made, Removal)>>,
@@ -21,28 +21,28 @@ impl Undo {
         Self { run: run.undoing(), stack: RefCell::default(), left: RefCell::default() }
     }
 
-    /// The run to look with at what was made: one that no signal stops.
+    /// The run to use for checking what was made. No signal stops it.
     pub fn run(&self) -> &Run {
         &self.run
     }
 
-    /// Notes how to take back what was done, or may have been.
+    /// Records how to undo something that was done, or may have been.
     pub fn push(&self, made: Made, removal: Removal) {
         if made != Made::No {
             self.stack.borrow_mut().push((made, removal));
         }
     }
 
-    /// Notes what will be left, since it can't be told whether it is ours to remove.
+    /// Records what to leave in place, since it isn't known to be ours.
     pub fn leave(&self, left: impl IntoIterator<Item = Leftover>) {
         self.left.borrow_mut().extend(left);
     }
 
-    /// Undoes everything after an error, the last first. What can't be removed is left.
+    /// Undoes everything after an error, newest first, and reports what couldn't be removed.
     ///
-    /// IAM is waited for until it refuses a removal; what is under that on the stack may
-    /// depend on it, so from then on each is tried once, and what is not found then is
-    /// named too.
+    /// Each removal is retried until IAM knows what is to be removed. Once a removal in IAM
+    /// has failed, the rest are tried only once, since they may depend on it.
+    /// Whatever was made but isn't found then is reported too.
     pub async fn unwind(self, error: anyhow::Error) -> Failed {
         let Self { run, stack, left } = self;
         let mut left = left.into_inner();
@@ -54,7 +54,7 @@ impl Undo {
                 Ok(false) if may_be_there => left.push(Leftover::Removable(removal)),
                 Ok(was_there) if was_there || made == Made::Yes => {
                     has_undone = true;
-                    // Whoever is told may panic; what is still to be undone is undone all the same.
+                    // Reporting the step may panic; the rest must be undone even so.
                     let _ = catch_unwind(AssertUnwindSafe(|| run.done(&Step::Undo(removal))));
                 }
                 Ok(_) => {}
@@ -75,8 +75,8 @@ impl Undo {
     }
 }
 
-/// Returns true if there was something to unmake. What was surely made is there, though
-/// IAM may not know of it yet, or not its tags.
+/// Returns true if there was something to remove. Retries for about 8 s, since IAM may not
+/// know yet what was made, or its tags.
 async fn unmake(run: &Run, made: Made, removal: &Removal) -> Result<bool, AwsError> {
     let mut patience = Patience::LOOKUP;
     let removed = patience.retry(

@@ -1,5 +1,5 @@
-//! The errors of what can't be made, mostly since it exists already, with the command
-//! that clears the way.
+//! Errors for users and policies that can't be created, mostly because they already exist,
+//! with hints at what to do.
 
 use anyhow::{Result, bail};
 
@@ -13,7 +13,7 @@ use crate::step::named_keys;
 use crate::workflows::holdings::{Holdings, Owner};
 use crate::workflows::ours::is_unused_and_ours;
 
-/// The error that the user exists, with what can be done about it.
+/// The error for a user that already exists, with hints at what to do.
 pub(super) async fn user_exists(run: &Run, user: &User, handover: &Handover) -> anyhow::Error {
     refusal(run, user, handover).await.unwrap_or_else(|error| error)
 }
@@ -39,8 +39,8 @@ async fn refusal(run: &Run, user: &User, handover: &Handover) -> Result<anyhow::
     Ok(Hinted::new(message, hint).of_kind(ErrorKind::AlreadyExists).into())
 }
 
-/// The error that there is a user of ours, by the keys and policies it has. The policies
-/// are read unless they were.
+/// The error for a user of ours that already exists, which depends on its keys and policies.
+/// Reads the policies if that wasn't done yet.
 async fn our_user_exists(
     run: &Run,
     mut holdings: Holdings,
@@ -67,7 +67,7 @@ async fn our_user_exists(
         let hinted = Hinted::new(message, Hint::run_if_alone(start_over));
         return Ok(hinted.of_kind(ErrorKind::AlreadyExists).into());
     }
-    // An admin who may not read policies gets all the hints.
+    // If the policies couldn't be read, the admin gets all the hints.
     Ok(UserExists {
         message,
         hints: hints_for_existing(&run.target, &keys, start_over),
@@ -80,13 +80,14 @@ fn described(keys: &[KeyInfo]) -> String {
     named_keys(&keys.iter().map(KeyInfo::in_words).collect::<Vec<_>>())
 }
 
-/// A user of ours that exists already, with a key and a policy.
+/// The error for a user of ours that already exists with a key and, as far as can be read, a
+/// policy.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub(crate) struct UserExists {
     message: String,
     pub hints: Vec<Hint>,
-    /// The IDs of its access keys, where it is known to lack nothing.
+    /// The IDs of its access keys; `None` if its policies couldn't be read.
     pub keys_if_complete: Option<Vec<String>>,
 }
 
@@ -103,7 +104,7 @@ fn hints_for_existing(target: &Target, keys: &[KeyInfo], start_over: Command) ->
     hints
 }
 
-/// The error that a policy of that name exists, with what can be done about it.
+/// The error for a policy that already exists, with a hint if a run may have left it behind.
 pub(super) async fn policy_exists(run: &Run, found: &PolicyInfo, error: AwsError) -> anyhow::Error {
     if !is_unused_and_ours(run, found).await.unwrap_or(false) {
         return error.into();
@@ -111,7 +112,7 @@ pub(super) async fn policy_exists(run: &Run, found: &PolicyInfo, error: AwsError
     let message = format!(
         "{error}; it belongs to no user: an earlier run was interrupted, or another one is under way"
     );
-    // Without STS, delete_s3_user finds no policy that has no user.
+    // Without STS, delete_s3_user can't find a policy that belongs to no user.
     let command = if run.aws.sts.is_some() {
         commands::delete_user(&run.target.bucket, run.user())
     } else {
@@ -121,7 +122,8 @@ pub(super) async fn policy_exists(run: &Run, found: &PolicyInfo, error: AwsError
     Hinted::new(message, hint).of_kind(ErrorKind::AlreadyExists).into()
 }
 
-/// The error of a user that wasn't made, with the boundary that may be missing.
+/// The error for a user that couldn't be created, with a hint if a permissions boundary may
+/// be required.
 pub(super) async fn create_refused(
     run: &Run,
     new_user: &NewUser,
@@ -142,7 +144,7 @@ pub(super) async fn create_refused(
     error.into()
 }
 
-/// The error of a policy that wasn't made, with the way around a full account.
+/// The error for a policy that couldn't be created, with a hint if a quota was reached.
 pub(super) fn at_quota(error: AwsError) -> anyhow::Error {
     if !error.is_at_quota() {
         return error.into();

@@ -1,4 +1,4 @@
-//! Which of a user's policies are ours, what they grant, and what else there is.
+//! Which of a user's policies are ours, what they grant, and what the user has besides.
 
 use anyhow::{Result, bail};
 
@@ -15,25 +15,25 @@ impl Holdings {
         self.policies.iter().filter(|policy| policy.is_named_as_made_for(&self.target.user))
     }
 
-    /// Those of [our policies](Self::our_policies) whose text is known.
+    /// [Our policies](Self::our_policies) whose text was read.
     pub(crate) fn our_policies_read(&self) -> Vec<&Policy> {
         self.our_policies().filter(|policy| policy.text.is_some()).collect()
     }
 
-    /// The one policy that `create` makes: the managed one, or else the inline one.
+    /// The policy that `create` makes: the managed one if there is one, or else the inline one.
     pub(crate) fn access_policy(&self) -> Option<&Policy> {
         self.our_policies()
             .filter(|policy| self.has_name_by_create(policy))
             .max_by_key(|policy| policy.arn.is_some())
     }
 
-    /// True if one of our policies is called as `create` calls it.
+    /// True if one of our policies has the name that `create` gives it.
     fn has_name_by_create(&self, policy: &Policy) -> bool {
         policy.arn.is_none() || policy.name == managed_policy_name(&self.target.user)
     }
 
-    /// The only one of these policies. Fails if there is none, if there are more, or
-    /// if `create` makes no policy of its name.
+    /// Returns the only policy of these. Fails if there are none or several, or if it
+    /// doesn't have the name that `create` gives.
     pub(crate) fn sole_access_policy<'a>(&self, policies: &[&'a Policy]) -> Result<&'a Policy> {
         let Target { user, .. } = &self.target;
         match policies {
@@ -46,35 +46,35 @@ impl Holdings {
         }
     }
 
-    /// True if a policy is one of the Python scripts', in their exact form.
+    /// True if a policy is exactly as the Python scripts wrote it.
     pub(crate) fn is_of_scripts(&self, policy: &Policy) -> bool {
         policy.text_is(|text| is_of_scripts(&policy.name, text, &self.target))
     }
 
-    /// The policies of the Python scripts, in their exact form.
+    /// Our policies that are exactly as the Python scripts wrote them.
     fn policies_of_scripts(&self) -> impl Iterator<Item = &Policy> {
         self.our_policies().filter(|policy| self.is_of_scripts(policy))
     }
 
-    /// True if the Python scripts made the user: their policies have other names.
+    /// True if the Python scripts made the user, which the names of its policies tell.
     pub(crate) fn is_made_by_scripts(&self) -> bool {
         self.access_policy().is_none() && self.our_policies().next().is_some()
     }
 
-    /// True if the user has a policy of the Python scripts besides one of today, as an
-    /// interrupted update leaves it.
+    /// True if the user has both a policy of the Python scripts and one that `create` makes,
+    /// as after an interrupted update.
     pub(crate) fn has_both_kinds(&self) -> bool {
         self.access_policy().is_some() && self.policies_of_scripts().next().is_some()
     }
 
-    /// The policies besides those that the user was made with.
+    /// The policies that neither `create` nor the Python scripts made.
     pub(crate) fn other_policies(&self) -> Vec<&Policy> {
         let made_with: Vec<_> =
             self.access_policy().into_iter().chain(self.policies_of_scripts()).collect();
         self.policies.iter().filter(|policy| !made_with.contains(policy)).collect()
     }
 
-    /// The policies that carry none of our names, and the groups, in words.
+    /// Names the policies and groups that aren't ours, such as `policy audit` or `group staff`.
     pub(crate) fn foreign(&self) -> Vec<String> {
         self.policies
             .iter()
@@ -84,8 +84,8 @@ impl Holdings {
             .collect()
     }
 
-    /// The access that the user has, if its policies are as `create` or `update` make them, or
-    /// the Python scripts did.
+    /// The access that our policies give the user, if they are still as `create`, `update` or
+    /// the Python scripts wrote them.
     pub(crate) fn grant(&self) -> Option<Grant> {
         match self.access_policy() {
             Some(policy) => self.grant_by(policy),
@@ -93,8 +93,8 @@ impl Holdings {
         }
     }
 
-    /// The access that one of the policies stands for, if it is as `create` or `update` make it,
-    /// or one of the two of the Python scripts.
+    /// The access that a policy stands for, if it is still as `create`, `update` or the Python
+    /// scripts wrote it. Either of the scripts' two policies stands for the access of both.
     pub(crate) fn grant_by(&self, policy: &Policy) -> Option<Grant> {
         grant_of_policy(&policy.name, policy.text.as_deref()?, &self.target, &self.region)
     }
