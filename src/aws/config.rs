@@ -208,10 +208,8 @@ async fn starting_region(
         .or_else(ImdsRegionProvider::builder().configure(providers).build())
         .region()
         .await;
-    let code = match &found {
-        Some(found) if !found.as_ref().is_empty() => found.as_ref(),
-        _ => "us-east-1",
-    };
+    let configured = found.as_ref().map(Region::as_ref).filter(|code| !code.is_empty());
+    let code = configured.unwrap_or("us-east-1");
     region(code)
         .map(Region::new)
         .map_err(|error| LoadError::setting(format!("configured region {code}"), error))

@@ -40,7 +40,7 @@ pub(super) fn client(
         let mut proxied = Vec::new();
         for (scheme, name, client) in &clients {
             let connector = client.http_connector(settings, components);
-            proxied.push(Proxied { scheme, name: name.clone(), connector });
+            proxied.push(ProxyConnector { scheme, name: name.clone(), connector });
         }
         SharedHttpConnector::new(Connectors {
             direct: direct.http_connector(settings, components),
@@ -103,14 +103,14 @@ impl Proxy {
 #[derive(Debug)]
 struct Connectors {
     direct: SharedHttpConnector,
-    proxied: Vec<Proxied>,
+    proxied: Vec<ProxyConnector>,
     /// `NO_PROXY`, in lower case.
     exempt: String,
 }
 
 /// A connector that goes through a proxy.
 #[derive(Debug)]
-struct Proxied {
+struct ProxyConnector {
     scheme: &'static str,
     /// The proxy's URL, without user and password.
     name: String,
@@ -119,13 +119,13 @@ struct Proxied {
 
 impl Connectors {
     /// Returns the proxy for a URL, or `None` if its host is reached directly.
-    fn proxied(&self, url: &str) -> Option<&Proxied> {
+    fn proxy_for(&self, url: &str) -> Option<&ProxyConnector> {
         let (scheme, rest) = url.split_once("://")?;
         let authority = rest.split(['/', '?', '#']).next()?.to_lowercase();
         if is_exempt(&self.exempt, &authority) {
             return None;
         }
-        self.proxied.iter().find(|proxied| proxied.scheme == scheme)
+        self.proxied.iter().find(|proxy| proxy.scheme == scheme)
     }
 }
 
@@ -150,7 +150,7 @@ fn is_within(host: &str, domain: &str) -> bool {
 
 impl HttpConnector for Connectors {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let Some(Proxied { connector, name, .. }) = self.proxied(request.uri()) else {
+        let Some(ProxyConnector { connector, name, .. }) = self.proxy_for(request.uri()) else {
             return self.direct.call(request);
         };
         let answer = connector.call(request);

@@ -128,12 +128,11 @@ impl Run {
     {
         result.map_err(|error| {
             let failed = anyhow::Error::from(error);
-            match (failed.downcast_ref::<AwsError>(), self.go_on()) {
-                (Some(call), Err(interrupted))
-                    if call.is_waited_for() || self.may_allow_later(call) =>
-                {
-                    interrupted.into()
-                }
+            let waited = failed
+                .downcast_ref::<AwsError>()
+                .is_some_and(|call| call.is_waited_for() || self.may_allow_later(call));
+            match self.go_on() {
+                Err(interrupted) if waited => interrupted.into(),
                 _ => failed,
             }
         })

@@ -201,8 +201,8 @@ mod tests {
     fn file_that_appears_meanwhile_is_not_overwritten() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("key.csv");
-        let (one, two) =
-            (ReservedFile::beside(&path).unwrap(), ReservedFile::beside(&path).unwrap());
+        let one = ReservedFile::beside(&path).unwrap();
+        let two = ReservedFile::beside(&path).unwrap();
         let first = one.write(b"first").unwrap();
         let error = two.write(b"second").unwrap_err().to_string();
         assert!(error.contains("can't write"), "{error}");

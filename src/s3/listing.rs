@@ -17,7 +17,7 @@ pub(crate) const PAGE: usize = 1000;
 pub(crate) const EMPTY_PAGES: usize = 1000;
 
 /// The error for a store that keeps saying there is more, but lists nothing.
-pub(crate) fn lists_nothing(operation: &str) -> String {
+pub(crate) fn only_empty_pages(operation: &str) -> String {
     format!("{operation}: the store lists nothing, page after page")
 }
 
@@ -145,7 +145,7 @@ pub(crate) async fn first_object(run: &Run) -> Result<Option<OwnKey>> {
         };
         from = next;
     }
-    bail!(lists_nothing("ListObjectsV2"))
+    bail!(only_empty_pages("ListObjectsV2"))
 }
 
 /// A request that lists the bucket's objects. It asks for encoded keys, since a control
@@ -215,8 +215,8 @@ async fn versions(run: &Run, from: &Cursor, max_keys: usize) -> Result<Page> {
 }
 
 /// True if there are more pages. A listing counts as complete only if the answer says so.
-fn is_truncated(operation: &str, is_truncated: Option<bool>) -> Result<bool> {
-    is_truncated.with_context(|| {
+fn is_truncated(operation: &str, answered: Option<bool>) -> Result<bool> {
+    answered.with_context(|| {
         format!("{operation}: the answer does not say whether it is the whole listing")
     })
 }

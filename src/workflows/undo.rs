@@ -48,16 +48,16 @@ impl Undo {
         let mut left = left.into_inner();
         let mut has_undone = false;
         for (made, removal) in stack.into_inner().into_iter().rev() {
-            let removed = unmake(&run, made, &removal).await;
-            let may_be_there = made == Made::Yes && run.cancel.is_cancelled();
-            match removed {
-                Ok(false) if may_be_there => left.push(Leftover::Removable(removal)),
-                Ok(was_there) if was_there || made == Made::Yes => {
-                    has_undone = true;
-                    // Reporting the step may panic; the rest must be undone even so.
-                    let _ = catch_unwind(AssertUnwindSafe(|| run.done(&Step::Undo(removal))));
+            match unmake(&run, made, &removal).await {
+                Ok(was_there) => {
+                    if was_there || made == Made::Yes && !run.cancel.is_cancelled() {
+                        has_undone = true;
+                        // Reporting the step may panic; the rest must be undone even so.
+                        let _ = catch_unwind(AssertUnwindSafe(|| run.done(&Step::Undo(removal))));
+                    } else if made == Made::Yes {
+                        left.push(Leftover::Removable(removal));
+                    }
                 }
-                Ok(_) => {}
                 Err(_) => {
                     if !matches!(removal, Removal::Object { .. }) {
                         run.cancel.cancel();
@@ -66,10 +66,12 @@ impl Undo {
                 }
             }
         }
-        let state = match (left.is_empty(), has_undone) {
-            (false, _) => State::Left(left),
-            (true, true) => State::Undone,
-            (true, false) => State::NothingLeft,
+        let state = if !left.is_empty() {
+            State::Left(left)
+        } else if has_undone {
+            State::Undone
+        } else {
+            State::NothingLeft
         };
         Failed::new(error, state)
     }

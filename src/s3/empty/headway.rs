@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, Hash};
 
 use anyhow::{Result, ensure};
 
-use crate::s3::listing::{EMPTY_PAGES, Page, lists_nothing};
+use crate::s3::listing::{EMPTY_PAGES, Page, only_empty_pages};
 
 /// The headway of one listing, by its pages so far.
 #[derive(Debug, Default)]
@@ -26,7 +26,7 @@ impl Headway {
     pub fn follow(&mut self, page: Page, operation: &str) -> Result<Page> {
         let Some(greatest) = page.entries.iter().map(|entry| entry.key.as_str()).max() else {
             self.empty_pages += 1;
-            ensure!(self.empty_pages < EMPTY_PAGES, lists_nothing(operation));
+            ensure!(self.empty_pages < EMPTY_PAGES, only_empty_pages(operation));
             return Ok(page);
         };
         self.empty_pages = 0;

@@ -22,13 +22,12 @@ impl Holdings {
 
     /// The policy that `create` makes: the managed one if there is one, or else the inline one.
     pub(crate) fn access_policy(&self) -> Option<&Policy> {
-        self.our_policies()
-            .filter(|policy| self.has_name_by_create(policy))
-            .max_by_key(|policy| policy.arn.is_some())
+        let managed = self.our_policies().find(|it| it.arn.is_some() && self.is_access_policy(it));
+        managed.or_else(|| self.our_policies().find(|it| it.arn.is_none()))
     }
 
     /// True if one of our policies has the name that `create` gives it.
-    fn has_name_by_create(&self, policy: &Policy) -> bool {
+    fn is_access_policy(&self, policy: &Policy) -> bool {
         policy.arn.is_none() || policy.name == managed_policy_name(&self.target.user)
     }
 
@@ -38,7 +37,7 @@ impl Holdings {
         let Target { user, .. } = &self.target;
         match policies {
             [] => bail!("user {user} has no policy that create_s3_user made"),
-            [policy] if self.has_name_by_create(policy) => Ok(policy),
+            [policy] if self.is_access_policy(policy) => Ok(policy),
             others => bail!(
                 "user {user} does not have the one policy that create_s3_user makes, but {}",
                 names(others).join(" and ")
