@@ -434,6 +434,41 @@ async fn panic_while_a_key_is_replaced_keeps_the_old_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn panic_after_a_new_key_is_handed_over_still_hands_it_over() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    sandbox.create("alex", &[]).await.succeeded();
+    let old = keys_of(&aws, "alex");
+    let step = format!("Deleted access key {}", old[0]);
+    let args = ["-b", "shared", "-u", "alex", "--rotate-key", "--json"];
+    let panics = [("S3_USER_TEST_PANIC", step.as_str())];
+    let run = sandbox.run_with("create_s3_user", &args, &panics).await;
+    assert_eq!(run.code, Some(1), "{run:?}");
+    let new = keys_of(&aws, "alex");
+    assert!(new.len() == 1 && new != old, "{run:?}");
+    let result: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(result["access_key_id"], new[0], "{run:?}");
+    assert_eq!(result["key_file"], "alex_accessKeys.2.csv", "{run:?}");
+    assert!(run.stderr.contains("the new key was delivered"), "{run:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn panic_after_room_was_made_says_which_key_is_gone() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    sandbox.create("alex", &[]).await.succeeded();
+    let first = keys_of(&aws, "alex")[0].clone();
+    let args = ["-b", "shared", "-u", "alex", "--rotate-key", "--suspend-old"];
+    sandbox.run("create_s3_user", &args).await.succeeded();
+    let step = format!("Deleted suspended access key {first}, to make room for a new one");
+    let panics = [("S3_USER_TEST_PANIC", step.as_str())];
+    let run = sandbox.run_with("create_s3_user", &args[..5], &panics).await;
+    assert_eq!(run.code, Some(1), "{run:?}");
+    assert!(run.stderr.contains(&format!("suspended access key {first} was deleted")), "{run:?}");
+    assert_eq!(keys_of(&aws, "alex").len(), 1, "{run:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn panic_while_a_user_is_deleted_tells_what_is_gone() {
     let aws = aws_with_files().await;
     let sandbox = Sandbox::new(&aws);

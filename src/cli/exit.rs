@@ -30,8 +30,12 @@ impl Exit {
 /// Ends the process where it is, by a signal as if nobody had listened for it.
 #[expect(unsafe_code, reason = "nothing safe has a signal handled by default again")]
 pub(super) fn end_by(signal: i32) -> ! {
-    // SAFETY: by default no code of ours handles the signal.
+    // SAFETY: by default no code of ours handles the signal, and a process may always
+    // be kept from dumping core, which would hold the secret: no limit does that where
+    // dumps go to a program.
     unsafe {
+        #[cfg(target_os = "linux")]
+        libc::prctl(libc::PR_SET_DUMPABLE, 0);
         libc::signal(signal, libc::SIG_DFL);
         libc::raise(signal);
     }

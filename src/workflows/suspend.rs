@@ -9,7 +9,7 @@ use super::outcome::{Failed, Suspended};
 use super::plan::{Plan, Preview};
 use crate::aws::Run;
 use crate::commands::create_s3_user;
-use crate::errors::{Hint, Hinted};
+use crate::errors::{Hint, Hinted, caught};
 use crate::iam::{self, KeyInfo};
 use crate::step::{Step, named_keys};
 
@@ -97,7 +97,7 @@ fn two_keys_note(keys: &[KeyInfo]) -> Option<String> {
 pub async fn apply(plan: &Plan<Suspend>) -> Result<Suspended, Failed> {
     let Plan { run, work, preview } = plan;
     for (index, id) in work.changing.iter().enumerate() {
-        let changed = work.direction.change(run, id).await;
+        let changed = caught(work.direction.change(run, id)).await;
         changed.with_context(|| work.unfinished(&work.changing[index..]))?;
     }
     let is_suspended = work.direction == Direction::Suspend;

@@ -92,10 +92,19 @@ enum Found<T> {
 impl Creating<'_> {
     /// Creates the user, and at once the policy where it is a managed one.
     async fn user_and_policy(&self) -> Result<(User, Option<ManagedPolicy>)> {
-        let (user, answer) = tokio::join!(caught(self.create_user()), self.send_policy());
+        let (user, sent) = tokio::join!(
+            caught(self.create_user()),
+            caught(async { Ok(self.send_policy().await) })
+        );
         // Looked at also where there is no user, or a policy would go unnoticed.
-        let found = self.policy(answer, user.as_ref().ok()).await;
-        Ok((user?, found?))
+        let policy = match sent {
+            Ok(answer) => self.policy(answer, user.as_ref().ok()).await,
+            Err(panicked) => {
+                self.undo.leave([self.unclear_policy(None)]);
+                Err(panicked)
+            }
+        };
+        Ok((user?, policy?))
     }
 
     async fn create_user(&self) -> Result<User> {

@@ -1,5 +1,6 @@
 //! Carrying out a rotation: room first, then the new key, and the old ones last.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use anyhow::{Result, anyhow, bail, ensure};
@@ -32,7 +33,14 @@ pub async fn apply(plan: &Plan<Rotate>) -> Result<Rotated, Failed> {
         Ok(handed_over) => handed_over,
         Err(error) => return Err(undo.unwind(work.after_making_room(error)).await),
     };
-    retire_old_keys(plan, &key).await?;
+    let retired = Cell::new(0);
+    match caught(async { Ok(retire_old_keys(plan, &key, &retired).await) }).await {
+        Ok(ended) => ended?,
+        Err(panicked) => {
+            let left = work.retiring[retired.get()..].iter().map(Retirement::leftover).collect();
+            return Err(not_retired(&key, panicked, left));
+        }
+    }
     Ok(work.outcome(run.target.clone(), key, [&preview.notes[..], &notes].concat()))
 }
 
@@ -43,7 +51,6 @@ async fn make_room(plan: &Plan<Rotate>) -> Result<()> {
     check_unchanged(plan, None).await?;
     run.go_on()?;
     run.unless_interrupted(iam::delete_access_key(run, id).await)?;
-    run.done(&Step::DeleteSuspendedKey(id.clone()));
     Ok(())
 }
 
@@ -94,6 +101,9 @@ async fn hand_over(
     mut delivery: Delivery,
 ) -> Result<(HandedOver, Vec<String>)> {
     let Plan { run, work, .. } = plan;
+    if let Some(id) = &work.surplus {
+        run.done(&Step::DeleteSuspendedKey(id.clone()));
+    }
     check_unchanged(plan, work.surplus.as_ref()).await?;
     run.go_on()?;
     let created = create_access_key(run, undo, Some(&work.before)).await;
@@ -113,15 +123,20 @@ async fn hand_over(
 }
 
 /// Takes the old keys out of use, whatever signal comes: the person has the new key.
-async fn retire_old_keys(plan: &Plan<Rotate>, handed_over: &HandedOver) -> Result<(), Failed> {
+/// Counts those that are `retired`.
+async fn retire_old_keys(
+    plan: &Plan<Rotate>,
+    handed_over: &HandedOver,
+    retired: &Cell<usize>,
+) -> Result<(), Failed> {
     let Plan { run, work, .. } = plan;
     if work.old_keys != OldKeys::Keep {
         check_alone(plan, handed_over).await?;
     }
     for old_key in &work.retiring {
-        let retired = old_key.carry_out(run).await;
-        retired
-            .map_err(|error| not_retired(handed_over, error.into(), vec![old_key.leftover()]))?;
+        let ended = old_key.carry_out(run).await;
+        ended.map_err(|error| not_retired(handed_over, error.into(), vec![old_key.leftover()]))?;
+        retired.set(retired.get() + 1);
         run.done(&old_key.step());
     }
     Ok(())

@@ -108,12 +108,14 @@ async fn delete_replaced(plan: &Plan<Update>) -> Result<(), Failed> {
     let mut failed = None;
     for step in &preview.steps {
         let Step::Remove(removal @ Removal::Policy(_)) = step else { continue };
-        match remove(run, removal).await {
-            Ok(_) => run.done(step),
-            Err(error) => {
-                left.push(Leftover::Removable(removal.clone()));
-                failed = Some(error);
-            }
+        let removed = caught(async {
+            remove(run, removal).await?;
+            run.done(step);
+            Ok(())
+        });
+        if let Err(error) = removed.await {
+            left.push(Leftover::Removable(removal.clone()));
+            failed = Some(error);
         }
     }
     let Some(error) = failed else { return Ok(()) };
@@ -121,7 +123,7 @@ async fn delete_replaced(plan: &Plan<Update>) -> Result<(), Failed> {
         "user {} has its new access, and only a policy that it no longer has remains",
         run.target.user
     );
-    Err(Failed::new(anyhow::Error::from(error).context(context), State::Left(left)))
+    Err(Failed::new(error.context(context), State::Left(left)))
 }
 
 /// Fails if the user was deleted, and maybe made again, since the plan was made.
