@@ -36,7 +36,16 @@ impl AdminKey {
     ///
     /// The SDK does so to sign a request. This one is never sent.
     pub async fn load(config: &SdkConfig) -> Result<Self, AwsError> {
-        let get = aws_sdk_s3::Client::new(config).get_object().bucket("none").key("none");
+        let mut s3 = aws_sdk_s3::config::Builder::from(config);
+        // Whoever gives up waiting says so in words of its own, which this client hasn't.
+        if let Some(timeouts) = config.timeout_config()
+            && let Some(attempt) = timeouts.operation_attempt_timeout()
+        {
+            let longer = timeouts.clone().into_builder().operation_attempt_timeout(2 * attempt);
+            s3.set_timeout_config(Some(longer.build()));
+        }
+        let client = aws_sdk_s3::Client::from_conf(s3.build());
+        let get = client.get_object().bucket("none").key("none");
         let minute = PresigningConfig::expires_in(Duration::from_secs(60));
         let signed = get
             .presigned(minute.expect("it is less than a week"))
