@@ -1,5 +1,5 @@
 //! The access modes, and the rights that each gives: to add a mode, add it to
-//! [`Access`] and follow the compiler.
+//! [`Access`] and follow the compiler, and name it in the help of `grant_change.rs`.
 
 use std::fmt;
 

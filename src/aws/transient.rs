@@ -1,5 +1,8 @@
 //! The error codes of IAM and S3 that are transient: a call that fails with one of them is
 //! tried again. To have another code retried, add it to its table here.
+//!
+//! In the table of IAM only codes that say for sure that nothing was done have a place: a
+//! key that is created twice is one too many.
 
 use aws_runtime::retries::classifiers::{THROTTLING_ERRORS, TRANSIENT_ERRORS};
 

@@ -1,4 +1,5 @@
-//! The kit's files with settings for the person's client.
+//! Every file of the kit, made from templates: to add one, such as a text to send along or
+//! the settings of another client, add it to `files`.
 
 use anyhow::{Context, Result};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
