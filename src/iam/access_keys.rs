@@ -45,7 +45,7 @@ pub struct KeyInfo {
     /// keys that work.
     #[serde(rename = "active")]
     pub is_active: bool,
-    /// Its last use; unknown until [`last_use`] was asked.
+    /// Its last use; unknown until `last_use` was asked.
     #[serde(flatten)]
     pub last_use: LastUse,
 }
