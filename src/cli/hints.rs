@@ -2,7 +2,7 @@
 
 use super::Output;
 use super::terminal::{label, to_copy};
-use crate::aws::{Connection, LoadError};
+use crate::aws::Connection;
 use crate::commands::Command;
 use crate::errors::{harmless, one_line};
 use crate::workflows::error::hints;
@@ -10,11 +10,7 @@ use crate::workflows::error::hints;
 impl Output {
     /// Prints the hints at what can be done about an error, a line each.
     pub(super) fn hints(&self, error: &anyhow::Error) {
-        let hints = match error.downcast_ref() {
-            Some(LoadError::Credentials(error)) => Vec::from_iter(error.hint()),
-            _ => hints(error),
-        };
-        for hint in hints {
+        for hint in hints(error) {
             self.advise(&format!("{} ", label("hint")), &hint.words, hint.command.as_ref());
         }
     }

@@ -81,6 +81,14 @@ pub(crate) fn policy_arn(user: &User, policy_name: &str) -> Option<String> {
     Some(format!("{account}:policy/{policy_name}"))
 }
 
+/// Returns the ARN that a managed policy of the caller's account has or would have, or
+/// `None` if the store can't tell whose calls these are.
+pub(crate) async fn policy_arn_of_caller(run: &Run, policy_name: &str) -> Option<String> {
+    let identity = run.aws.identity().await?;
+    let partition = identity.arn.split(':').nth(1)?;
+    Some(format!("arn:{partition}:iam::{}:policy/{policy_name}", identity.account))
+}
+
 pub(crate) async fn get_policy(run: &Run, arn: &str) -> Result<Option<PolicyInfo>, AwsError> {
     let get = run.aws.iam.get_policy().policy_arn(arn);
     let answer = present(run.aws.call("GetPolicy", get.send()).await);

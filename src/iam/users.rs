@@ -127,11 +127,3 @@ pub(crate) async fn delete_unused_user(run: &Run) -> Result<bool, AwsError> {
     let mut patience = Patience::SETTLING;
     patience.retry_errors(&run.cancel, AwsError::is_settling, async || delete_user(run).await).await
 }
-
-/// Returns what the ARNs of IAM in the caller's account begin with, such as
-/// `arn:aws:iam::123456789012`, or `None` if the store can't tell.
-pub(crate) async fn account(run: &Run) -> Option<String> {
-    let caller = run.aws.identity().await?;
-    let partition = caller.arn.split(':').nth(1)?;
-    Some(format!("arn:{partition}:iam::{}", caller.account))
-}

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::create::UserExists;
-use crate::aws::AwsError;
+use crate::aws::{AwsError, LoadError};
 use crate::errors::{ErrorKind, Hint, Hinted, Interrupted, Stays};
 use crate::s3::bucket::BucketError;
 
@@ -53,19 +53,6 @@ impl Error {
             | Self::Other(error) => error,
         }
     }
-
-    /// Returns the error with its causes.
-    pub fn into_inner(self) -> anyhow::Error {
-        match self {
-            Self::AlreadyExists(error)
-            | Self::NoSuchUser(error)
-            | Self::NotOurs(error)
-            | Self::NoSuchBucket(error)
-            | Self::Call(error)
-            | Self::Interrupted(error)
-            | Self::Other(error) => error,
-        }
-    }
 }
 
 /// The hints that an error carries.
@@ -79,15 +66,22 @@ pub(crate) fn hints(error: &anyhow::Error) -> Vec<Hint> {
     if let Some(stays) = error.downcast_ref::<Stays>() {
         return Vec::from_iter(stays.hint.clone());
     }
-    let hint = match error.downcast_ref::<BucketError>() {
-        Some(error) => error.hint(),
-        None => error.downcast_ref().and_then(AwsError::hint),
+    let hint = if let Some(LoadError::Credentials(error)) = error.downcast_ref() {
+        error.hint()
+    } else if let Some(error) = error.downcast_ref::<BucketError>() {
+        error.hint()
+    } else {
+        error.downcast_ref().and_then(AwsError::hint)
     };
     Vec::from_iter(hint)
 }
 
 impl From<anyhow::Error> for Error {
     fn from(error: anyhow::Error) -> Self {
+        let error = match error.downcast() {
+            Ok(told_apart) => return told_apart,
+            Err(error) => error,
+        };
         if error.is::<Interrupted>() {
             return Self::Interrupted(error);
         }

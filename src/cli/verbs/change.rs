@@ -6,7 +6,6 @@ use super::Verb;
 use crate::access::GrantChange;
 use crate::cli::exit::Exit;
 use crate::cli::{Job, NamedUser, Session};
-use crate::workflows::error::Error;
 use crate::workflows::outcome::{Failed, Rotated, Suspended, Updated};
 use crate::workflows::plan::{Plan, Planned};
 use crate::workflows::rotate::{self, Rotate};
@@ -41,7 +40,7 @@ impl Verb for GrantChange {
 
     async fn plan(&self, job: &Job<'_>) -> Result<Planned<Update>> {
         let change = self.overridden_by(&job.access);
-        update::plan(&job.run, &change).await.map(Planned::Do).map_err(Error::into_inner)
+        Ok(Planned::Do(update::plan(&job.run, &change).await?))
     }
 
     async fn apply(&self, plan: &Plan<Update>) -> Result<Updated, Failed> {
@@ -59,7 +58,7 @@ impl Verb for rotate::RotateOptions {
     }
 
     async fn plan(&self, job: &Job<'_>) -> Result<Planned<Rotate>> {
-        rotate::plan(&job.run, self).await.map(Planned::Do).map_err(Error::into_inner)
+        Ok(Planned::Do(rotate::plan(&job.run, self).await?))
     }
 
     async fn apply(&self, plan: &Plan<Rotate>) -> Result<Rotated, Failed> {
@@ -80,7 +79,7 @@ impl Verb for Direction {
     }
 
     async fn plan(&self, job: &Job<'_>) -> Result<Planned<Suspend>> {
-        suspend::plan(&job.run, *self).await.map(Planned::Do).map_err(Error::into_inner)
+        Ok(Planned::Do(suspend::plan(&job.run, *self).await?))
     }
 
     async fn apply(&self, plan: &Plan<Suspend>) -> Result<Suspended, Failed> {

@@ -15,7 +15,6 @@ use crate::handover::{Destination, KeyFiles};
 use crate::iam::{self, LastUse};
 use crate::step::{counted, named_keys};
 use crate::workflows::create::{self, Create};
-use crate::workflows::error::Error;
 use crate::workflows::outcome::{Created, Failed, Skipped};
 use crate::workflows::plan::{Plan, Planned};
 
@@ -62,10 +61,9 @@ impl Verb for Creation {
         let grant = self.access.overridden_by(&job.access).apply_to(&Grant::default());
         let options = create::CreateOptions { grant, ..self.options.clone() };
         match self.existing {
-            Existing::Skip => create::plan_or_skip(&job.run, &options).await,
-            Existing::Refuse => create::plan(&job.run, &options).await.map(Planned::Do),
+            Existing::Skip => Ok(create::plan_or_skip(&job.run, &options).await?),
+            Existing::Refuse => Ok(Planned::Do(create::plan(&job.run, &options).await?)),
         }
-        .map_err(Error::into_inner)
     }
 
     async fn apply(&self, plan: &Plan<Create>) -> Result<Created, Failed> {

@@ -14,7 +14,6 @@ use crate::cli::{Job, NamedUser, Output, Session, delete_question};
 use crate::errors::Interrupted;
 use crate::workflows::delete::{self, Delete, Expired};
 use crate::workflows::deleted::Deleted;
-use crate::workflows::error::Error;
 use crate::workflows::outcome::{Failed, State};
 use crate::workflows::plan::{Plan, Planned};
 
@@ -74,7 +73,7 @@ impl Verb for Deletion {
     }
 
     async fn plan(&self, job: &Job<'_>) -> Result<Planned<Delete>> {
-        let mut plan = delete::plan(&job.run, self.options).await.map_err(Error::into_inner)?;
+        let mut plan = delete::plan(&job.run, self.options).await?;
         let keys = plan.work.kept_keys();
         if self.kept_keys.fetch_add(keys, Ordering::Relaxed) + keys > MOST_KEPT {
             plan.work.forget_keys();

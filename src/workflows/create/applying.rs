@@ -246,7 +246,7 @@ impl Creating<'_> {
         let name = self.policy_name();
         match user {
             Some(user) => iam::policy_arn(user, &name),
-            None => Some(format!("{}:policy/{name}", iam::account(self.run).await?)),
+            None => iam::policy_arn_of_caller(self.run, &name).await,
         }
     }
 

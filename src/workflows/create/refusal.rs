@@ -133,8 +133,8 @@ pub(super) async fn create_refused(
         && error.refuser() != Some(Refuser::Organization)
         && new_user.permissions_boundary.is_none();
     if is_candidate
-        && let Some(account) = iam::account(run).await
-        && let arn = format!("{account}:policy/{}", boundary_name(&run.target.bucket))
+        && let boundary = boundary_name(&run.target.bucket)
+        && let Some(arn) = iam::policy_arn_of_caller(run, &boundary).await
         && let Ok(Some(_)) = iam::get_policy(run, &arn).await
     {
         let words = "if you may create users only within this bucket's permissions boundary, add";

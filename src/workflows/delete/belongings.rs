@@ -39,10 +39,10 @@ pub(super) async fn removals(
 /// Finds what a create run leaves that was killed before it made the user: a policy that
 /// is tagged for this bucket and attached to no user.
 pub(super) async fn left_behind(run: &Run) -> Result<Option<Removal>, AwsError> {
-    let Some(account) = iam::account(run).await else {
+    let name = managed_policy_name(&run.target.user);
+    let Some(arn) = iam::policy_arn_of_caller(run, &name).await else {
         return Ok(None);
     };
-    let arn = format!("{account}:policy/{}", managed_policy_name(&run.target.user));
     let found = iam::get_policy(run, &arn).await?;
     Ok(found
         .filter(|it| it.uses == 0 && it.tags.bucket.as_deref() == Some(run.bucket()))
