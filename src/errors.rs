@@ -51,6 +51,7 @@ impl Hinted {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ErrorKind {
     AlreadyExists,
+    NoSuchBucket,
     NoSuchUser,
     NotOurs,
     Other,

@@ -75,11 +75,17 @@ async fn callers_can_tell_why_a_workflow_failed() {
     assert!(matches!(planned.err(), Some(Error::NoSuchUser(_))));
     let planned = create::plan(&run("not-there", "kim"), &options).await;
     assert!(matches!(planned.err(), Some(Error::NoSuchBucket(_))));
+    aws.add_bucket("short-lived", &[]).await;
+    let short_lived = run("short-lived", "kim");
+    create::apply(&create::plan(&short_lived, &options).await.unwrap()).await.unwrap();
+    aws.s3_client().delete_bucket().bucket("short-lived").send().await.unwrap();
+    let planned = delete::plan(&short_lived, Default::default()).await;
+    assert!(matches!(planned.err(), Some(Error::NoSuchBucket(_))));
     aws.add_user("zoe", ALLOW_ALL).await;
     let planned = delete::plan(&run("shared-files", "zoe"), Default::default()).await;
     assert!(matches!(planned.err(), Some(Error::NotOurs(_))));
     aws.faults.once("GetUser", Fault::DENIED);
-    let planned = create::plan(&run("shared-files", "kim"), &options).await;
+    let planned = create::plan(&run("shared-files", "lee"), &options).await;
     let refused = planned.err().unwrap();
     assert!(matches!(refused, Error::Call(_)), "{refused:?}");
     assert_eq!(refused.call().unwrap().code(), Some("AccessDenied"));

@@ -91,6 +91,7 @@ impl From<anyhow::Error> for Error {
         if let Some(Hinted { kind, .. }) = error.downcast_ref() {
             return match kind {
                 ErrorKind::AlreadyExists => Self::AlreadyExists(error),
+                ErrorKind::NoSuchBucket => Self::NoSuchBucket(error),
                 ErrorKind::NoSuchUser => Self::NoSuchUser(error),
                 ErrorKind::NotOurs => Self::NotOurs(error),
                 ErrorKind::Other => Self::Other(error),

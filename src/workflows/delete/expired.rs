@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::DeleteOptions;
 use crate::access::{BucketName, Expiry, UserName};
 use crate::aws::{Aws, AwsError, Run};
-use crate::errors::{Hint, Hinted, Stays};
+use crate::errors::{ErrorKind, Hint, Hinted, Stays};
 use crate::iam::{self, Policy};
 use crate::s3::bucket::BucketError;
 use crate::workflows::holdings::Holdings;
@@ -58,7 +58,8 @@ pub async fn expired(
 fn with_hint(error: anyhow::Error) -> anyhow::Error {
     if let Some(BucketError::Missing { similar: None, .. }) = error.downcast_ref() {
         let hint = Hint::new("if it was deleted, add --keep-objects");
-        return Hinted::new(error.to_string(), hint).into();
+        let hinted = Hinted::new(error.to_string(), hint);
+        return hinted.of_kind(ErrorKind::NoSuchBucket).into();
     }
     error
 }

@@ -16,7 +16,7 @@ use super::ours::{look_up, reachable};
 use super::plan::{Plan, Preview};
 use crate::aws::Run;
 use crate::commands;
-use crate::errors::{Hint, Hinted};
+use crate::errors::{ErrorKind, Hint, Hinted};
 use crate::iam::{self, LastUse, User};
 use crate::removal::Removal;
 use crate::s3::bucket::BucketError;
@@ -164,7 +164,8 @@ async fn plan_deletion(run: &Run, options: DeleteOptions) -> Result<Plan<Delete>
         Err(missing @ BucketError::Missing { .. }) if guard::is_left(run, user.as_ref()).await => {
             let delete = commands::delete_user(&run.target.bucket, run.user());
             let hint = Hint::run("if it was deleted, delete the user alone", delete);
-            return Err(Hinted::new(missing.to_string(), hint).into());
+            let hinted = Hinted::new(missing.to_string(), hint);
+            return Err(hinted.of_kind(ErrorKind::NoSuchBucket).into());
         }
         found => reachable(&run.aws, found).await?,
     };
