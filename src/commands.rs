@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::access::{BucketName, Grant, Target};
+use crate::access::{BucketName, Grant, Target, folder_text};
 use crate::removal::{Leftover, Removal};
 
 /// A command for the admin to run.
@@ -55,7 +55,7 @@ impl Command {
 
 /// A command of create_s3_user for an existing user.
 pub(crate) fn create_s3_user(target: &Target, option: &str) -> Command {
-    let Target { bucket, user } = target;
+    let Target { bucket, user, .. } = target;
     Command::new(&["create_s3_user", "-b", bucket.as_str(), "-u", user.as_str(), option])
 }
 
@@ -128,6 +128,12 @@ pub(crate) fn tag_user(target: &Target) -> Command {
     aws_iam("tag-user", target.user.as_str()).with(&["--tags", &tag])
 }
 
+/// Tags a user with the folder that is called like it.
+pub(crate) fn tag_folder(target: &Target) -> Command {
+    let tag = format!("Key=s3-user:folder,Value={}", folder_text(target.prefix()));
+    aws_iam("tag-user", target.user.as_str()).with(&["--tags", &tag])
+}
+
 /// Deletes a managed policy.
 pub(crate) fn delete_policy(arn: &str) -> Command {
     Command::new(&["aws", "iam", "delete-policy", "--policy-arn", arn])
@@ -142,10 +148,8 @@ pub(crate) fn block_public_acls(bucket: &BucketName) -> Command {
 
 /// The options that make a user within a permissions boundary, as
 /// `permissions/delegate.json` allows it.
-pub(crate) fn within_boundary(boundary: &str, bucket: &BucketName) -> Command {
-    let path = format!("/s3-user/{bucket}/");
-    let options = ["--inline-policy", "--path", &path, "--permissions-boundary", boundary];
-    Command::local(&options)
+pub(crate) fn within_boundary(boundary: &str) -> Command {
+    Command::local(&["--inline-policy", "--permissions-boundary", boundary])
 }
 
 /// Makes a directory for key files.

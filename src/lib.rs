@@ -16,10 +16,7 @@
 //!
 //! # async fn example(config: aws_config::SdkConfig) -> anyhow::Result<()> {
 //! let aws = Aws::from_sdk_config(&config).await?;
-//! let target = Target {
-//!     bucket: "shared-files".parse()?,
-//!     user: "alex".parse()?,
-//! };
+//! let target = Target::new("shared-files".parse()?, "alex".parse()?);
 //! let cancel = CancellationToken::new();
 //! let run = Run::new(aws, target, cancel, |step| eprintln!("{step}"));
 //! let plan = create::plan(&run, &create::CreateOptions::new("keys")).await?;
@@ -38,12 +35,9 @@
 //!
 //! # async fn example(config: aws_config::SdkConfig) -> anyhow::Result<()> {
 //! let aws = Aws::from_sdk_config(&config).await?;
-//! let target = Target {
-//!     bucket: "shared-files".parse()?,
-//!     user: "alex".parse()?,
-//! };
+//! let target = Target::new("shared-files".parse()?, "alex".parse()?);
 //! let run = Run::new(aws, target, CancellationToken::new(), |_| {});
-//! let plan = delete::plan(&run, delete::DeleteOptions::default()).await?;
+//! let plan = delete::plan(&run, &delete::DeleteOptions::default()).await?;
 //! for step in &plan.preview.steps {
 //!     eprintln!("will {step}");
 //! }
@@ -89,8 +83,8 @@ mod step;
 mod workflows;
 
 pub use access::{
-    Access, BucketName, Expiry, Grant, GrantChange, KmsKey, NewUser, PolicyDocument, PolicyKind,
-    Prefix, Setting, SharedPrefix, Target, UserName, UserTag, ValueError,
+    Access, BucketName, Expiry, GivenFolder, Grant, GrantChange, KmsKey, NewUser, PolicyDocument,
+    PolicyKind, Prefix, PrefixError, Setting, Target, UserName, UserTag, ValueError,
 };
 pub use aws::{Aws, AwsError, Connection, LoadError, Run};
 pub use commands::Command;
@@ -113,7 +107,9 @@ pub use workflows::{create, delete, inventory, rotate, suspend, update};
 pub mod fuzzing {
     /// A key as listed, if it lies in the user's folder.
     pub fn listed_key(user: &str, key: &str, encoded: bool) -> Option<String> {
-        let prefix = crate::access::Prefix::from(&user.parse().expect("a user name"));
+        let prefix = crate::access::Prefix::from(
+            &user.parse::<crate::access::UserName>().expect("a user name"),
+        );
         let encoding = encoded.then_some(&aws_sdk_s3::types::EncodingType::Url);
         let own = crate::s3::listing::OwnKey::from_listing(&prefix, Some(key), encoding);
         own.ok().map(|key| key.as_str().to_owned())

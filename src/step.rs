@@ -138,6 +138,12 @@ pub(crate) fn named_keys(keys: &[String]) -> String {
     format!("access key{s} {}", keys.join(" and "))
 }
 
+/// Users by their names, for people: one, or several.
+pub(crate) fn named_users(users: &[String]) -> String {
+    let s = if users.len() == 1 { "" } else { "s" };
+    format!("user{s} {}", users.join(", "))
+}
+
 /// A number with a comma between each three digits.
 pub(crate) fn thousands(number: u64) -> String {
     let digits = number.to_string();

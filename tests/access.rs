@@ -328,7 +328,7 @@ async fn options_that_make_no_sense_are_refused_before_any_call() {
         (&["--permissions-boundary", "limits"], "ARN of a policy"),
         (&["--tag", "novalue"], "KEY=VALUE"),
         (&["--tag", "a=1", "--tag", "A=2"], "once"),
-        (&tags, "47 tags"),
+        (&tags, "46 tags"),
         (&many, "a managed policy takes 6144"),
         (&some, "an inline policy takes 2048"),
         (&["--update", "--also-read", "alex/a/"], "own folder alex/"),

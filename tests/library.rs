@@ -9,7 +9,7 @@ use crate::support::{ALLOW_ALL, Fault, LocalAws, aws_of_the_examples, is_gone, k
 
 async fn create_alex(config: SdkConfig, keys: &str) -> anyhow::Result<()> {
     let aws = Aws::from_sdk_config(&config).await?;
-    let target = Target { bucket: "shared-files".parse()?, user: "alex".parse()? };
+    let target = Target::new("shared-files".parse()?, "alex".parse()?);
     let cancel = CancellationToken::new();
     let run = Run::new(aws, target, cancel, |step| eprintln!("{step}"));
     let plan = create::plan(&run, &create::CreateOptions::new(keys)).await?;
@@ -20,9 +20,9 @@ async fn create_alex(config: SdkConfig, keys: &str) -> anyhow::Result<()> {
 
 async fn delete_alex(config: SdkConfig) -> anyhow::Result<()> {
     let aws = Aws::from_sdk_config(&config).await?;
-    let target = Target { bucket: "shared-files".parse()?, user: "alex".parse()? };
+    let target = Target::new("shared-files".parse()?, "alex".parse()?);
     let run = Run::new(aws, target, CancellationToken::new(), |_| {});
-    let plan = delete::plan(&run, delete::DeleteOptions::default()).await?;
+    let plan = delete::plan(&run, &delete::DeleteOptions::default()).await?;
     for step in &plan.preview.steps {
         eprintln!("will {step}");
     }
@@ -63,7 +63,7 @@ async fn callers_can_tell_why_a_workflow_failed() {
     create_alex(config(&aws), keys.path().to_str().unwrap()).await.unwrap();
     let clients = Aws::from_sdk_config(&config(&aws)).await.unwrap();
     let run = |bucket: &str, user: &str| {
-        let target = Target { bucket: bucket.parse().unwrap(), user: user.parse().unwrap() };
+        let target = Target::new(bucket.parse().unwrap(), user.parse().unwrap());
         Run::new(clients.clone(), target, CancellationToken::new(), |_| {})
     };
     let options = create::CreateOptions::new(keys.path());
@@ -71,7 +71,7 @@ async fn callers_can_tell_why_a_workflow_failed() {
     let exists = planned.err().unwrap();
     assert!(matches!(exists, Error::AlreadyExists(_)), "{exists:?}");
     assert!(!exists.to_string().contains("--") && !exists.hints().is_empty(), "{exists}");
-    let planned = delete::plan(&run("shared-files", "nobody"), Default::default()).await;
+    let planned = delete::plan(&run("shared-files", "nobody"), &Default::default()).await;
     assert!(matches!(planned.err(), Some(Error::NoSuchUser(_))));
     let planned = create::plan(&run("not-there", "kim"), &options).await;
     assert!(matches!(planned.err(), Some(Error::NoSuchBucket(_))));
@@ -79,10 +79,10 @@ async fn callers_can_tell_why_a_workflow_failed() {
     let short_lived = run("short-lived", "kim");
     create::apply(&create::plan(&short_lived, &options).await.unwrap()).await.unwrap();
     aws.s3_client().delete_bucket().bucket("short-lived").send().await.unwrap();
-    let planned = delete::plan(&short_lived, Default::default()).await;
+    let planned = delete::plan(&short_lived, &Default::default()).await;
     assert!(matches!(planned.err(), Some(Error::NoSuchBucket(_))));
     aws.add_user("zoe", ALLOW_ALL).await;
-    let planned = delete::plan(&run("shared-files", "zoe"), Default::default()).await;
+    let planned = delete::plan(&run("shared-files", "zoe"), &Default::default()).await;
     assert!(matches!(planned.err(), Some(Error::NotOurs(_))));
     aws.faults.once("GetUser", Fault::DENIED);
     let planned = create::plan(&run("shared-files", "lee"), &options).await;

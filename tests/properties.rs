@@ -1,7 +1,7 @@
 //! What holds for every name and every grant there is.
 
 use proptest::prelude::*;
-use s3_user::{Access, Expiry, Grant, KmsKey, PolicyDocument, SharedPrefix, Target, UserTag};
+use s3_user::{Access, Expiry, Grant, KmsKey, PolicyDocument, Prefix, Target, UserTag};
 use serde_json::Value;
 
 /// Whether a pattern of an IAM policy matches a text, by [IAM's rules] alone:
@@ -57,8 +57,13 @@ fn allows_list(document: &Value, bucket: &str, prefix: &str) -> bool {
 fn targets() -> impl Strategy<Value = Target> {
     let bucket = "[a-z0-9][a-z0-9-]{1,20}[a-z0-9]";
     let user = "[A-Za-z0-9_+=,.@][A-Za-z0-9_+=,.@-]{0,20}";
-    (bucket, user).prop_filter_map("no name", |(bucket, user)| {
-        Some(Target { bucket: bucket.parse().ok()?, user: user.parse().ok()? })
+    let folder = prop::option::of("([A-Za-z0-9 ._+{}é-]{1,4}/){1,3}");
+    (bucket, user, folder).prop_filter_map("no name", |(bucket, user, folder)| {
+        let target = Target::new(bucket.parse().ok()?, user.parse().ok()?);
+        match folder {
+            Some(folder) => Some(target.in_folder(folder.parse().ok()?)),
+            None => Some(target),
+        }
     })
 }
 
@@ -77,7 +82,7 @@ fn grants() -> impl Strategy<Value = Grant> {
 }
 
 /// Folders to be read besides the user's own.
-fn shared() -> impl Strategy<Value = Vec<SharedPrefix>> {
+fn shared() -> impl Strategy<Value = Vec<Prefix>> {
     let folder = "([A-Za-z0-9 ._+{}é-]{1,4}/){1,2}";
     prop::collection::vec(folder, 0..3).prop_filter_map("no prefix", |folders| {
         folders.iter().map(|folder| folder.parse().ok()).collect()
@@ -88,7 +93,7 @@ fn shared() -> impl Strategy<Value = Vec<SharedPrefix>> {
 fn cases() -> impl Strategy<Value = (Target, Grant, String)> {
     let granted = (targets(), grants());
     let granted =
-        granted.prop_filter("overlap", |(target, grant)| grant.check(&target.prefix()).is_ok());
+        granted.prop_filter("overlap", |(target, grant)| grant.check(target.prefix()).is_ok());
     granted.prop_flat_map(|(target, grant)| {
         let mut folders: Vec<_> = grant.also_read.iter().map(|it| it.to_string()).collect();
         folders.push(target.prefix().to_string());
@@ -121,7 +126,7 @@ proptest! {
         let document = PolicyDocument::new(&grant, &target, "eu-central-1").to_json();
         let document: Value = serde_json::from_str(&document).unwrap();
         let (bucket, own) = (target.bucket.as_str(), target.prefix());
-        let shared = grant.also_read.iter().map(SharedPrefix::as_str);
+        let shared = grant.also_read.iter().map(Prefix::as_str);
         let folders = shared.chain([own.as_str()]).map(|folder| format!("{folder}{key}"));
         let keys: Vec<_> = folders.chain([key.clone()]).collect();
         let (reads, writes) = (grant.access != Access::Write, grant.access != Access::Read);
@@ -155,7 +160,7 @@ proptest! {
         let _ = text.parse::<Expiry>();
         let _ = text.parse::<KmsKey>();
         let _ = text.parse::<UserTag>();
-        let _ = text.parse::<SharedPrefix>();
+        let _ = text.parse::<Prefix>();
     }
 
     #[test]

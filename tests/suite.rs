@@ -23,6 +23,8 @@ mod list;
 mod lists;
 mod made_anew;
 mod many;
+mod neighbours;
+mod other_folder;
 mod ours;
 mod output;
 mod pairs;

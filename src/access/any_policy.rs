@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn only_reads_knows_what_allows_more() {
-        let target = Target { bucket: "shared".parse().unwrap(), user: "alex".parse().unwrap() };
+        let target = Target::new("shared".parse().unwrap(), "alex".parse().unwrap());
         for access in [Access::Read, Access::ReadWrite, Access::Write] {
             let grant = Grant { access, ..Grant::default() };
             let document = PolicyDocument::new(&grant, &target, "eu-central-1");

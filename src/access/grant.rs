@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use anyhow::{Result, bail, ensure};
 use ipnet::IpNet;
 
-use super::{Access, Expiry, GrantChange, KmsKey, Prefix, SharedPrefix};
+use super::{Access, Expiry, GrantChange, KmsKey, Prefix};
 
 /// The rights of a user; by default to list and download its own folder.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub struct Grant {
     /// The addresses that requests may come from; any if there are none.
     pub source_ips: Vec<IpNet>,
     /// The other folders that the user may list and download.
-    pub also_read: Vec<SharedPrefix>,
+    pub also_read: Vec<Prefix>,
     /// The customer's KMS key that the bucket is encrypted with.
     pub kms_key: Option<KmsKey>,
     /// True if the user may list the bucket's top level too.
@@ -107,15 +107,34 @@ impl Grant {
         );
         for (index, prefix) in self.also_read.iter().enumerate() {
             ensure!(
-                !prefix.overlaps(own.as_str()),
+                !prefix.overlaps(own),
                 "the other folder {prefix} overlaps with the user's own folder {own}"
             );
             let mut earlier = self.also_read[..index].iter();
-            if let Some(earlier) = earlier.find(|earlier| earlier.overlaps(prefix.as_str())) {
+            if let Some(earlier) = earlier.find(|earlier| earlier.overlaps(prefix)) {
                 bail!("the other folder {prefix} overlaps with {earlier}; give only one of them");
             }
         }
         Ok(())
+    }
+
+    /// True if it may allow something that an earlier one did not.
+    pub(crate) fn allows_more_than(&self, earlier: &Self) -> bool {
+        let is_longer = match (self.expires, earlier.expires) {
+            (_, None) => false,
+            (None, Some(_)) => true,
+            (Some(end), Some(earlier_end)) => end > earlier_end,
+        };
+        let is_from_everywhere = self.source_ips.is_empty() && !earlier.source_ips.is_empty();
+        let is_wider = !earlier.source_ips.is_empty()
+            && self.source_ips.iter().any(|block| {
+                earlier.source_ips.iter().all(|earlier_block| !earlier_block.contains(block))
+            });
+        self.access.rights().exceed(earlier.access.rights())
+            || self.browse_root && !earlier.browse_root
+            || is_longer
+            || is_from_everywhere
+            || is_wider
     }
 
     /// A note for the admin on an address block from which no request comes to AWS.

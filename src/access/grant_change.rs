@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 
-use super::{Access, Expiry, Grant, KmsKey, SharedPrefix, ValueError};
+use super::{Access, Expiry, Grant, KmsKey, Prefix, ValueError};
 
 /// The new value of a part of the grant, or none if the option has a word
 /// such as `never` in place of one.
@@ -62,9 +62,9 @@ pub struct GrantChange {
     #[cfg_attr(
         feature = "cli",
         arg(verbatim_doc_comment, hide_short_help = true, long, value_name = "PREFIX/"),
-        arg(value_parser = |text: &str| setting("none", text, SharedPrefix::from_str))
+        arg(value_parser = |text: &str| setting("none", text, Prefix::from_str))
     )]
-    pub also_read: Option<Vec<Setting<SharedPrefix>>>,
+    pub also_read: Option<Vec<Setting<Prefix>>>,
     /// KMS key that the bucket is encrypted with, if it is one you manage
     ///
     /// Allows using that key through S3 only. The key's own policy must let IAM decide, as

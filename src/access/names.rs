@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
-use super::SharedPrefix;
+use super::Prefix;
 
 /// Gives a type around a text its `as_str` and `Display`.
 macro_rules! as_text {
@@ -79,7 +79,7 @@ fn is_letter_or_digit(c: char) -> bool {
     c.is_ascii_lowercase() || c.is_ascii_digit()
 }
 
-/// The name of an IAM user, which is also the name of the user's folder.
+/// The name of an IAM user, after which its folder is called unless another one is given.
 ///
 /// 1 to 64 of `A-Z`, `a-z`, `0-9` and `_+=,.@-`, as [IAM defines it][limits].
 /// Not `.` or `..`, which many clients can't keep apart from a path, and not
@@ -96,7 +96,9 @@ impl FromStr for UserName {
 
     fn from_str(name: &str) -> Result<Self, ValueError> {
         let is_allowed = name.chars().all(|c| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c));
-        let wrong = if name.is_empty() || !is_allowed {
+        let wrong = if name.contains('/') {
+            "a user name has no /; a folder of another name is given by --folder"
+        } else if name.is_empty() || !is_allowed {
             "a user name has 1 to 64 characters of A-Z, a-z, 0-9 and _+=,.@-"
         } else if name.len() > 64 {
             "a user name has at most 64 characters"
@@ -111,20 +113,6 @@ impl FromStr for UserName {
     }
 }
 
-/// The key prefix a user owns: the user name followed by `/`.
-///
-/// Never empty, and always ends in `/`, so `al` never matches `alex/`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Prefix(String);
-
-impl From<&UserName> for Prefix {
-    fn from(user: &UserName) -> Self {
-        Self(format!("{user}/"))
-    }
-}
-
-as_text!(Prefix);
-
 /// One user of one bucket: what both commands work on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
@@ -132,21 +120,36 @@ pub struct Target {
     pub bucket: BucketName,
     /// The user whose folder it is.
     pub user: UserName,
+    prefix: Prefix,
 }
 
 impl Target {
+    /// A user whose folder is called like it, as far as is known.
+    ///
+    /// The folder of an existing user is what the user carries: the workflows find it,
+    /// and go by that.
+    pub fn new(bucket: BucketName, user: UserName) -> Self {
+        let prefix = Prefix::from(&user);
+        Self { bucket, user, prefix }
+    }
+
+    /// The user with this folder.
+    pub fn in_folder(&self, prefix: Prefix) -> Self {
+        Self { prefix, ..self.clone() }
+    }
+
     /// The prefix that holds the user's objects.
-    pub fn prefix(&self) -> Prefix {
-        Prefix::from(&self.user)
+    pub fn prefix(&self) -> &Prefix {
+        &self.prefix
     }
 
     /// The folder as people and clients write it: `s3://BUCKET/USER/`.
     pub fn folder_url(&self) -> String {
-        format!("s3://{}/{}", self.bucket, self.prefix())
+        self.url_of(&self.prefix)
     }
 
     /// Another folder of the bucket as people and clients write it.
-    pub(crate) fn url_of(&self, folder: &SharedPrefix) -> String {
+    pub(crate) fn url_of(&self, folder: &Prefix) -> String {
         format!("s3://{}/{folder}", self.bucket)
     }
 }
@@ -157,7 +160,7 @@ impl Serialize for Target {
         let mut fields = serializer.serialize_struct("Target", 3)?;
         fields.serialize_field("user", self.user.as_str())?;
         fields.serialize_field("bucket", self.bucket.as_str())?;
-        fields.serialize_field("prefix", self.prefix().as_str())?;
+        fields.serialize_field("prefix", self.prefix.as_str())?;
         fields.end()
     }
 }
@@ -220,7 +223,7 @@ mod tests {
             ("-alex", "start with -"),
             (too_long.as_str(), "at most 64"),
             ("al ex", "A-Z"),
-            ("al/ex", "A-Z"),
+            ("customers/alex", "--folder"),
             ("al*", "A-Z"),
             ("al?", "A-Z"),
             ("$al", "A-Z"),
@@ -230,12 +233,5 @@ mod tests {
             let error = name.parse::<UserName>().unwrap_err().to_string();
             assert!(error.contains(part), "{name:?}: {error}");
         }
-    }
-
-    #[test]
-    fn prefix_does_not_match_a_longer_name() {
-        let prefix = Prefix::from(&"alex".parse::<UserName>().unwrap());
-        assert_eq!(prefix.as_str(), "alex/");
-        assert!(!"alexander/file".starts_with(prefix.as_str()));
     }
 }

@@ -39,16 +39,16 @@ impl NewUser {
         if self.inline_policy { PolicyKind::Inline } else { PolicyKind::Managed }
     }
 
-    /// Fails on tags that can't go together: IAM takes 50, of which three are
+    /// Fails on tags that can't go together: IAM takes 50, of which four are
     /// ours, and takes keys that differ only in case for one.
     pub fn check(&self) -> Result<(), ValueError> {
         let keys: HashSet<_> = self.tags.iter().map(|tag| tag.key.to_lowercase()).collect();
         if keys.len() < self.tags.len() {
             return Err(ValueError("each tag key can be given once"));
         }
-        if keys.len() > 47 {
+        if keys.len() > 46 {
             return Err(ValueError(
-                "a user can have at most 47 tags besides the three that create_s3_user sets",
+                "a user can have at most 46 tags besides the four that create_s3_user sets",
             ));
         }
         Ok(())

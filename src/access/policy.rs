@@ -6,8 +6,8 @@ use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Access, BucketName, Expiry, Grant, KmsKey, Rights, Target, UserName, partition_of_region,
-    s3_host,
+    Access, BucketName, Expiry, Grant, KmsKey, Prefix, Rights, Target, UserName,
+    partition_of_region, s3_host,
 };
 
 /// The name of the inline policy: fixed, since it lives inside its user, and
@@ -28,6 +28,12 @@ pub(crate) fn boundary_name(bucket: &BucketName) -> String {
 /// the Python scripts that came before it.
 pub(crate) fn names_made_for(user: &UserName) -> [String; 3] {
     [managed_policy_name(user), format!("s3-list-for-{user}"), format!("s3-get-for-{user}")]
+}
+
+/// The user that a managed policy of this name was made for, if it has such a name.
+pub(crate) fn user_in_policy_name(name: &str) -> Option<UserName> {
+    let starts = ["s3-access-for-", "s3-list-for-", "s3-get-for-"];
+    starts.iter().find_map(|start| name.strip_prefix(start))?.parse().ok()
 }
 
 /// A kind of policy of a user.
@@ -134,7 +140,7 @@ impl PolicyDocument {
         region: &str,
         kind: PolicyKind,
     ) -> Result<Self> {
-        grant.check(&target.prefix())?;
+        grant.check(target.prefix())?;
         if let Some(key) = &grant.kms_key {
             check_kms_key(key, &target.bucket, region)?;
         }
@@ -151,7 +157,11 @@ impl PolicyDocument {
     /// with no prefix, an empty one, or one of another folder matches no
     /// statement.
     pub fn new(grant: &Grant, target: &Target, region: &str) -> Self {
-        let mut statement = s3_statements(grant, target, partition_of_region(region));
+        Self::for_folder(grant, &target.bucket, target.prefix(), region)
+    }
+
+    fn for_folder(grant: &Grant, bucket: &BucketName, folder: &Prefix, region: &str) -> Self {
+        let mut statement = s3_statements(grant, bucket, folder, partition_of_region(region));
         if !grant.source_ips.is_empty() {
             for one in &mut statement {
                 one.add_condition("IpAddress", "aws:SourceIp", texts(&grant.source_ips));
@@ -169,14 +179,22 @@ impl PolicyDocument {
         Self { version: "2012-10-17".to_owned(), statement }
     }
 
-    /// The grant that a policy's text stands for, if it is just as
+    /// The folder and the grant that a policy's text stands for, if it is just as
     /// [`new`](Self::new) makes it, or as it did in an earlier version.
-    pub(crate) fn grant(text: &str, target: &Target, region: &str) -> Option<Grant> {
+    pub(crate) fn read(text: &str, bucket: &BucketName, region: &str) -> Option<(Prefix, Grant)> {
         let document: Self = serde_json::from_str(text).ok()?;
+        let folder = document.likely_folder(bucket)?;
         let grant = document.likely_grant()?;
-        let today = Self::new(&grant, target, region);
+        let today = Self::for_folder(&grant, bucket, &folder, region);
         let is_ours = document == today || document == today.without_ownership();
-        (is_ours && grant.check(&target.prefix()).is_ok()).then_some(grant)
+        (is_ours && grant.check(&folder).is_ok()).then_some((folder, grant))
+    }
+
+    /// The only folder of the bucket that this document can be for, if it is for one.
+    fn likely_folder(&self, bucket: &BucketName) -> Option<Prefix> {
+        let own = [GET, UPLOAD, CHANGE].into_iter().find_map(|sid| self.statement(sid))?;
+        let (_, path) = own.resource.0.first()?.split_once(":::")?;
+        path.strip_prefix(bucket.as_str())?.strip_prefix('/')?.strip_suffix('*')?.parse().ok()
     }
 
     /// The only grant that can have made this document, if one did.
@@ -234,7 +252,7 @@ impl PolicyDocument {
         ensure!(
             length <= most,
             "the policy would have {length} characters, and {kind} policy takes {most}: \
-             give fewer or wider address blocks, or fewer other folders"
+             give fewer or wider address blocks, fewer other folders, or a folder with a shorter name"
         );
         Ok(())
     }
@@ -271,10 +289,15 @@ const GET: &str = "GetObjects";
 const UPLOAD: &str = "UploadObjects";
 const CHANGE: &str = "ChangeObjects";
 
-fn s3_statements(grant: &Grant, target: &Target, partition: &str) -> Vec<Statement> {
+fn s3_statements(
+    grant: &Grant,
+    bucket: &BucketName,
+    folder: &Prefix,
+    partition: &str,
+) -> Vec<Statement> {
     let rights = grant.access.rights();
-    let bucket = format!("arn:{partition}:s3:::{}", target.bucket);
-    let folder = format!("{}*", target.prefix());
+    let bucket = format!("arn:{partition}:s3:::{bucket}");
+    let folder = format!("{folder}*");
     let objects = format!("{bucket}/{folder}");
     let mut statements = Vec::new();
     if rights.list || rights.get || !grant.also_read.is_empty() {
@@ -338,7 +361,7 @@ mod tests {
     use super::*;
 
     fn target(bucket: &str, user: &str) -> Target {
-        Target { bucket: bucket.parse().unwrap(), user: user.parse().unwrap() }
+        Target::new(bucket.parse().unwrap(), user.parse().unwrap())
     }
 
     /// Every grant that can be told apart in the policy's form.
@@ -361,25 +384,34 @@ mod tests {
         sharing.chain(alone.clone()).collect()
     }
 
+    fn read(text: &str) -> Option<(Prefix, Grant)> {
+        PolicyDocument::read(text, &"shared".parse().unwrap(), "eu-central-1")
+    }
+
     #[test]
-    fn grant_reads_back_from_its_policy() {
-        let target = target("shared", "alex");
-        for grant in grants() {
-            let text = PolicyDocument::new(&grant, &target, "eu-central-1").to_json();
-            let read_back = PolicyDocument::grant(&text, &target, "eu-central-1");
-            assert_eq!(read_back, Some(grant));
-            for other in [
-                text.replace("alex", "kim"),
-                text.replace("Allow", "Deny"),
-                text.replace("s3:GetObject", "s3:*"),
-                text.replace("prices/*\"]", "prices/*\",\"*\"]"),
-                text.replacen("lists/2026/*", "lists/*", 1),
-                text.replace("lists/2026/*", "alex/lists/*"),
-                "{}".to_owned(),
-            ] {
-                if other != text {
-                    let read_back = PolicyDocument::grant(&other, &target, "eu-central-1");
-                    assert_eq!(read_back, None, "{other}");
+    fn folder_and_grant_read_back_from_their_policy() {
+        for folder in ["alex/", "customers/alex/", "Zoë & alex/"] {
+            let folder: Prefix = folder.parse().unwrap();
+            let target = target("shared", "tom").in_folder(folder.clone());
+            for grant in grants() {
+                let text = PolicyDocument::new(&grant, &target, "eu-central-1").to_json();
+                assert_eq!(read(&text), Some((folder.clone(), grant)));
+                for other in [
+                    text.replacen("alex", "kim", 1),
+                    text.replace("shared", "other"),
+                    text.replace("Allow", "Deny"),
+                    text.replace("s3:GetObject", "s3:*"),
+                    text.replace("prices/*\"]", "prices/*\",\"*\"]"),
+                    text.replacen("lists/2026/*", "lists/*", 1),
+                    text.replace("lists/2026/*", &format!("{folder}lists/*")),
+                    text.replace(folder.as_str(), ""),
+                    text.replace(folder.as_str(), "../"),
+                    "{}".to_owned(),
+                ] {
+                    // A policy that only uploads names its folder once.
+                    if other != text && text.matches("alex").count() > 1 {
+                        assert_eq!(read(&other), None, "{other}");
+                    }
                 }
             }
         }
@@ -393,8 +425,7 @@ mod tests {
         let single = single.replace(r#""Statement":"#, r#""Statement":["#);
         let single = single.strip_suffix('}').unwrap().to_owned() + "]}";
         assert_ne!(single, text);
-        let grant = PolicyDocument::grant(&single, &target, "eu-central-1");
-        assert_eq!(grant, Some(Grant::default()));
+        assert_eq!(read(&single), Some((target.prefix().clone(), Grant::default())));
     }
 
     #[test]
@@ -402,8 +433,7 @@ mod tests {
         let target = target("shared", "alex");
         for grant in grants() {
             let earlier = PolicyDocument::new(&grant, &target, "eu-central-1").without_ownership();
-            let read_back = PolicyDocument::grant(&earlier.to_json(), &target, "eu-central-1");
-            assert_eq!(read_back, Some(grant));
+            assert_eq!(read(&earlier.to_json()), Some((target.prefix().clone(), grant)));
         }
     }
 

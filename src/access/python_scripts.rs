@@ -2,25 +2,26 @@
 
 use serde_json::{Value, json};
 
-use super::policy::names_made_for;
-use super::{Grant, PolicyDocument, Target};
+use super::policy::{names_made_for, user_in_policy_name};
+use super::{BucketName, Grant, PolicyDocument, Prefix};
 
 /// The grant that the two give together.
 pub(crate) fn grant_of_scripts() -> Grant {
     Grant { browse_root: true, ..Grant::default() }
 }
 
-/// True if a policy is the one of the two that has this name, as the scripts wrote
-/// it for this user and bucket.
-pub(crate) fn is_of_scripts(name: &str, text: &str, target: &Target) -> bool {
-    let bucket = format!("arn:aws:s3:::{}", target.bucket);
-    let folder = target.prefix();
-    let [_, list, get] = names_made_for(&target.user);
+/// The folder of a policy that is just as the scripts wrote one of this name for the
+/// bucket.
+pub(crate) fn folder_of_scripts(name: &str, text: &str, bucket: &BucketName) -> Option<Prefix> {
+    let user = user_in_policy_name(name)?;
+    let folder = Prefix::from(&user);
+    let arn = format!("arn:aws:s3:::{bucket}");
+    let [_, list, get] = names_made_for(&user);
     let statement = if name == list {
         json!({
             "Effect": "Allow",
             "Action": "s3:ListBucket",
-            "Resource": bucket,
+            "Resource": arn,
             "Condition": {
                 "StringEquals": { "s3:prefix": ["", folder.as_str()], "s3:delimiter": ["/"] },
             },
@@ -29,27 +30,29 @@ pub(crate) fn is_of_scripts(name: &str, text: &str, target: &Target) -> bool {
         json!({
             "Effect": "Allow",
             "Action": "s3:GetObject",
-            "Resource": format!("{bucket}/{folder}*"),
+            "Resource": format!("{arn}/{folder}*"),
         })
     } else {
-        return false;
+        return None;
     };
     let written = json!({ "Version": "2012-10-17", "Statement": [statement] });
     // The scripts accepted no other user names.
-    target.user.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
-        && serde_json::from_str::<Value>(text).is_ok_and(|found| found == written)
+    let is_written =
+        user.as_str().bytes().all(|it| it.is_ascii_alphanumeric() || b"_-".contains(&it))
+            && serde_json::from_str::<Value>(text).is_ok_and(|found| found == written);
+    is_written.then_some(folder)
 }
 
-/// The grant that a policy of this name stands for, if it is as this crate writes it
-/// for the user, or as the Python scripts did: then the grant of their two together.
-pub(crate) fn grant_of_policy(
+/// The folder and the grant that a policy of this name stands for, if it is as this crate
+/// writes it, or as the Python scripts did: then the grant of their two together.
+pub(crate) fn read_policy(
     name: &str,
     text: &str,
-    target: &Target,
+    bucket: &BucketName,
     region: &str,
-) -> Option<Grant> {
-    PolicyDocument::grant(text, target, region)
-        .or_else(|| is_of_scripts(name, text, target).then(grant_of_scripts))
+) -> Option<(Prefix, Grant)> {
+    PolicyDocument::read(text, bucket, region)
+        .or_else(|| Some((folder_of_scripts(name, text, bucket)?, grant_of_scripts())))
 }
 
 #[cfg(test)]
@@ -62,16 +65,13 @@ mod tests {
     const GET: &str = r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow",
         "Action": "s3:GetObject", "Resource": "arn:aws:s3:::shared/alex/*"}]}"#;
 
-    fn target(user: &str) -> Target {
-        Target { bucket: "shared".parse().unwrap(), user: user.parse().unwrap() }
-    }
-
     #[test]
     fn policies_of_the_scripts_are_known_by_their_exact_form() {
-        let alex = target("alex");
+        let bucket: BucketName = "shared".parse().unwrap();
         for (name, text) in [("s3-list-for-alex", LIST), ("s3-get-for-alex", GET)] {
-            let grant = grant_of_policy(name, text, &alex, "eu-central-1");
-            assert_eq!(grant, Some(grant_of_scripts()));
+            let folder: Prefix = "alex/".parse().unwrap();
+            let read = read_policy(name, text, &bucket, "eu-central-1");
+            assert_eq!(read, Some((folder, grant_of_scripts())));
             for other in [
                 text.replace("Allow", "Deny"),
                 text.replace("alex/", "kim/"),
@@ -87,14 +87,14 @@ mod tests {
                 String::new(),
             ] {
                 assert_ne!(other, text);
-                assert!(!is_of_scripts(name, &other, &alex), "{other}");
+                assert_eq!(folder_of_scripts(name, &other, &bucket), None, "{other}");
             }
             for other in ["s3-access-for-alex", "s3-access", "s3-get-for-kim"] {
-                assert!(!is_of_scripts(other, text, &alex), "{other}");
+                assert_eq!(folder_of_scripts(other, text, &bucket), None, "{other}");
             }
         }
-        assert!(!is_of_scripts("s3-get-for-alex", LIST, &alex));
+        assert_eq!(folder_of_scripts("s3-get-for-alex", LIST, &bucket), None);
         let dotted = GET.replace("alex", "a.lex");
-        assert!(!is_of_scripts("s3-get-for-a.lex", &dotted, &target("a.lex")));
+        assert_eq!(folder_of_scripts("s3-get-for-a.lex", &dotted, &bucket), None);
     }
 }

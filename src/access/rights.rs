@@ -36,6 +36,14 @@ pub(crate) struct Rights {
 impl Rights {
     /// The rights to each other folder that a user may read.
     pub const SHARED: Self = Self { list: true, get: true, put: false, delete: false };
+
+    /// True if these have a right that the others lack.
+    pub fn exceed(self, others: Self) -> bool {
+        self.list && !others.list
+            || self.get && !others.get
+            || self.put && !others.put
+            || self.delete && !others.delete
+    }
 }
 
 impl Access {

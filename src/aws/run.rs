@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::{Aws, AwsError, Patience, SdkResult, ServiceError};
-use crate::access::{Target, UserName};
+use crate::access::{Prefix, Target, UserName};
 use crate::errors::Interrupted;
 use crate::step::Step;
 
@@ -60,11 +60,15 @@ impl Run {
         Self { aws, ..self.clone() }
     }
 
-    /// Work on another user of the bucket.
+    /// Work on another user of the bucket, whose folder is called like it as far as is known.
     pub(crate) fn for_user(&self, user: UserName) -> Self {
-        let mut other = self.clone();
-        other.target.user = user;
-        other
+        let target = Target::new(self.target.bucket.clone(), user);
+        Self { target, ..self.clone() }
+    }
+
+    /// Work on the same user, who has this folder.
+    pub(crate) fn in_folder(&self, folder: Prefix) -> Self {
+        Self { target: self.target.in_folder(folder), ..self.clone() }
     }
 
     /// Work that undoes what was done. No signal stops it.

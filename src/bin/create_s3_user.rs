@@ -1,5 +1,6 @@
 //! Creates IAM users that have access to one folder of a bucket each.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use anyhow::{bail, ensure};
@@ -10,8 +11,8 @@ use s3_user::cli::{
 use s3_user::rotate::OldKeys;
 use s3_user::suspend::Direction;
 use s3_user::{
-    Connection, Destination, Grant, GrantChange, HandoverOptions, NewUser, PolicyDocument, create,
-    rotate,
+    Connection, Destination, GivenFolder, Grant, GrantChange, HandoverOptions, NewUser,
+    PolicyDocument, Prefix, Target, create, rotate,
 };
 
 const NAME: &str = "create_s3_user";
@@ -57,6 +58,13 @@ Shell completions and man page:
 struct Args {
     #[command(flatten)]
     target: TargetArgs,
+    /// Folder of the user, if it isn't called like the user
+    ///
+    /// Such as customers/acme/. Several users may have the same folder, but none inside
+    /// another's. It never changes. In a users file it is a column, which goes first.
+    #[arg(verbatim_doc_comment, long, value_name = "FOLDER/", help_heading = "Users")]
+    #[arg(display_order = 3, conflicts_with = "path")]
+    folder: Option<GivenFolder>,
     #[command(flatten)]
     grant: GrantChange,
     #[command(flatten)]
@@ -146,7 +154,7 @@ fn for_key() -> Vec<Id> {
 /// The options for a new user alone.
 fn for_new_user() -> Vec<Id> {
     let mut options = args_of::<NewUser>();
-    options.push(Id::from("make_folder"));
+    options.extend(["make_folder", "folder"].map(Id::from));
     options
 }
 
@@ -171,8 +179,14 @@ impl Change {
 
     /// The option that doesn't go with access options, if one is given.
     fn without_access(&self) -> Option<&'static str> {
+        self.mode().filter(|option| *option != "--update")
+    }
+
+    /// The option that says what to do with existing users, if one is given.
+    fn mode(&self) -> Option<&'static str> {
         let options = [
             ("--list", self.list),
+            ("--update", self.update),
             ("--rotate-key", self.rotate_key),
             ("--suspend", self.suspend),
             ("--resume", self.resume),
@@ -192,6 +206,16 @@ impl Args {
                 user.name
             );
         }
+        let folder_in_row = users.iter().find(|user| user.folder.is_some());
+        if let Some(user) = folder_in_row
+            && let Some(option) =
+                self.change.mode().or(self.new_user.path.as_ref().map(|_| "--path"))
+        {
+            bail!(
+                "{option} can't be used with folders in the users file, as in the row of user {}",
+                user.name
+            );
+        }
         self.grant.check()?;
         self.new_user.check()?;
         if let Destination::Open(_) = self.handover.to {
@@ -205,21 +229,52 @@ impl Args {
     /// Says what is wrong with the access that users are to have, a line each.
     fn problems(&self, users: &[NamedUser]) -> Vec<String> {
         let mut problems = Vec::new();
+        let mut folders = BTreeMap::new();
         for user in users {
-            if let Err(error) = self.check_grant(user) {
-                problems.push(match &user.place {
-                    Some(place) => format!("{place}: {error}"),
-                    None => format!("user {}: {error}", user.name),
-                });
-            }
+            folders.entry(self.new_target(user).prefix().clone()).or_insert(user);
+        }
+        for user in users {
+            let error = match (self.check_grant(user), self.outer_user(user, &folders)) {
+                (Err(error), _) => error.to_string(),
+                (Ok(()), Some(outer)) => format!(
+                    "the folder of user {} is inside that of user {}",
+                    user.name, outer.name
+                ),
+                (Ok(()), None) => continue,
+            };
+            problems.push(match &user.place {
+                Some(place) => format!("{place}: {error}"),
+                None => format!("user {}: {error}", user.name),
+            });
         }
         problems
     }
 
-    fn check_grant(&self, user: &NamedUser) -> anyhow::Result<()> {
+    /// A user in the bucket with the folder that a new one gets.
+    fn new_target(&self, user: &NamedUser) -> Target {
         let target = self.target.target(&user.name);
+        match user.folder.as_ref().or(self.folder.as_ref()) {
+            Some(given) => target.in_folder(given.prefix.clone()),
+            None => target,
+        }
+    }
+
+    /// Another user who is to be created and whose folder is around that of this one.
+    fn outer_user<'a>(
+        &self,
+        user: &NamedUser,
+        folders: &BTreeMap<Prefix, &'a NamedUser>,
+    ) -> Option<&'a NamedUser> {
+        let target = self.new_target(user);
+        let mut outer = target.prefix().around().filter_map(|folder| folders.get(&folder));
+        outer.next().copied().filter(|_| self.change.mode().is_none())
+    }
+
+    fn check_grant(&self, user: &NamedUser) -> anyhow::Result<()> {
+        let target = self.new_target(user);
+        target.check_folder()?;
         let grant = self.grant.overridden_by(&user.access).apply_to(&Grant::default());
-        grant.check(&target.prefix())?;
+        grant.check(target.prefix())?;
         // What else an existing user's policy holds is not known yet.
         if !self.change.update {
             // The shortest that any region makes of it.
@@ -255,7 +310,7 @@ impl Args {
 
     /// Does what the options name with the users.
     async fn carry_out(self, session: Session, users: Vec<NamedUser>) -> Exit {
-        let Self { grant, handover, change, new_user, make_folder, .. } = self;
+        let Self { folder, grant, handover, change, new_user, make_folder, .. } = self;
         if change.list {
             session.list(users).await
         } else if change.update {
@@ -269,8 +324,14 @@ impl Args {
             session.suspend(Direction::Resume, users).await
         } else {
             let existing = if change.skip_existing { Existing::Skip } else { Existing::Refuse };
-            let options =
-                create::CreateOptions { grant: Grant::default(), new_user, make_folder, handover };
+            let grant_of_all = Grant::default();
+            let options = create::CreateOptions {
+                folder,
+                grant: grant_of_all,
+                new_user,
+                make_folder,
+                handover,
+            };
             session.create(options, grant, existing, users).await
         }
     }

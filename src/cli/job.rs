@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::exit::Ending;
 use super::verbs::Verb;
 use super::{NamedUser, Output, Session};
-use crate::access::{GrantChange, UserName};
+use crate::access::{GivenFolder, GrantChange, UserName};
 use crate::aws::{Aws, Run};
 use crate::errors::caught;
 use crate::workflows::outcome::{Failed, Skipped};
@@ -18,6 +18,8 @@ pub(super) struct Job<'a> {
     pub out: Output,
     /// The access that the user's own row in a table names.
     pub access: GrantChange,
+    /// The folder that it names.
+    pub folder: Option<GivenFolder>,
 }
 
 impl<'a> Job<'a> {
@@ -30,7 +32,7 @@ impl<'a> Job<'a> {
             session.signals.cancel.clone(),
             move |step| printer.step(step),
         );
-        Self { session, run, out, access: user.access.clone() }
+        Self { session, run, out, access: user.access.clone(), folder: user.folder.clone() }
     }
 
     pub fn user(&self) -> &UserName {

@@ -98,8 +98,12 @@ impl Session {
             let confirmed = verb.confirm(self, planned).await;
             let _line = self.out.count_users();
             verb.skip(self, skipped).await;
-            let apply = async |(job, plan): Ready<'_, _>| job.apply(verb, plan).await;
-            self.at_a_time(confirmed, apply).await;
+            let (last, first): (Vec<_>, Vec<_>) =
+                confirmed.into_iter().partition(|(_, plan)| verb.goes_last(plan));
+            for ready in [first, last] {
+                let apply = async |(job, plan): Ready<'_, _>| job.apply(verb, plan).await;
+                self.at_a_time(ready, apply).await;
+            }
         } else {
             let _line = self.out.count_users();
             self.at_a_time(jobs, async |job: Job<'_>| job.plan_and_apply(verb).await).await;

@@ -81,6 +81,6 @@ impl TargetArgs {
 
     /// One of the users in the bucket.
     pub fn target(&self, user: &UserName) -> Target {
-        Target { bucket: self.bucket.clone(), user: user.clone() }
+        Target::new(self.bucket.clone(), user.clone())
     }
 }

@@ -1,5 +1,5 @@
 //! A users file that is a table: CSV whose header has a column `user`, and
-//! columns named like the access options.
+//! columns named like the access options, and `folder`.
 
 use clap::{Args, Command, FromArgMatches};
 use csv::{ReaderBuilder, StringRecord, Terminator};
@@ -12,6 +12,8 @@ use crate::access::GrantChange;
 const VALUES: [&str; 3] = ["access", "expires", "kms-key"];
 /// The columns that take several, separated by semicolons.
 const LISTS: [&str; 2] = ["source-ip", "also-read"];
+/// The column that names the folder.
+const FOLDER: &str = "folder";
 /// The column that takes yes or no.
 const YES_OR_NO: &str = "browse-root";
 
@@ -37,7 +39,7 @@ impl Table {
         if !cells(line).is_ok_and(|names| names.iter().any(is_user)) {
             return Ok(None);
         }
-        let known = [&["user"], &VALUES[..], &LISTS, &[YES_OR_NO]].concat();
+        let known = [&["user", FOLDER], &VALUES[..], &LISTS, &[YES_OR_NO]].concat();
         let mut columns = Vec::new();
         for cell in &one_line_of_cells(line)? {
             let name = cell.to_ascii_lowercase();
@@ -65,8 +67,7 @@ impl Table {
         if row.len() != self.columns.len() {
             return Err(format!("{} cells, but the header has {}", row.len(), self.columns.len()));
         }
-        let user_column = self.columns.iter().position(|column| column == "user");
-        let name = user_column.and_then(|index| row.get(index)).unwrap_or_default();
+        let name = self.cell("user", &row);
         if name.is_empty() {
             return Err("no user name".to_owned());
         }
@@ -76,7 +77,17 @@ impl Table {
             options.extend(as_options(column, value)?);
         }
         let access = parsed(&options).map_err(|error| format!("{name}: {error}"))?;
-        Ok(Some(NamedUser { access, ..user }))
+        let folder = match self.cell(FOLDER, &row) {
+            "" => None,
+            text => Some(text.parse().map_err(|error| format!("{name}: {error}"))?),
+        };
+        Ok(Some(NamedUser { access, folder, ..user }))
+    }
+
+    /// The cell of a column; empty without that column.
+    fn cell<'a>(&self, column: &str, row: &'a StringRecord) -> &'a str {
+        let index = self.columns.iter().position(|it| it == column);
+        index.and_then(|index| row.get(index)).unwrap_or_default()
     }
 }
 
@@ -112,7 +123,7 @@ fn cells(line: &str) -> Result<StringRecord, String> {
 
 /// A cell as it would stand on the command line; nothing for an empty one.
 fn as_options(column: &str, value: &str) -> Result<Vec<String>, String> {
-    if value.is_empty() || column == "user" {
+    if value.is_empty() || ["user", FOLDER].contains(&column) {
         Ok(Vec::new())
     } else if LISTS.contains(&column) {
         let values = value.split(';').map(str::trim).filter(|value| !value.is_empty());
@@ -231,7 +242,7 @@ mod tests {
     #[test]
     fn unknown_and_double_columns_are_refused() {
         for (header, part) in [
-            ("user,expire", "unknown column \"expire\"; the columns are user, access"),
+            ("user,expire", "unknown column \"expire\"; the columns are user, folder"),
             ("user,access,access", "column access appears twice"),
         ] {
             let (_, found) = read(&format!("{header}\nalex,,\n"));

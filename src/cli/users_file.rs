@@ -9,7 +9,7 @@ use std::path::Path;
 
 use super::terminal::to_stderr;
 use super::users_csv::Table;
-use crate::access::{GrantChange, UserName};
+use crate::access::{GivenFolder, GrantChange, UserName};
 
 /// The most problems that are told.
 const MOST_PROBLEMS: usize = 20;
@@ -24,6 +24,8 @@ pub struct NamedUser {
     pub name: UserName,
     /// The access that the user's row in a table names; nothing without one.
     pub access: GrantChange,
+    /// The folder that the row names; none for one that is called like the user.
+    pub folder: Option<GivenFolder>,
     /// The file and line that name the user; none for -u.
     pub place: Option<String>,
 }
@@ -31,7 +33,7 @@ pub struct NamedUser {
 impl From<UserName> for NamedUser {
     /// A user without options of its own.
     fn from(name: UserName) -> Self {
-        Self { name, access: GrantChange::default(), place: None }
+        Self { name, access: GrantChange::default(), folder: None, place: None }
     }
 }
 

@@ -83,6 +83,7 @@ impl From<UserDetail> for UserDetails {
             name: detail.user_name.unwrap_or_default(),
             id: detail.user_id.unwrap_or_default(),
             arn: detail.arn.unwrap_or_default(),
+            path: detail.path.unwrap_or_default(),
         };
         let mut policies = Vec::new();
         for policy in detail.attached_managed_policies.into_iter().flatten() {

@@ -27,13 +27,13 @@ pub(crate) use blockers::{blockers, has_login_profile, remove_blocker};
 pub(crate) use policies::{
     Policy, PolicyInfo, attach_policy, attached_policies, create_policy, create_policy_version,
     delete_inline_policy, delete_policy, delete_policy_version, detach_policy, former_versions,
-    get_policy, inline_policies, policy_arn, policy_arn_of_caller, policy_document,
+    get_policy, inline_policies, policy_arn, policy_arn_of_caller, policy_document, policy_users,
     put_inline_policy, read_document,
 };
 pub(crate) use tags::Tags;
 pub(crate) use users::{
     User, create_user, delete_unused_user, delete_user, get_user, groups, is_surely_in_no_group,
-    keeps_tags, tag_user, untag_expiry,
+    keeps_tags, tag_user, untag_expiry, users_under_path,
 };
 
 /// Returns what was looked up, or `None` if IAM says that there is no such thing.

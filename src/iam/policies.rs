@@ -1,10 +1,14 @@
 //! Policies, managed and inline, and whom they are attached to.
 
+use aws_sdk_iam::types::EntityType;
+
 use super::tags::Tags;
 use super::users::User;
 use super::whole_list::all_of;
 use super::{optional, present, remove};
-use crate::access::{INLINE_POLICY_NAME, PolicyDocument, UserName, names_made_for};
+use crate::access::{
+    INLINE_POLICY_NAME, PolicyDocument, UserName, names_made_for, user_in_policy_name,
+};
 use crate::aws::{AwsError, Run};
 use crate::removal::ManagedPolicy;
 
@@ -43,6 +47,14 @@ impl Policy {
     pub fn is_named_as_made_for(&self, user: &UserName) -> bool {
         match self.arn {
             Some(_) => names_made_for(user).contains(&self.name),
+            None => self.name == INLINE_POLICY_NAME,
+        }
+    }
+
+    /// True if it has one of the names of the policies made for any user.
+    pub fn is_named_as_made(&self) -> bool {
+        match self.arn {
+            Some(_) => user_in_policy_name(&self.name).is_some(),
             None => self.name == INLINE_POLICY_NAME,
         }
     }
@@ -99,6 +111,15 @@ pub(crate) async fn get_policy(run: &Run, arn: &str) -> Result<Option<PolicyInfo
             + policy.permissions_boundary_usage_count().unwrap_or(0),
         default_version: policy.default_version_id().unwrap_or("v1").to_owned(),
     }))
+}
+
+/// Returns the names of the users that a managed policy is attached to.
+pub(crate) async fn policy_users(run: &Run, arn: &str) -> Result<Vec<String>, AwsError> {
+    let list = run.aws.iam.list_entities_for_policy().policy_arn(arn);
+    let of_users = list.entity_filter(EntityType::User);
+    let all = all_of!(&run.aws, "ListEntitiesForPolicy", of_users, policy_users).await;
+    let users = present(all)?.unwrap_or_default();
+    Ok(users.into_iter().filter_map(|user| user.user_name).collect())
 }
 
 /// Returns the document of the policy's default version.

@@ -6,6 +6,7 @@ use crate::access::{BucketName, UserTag};
 
 const BUCKET: &str = "s3-user:bucket";
 const RUN: &str = "s3-user:run";
+const FOLDER: &str = "s3-user:folder";
 pub(super) const EXPIRES: &str = "s3-user:expires";
 
 /// The tags by which we know a user or policy of ours again, and the admin's own.
@@ -16,6 +17,8 @@ pub(crate) struct Tags {
     /// The run that made it: tells a lost answer of our own from somebody
     /// else's work.
     pub run: Option<String>,
+    /// The folder, as [`folder_tag`](crate::access::folder_tag) writes it.
+    pub folder: Option<String>,
     /// The end of access, for people and scripts; what ends it is the policy.
     pub expires: Option<String>,
     /// The admin's own tags.
@@ -39,6 +42,7 @@ impl Tags {
             match key.to_ascii_lowercase().as_str() {
                 BUCKET => found.bucket = Some(value),
                 RUN => found.run = Some(value),
+                FOLDER => found.folder = Some(value),
                 EXPIRES => found.expires = Some(value),
                 _ => found.others.push(UserTag { key, value }),
             }
@@ -48,7 +52,12 @@ impl Tags {
     }
 
     pub(super) fn to_sdk(&self) -> Vec<Tag> {
-        let ours = [(BUCKET, &self.bucket), (RUN, &self.run), (EXPIRES, &self.expires)];
+        let ours = [
+            (BUCKET, &self.bucket),
+            (FOLDER, &self.folder),
+            (RUN, &self.run),
+            (EXPIRES, &self.expires),
+        ];
         let mut tags = Vec::new();
         for (key, value) in ours {
             tags.extend(value.as_ref().map(|value| tag(key, value)));

@@ -15,6 +15,7 @@ pub(crate) struct User {
     /// The unique ID: another one after the user was deleted and made again.
     pub id: String,
     pub arn: String,
+    pub path: String,
     pub created: Option<Timestamp>,
     pub tags: Tags,
 }
@@ -25,6 +26,7 @@ impl From<&aws_sdk_iam::types::User> for User {
             name: user.user_name().to_owned(),
             id: user.user_id().to_owned(),
             arn: user.arn().to_owned(),
+            path: user.path().to_owned(),
             created: to_jiff(&user.create_date),
             tags: Tags::from_sdk(user.tags()),
         }
@@ -37,11 +39,12 @@ pub(crate) async fn get_user(run: &Run) -> Result<Option<User>, AwsError> {
     Ok(answer.and_then(|answer| answer.user).as_ref().map(User::from))
 }
 
-/// Creates the user. The tags of what is returned are those that AWS was sent, and
+/// Creates the user under an IAM path. The tags of what is returned are those that AWS was sent, and
 /// of another store those in its answer.
 pub(crate) async fn create_user(
     run: &Run,
     properties: &NewUser,
+    path: Option<&str>,
     tags: &Tags,
 ) -> Result<User, AwsError> {
     let create = run
@@ -49,7 +52,7 @@ pub(crate) async fn create_user(
         .iam
         .create_user()
         .user_name(run.user())
-        .set_path(properties.path.clone())
+        .set_path(path.map(str::to_owned))
         .set_permissions_boundary(properties.permissions_boundary.clone())
         .set_tags(Some(tags.to_sdk()));
     let answer = run.change("CreateUser", || create.clone().send()).await?;
@@ -58,6 +61,14 @@ pub(crate) async fn create_user(
         created.tags = tags.clone();
     }
     Ok(created)
+}
+
+/// Returns the users whose IAM path begins like this, without their tags.
+pub(crate) async fn users_under_path(run: &Run, path: &str) -> Result<Vec<User>, AwsError> {
+    let list = run.aws.iam.list_users().path_prefix(path);
+    let all = all_of!(&run.aws, "ListUsers", list, users).await?;
+    // Some stores list all users, whatever path is asked for.
+    Ok(all.iter().map(User::from).filter(|user| user.path.starts_with(path)).collect())
 }
 
 /// Returns the names of the groups that the user is in.

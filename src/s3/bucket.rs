@@ -124,14 +124,16 @@ pub(crate) async fn locks_objects(run: &Run) -> bool {
     lock.and_then(|lock| lock.rule).is_some_and(|rule| rule.default_retention.is_some())
 }
 
-/// Returns the names of the first 1,000 folders at the bucket's top level.
-pub(crate) async fn folders(run: &Run) -> Result<Vec<String>> {
-    let list = list_objects(run).delimiter("/");
+/// Returns the names of the first 1,000 folders in one whose prefix is `parent`; at the
+/// bucket's top level if that is empty.
+pub(crate) async fn folders(run: &Run, parent: &str) -> Result<Vec<String>> {
+    let list = list_objects(run).delimiter("/").prefix(parent);
     let answer = run.aws.call("ListObjectsV2", list.send()).await?;
     let mut folders = Vec::new();
     for prefix in answer.common_prefixes().iter().filter_map(|common| common.prefix()) {
         let folder = decoded(prefix, answer.encoding_type())?;
-        folders.push(folder.trim_end_matches('/').to_owned());
+        let name = folder.strip_prefix(parent).unwrap_or(&folder);
+        folders.push(name.trim_end_matches('/').to_owned());
     }
     Ok(folders)
 }

@@ -169,7 +169,7 @@ async fn objects(run: &Run, from: &Cursor, max_keys: usize) -> Result<Page> {
     }
     for object in answer.contents() {
         page.entries.push(Entry {
-            key: OwnKey::from_listing(&folder, object.key(), answer.encoding_type())?,
+            key: OwnKey::from_listing(folder, object.key(), answer.encoding_type())?,
             version: None,
             kind: Kind::Object,
         });
@@ -193,14 +193,14 @@ async fn versions(run: &Run, from: &Cursor, max_keys: usize) -> Result<Page> {
     let mut page = Page::default();
     for version in answer.versions() {
         page.entries.push(Entry {
-            key: OwnKey::from_listing(&folder, version.key(), encoding)?,
+            key: OwnKey::from_listing(folder, version.key(), encoding)?,
             version: version.version_id().map(str::to_owned),
             kind: if version.is_latest() == Some(true) { Kind::Object } else { Kind::Version },
         });
     }
     for marker in answer.delete_markers() {
         page.entries.push(Entry {
-            key: OwnKey::from_listing(&folder, marker.key(), encoding)?,
+            key: OwnKey::from_listing(folder, marker.key(), encoding)?,
             version: marker.version_id().map(str::to_owned),
             kind: Kind::DeleteMarker,
         });
@@ -250,7 +250,7 @@ pub(crate) async fn uploads(run: &Run) -> Result<(Vec<Upload>, bool)> {
     let mut uploads = Vec::new();
     for upload in answer.uploads() {
         uploads.push(Upload {
-            key: OwnKey::from_listing(&folder, upload.key(), answer.encoding_type())?,
+            key: OwnKey::from_listing(folder, upload.key(), answer.encoding_type())?,
             id: upload.upload_id().unwrap_or_default().to_owned(),
         });
     }
@@ -271,7 +271,7 @@ mod tests {
 
     #[test]
     fn keys_outside_the_folder_are_errors() {
-        let prefix = Prefix::from(&"alex".parse::<crate::access::UserName>().unwrap());
+        let prefix = "alex/".parse().unwrap();
         for key in ["alexander/x", "alex", "Alex/x", "", "x/alex/"] {
             OwnKey::from_listing(&prefix, Some(key), None).unwrap_err();
         }

@@ -9,6 +9,7 @@ pub(crate) mod deleted;
 pub(crate) mod error;
 pub(crate) mod holdings;
 pub mod inventory;
+mod neighbours;
 mod new_key;
 pub(crate) mod ours;
 pub(crate) mod outcome;

@@ -4,8 +4,9 @@
 use anyhow::{Result, ensure};
 
 use super::holdings::{Holdings, Owner};
+use super::neighbours::Neighbours;
 use crate::access::{
-    BucketName, Expiry, Grant, SharedPrefix, Target, UserName, grant_of_policy, similar_name,
+    BucketName, Expiry, Grant, Prefix, Target, UserName, path_of_users, read_policy, similar_name,
 };
 use crate::aws::{Aws, AwsError, Run};
 use crate::commands;
@@ -29,15 +30,18 @@ pub(super) enum Purpose {
 }
 
 /// Finds the run's bucket and user, which must be ours for it. Returns the run in the
-/// bucket's region.
+/// bucket's region and with the user's folder, as far as that is known.
 pub(super) async fn find_ours(run: &Run, purpose: Purpose) -> Result<(Run, Holdings)> {
     let (bucket, user) = look_up(run).await?;
     let in_region = reachable(&run.aws, bucket).await?;
     let Some(user) = user else {
         return Err(no_such_user(&in_region).await);
     };
-    let holdings = check_ours(&in_region, user, purpose).await?;
-    Ok((in_region, holdings))
+    let mut holdings = check_ours(&in_region, user, purpose).await?;
+    match holdings.folder_to_show(&in_region).await {
+        Some(folder) => Ok((in_region.in_folder(folder), holdings)),
+        None => Ok((in_region, holdings)),
+    }
 }
 
 /// Looks for the bucket and the user at once: the run in the bucket's region,
@@ -75,8 +79,12 @@ pub(super) async fn no_such_user(run: &Run) -> anyhow::Error {
 }
 
 async fn similar_user(run: &Run) -> Option<UserName> {
-    let folders = bucket::folders(run).await.ok()?;
-    let similar: UserName = similar_name(run.user(), &folders)?.parse().ok()?;
+    let path = path_of_users(&run.target.bucket);
+    let (folders, users) =
+        tokio::join!(bucket::folders(run, ""), iam::users_under_path(run, &path));
+    let mut names = folders.unwrap_or_default();
+    names.extend(users.unwrap_or_default().into_iter().map(|user| user.name));
+    let similar: UserName = similar_name(run.user(), &names)?.parse().ok()?;
     is_ours(&run.for_user(similar.clone())).await.then_some(similar)
 }
 
@@ -123,7 +131,7 @@ struct Refusal {
 
 /// The refusal of a user whose owner is not enough for the purpose.
 fn refusal_by_owner(target: &Target, owner: Owner, purpose: Purpose) -> Option<Refusal> {
-    let Target { bucket, user } = target;
+    let Target { bucket, user, .. } = target;
     match owner {
         Owner::ThisBucket => None,
         Owner::Edited(_) if !matches!(purpose, Purpose::GiveKey | Purpose::Delete) => None,
@@ -259,18 +267,21 @@ pub(super) fn ended_note(holdings: &Holdings) -> Option<String> {
 
 /// Which of the folders that the run's user is to read hold another user's files: a
 /// note for each.
-pub(super) async fn folder_notes(run: &Run, folders: &[SharedPrefix]) -> Vec<String> {
+pub(super) async fn folder_notes(run: &Run, folders: &[Prefix]) -> Vec<String> {
     let mut notes = Vec::new();
     for folder in folders {
-        let Some(other) = folder.user() else { continue };
-        if is_ours(&run.for_user(other.clone())).await {
+        let Ok(found) = Neighbours::find(&run.in_folder(folder.clone()), None).await else {
+            continue;
+        };
+        for other in [found.same, found.inside, found.around].concat() {
             notes.push(format!("--also-read {folder} gives access to files of user {other}"));
         }
     }
     notes
 }
 
-/// True if nothing uses the policy, and it was made for the run's user and bucket.
+/// True if nothing uses the policy, and it was made for the run's bucket and a user of
+/// that name.
 pub(super) async fn is_unused_and_ours(run: &Run, policy: &PolicyInfo) -> Result<bool, AwsError> {
     if policy.uses > 0 {
         return Ok(false);
@@ -280,5 +291,5 @@ pub(super) async fn is_unused_and_ours(run: &Run, policy: &PolicyInfo) -> Result
     }
     let text = iam::policy_document(run, policy).await?;
     let name = policy.to_managed().name;
-    Ok(grant_of_policy(&name, &text, &run.target, &run.aws.region).is_some())
+    Ok(read_policy(&name, &text, &run.target.bucket, &run.aws.region).is_some())
 }

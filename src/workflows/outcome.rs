@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::deleted::Deleted;
 use super::error::Error;
-use crate::access::{Access, Expiry, PolicyDocument, SharedPrefix, Target};
+use crate::access::{Access, Expiry, PolicyDocument, Prefix, Target};
 use crate::handover::HandedOver;
 use crate::removal::Leftover;
 use crate::step::named_keys;
@@ -95,7 +95,7 @@ pub struct Created {
     pub expires: Option<String>,
     /// The other folders that it may list and download.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub also_read: Vec<SharedPrefix>,
+    pub also_read: Vec<Prefix>,
     /// The policy that grants it.
     pub policy: PolicyRef,
     /// The access key, and where it was written.
@@ -310,7 +310,7 @@ pub struct Updated {
     pub kept: Vec<String>,
     /// The other folders that the user may list and download.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub also_read: Vec<SharedPrefix>,
+    pub also_read: Vec<Prefix>,
     /// The policy as it is now; none if it is the two of the Python scripts.
     pub policy_document: Option<PolicyDocument>,
     /// Notes for the admin, a line each.

@@ -165,6 +165,25 @@ pub fn edit_policy_of_alex(aws: &LocalAws, from: &str, to: &str) {
     });
 }
 
+/// Replaces a part of a policy of this name, managed or inline, past all checks.
+pub fn edit_policy(aws: &LocalAws, name: &str, from: &str, to: &str) {
+    aws.change_iam(|iam| {
+        let inline = iam.user_inline_policies.values_mut().find_map(|it| it.get_mut(name));
+        let mut managed = iam.policies.values_mut();
+        let managed = managed.find(|policy| policy.policy_name == name);
+        let managed = managed.map(|policy| &mut policy.versions[0].document);
+        let document = inline.or(managed).unwrap();
+        assert!(document.contains(from), "{document}");
+        *document = document.replace(from, to);
+    });
+}
+
+/// Renames a user.
+pub async fn rename_user(aws: &LocalAws, user: &str, name: &str) {
+    let update = aws.iam_client().update_user().user_name(user);
+    update.new_user_name(name).send().await.unwrap();
+}
+
 /// Deletes one of the user's access keys.
 pub async fn delete_key(aws: &LocalAws, user: &str, id: &str) {
     let delete = aws.iam_client().delete_access_key().user_name(user);

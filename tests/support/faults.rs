@@ -41,6 +41,8 @@ pub enum Fault {
     CutList(&'static str),
     /// The same, with another place to go on each time.
     EndlessList,
+    /// Carried out, and answered as by a store that keeps no IAM paths.
+    NoPaths,
     /// Not carried out, and answered as by a proxy that welcomes everybody.
     Proxy,
     /// Refused, as the service does where calls come too fast.
@@ -490,6 +492,7 @@ impl Faults {
                 carried_out.await;
                 (StatusCode::from_u16(status).unwrap(), body).into_response()
             }
+            Some(Fault::NoPaths) => without_paths(carried_out.await).await,
             Some(Fault::Proxy) => WELCOME.into_response(),
             Some(Fault::CutList(marker)) => cut_list(carried_out.await, marker).await,
             Some(Fault::EndlessList) => {
@@ -513,6 +516,19 @@ impl Faults {
             }
         }
     }
+}
+
+async fn without_paths(answer: Response) -> Response {
+    let (parts, body) = answer.into_parts();
+    let body = body_of(Response::from_parts(parts.clone(), body)).await;
+    let text = String::from_utf8_lossy(&body);
+    let mut parts_of_text = text.split("<Path>");
+    let mut without = parts_of_text.next().unwrap_or_default().to_owned();
+    for part in parts_of_text {
+        without += "<Path>/";
+        without += &part[part.find("</Path>").unwrap()..];
+    }
+    (parts.status, without).into_response()
 }
 
 pub async fn body_of(answer: Response) -> Bytes {

@@ -59,7 +59,8 @@ impl Verb for Creation {
 
     async fn plan(&self, job: &Job<'_>) -> Result<Planned<Create>> {
         let grant = self.access.overridden_by(&job.access).apply_to(&Grant::default());
-        let options = create::CreateOptions { grant, ..self.options.clone() };
+        let folder = job.folder.clone().or(self.options.folder.clone());
+        let options = create::CreateOptions { folder, grant, ..self.options.clone() };
         match self.existing {
             Existing::Skip => Ok(create::plan_or_skip(&job.run, &options).await?),
             Existing::Refuse => Ok(Planned::Do(create::plan(&job.run, &options).await?)),
@@ -166,13 +167,15 @@ fn unused_note(users: &[UserName]) -> String {
     )
 }
 
-/// Says what makes the user's name look misspelled, if anything does: its folder is
-/// empty, and there is one with a similar name.
+/// Says what makes the folder's name look misspelled, if anything does: it is empty, and
+/// there is one with a similar name beside it.
 fn doubt(plan: &Plan<Create>) -> Option<String> {
-    let Target { bucket, user } = &plan.preview.target;
-    let similar = similar_name(user.as_str(), &plan.work.folder.others)?;
-    let folder = plan.preview.target.folder_url();
-    Some(format!("{folder} is empty, but s3://{bucket}/{similar}/ exists; did you mean {similar}?"))
+    let target = &plan.preview.target;
+    let (parent, name) = target.prefix().parent_and_name();
+    let similar = similar_name(name, &plan.work.folder.others)?;
+    let other = format!("s3://{}/{parent}{similar}/", target.bucket);
+    let folder = target.folder_url();
+    Some(format!("{folder} is empty, but {other} exists; did you mean {parent}{similar}?"))
 }
 
 async fn is_confirmed(job: &Job<'_>, doubt: &str) -> bool {

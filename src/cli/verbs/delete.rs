@@ -28,7 +28,10 @@ struct Deletion {
 }
 
 impl Deletion {
-    fn new(options: delete::DeleteOptions) -> Self {
+    /// The deletion of all these users.
+    fn of(users: &[NamedUser], options: delete::DeleteOptions) -> Self {
+        let along_with = users.iter().map(|user| user.name.clone()).collect();
+        let options = delete::DeleteOptions { along_with, ..options };
         Self { options, kept_keys: AtomicUsize::new(0) }
     }
 }
@@ -36,7 +39,7 @@ impl Deletion {
 impl Session {
     /// Deletes the users.
     pub async fn delete(&self, options: delete::DeleteOptions, users: Vec<NamedUser>) -> Exit {
-        self.run(&Deletion::new(options), users).await
+        self.run(&Deletion::of(&users, options), users).await
     }
 
     /// Deletes the users of the bucket whose access has ended.
@@ -45,7 +48,7 @@ impl Session {
         let bucket = &self.target.bucket;
         let find = async {
             let aws = self.load().await?;
-            let expired = delete::expired(&aws, bucket, self.target.jobs(), options).await?;
+            let expired = delete::expired(&aws, bucket, self.target.jobs(), &options).await?;
             Ok((aws, expired))
         };
         let (aws, Expired { users, notes }) = match self.signals.or_interrupted(find).await {
@@ -58,8 +61,8 @@ impl Session {
             return Exit::Success;
         }
         self.out.users = users.len();
-        let named = users.into_iter().map(NamedUser::from).collect();
-        self.run_as(&aws, &Deletion::new(options), named).await
+        let named: Vec<_> = users.into_iter().map(NamedUser::from).collect();
+        self.run_as(&aws, &Deletion::of(&named, options), named).await
     }
 }
 
@@ -73,7 +76,9 @@ impl Verb for Deletion {
     }
 
     async fn plan(&self, job: &Job<'_>) -> Result<Planned<Delete>> {
-        let mut plan = delete::plan(&job.run, self.options).await?;
+        let folder = job.folder.clone().or(self.options.folder.clone());
+        let options = delete::DeleteOptions { folder, ..self.options.clone() };
+        let mut plan = delete::plan(&job.run, &options).await?;
         let keys = plan.work.kept_keys();
         if self.kept_keys.fetch_add(keys, Ordering::Relaxed) + keys > MOST_KEPT {
             plan.work.forget_keys();
@@ -116,6 +121,10 @@ impl Verb for Deletion {
             session.end(job.user(), Ending::after(&error));
         }
         Vec::new()
+    }
+
+    fn goes_last(&self, plan: &Plan<Delete>) -> bool {
+        plan.work.goes_last
     }
 
     /// Counts the objects that are deleted.

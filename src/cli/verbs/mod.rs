@@ -55,6 +55,11 @@ pub(super) trait Verb {
         plans
     }
 
+    /// True if the plan is carried out only once all others are.
+    fn goes_last(&self, _plan: &Plan<Self::Work>) -> bool {
+        false
+    }
+
     /// Says of users that they are skipped.
     async fn skip(&self, _session: &Session, _skipped: Vec<(Job<'_>, Skipped)>) {}
 

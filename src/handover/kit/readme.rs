@@ -151,8 +151,7 @@ mod tests {
     /// The text for every kind of access, with and without what can be left out.
     fn readmes() -> Vec<String> {
         let key = AccessKey::new("AKIAIOSFODNN7EXAMPLE".to_owned(), "secret".to_owned());
-        let target =
-            Target { bucket: "shared-files".parse().unwrap(), user: "alex".parse().unwrap() };
+        let target = Target::new("shared-files".parse().unwrap(), "alex".parse().unwrap());
         let mut readmes = Vec::new();
         for access in [Access::Read, Access::ReadWrite, Access::Write] {
             for full in [false, true] {

@@ -141,12 +141,13 @@ impl ClientSettings<'_> {
             Some(_) => (format!(":{port}"), ";x-s3urlstyle=1"),
         };
         let password = Zeroizing::new(percent_encoded(self.key.secret()));
+        let parts: Vec<_> = self.target.prefix().as_str().split('/').map(percent_encoded).collect();
         let url = format!(
-            "s3://{}:{}{style}@{host}{port}/{}/{}/\r\n",
+            "s3://{}:{}{style}@{host}{port}/{}/{}\r\n",
             self.key.id(),
             *password,
             self.target.bucket,
-            percent_encoded(self.target.user.as_str())
+            parts.join("/")
         );
         Ok(url.into())
     }
@@ -202,7 +203,7 @@ mod tests {
     #[test]
     fn clients_send_fewer_checksums_to_other_stores_alone() {
         let key = AccessKey::new("AKIAIOSFODNN7EXAMPLE".to_owned(), "secret".to_owned());
-        let target = Target { bucket: "shared".parse().unwrap(), user: "alex".parse().unwrap() };
+        let target = Target::new("shared".parse().unwrap(), "alex".parse().unwrap());
         for endpoint in [None, Some("https://s3.example.com")] {
             let settings = ClientSettings {
                 key: &key,

@@ -1,6 +1,6 @@
 //! The requests that a new key is tested with, and the answer that each should get.
 
-use crate::access::{Grant, SharedPrefix, Target};
+use crate::access::{Grant, Prefix, Target};
 
 /// One request with the new key.
 pub(super) struct Check {
@@ -136,24 +136,28 @@ fn folder_checks(target: &Target, grant: &Grant) -> Vec<Check> {
     let own = target.prefix();
     let prefix = own.as_str();
     let top = TestRequest::List { prefix: Some(String::new()), delimiter: Some("/") };
-    let name = target.user.as_str();
+    let name = own.without_slash();
     let mut checks = vec![
         Check::list(format!("list {url}"), Some(prefix), rights.list),
         Check::new("list the bucket's top level", top, grant.browse_root),
         Check::list("list the whole bucket", Some(""), false),
         Check::list("list the bucket without a prefix", None, false),
-        Check::list("list all that begins with the user's name", Some(name), false),
+        Check::list("list all that begins with the folder's name", Some(name), false),
         Check::upload(prefix, &url, rights.put),
         Check::delete(prefix, &url, rights.delete),
     ];
     // A name that begins alike is what a careless policy allows too.
     let neighbour = format!("{name}-s3-user-verify/");
     checks.extend(Check::all_refused(&neighbour, "another folder"));
+    for around in own.around() {
+        let words = format!("list {}", target.url_of(&around));
+        checks.push(Check::list(words, Some(around.as_str()), false));
+    }
     checks
 }
 
 /// Checks for a folder that the user may read and not change.
-fn shared_folder_checks(folder: &SharedPrefix, target: &Target) -> [Check; 3] {
+fn shared_folder_checks(folder: &Prefix, target: &Target) -> [Check; 3] {
     let url = target.url_of(folder);
     let prefix = folder.as_str();
     [
@@ -166,7 +170,7 @@ fn shared_folder_checks(folder: &SharedPrefix, target: &Target) -> [Check; 3] {
 /// Checks for an object of somebody else, and for the folder that it is in.
 fn foreign_object_checks(key: String, target: &Target, grant: &Grant) -> Vec<Check> {
     let mut checks = Vec::new();
-    if let Some((name, _)) = key.split_once('/') {
+    if let Some((name, _)) = key.rsplit_once('/') {
         let folder = format!("{name}/");
         checks.extend(Check::all_refused(&folder, &folder));
     }

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use aws_sdk_s3::types::ObjectCannedAcl;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::access::{AccessKey, Grant, SharedPrefix};
+use crate::access::{AccessKey, Grant, Prefix};
 use crate::aws::{Aws, AwsError, Made, Patience, Run};
 use crate::commands;
 use crate::errors::{Hint, Hinted};
@@ -72,7 +72,7 @@ async fn existing_keys(
     untested: &mut Vec<String>,
 ) -> Result<ExistingKeys> {
     let own_prefix = run.target.prefix();
-    let mut readable: Vec<_> = grant.also_read.iter().map(SharedPrefix::as_str).collect();
+    let mut readable: Vec<_> = grant.also_read.iter().map(Prefix::as_str).collect();
     readable.push(own_prefix.as_str());
     let foreign = bucket::first_key_outside(run, &readable).await?;
     let own = listing::first_object(run).await?.map(|key| key.as_str().to_owned());

@@ -244,11 +244,11 @@ mod tests {
         let store = Arc::new(Overloaded::default());
         let connector = SharedHttpConnector::new(Connector(store.clone()));
         let aws = Aws::answered_by(http_client_fn(move |_, _| connector.clone()));
-        let target = Target { bucket: "shared".parse().unwrap(), user: "alex".parse().unwrap() };
+        let target = Target::new("shared".parse().unwrap(), "alex".parse().unwrap());
         let cancel = CancellationToken::new();
         let run = Run::new(aws, target, cancel.clone(), |_| {});
         let entry = |number| Entry {
-            key: OwnKey::from_listing(&run.target.prefix(), Some(&format!("alex/{number}")), None)
+            key: OwnKey::from_listing(run.target.prefix(), Some(&format!("alex/{number}")), None)
                 .unwrap(),
             version: None,
             kind: Kind::Object,

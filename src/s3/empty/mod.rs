@@ -130,7 +130,7 @@ impl Emptying {
         Self {
             run: run.clone(),
             once: run.with_aws(run.aws.without_retries()),
-            prefix: run.target.prefix(),
+            prefix: run.target.prefix().clone(),
             depth,
             concurrency,
             progress: progress.clone(),

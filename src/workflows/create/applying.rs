@@ -1,10 +1,10 @@
 //! Carrying out a create: three round trips, then the key is handed over.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use super::refusal::{at_quota, create_refused, policy_exists, user_exists};
 use super::{Create, CreateOptions};
-use crate::access::{INLINE_POLICY_NAME, managed_policy_name};
+use crate::access::{INLINE_POLICY_NAME, Prefix, Target, folder_tag, managed_policy_name};
 use crate::aws::{AwsError, Made, Run, until_known};
 use crate::errors::caught;
 use crate::iam::{self, Tags, User};
@@ -40,6 +40,7 @@ async fn make(plan: &Plan<Create>, undo: &Undo) -> Result<Created> {
     run.go_on()?;
     let (user, policy) = run.unless_interrupted(creating.user_and_policy().await)?;
     run.go_on()?;
+    creating.check_path(&user).await?;
     let (given, created, tagged, grant_notes) = tokio::join!(
         caught(creating.give_policy(policy.as_ref())),
         caught(create_access_key(run, undo, None)),
@@ -110,12 +111,16 @@ impl Creating<'_> {
     async fn create_user(&self) -> Result<User> {
         let Create { options: CreateOptions { grant, new_user, .. }, handover, .. } = self.work;
         let tags = Tags {
+            folder: folder_tag(self.run.target.prefix()),
             expires: grant.expires.map(|at| at.to_string()),
             others: new_user.tags.clone(),
             ..self.tags.clone()
         };
         let created = create_tagged(self.run, &tags, async |tags| {
-            iam::create_user(self.run, new_user, tags).await
+            // A store that refuses tags may refuse paths too, and an ordinary folder needs none.
+            let needs_path = *tags != Tags::default() || self.has_other_folder();
+            let path = self.work.path.as_deref().filter(|_| needs_path);
+            iam::create_user(self.run, new_user, path, tags).await
         });
         let answer = created.await;
         let made = Made::by(&answer);
@@ -141,6 +146,28 @@ impl Creating<'_> {
             }
             Found::Nothing => Err(error.into()),
         }
+    }
+
+    /// True if the folder isn't called like the user.
+    fn has_other_folder(&self) -> bool {
+        let Target { user, .. } = &self.run.target;
+        *self.run.target.prefix() != Prefix::from(user)
+    }
+
+    /// Fails if the user's folder is to be named by its IAM path and the store keeps none:
+    /// who else lives there could not be told.
+    async fn check_path(&self, user: &User) -> Result<()> {
+        let path = &self.work.path;
+        if !self.has_other_folder() || path.as_ref() == Some(&user.path) {
+            return Ok(());
+        }
+        // Not every store's answer to CreateUser has the path.
+        let found = iam::get_user(self.run).await?;
+        ensure!(
+            found.is_some_and(|user| path.as_ref() == Some(&user.path)),
+            "this store keeps no IAM paths, so a folder can only be called like its user"
+        );
+        Ok(())
     }
 
     /// Notes a user that this run made.

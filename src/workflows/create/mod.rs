@@ -6,17 +6,20 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::error::Error;
+use super::neighbours::Neighbours;
 use super::ours::{folder_notes, reachable};
 use super::outcome::Skipped;
 use super::plan::{Plan, Planned, PlannedPolicy, Preview};
 use crate::access::{
-    Grant, INLINE_POLICY_NAME, NewUser, PolicyDocument, PolicyKind, Target, managed_policy_name,
+    GivenFolder, Grant, INLINE_POLICY_NAME, NewUser, PolicyDocument, PolicyKind, Prefix, Target,
+    folder_path, managed_policy_name,
 };
 use crate::aws::Run;
+use crate::errors::{Hint, Hinted};
 use crate::handover::{self, Handover};
 use crate::iam;
 use crate::s3::{bucket, listing};
-use crate::step::Step;
+use crate::step::{Step, named_users};
 
 pub use applying::apply;
 pub(crate) use refusal::UserExists;
@@ -28,6 +31,8 @@ mod refusal;
 /// The options of a create run.
 #[derive(Debug, Clone)]
 pub struct CreateOptions {
+    /// The user's folder; none for one that is called like the user. It never changes.
+    pub folder: Option<GivenFolder>,
     /// The user's access.
     pub grant: Grant,
     /// The properties of the IAM user.
@@ -43,6 +48,7 @@ impl CreateOptions {
     /// A user who lists and downloads its folder, with the key in a file in `dir`.
     pub fn new(dir: impl AsRef<Path>) -> Self {
         Self {
+            folder: None,
             grant: Grant::default(),
             new_user: NewUser::default(),
             make_folder: false,
@@ -57,6 +63,8 @@ pub struct Create {
     options: CreateOptions,
     handover: Handover,
     document: PolicyDocument,
+    /// The IAM path of the user; none for IAM's default.
+    path: Option<String>,
     /// True if the folder object is to be put.
     make_folder: bool,
 }
@@ -67,7 +75,7 @@ pub(crate) struct FolderContents {
     is_empty: bool,
     /// True if the object that some clients need to see the folder is there.
     has_folder_object: bool,
-    /// The folders at the bucket's top level, where this one is empty.
+    /// The names of the folders beside it, where this one is empty.
     pub others: Vec<String>,
 }
 
@@ -81,28 +89,39 @@ pub async fn plan(run: &Run, options: &CreateOptions) -> Result<Plan<Create>, Er
 }
 
 async fn plan_creation(run: &Run, options: &CreateOptions) -> Result<Plan<Create>> {
-    let CreateOptions { grant, new_user, .. } = options;
+    let CreateOptions { folder, grant, new_user, .. } = options;
+    let run = match folder {
+        Some(given) => run.in_folder(given.prefix.clone()),
+        None => run.clone(),
+    };
     let target = &run.target;
+    target.check_folder()?;
     let handover = Handover::first(&options.handover, &target.user);
-    let (found, user, notes) = tokio::join!(
-        look_into_bucket(run, options.make_folder),
-        iam::get_user(run),
-        folder_notes(run, &grant.also_read),
+    let (found, user, neighbours, also_read_notes) = tokio::join!(
+        look_into_bucket(&run, options.make_folder),
+        iam::get_user(&run),
+        Neighbours::of_new(&run, !new_user.inline_policy),
+        folder_notes(&run, &grant.also_read),
     );
     // A failed GetUser tells why; a refused HeadBucket has no code for that.
     let existing = user?;
-    let (run, folder) = found?;
+    let (run, contents) = found?;
     if let Some(user) = existing {
         return Err(user_exists(&run, &user, &handover).await);
     }
+    let mut notes = Vec::from_iter(folder.as_ref().and_then(GivenFolder::note));
+    notes.extend(shared_note(target, &neighbours?)?);
+    notes.extend(also_read_notes);
     handover.check()?;
     // Another store has a limit of its own.
     let kind = if run.aws.store.is_aws() { new_user.policy_kind() } else { PolicyKind::Managed };
     let document = PolicyDocument::for_bucket(grant, target, &run.aws.region, kind)?;
-    let make_folder = options.make_folder && !folder.has_folder_object;
+    let make_folder = options.make_folder && !contents.has_folder_object;
     let policy_name = planned_policy_name(&run, new_user);
     let policy = PlannedPolicy { name: policy_name, document: document.clone() };
-    let work = Create { folder, options: options.clone(), handover, document, make_folder };
+    let path = path_of_user(&run, new_user);
+    let options = options.clone();
+    let work = Create { folder: contents, options, handover, document, path, make_folder };
     let mut preview = Preview::new(target, work.steps(target, policy.name.clone()));
     preview.policy = Some(policy);
     preview.notes = notes;
@@ -110,6 +129,37 @@ async fn plan_creation(run: &Run, options: &CreateOptions) -> Result<Plan<Create
     let is_delegate = new_user.permissions_boundary.is_some();
     let run = if is_delegate { run.allowed_by_tags() } else { run };
     Ok(Plan { preview, run, work })
+}
+
+/// Returns a note on whom the folder is shared with, if anybody has the same. Fails if another
+/// user's folder is inside it or around it: one of the two would have access to all of the
+/// other's files.
+fn shared_note(target: &Target, neighbours: &Neighbours) -> Result<Option<String>> {
+    let Neighbours { same, inside, around } = neighbours;
+    for (words, others) in [("holds", inside), ("is inside", around)] {
+        if !others.is_empty() {
+            let folder = target.folder_url();
+            let message = format!("{folder} {words} the folder of {}", named_users(others));
+            let hint =
+                Hint::new("choose a folder that is neither inside another user's nor around it");
+            return Err(Hinted::new(message, hint).into());
+        }
+    }
+    let note = || format!("{} is shared with {}", target.folder_url(), same.join(", "));
+    Ok((!same.is_empty()).then(note))
+}
+
+/// Returns the IAM path that a new user gets. One that names its folder unless the name of
+/// its policy stands guard over that: a store other than AWS may turn out to have none.
+fn path_of_user(run: &Run, new_user: &NewUser) -> Option<String> {
+    let Target { bucket, user, .. } = &run.target;
+    let folder = run.target.prefix();
+    let has_guard = run.aws.store.is_aws() && !new_user.inline_policy;
+    match &new_user.path {
+        Some(given) => Some(given.clone()),
+        None if has_guard && *folder == Prefix::from(user) => None,
+        None => folder_path(bucket, folder),
+    }
 }
 
 /// Finds the bucket and looks into the user's folder, no more than is needed. Returns the
@@ -122,7 +172,12 @@ async fn look_into_bucket(run: &Run, make_folder: bool) -> Result<(Run, FolderCo
         listed => listed.ok(),
     };
     let is_empty = first == Some(None);
-    let others = if is_empty { bucket::folders(&run).await.unwrap_or_default() } else { vec![] };
+    let others = if is_empty {
+        let (parent, _) = run.target.prefix().parent_and_name();
+        bucket::folders(&run, parent).await.unwrap_or_default()
+    } else {
+        Vec::new()
+    };
     let has_folder_object =
         first.flatten().is_some_and(|first| first.as_str() == run.target.prefix().as_str());
     Ok((run, FolderContents { is_empty, has_folder_object, others }))

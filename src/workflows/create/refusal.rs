@@ -9,7 +9,7 @@ use crate::commands::{self, Command};
 use crate::errors::{ErrorKind, Hint, Hinted};
 use crate::handover::Handover;
 use crate::iam::{self, KeyInfo, PolicyInfo, User};
-use crate::step::named_keys;
+use crate::step::{named_keys, named_users};
 use crate::workflows::holdings::{Holdings, Owner};
 use crate::workflows::ours::is_unused_and_ours;
 
@@ -19,7 +19,7 @@ pub(super) async fn user_exists(run: &Run, user: &User, handover: &Handover) -> 
 }
 
 async fn refusal(run: &Run, user: &User, handover: &Handover) -> Result<anyhow::Error> {
-    let Target { bucket, user: name } = &run.target;
+    let Target { bucket, user: name, .. } = &run.target;
     if user.name != name.as_str() {
         bail!(
             "user {name} can't be made: there is a user {}, and IAM user names must differ in more than case",
@@ -46,7 +46,7 @@ async fn our_user_exists(
     mut holdings: Holdings,
     handover: &Handover,
 ) -> Result<anyhow::Error> {
-    let Target { bucket, user: name } = &run.target;
+    let Target { bucket, user: name, .. } = &run.target;
     let keys = match iam::access_keys(run).await {
         Err(error) if error.is_missing() => {
             bail!("user {name} existed a moment ago and is gone: another run is working on it")
@@ -106,6 +106,16 @@ fn hints_for_existing(target: &Target, keys: &[KeyInfo], start_over: Command) ->
 
 /// The error for a policy that already exists, with a hint if a run may have left it behind.
 pub(super) async fn policy_exists(run: &Run, found: &PolicyInfo, error: AwsError) -> anyhow::Error {
+    if found.uses > 0
+        && let Ok(users) = iam::policy_users(run, &found.arn).await
+        && !users.is_empty()
+    {
+        let message = format!("{error} It is attached to {}", named_users(&users));
+        let hint = Hint::new(
+            "if that user was renamed in IAM, it keeps the folder of this name: choose another name",
+        );
+        return Hinted::new(message, hint).of_kind(ErrorKind::AlreadyExists).into();
+    }
     if !is_unused_and_ours(run, found).await.unwrap_or(false) {
         return error.into();
     }
@@ -138,7 +148,7 @@ pub(super) async fn create_refused(
         && let Ok(Some(_)) = iam::get_policy(run, &arn).await
     {
         let words = "if you may create users only within this bucket's permissions boundary, add";
-        let within = commands::within_boundary(&arn, &run.target.bucket);
+        let within = commands::within_boundary(&arn);
         return Hinted::new(error.to_string(), Hint::run(words, within)).into();
     }
     error.into()

@@ -6,11 +6,13 @@ use tokio::time::Instant;
 
 use super::belongings::{self, own_policies_last};
 use super::folder::Folder;
+use super::sharing::check_alone;
 use super::{Delete, expired, guard, late_writes};
-use crate::aws::{AwsError, Patience, end_of_deleted_key, wait_until};
+use crate::access::UserName;
+use crate::aws::{AwsError, Patience, Run, end_of_deleted_key, wait_until};
 use crate::commands;
 use crate::errors::{Hint, Hinted, Interrupted, Stays, caught};
-use crate::iam::{self, Tags, User};
+use crate::iam::{self, User};
 use crate::removal::Removal;
 use crate::s3::empty::{self, FailedKey};
 use crate::s3::listing::Page;
@@ -46,6 +48,7 @@ pub async fn apply(plan: &Plan<Delete>) -> Result<Deleted, Failed> {
         is_known_by_policies: work.is_known_by_policies,
     };
     let Err(failure) = caught(deleting.walk()).await else {
+        deleting.deleted.notes.extend(deserted_note(run, work).await);
         return Ok(deleting.deleted);
     };
     let error = deleting.unless_made_anew(failure).await;
@@ -76,12 +79,12 @@ impl Deleting<'_> {
         let Plan { run, work, preview } = self.plan;
         let (could_write, unchanged) = tokio::join!(
             late_writes::could_write(run, &preview.steps),
-            guard::check_unchanged(run, work.user.as_ref())
+            guard::check_unchanged(run, work.user())
         );
         unchanged?;
         self.could_write = could_write;
         self.writes_end = late_writes::may_follow_deletion(&preview.steps).then(end_of_deleted_key);
-        if let Some(user) = &work.user
+        if let Some(user) = work.user()
             && work.only_expired
         {
             let holdings = Holdings::read(run, user.clone()).await?;
@@ -102,7 +105,8 @@ impl Deleting<'_> {
     async fn take(&mut self, step: Step) -> Result<Option<Step>> {
         match &step {
             Step::TagUser(_) if !self.tag().await.unwrap_or(false) => {
-                own_policies_last(&mut self.steps, &self.plan.run.target.user);
+                let made_as = self.made_as().clone();
+                own_policies_last(&mut self.steps, &made_as);
                 self.is_known_by_policies = true;
                 return Ok(None);
             }
@@ -127,7 +131,7 @@ impl Deleting<'_> {
     async fn check_same(&self) -> Result<Option<User>> {
         let Plan { run, work, .. } = self.plan;
         // Boxed, as its callers would each hold the state of a whole call.
-        Box::pin(check_same(run, work.user.as_ref())).await
+        Box::pin(check_same(run, work.user())).await
     }
 
     /// Returns the error that ended the run, or in its place that somebody else has the
@@ -183,12 +187,17 @@ impl Deleting<'_> {
         self.is_known_by_policies && only_policies_remain
     }
 
-    /// Tags the user as ours, and tells whether it has the tag then: some stores take
+    /// The name by which the user's policies were made.
+    fn made_as(&self) -> &UserName {
+        let Plan { run, work, .. } = self.plan;
+        work.holdings.as_ref().map_or(&run.target.user, |holdings| &holdings.made_as)
+    }
+
+    /// Tags the user as ours with its folder, and tells whether it has the tag then: some stores take
     /// tags and don't show them.
     async fn tag(&self) -> Result<bool, AwsError> {
-        let Plan { run, .. } = self.plan;
-        let tags = Tags { bucket: Some(run.target.bucket.to_string()), ..Tags::default() };
-        iam::tag_user(run, &tags).await?;
+        let Plan { run, work, .. } = self.plan;
+        iam::tag_user(run, &work.tags).await?;
         if run.aws.store.is_aws() {
             return Ok(true);
         }
@@ -202,6 +211,7 @@ impl Deleting<'_> {
         if work.only_expired {
             self.check_still_ended().await?;
         }
+        check_alone(run, work.user()).await?;
         let emptied = self.empty(folder).await;
         let Deleted { folder: counts, failed, notes, .. } = &mut self.deleted;
         *counts = work.progress.counts();
@@ -255,21 +265,21 @@ impl Deleting<'_> {
     /// Deletes the user, and before that what came to hang on it meanwhile.
     async fn delete_user(&mut self) -> Result<()> {
         let Plan { run, work, .. } = self.plan;
-        let Some(user) = &work.user else {
+        let Some(holdings) = &work.holdings else {
             return Ok(());
         };
         let mut patience = Patience::SETTLING;
-        patience.retry(&run.cancel, is_settling, async || self.try_to_delete(user).await).await
+        patience.retry(&run.cancel, is_settling, async || self.try_to_delete(holdings).await).await
     }
 
-    async fn try_to_delete(&mut self, user: &User) -> Result<()> {
+    async fn try_to_delete(&mut self, holdings: &Holdings) -> Result<()> {
         let Plan { run, .. } = self.plan;
         self.check_same().await?;
         let deleted = iam::delete_user(run).await;
         if deleted.as_ref().is_err_and(AwsError::is_in_use) {
             self.check_same().await?;
             // What can't be removed now blocks the user again at the next attempt.
-            for removal in belongings::removals(run, user, None).await? {
+            for removal in belongings::removals_now(run, holdings).await? {
                 if remove(run, &removal).await.is_err() {
                     break;
                 }
@@ -279,6 +289,21 @@ impl Deleting<'_> {
         deleted?;
         Ok(())
     }
+}
+
+/// The note that nobody has the folder any more, if it stayed for somebody who was deleted
+/// at the same time.
+async fn deserted_note(run: &Run, work: &Delete) -> Option<String> {
+    if work.sharers.is_empty() {
+        return None;
+    }
+    check_alone(run, work.user()).await.ok()?;
+    Some(format!(
+        "nobody has {} any more; to delete it, run delete_s3_user with -u {} --force --folder \"{}\"",
+        run.target.folder_url(),
+        run.target.user,
+        run.target.prefix()
+    ))
 }
 
 fn is_settling(deleted: &Result<()>) -> bool {

@@ -4,36 +4,29 @@ use futures_util::future::try_join_all;
 
 use crate::access::{INLINE_POLICY_NAME, UserName, managed_policy_name, names_made_for};
 use crate::aws::{AwsError, Run};
-use crate::iam::{self, Policy, PolicyInfo, User};
+use crate::iam::{self, Policy, PolicyInfo};
 use crate::removal::{ManagedPolicy, Removal};
 use crate::step::Step;
-use crate::workflows::holdings::list_policies;
+use crate::workflows::holdings::{Holdings, list_policies};
 use crate::workflows::ours::is_unused_and_ours;
 
-/// Finds what hangs on the user now: keys, policies, and everything else that blocks its
-/// deletion. Lists its policies only if they aren't known.
-pub(super) async fn removals(
-    run: &Run,
-    user: &User,
-    known: Option<Vec<Policy>>,
-) -> Result<Vec<Removal>, AwsError> {
-    let policies = async {
-        match known {
-            Some(policies) => Ok(policies),
-            None => list_policies(run).await,
-        }
-    };
-    let (keys, policies, made, blockers) = tokio::try_join!(
-        iam::access_keys(run),
-        policies,
-        made_policies(run, user),
-        iam::blockers(run),
-    )?;
+/// Finds what hangs on the user: keys, policies, and everything else that blocks its
+/// deletion. The policies are those that were read.
+pub(super) async fn removals(run: &Run, holdings: &Holdings) -> Result<Vec<Removal>, AwsError> {
+    let (keys, made, blockers) =
+        tokio::try_join!(iam::access_keys(run), made_policies(run, holdings), iam::blockers(run),)?;
     let mut removals = Vec::new();
     removals.extend(keys.into_iter().map(|key| Removal::AccessKey(key.id)));
-    removals.extend(policy_removals(run, policies, made).await?);
+    removals.extend(policy_removals(run, &holdings.policies, made).await?);
     removals.extend(blockers.into_iter().map(Removal::Blocker));
     Ok(removals)
+}
+
+/// Finds what hangs on the user by now, its policies too.
+pub(super) async fn removals_now(run: &Run, holdings: &Holdings) -> Result<Vec<Removal>, AwsError> {
+    let mut now = holdings.clone();
+    now.policies = list_policies(run).await?;
+    removals(run, &now).await
 }
 
 /// Finds what a create run leaves that was killed before it made the user: a policy that
@@ -50,10 +43,10 @@ pub(super) async fn left_behind(run: &Run) -> Result<Option<Removal>, AwsError> 
 }
 
 /// The managed policies that were made for the user, whether they are attached or not.
-async fn made_policies(run: &Run, user: &User) -> Result<Vec<PolicyInfo>, AwsError> {
-    let names = names_made_for(&run.target.user).into_iter();
+async fn made_policies(run: &Run, holdings: &Holdings) -> Result<Vec<PolicyInfo>, AwsError> {
+    let names = names_made_for(&holdings.made_as).into_iter();
     let looks = names
-        .filter_map(|name| iam::policy_arn(user, &name))
+        .filter_map(|name| iam::policy_arn(&holdings.user, &name))
         .map(async |arn| iam::get_policy(run, &arn).await);
     Ok(try_join_all(looks).await?.into_iter().flatten().collect())
 }
@@ -62,7 +55,7 @@ async fn made_policies(run: &Run, user: &User) -> Result<Vec<PolicyInfo>, AwsErr
 /// the user and are used by nobody else, also if an interrupted run left them unattached.
 async fn policy_removals(
     run: &Run,
-    policies: Vec<Policy>,
+    policies: &[Policy],
     made: Vec<PolicyInfo>,
 ) -> Result<Vec<Removal>, AwsError> {
     let attached: Vec<ManagedPolicy> = policies.iter().filter_map(Policy::to_managed).collect();
@@ -80,8 +73,8 @@ async fn policy_removals(
             removals.push(Removal::Policy(policy.to_managed()));
         }
     }
-    let inline = policies.into_iter().filter(|policy| policy.arn.is_none());
-    removals.extend(inline.map(|policy| Removal::InlinePolicy(policy.name)));
+    let inline = policies.iter().filter(|policy| policy.arn.is_none());
+    removals.extend(inline.map(|policy| Removal::InlinePolicy(policy.name.clone())));
     Ok(removals)
 }
 

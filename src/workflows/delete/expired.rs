@@ -30,7 +30,7 @@ pub async fn expired(
     aws: &Aws,
     bucket: &BucketName,
     at_a_time: usize,
-    options: DeleteOptions,
+    options: &DeleteOptions,
 ) -> Result<Expired> {
     let inventory =
         Inventory::new(aws, bucket, at_a_time).even_without_bucket(options.keep_objects);

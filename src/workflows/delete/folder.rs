@@ -59,12 +59,8 @@ impl fmt::Display for Content {
 }
 
 impl Folder {
-    /// Looks at the first page and the bucket's versions, unless the objects
-    /// are kept.
-    pub async fn look_into(run: &Run, options: DeleteOptions) -> Result<Option<Self>> {
-        if options.keep_objects {
-            return Ok(None);
-        }
+    /// Looks at the first page and the bucket's versions.
+    pub async fn look_into(run: &Run, options: &DeleteOptions) -> Result<Self> {
         let depth = if options.all_versions { Depth::Versions } else { Depth::Objects };
         let start = Cursor::start();
         let (page, versioning) =
@@ -87,7 +83,7 @@ impl Folder {
             will_leave_versions: false,
         };
         folder.will_leave_versions = folder.versions_remain(run, folder.content.count > 0).await;
-        Ok(Some(folder))
+        Ok(folder)
     }
 
     /// The step that empties it.

@@ -1,13 +1,17 @@
 //! The checks that keep a delete run from users it must not touch.
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 
 use super::DeleteOptions;
 use super::folder::Folder;
+use super::sharing::Sharing;
+use crate::access::{Prefix, Target, folder_tag};
 use crate::aws::Run;
+use crate::commands;
 use crate::errors::{ErrorKind, Hint, Hinted};
-use crate::iam::User;
+use crate::iam::{Tags, User};
 use crate::removal::Removal;
+use crate::step::named_users;
 use crate::workflows::holdings::Holdings;
 use crate::workflows::ours::{Purpose, check_name, check_ours, check_same, no_such_user};
 
@@ -16,7 +20,7 @@ use crate::workflows::ours::{Purpose, check_name, check_ours, check_same, no_suc
 pub(super) async fn check_target(
     run: &Run,
     user: User,
-    options: DeleteOptions,
+    options: &DeleteOptions,
 ) -> Result<Holdings> {
     if options.force {
         check_name(run, &user)?;
@@ -54,6 +58,71 @@ pub(super) async fn check_unchanged(run: &Run, seen: Option<&User>) -> Result<()
         run.target.user
     );
     Ok(())
+}
+
+/// The folder that goes with the user; none if the objects are kept. Fails if it is not known
+/// for sure, or is another one than was given.
+pub(super) fn own_folder(holdings: &Holdings, options: &DeleteOptions) -> Result<Option<Prefix>> {
+    let Target { bucket, user, .. } = &holdings.target;
+    if options.keep_objects {
+        return Ok(holdings.folder().ok().flatten());
+    }
+    let alone = Hint::run("to delete the user alone", commands::delete_user(bucket, user.as_str()));
+    let recorded = match holdings.folder() {
+        Err(disputed) => return Err(Hinted::new(disputed.to_string(), alone).into()),
+        Ok(recorded) => recorded,
+    };
+    let given = options.folder.as_ref().map(|given| &given.prefix);
+    match (recorded, given) {
+        (Some(recorded), Some(given)) if recorded != *given => {
+            bail!("user {user} has the folder {recorded}, not {given}")
+        }
+        (None, None) => {
+            let message = format!("nothing says which folder user {user} has");
+            let named = commands::delete_user_and_folder(bucket, user.as_str());
+            let words = "to delete it with a folder, name that";
+            let hint = Hint::run(words, named.with(&["--folder", "FOLDER/"]));
+            Err(Hinted { hints: vec![alone, hint], ..Hinted::new(message, Hint::new("")) }.into())
+        }
+        (recorded, given) => Ok(recorded.or(given.cloned())),
+    }
+}
+
+/// The tags that a user of ours should have and lacks. A user that is only forced upon
+/// gets none.
+pub(super) fn missing_tags(
+    run: &Run,
+    user: &User,
+    folder: Option<&Prefix>,
+    options: &DeleteOptions,
+) -> Tags {
+    let is_tagged = user.tags.bucket.as_deref() == Some(run.bucket());
+    if options.force && !is_tagged {
+        return Tags::default();
+    }
+    let folder = folder.and_then(folder_tag).filter(|_| user.tags.folder.is_none());
+    let lacks_any = !is_tagged || folder.is_some();
+    // A delegate may tag only with the bucket's tag among them.
+    Tags { bucket: lacks_any.then(|| run.bucket().to_owned()), folder, ..Tags::default() }
+}
+
+/// Looks into the folder of a user that is gone, unless the objects are kept. Fails if it
+/// is to be deleted and somebody lives there.
+pub(super) async fn look_into_left(run: &Run, options: &DeleteOptions) -> Result<Option<Folder>> {
+    if options.keep_objects {
+        return Ok(None);
+    }
+    if !options.force {
+        return Ok(Some(Folder::look_into(run, options).await?));
+    }
+    let Sharing { folder, sharers, .. } = Sharing::look_into(run, None, options).await?;
+    ensure!(
+        folder.is_some(),
+        "{} is the folder of {}, so it was not deleted",
+        run.target.folder_url(),
+        named_users(&sharers)
+    );
+    Ok(folder)
 }
 
 /// The error that there is no such user, with what may have been meant.

@@ -66,6 +66,7 @@ mod tests {
     use crate::s3::listing::{Depth, Page};
     use crate::step::Step;
     use crate::workflows::deleted::Deleted;
+    use crate::workflows::holdings::Holdings;
     use crate::workflows::outcome::Failed;
     use crate::workflows::plan::{Plan, Preview};
 
@@ -162,6 +163,9 @@ mod tests {
                         state.user_deleted = Some(Instant::now());
                         String::new()
                     }
+                    ("ListUsers", _) => "<ListUsersResponse><ListUsersResult><IsTruncated>false\
+                        </IsTruncated><Users/></ListUsersResult></ListUsersResponse>"
+                        .to_owned(),
                     _ => String::new(),
                 }
             } else if request.method() == "POST" {
@@ -194,7 +198,7 @@ mod tests {
     }
 
     fn target() -> Target {
-        Target { bucket: "shared".parse().unwrap(), user: "alex".parse().unwrap() }
+        Target::new("shared".parse().unwrap(), "alex".parse().unwrap())
     }
 
     fn key() -> Step {
@@ -233,24 +237,20 @@ mod tests {
             versioning: None,
             will_leave_versions: false,
         };
+        let user = User {
+            name: "alex".to_owned(),
+            id: "AIDA".to_owned(),
+            arn: "arn".to_owned(),
+            path: "/".to_owned(),
+            tags: Tags::default(),
+            created: None,
+        };
+        let holdings = Holdings::unread(&run, user);
         let rest = [folder.step(&run), Step::Remove(Removal::User("alex".to_owned()))];
         let plan = Plan {
             preview: Preview::new(&target(), [belongings, &rest].concat()),
             run,
-            work: Delete {
-                only_expired: false,
-                is_known_by_policies: false,
-                user: Some(User {
-                    name: "alex".to_owned(),
-                    id: "AIDA".to_owned(),
-                    arn: "arn".to_owned(),
-                    tags: Tags::default(),
-                    created: None,
-                }),
-                notes: Vec::new(),
-                folder: Some(folder),
-                progress: Arc::default(),
-            },
+            work: Delete { holdings: Some(holdings), folder: Some(folder), ..Delete::default() },
         };
         let start = Instant::now();
         (apply(&plan).await, start.elapsed())

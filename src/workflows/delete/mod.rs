@@ -12,12 +12,14 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 
 use super::error::Error;
+use super::holdings::Holdings;
 use super::ours::{look_up, reachable};
 use super::plan::{Plan, Preview};
+use crate::access::{GivenFolder, UserName};
 use crate::aws::Run;
 use crate::commands;
 use crate::errors::{ErrorKind, Hint, Hinted};
-use crate::iam::{self, LastUse, User};
+use crate::iam::{self, LastUse, Tags, User};
 use crate::removal::Removal;
 use crate::s3::bucket::BucketError;
 use crate::s3::empty::Progress;
@@ -29,6 +31,7 @@ use belongings::own_policies_last;
 pub use expired::{Expired, expired};
 pub(crate) use folder::Content;
 use folder::Folder;
+use sharing::Sharing;
 
 mod applying;
 mod belongings;
@@ -36,9 +39,10 @@ mod expired;
 mod folder;
 mod guard;
 mod late_writes;
+mod sharing;
 
 /// How much is deleted, and how: the options under "What is deleted".
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 #[cfg_attr(
     feature = "cli",
     derive(clap::Args),
@@ -57,6 +61,16 @@ pub struct DeleteOptions {
     /// Also deletes a folder that has no user.
     #[cfg_attr(feature = "cli", arg(long))]
     pub force: bool,
+    /// Folder of a user that doesn't show its own, or of no user
+    ///
+    /// Only needed where delete_s3_user asks for it. A user keeps the folder that it was
+    /// created with.
+    #[cfg_attr(
+        feature = "cli",
+        arg(verbatim_doc_comment, hide_short_help = true, long, value_name = "FOLDER/"),
+        arg(conflicts_with = "keep_objects")
+    )]
+    pub folder: Option<GivenFolder>,
     /// Delete requests under way at a time for each user, 1 to 256
     #[cfg_attr(
         feature = "cli",
@@ -67,6 +81,10 @@ pub struct DeleteOptions {
     /// Delete the user only if its access has ended.
     #[cfg_attr(feature = "cli", arg(skip))]
     pub only_expired: bool,
+    /// The users that are deleted in the same run. Of those that share a folder, the last by
+    /// name takes it along: it must be deleted after the others.
+    #[cfg_attr(feature = "cli", arg(skip))]
+    pub along_with: Arc<[UserName]>,
 }
 
 impl Default for DeleteOptions {
@@ -76,7 +94,9 @@ impl Default for DeleteOptions {
             all_versions: false,
             concurrency: 16,
             force: false,
+            folder: None,
             only_expired: false,
+            along_with: Arc::default(),
         }
     }
 }
@@ -84,12 +104,19 @@ impl Default for DeleteOptions {
 /// A delete run: what it removes besides the things that hang on the user.
 #[derive(Default)]
 pub struct Delete {
-    /// The user; none if there is no such user, and only what is left of one goes.
-    user: Option<User>,
+    /// The user with all that it held when it was looked at; none if there is no such user,
+    /// and only what is left of one goes.
+    holdings: Option<Holdings>,
     /// True if it is deleted only if its access has ended.
     only_expired: bool,
     /// True if nothing but its policies shows that it is ours.
     is_known_by_policies: bool,
+    /// The tags that the user gets before its policies go.
+    tags: Tags,
+    /// The users who share the folder, for whom it stays.
+    sharers: Vec<String>,
+    /// True if others who share the folder are deleted in the same run, before this user.
+    pub(crate) goes_last: bool,
     /// Notes for the admin, before and afterwards.
     notes: Vec<String>,
     /// The folder; none if the objects are kept.
@@ -109,9 +136,13 @@ impl Plan<Delete> {
 }
 
 impl Delete {
+    fn user(&self) -> Option<&User> {
+        self.holdings.as_ref().map(|holdings| &holdings.user)
+    }
+
     /// The time at which the user was created, if IAM told it.
     pub(crate) fn created(&self) -> Option<Timestamp> {
-        self.user.as_ref()?.created
+        self.user()?.created
     }
 
     /// The content of the folder, if it will go.
@@ -153,11 +184,11 @@ pub(crate) async fn last_use(plan: &Plan<Delete>) -> Option<LastUse> {
 /// user isn't ours for this bucket; the latter two not with `force`. Fails, too,
 /// if the calls are made as the very user, and with `only_expired` unless its
 /// access ended more than a minute ago, by both its tag and its policy.
-pub async fn plan(run: &Run, options: DeleteOptions) -> Result<Plan<Delete>, Error> {
+pub async fn plan(run: &Run, options: &DeleteOptions) -> Result<Plan<Delete>, Error> {
     Ok(plan_deletion(run, options).await?)
 }
 
-async fn plan_deletion(run: &Run, options: DeleteOptions) -> Result<Plan<Delete>> {
+async fn plan_deletion(run: &Run, options: &DeleteOptions) -> Result<Plan<Delete>> {
     let (bucket, user) = look_up(run).await?;
     let in_region = match bucket {
         Err(BucketError::Missing { .. }) if options.keep_objects => run.clone(),
@@ -176,24 +207,31 @@ async fn plan_deletion(run: &Run, options: DeleteOptions) -> Result<Plan<Delete>
 }
 
 /// Plans the deletion of a user with its folder.
-async fn plan_user(run: Run, user: User, options: DeleteOptions) -> Result<Plan<Delete>> {
+async fn plan_user(run: Run, user: User, options: &DeleteOptions) -> Result<Plan<Delete>> {
     let mut holdings = guard::check_target(&run, user.clone(), options).await?;
+    holdings.read_all(&run).await?;
     let mut notes = Vec::new();
     if options.only_expired {
-        holdings.read_all(&run).await?;
         let end = expired::check(&run, &holdings, None).await?;
         notes.push(format!("access ended at {end}"));
     }
-    let known = holdings.all_policies();
-    let (folder, belongings) = tokio::try_join!(Folder::look_into(&run, options), async {
-        Ok(belongings::removals(&run, &user, known).await?)
-    })?;
+    let own_folder = guard::own_folder(&holdings, options)?;
+    let tags = guard::missing_tags(&run, &user, own_folder.as_ref(), options);
+    let run = own_folder.map_or(run.clone(), |folder| run.in_folder(folder));
+    let (found, belongings) =
+        tokio::try_join!(Sharing::look_into(&run, Some(&holdings), options), async {
+            Ok(belongings::removals(&run, &holdings).await?)
+        })?;
     guard::check_not_self(&run, &user, &belongings).await?;
-    // A tag keeps the user recognizable as ours when its policies are gone.
-    let needs_tag = user.tags.bucket.is_none() && !options.force;
-    let can_tag = !needs_tag || iam::keeps_tags(&run, &user).await;
+    let Sharing { folder, sharers, goes_last, note } = found;
+    let mut lasting_notes = Vec::from_iter(options.folder.as_ref().and_then(GivenFolder::note));
+    lasting_notes.extend(holdings.renamed_note());
+    lasting_notes.extend(note);
+    // Tags keep the user recognizable as ours, and its folder known, when its policies are gone.
+    let needs_tags = tags != Tags::default();
+    let can_tag = !needs_tags || iam::keeps_tags(&run, &user).await;
     let mut steps = Vec::new();
-    if needs_tag && can_tag {
+    if needs_tags && can_tag {
         steps.push(Step::TagUser(user.name.clone()));
     }
     steps.extend(belongings.into_iter().map(Step::Remove));
@@ -202,33 +240,43 @@ async fn plan_user(run: Run, user: User, options: DeleteOptions) -> Result<Plan<
     if options.only_expired || !can_tag {
         // By them a second run tells whose the user is and that access has ended, and
         // access can be extended until the folder's turn. They give no access any more.
-        own_policies_last(&mut steps, &run.target.user);
+        own_policies_last(&mut steps, &holdings.made_as);
     }
     let mut preview = Preview::new(&run.target, steps);
     preview.notes = notes;
     let work = Delete {
-        user: Some(user),
+        holdings: Some(holdings),
         only_expired: options.only_expired,
         is_known_by_policies: !can_tag,
+        tags,
+        sharers,
+        goes_last,
         ..Delete::default()
     };
-    Ok(plan_folder(Plan { preview, run, work }, folder))
+    let mut plan = Plan { preview, run, work };
+    plan.add_lasting_notes(lasting_notes);
+    Ok(plan_folder(plan, folder))
 }
 
 /// Plans the deletion of what is left of a user that is gone; of the folder only with
 /// `force`, since nothing shows whose it is.
-async fn plan_leftovers(run: Run, options: DeleteOptions) -> Result<Plan<Delete>> {
-    let (folder, left) = tokio::try_join!(Folder::look_into(&run, options), async {
+async fn plan_leftovers(run: Run, options: &DeleteOptions) -> Result<Plan<Delete>> {
+    let run = match &options.folder {
+        Some(given) => run.in_folder(given.prefix.clone()),
+        None => run,
+    };
+    let (found, left) = tokio::try_join!(guard::look_into_left(&run, options), async {
         Ok(belongings::left_behind(&run).await?)
     })?;
     if options.only_expired || left.is_none() && !options.force {
-        return Err(guard::no_user(&run, folder.as_ref()).await);
+        return Err(guard::no_user(&run, found.as_ref()).await);
     }
     let mut notes = vec![format!("there is no user {}", run.target.user)];
+    notes.extend(options.folder.as_ref().and_then(GivenFolder::note));
     if !options.force {
-        notes.extend(folder.as_ref().and_then(|folder| folder.stays_note(&run)));
+        notes.extend(found.as_ref().and_then(|folder| folder.stays_note(&run)));
     }
-    let emptied = folder.filter(|_| options.force);
+    let emptied = found.filter(|_| options.force);
     let mut steps = Vec::from_iter(left.map(Step::Remove));
     steps.extend(emptied.as_ref().map(|folder| folder.step(&run)));
     let preview = Preview::new(&run.target, steps);

@@ -1,14 +1,15 @@
 //! What a user holds: its policies and groups. Read once for a plan, or made from a
-//! page of the account, and asked from there: whose it is (`owner`), which of its
-//! policies are ours and what they grant (`policies`).
+//! page of the account, and asked from there: whose it is (`owner`), which folder it
+//! has (`folder`), which of its policies are ours and what they grant (`policies`).
 
-use crate::access::{INLINE_POLICY_NAME, Target};
+use crate::access::{INLINE_POLICY_NAME, Target, UserName};
 use crate::aws::{Aws, AwsError, Run};
 use crate::iam::{self, Policy, Tags, User, UserDetails};
 
 pub(crate) use owner::Owner;
 pub(crate) use policies::names;
 
+mod folder;
 mod owner;
 mod policies;
 
@@ -16,13 +17,15 @@ mod policies;
 #[derive(Debug, Clone)]
 pub struct Holdings {
     pub(crate) target: Target,
+    /// The name by which its policies were made: another one if it was renamed since.
+    pub(crate) made_as: UserName,
     /// The region of the bucket, which policies are written for.
     pub(crate) region: String,
     /// True if the user has no tags on a store that keeps none, so that only its
     /// policies say anything.
     pub(crate) is_tagless: bool,
     pub(crate) user: User,
-    /// Its policies by name, with the texts of those that carry one of our names.
+    /// Its policies by name, with the texts of those that carry a name of ours.
     pub(crate) policies: Vec<Policy>,
     /// The names of its groups, sorted.
     pub(crate) groups: Vec<String>,
@@ -67,6 +70,7 @@ impl Holdings {
     /// tagless until the store was [asked](Self::ask_for_tags).
     pub(crate) fn new(target: Target, aws: &Aws, details: UserDetails) -> Self {
         let mut holdings = Self {
+            made_as: target.user.clone(),
             target,
             region: aws.region.clone(),
             is_tagless: !aws.store.is_aws() && details.user.tags == Tags::default(),
@@ -75,7 +79,7 @@ impl Holdings {
             groups: details.groups,
             extent: Extent::All,
         };
-        holdings.sort();
+        holdings.settle();
         holdings
     }
 
@@ -97,21 +101,21 @@ impl Holdings {
             self.policies = iam::attached_policies(run).await?;
             read_our_documents(run, &mut self.policies).await?;
             self.policies.extend(inline);
-            self.sort();
+            self.settle();
             self.extent = Extent::OurPolicies;
         }
         Ok(())
     }
 
-    /// The policies, if all of them were read.
-    pub(crate) fn all_policies(self) -> Option<Vec<Policy>> {
-        (self.extent == Extent::All).then_some(self.policies)
-    }
-
-    /// Sorts policies and groups, which stores list in different orders.
-    fn sort(&mut self) {
+    /// Sorts policies and groups, which stores list in different orders, and takes name and
+    /// folder from them.
+    fn settle(&mut self) {
         self.policies.sort_by(|one, other| one.name.cmp(&other.name));
         self.groups.sort();
+        self.made_as = self.find_former_name();
+        if let Some(folder) = self.shown_folder() {
+            self.target = self.target.in_folder(folder);
+        }
     }
 
     /// Asks the store whether it keeps tags, where that matters.
@@ -138,7 +142,7 @@ impl Holdings {
             Ok(names) => self.groups = names,
             Err(error) => unread.push(error),
         }
-        self.sort();
+        self.settle();
         self.extent = Extent::All;
         unread
     }
@@ -166,7 +170,7 @@ pub(super) async fn read_details(run: &Run, user: User) -> Result<UserDetails, A
 
 async fn read_our_documents(run: &Run, policies: &mut [Policy]) -> Result<(), AwsError> {
     for policy in policies {
-        if policy.is_named_as_made_for(&run.target.user) {
+        if policy.is_named_as_made() {
             iam::read_document(run, policy).await?;
         }
     }

@@ -1,8 +1,8 @@
 //! Whose a user is: for which bucket it was made, as far as it shows that itself.
 
 use super::Holdings;
-use crate::access::{BucketName, Target, allows_only_in, names_bucket};
-use crate::iam::User;
+use crate::access::{BucketName, Prefix, Target, allows_only_in, names_bucket};
+use crate::iam::{Policy, User};
 
 /// The bucket that a user was made for, as far as its tags and policies show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +45,7 @@ impl Holdings {
             return owner;
         }
         let ours: Vec<_> = self.our_policies().collect();
-        if ours.iter().any(|policy| self.grant_by(policy).is_some()) {
+        if ours.iter().any(|policy| self.is_surely_ours(policy)) {
             return Owner::ThisBucket;
         }
         let edited = ours.iter().find(|policy| {
@@ -63,5 +63,11 @@ impl Holdings {
             }
             (None, None) => Owner::NotOurs(None),
         }
+    }
+    /// True if a policy of a user without a tag reads back as ours, for the folder that is
+    /// called like the user or that its path names.
+    fn is_surely_ours(&self, policy: &Policy) -> bool {
+        let Some((folder, _)) = self.access_by(policy) else { return false };
+        folder == Prefix::from(&self.target.user) || self.folder_by_path() == Some(Ok(folder))
     }
 }

@@ -3,21 +3,24 @@
 use anyhow::{Result, bail};
 
 use super::Holdings;
-use crate::access::{
-    Grant, Target, grant_of_policy, grant_of_scripts, is_of_scripts, managed_policy_name,
-};
+use crate::access::{Grant, Target, folder_of_scripts, grant_of_scripts, managed_policy_name};
 use crate::iam::Policy;
 use crate::workflows::outcome::PolicyRef;
 
 impl Holdings {
     /// The policies that carry one of our names or the Python scripts'.
     pub(crate) fn our_policies(&self) -> impl Iterator<Item = &Policy> {
-        self.policies.iter().filter(|policy| policy.is_named_as_made_for(&self.target.user))
+        self.policies.iter().filter(|policy| policy.is_named_as_made_for(&self.made_as))
     }
 
     /// [Our policies](Self::our_policies) whose text was read.
     pub(crate) fn our_policies_read(&self) -> Vec<&Policy> {
         self.our_policies().filter(|policy| policy.text.is_some()).collect()
+    }
+
+    /// True if the user has the managed policy with this ARN.
+    pub(crate) fn has_attached(&self, arn: &str) -> bool {
+        self.policies.iter().any(|policy| policy.arn.as_deref() == Some(arn))
     }
 
     /// The policy that `create` makes: the managed one if there is one, or else the inline one.
@@ -28,7 +31,7 @@ impl Holdings {
 
     /// True if one of our policies has the name that `create` gives it.
     fn is_access_policy(&self, policy: &Policy) -> bool {
-        policy.arn.is_none() || policy.name == managed_policy_name(&self.target.user)
+        policy.arn.is_none() || policy.name == managed_policy_name(&self.made_as)
     }
 
     /// Returns the only policy of these. Fails if there are none or several, or if it
@@ -47,7 +50,8 @@ impl Holdings {
 
     /// True if a policy is exactly as the Python scripts wrote it.
     pub(crate) fn is_of_scripts(&self, policy: &Policy) -> bool {
-        policy.text_is(|text| is_of_scripts(&policy.name, text, &self.target))
+        let Target { bucket, .. } = &self.target;
+        policy.text_is(|text| folder_of_scripts(&policy.name, text, bucket).is_some())
     }
 
     /// Our policies that are exactly as the Python scripts wrote them.
@@ -77,7 +81,7 @@ impl Holdings {
     pub(crate) fn foreign(&self) -> Vec<String> {
         self.policies
             .iter()
-            .filter(|policy| !policy.is_named_as_made_for(&self.target.user))
+            .filter(|policy| !policy.is_named_as_made_for(&self.made_as))
             .map(|policy| format!("policy {}", policy.name))
             .chain(self.groups.iter().map(|group| format!("group {group}")))
             .collect()
@@ -95,7 +99,7 @@ impl Holdings {
     /// The access that a policy stands for, if it is still as `create`, `update` or the Python
     /// scripts wrote it. Either of the scripts' two policies stands for the access of both.
     pub(crate) fn grant_by(&self, policy: &Policy) -> Option<Grant> {
-        grant_of_policy(&policy.name, policy.text.as_deref()?, &self.target, &self.region)
+        self.access_by(policy).map(|(_, grant)| grant)
     }
 }
 

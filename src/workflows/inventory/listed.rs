@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::oddities::{Oddity, oddities};
 use super::{Holdings, Readers};
-use crate::access::{Access, Expiry, KmsKey, SharedPrefix, Target};
+use crate::access::{Access, Expiry, KmsKey, Prefix, Target};
 use crate::iam::{KeyInfo, text_or_null};
 use crate::workflows::outcome::PolicyRef;
 
@@ -86,7 +86,7 @@ impl Listed {
             source_ips: known.source_ips.iter().map(IpNet::to_string).collect(),
             kms_key: known.kms_key.as_ref().map(KmsKey::to_string),
             browse_root: known.browse_root,
-            also_read: known.also_read.iter().map(SharedPrefix::to_string).collect(),
+            also_read: known.also_read.iter().map(Prefix::to_string).collect(),
             policies: holdings.policies.iter().map(PolicyRef::from).collect(),
             groups: holdings.groups.clone(),
             keys,

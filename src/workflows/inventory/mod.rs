@@ -19,6 +19,7 @@ pub use listed::{Listed, MadeBy};
 pub use oddities::Oddity;
 pub use readers::{Everybody, Readers};
 
+mod by_folder;
 mod listed;
 mod oddities;
 mod readers;
@@ -155,14 +156,14 @@ impl Inventory {
 
     /// Work on one of the users.
     pub(in crate::workflows) fn run(&self, user: UserName) -> Run {
-        let target = Target { bucket: self.bucket.clone(), user };
+        let target = Target::new(self.bucket.clone(), user);
         Run::new(self.aws.clone(), target, CancellationToken::new(), |_| {})
     }
 }
 
 /// The holdings of a user of the account; none if we take no user of that name.
 fn holdings(bucket: &BucketName, aws: &Aws, details: UserDetails) -> Option<Holdings> {
-    let target = Target { bucket: bucket.clone(), user: details.user.name.parse().ok()? };
+    let target = Target::new(bucket.clone(), details.user.name.parse().ok()?);
     Some(Holdings::new(target, aws, details))
 }
 

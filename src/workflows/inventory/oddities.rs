@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{Holdings, Readers};
-use crate::access::{Expiry, Grant, PolicyDocument, UserName};
+use crate::access::{Expiry, Grant, PolicyDocument, Target};
 use crate::iam::{KeyInfo, LastUse};
 use crate::step::counted;
 use crate::workflows::holdings::names;
@@ -54,7 +54,8 @@ pub(super) fn oddities(
     }
     odd.extend(odd_end(holdings, access.as_ref()));
     odd.extend(odd_policies(holdings, access.as_ref()));
-    odd.extend(odd_readers(&holdings.target.user, readers));
+    odd.extend(odd_folder(holdings, readers));
+    odd.extend(odd_readers(&holdings.target, access.as_ref(), readers));
     odd
 }
 
@@ -138,13 +139,35 @@ fn odd_policies(holdings: &Holdings, grant: Option<&Grant>) -> Vec<Oddity> {
     odd
 }
 
+/// Looks at what records the folder, and at whose folders overlap with it.
+fn odd_folder(holdings: &Holdings, readers: &Readers) -> Vec<Oddity> {
+    let Holdings { target, .. } = holdings;
+    let mut odd = Vec::new();
+    match holdings.folder() {
+        Err(disputed) => odd.push(Oddity::new("unclear-folder", disputed.to_string())),
+        Ok(None) => odd.push(Oddity::new("unclear-folder", "nothing says which folder it has")),
+        // Without its path, nobody who looks at the folder finds the user.
+        Ok(Some(folder)) if !holdings.is_found_at(&folder) => {
+            odd.push(Oddity::new("renamed", format!("renamed in IAM; its folder is {folder}")));
+        }
+        Ok(Some(_)) => {}
+    }
+    let overlapping = readers.overlapping(target);
+    if !overlapping.is_empty() {
+        let text = format!("folder overlaps with that of {}", overlapping.join(", "));
+        odd.push(Oddity::new("overlapping-folder", text));
+    }
+    odd
+}
+
 /// Names who reads whose folder: that may have been granted before this user was
 /// there, or for another one of that name.
-fn odd_readers(user: &UserName, readers: &Readers) -> Vec<Oddity> {
+fn odd_readers(target: &Target, access: Option<&Grant>, readers: &Readers) -> Vec<Oddity> {
+    let also_read = access.map(|access| &access.also_read[..]).unwrap_or_default();
     let mut odd = Vec::new();
     for (words, others) in [
-        ("folder is also read by", readers.with_access_to(user)),
-        ("also reads the folder of", readers.read_by(user)),
+        ("folder is also read by", readers.with_access_to(target)),
+        ("also reads the folder of", readers.read_by(target, also_read)),
     ] {
         if !others.is_empty() {
             odd.push(Oddity::new("shared-folder", format!("{words} {}", others.join(", "))));

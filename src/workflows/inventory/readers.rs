@@ -1,9 +1,10 @@
-//! Who may read whose folder by `--also-read`.
+//! Who may read whose folder by `--also-read`, and whose folders overlap.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
+use super::by_folder::ByFolder;
 use super::{Holdings, holdings};
-use crate::access::{BucketName, Target, UserName, names_bucket};
+use crate::access::{BucketName, Prefix, Target, names_bucket};
 use crate::aws::{Aws, Run};
 use crate::iam::{self, UserDetails};
 use crate::workflows::holdings::Owner;
@@ -33,13 +34,13 @@ impl Everybody {
     }
 }
 
-/// Which users may read the folders of which others.
+/// Which users have which folders, and may read those of which others.
 #[derive(Debug, Clone, Default)]
 pub struct Readers {
-    /// By the name of the folder's user, who may not exist yet.
-    by_owner: BTreeMap<String, BTreeSet<String>>,
-    /// The users there are.
-    users: BTreeSet<String>,
+    /// The users by their own folders.
+    homes: ByFolder,
+    /// The users by the other folders that they may read.
+    readers: ByFolder,
 }
 
 impl Readers {
@@ -47,39 +48,42 @@ impl Readers {
     pub fn among<'a>(users: impl IntoIterator<Item = &'a Holdings>) -> Self {
         let mut known = Self::default();
         for holdings in users {
-            let reader = holdings.target.user.to_string();
-            let folders = holdings.grant().unwrap_or_default().also_read;
-            for owner in folders.iter().filter_map(|folder| folder.user()) {
-                known.by_owner.entry(owner.to_string()).or_default().insert(reader.clone());
+            let name = holdings.target.user.as_str();
+            for folder in holdings.grant().unwrap_or_default().also_read {
+                known.readers.add(&folder, name);
             }
-            known.users.insert(reader);
+            known.homes.add(holdings.target.prefix(), name);
         }
         known
     }
 
-    /// The users who may read the folder of this one, or what is in it.
-    pub fn with_access_to(&self, user: &UserName) -> Vec<&str> {
-        self.by_owner.get(user.as_str()).into_iter().flatten().map(String::as_str).collect()
+    /// The users who may read this user's folder, or what is in it, besides.
+    pub fn with_access_to(&self, target: &Target) -> Vec<&str> {
+        others(target, self.readers.overlapping(target.prefix()))
     }
 
-    /// The users whose folders this one may read.
-    pub(super) fn read_by(&self, user: &UserName) -> Vec<&str> {
-        let mut owners = Vec::new();
-        for (owner, readers) in &self.by_owner {
-            if readers.contains(user.as_str()) && self.users.contains(owner) {
-                owners.push(owner.as_str());
-            }
-        }
-        owners
+    /// The users whose folders this one may read by these others.
+    pub(super) fn read_by(&self, target: &Target, also_read: &[Prefix]) -> Vec<&str> {
+        let owners = also_read.iter().flat_map(|folder| self.homes.overlapping(folder));
+        others(target, owners.collect())
+    }
+
+    /// The users whose folders are inside this user's, or around it.
+    pub(super) fn overlapping(&self, target: &Target) -> Vec<&str> {
+        others(target, self.homes.elsewhere(target.prefix()))
     }
 
     /// The note on who else reads the target's folder, if anybody does.
     pub fn note(&self, target: &Target) -> Option<String> {
-        let who = match &self.with_access_to(&target.user)[..] {
+        let who = match &self.with_access_to(target)[..] {
             [] => return None,
             [only] => format!("user {only}"),
             several => format!("users {}", several.join(", ")),
         };
         Some(format!("{who} may read {} too (--also-read)", target.folder_url()))
     }
+}
+
+fn others<'a>(target: &Target, users: BTreeSet<&'a str>) -> Vec<&'a str> {
+    users.into_iter().filter(|name| *name != target.user.as_str()).collect()
 }

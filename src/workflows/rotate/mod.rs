@@ -3,7 +3,7 @@
 
 use anyhow::Result;
 
-use crate::access::{Grant, PolicyDocument, grant_of_scripts};
+use crate::access::{Grant, grant_of_scripts};
 use crate::aws::Run;
 use crate::commands;
 use crate::errors::{Hint, Hinted};
@@ -108,8 +108,8 @@ fn readable_grant(holdings: &Holdings) -> Result<Grant> {
         return Err(Hinted::new(message, set_access_hint(target, &grant_of_scripts())).into());
     }
     let policy = holdings.sole_access_policy(&ours)?;
-    let text = policy.text.as_deref().unwrap_or_default();
-    let Some(grant) = PolicyDocument::grant(text, target, &holdings.region) else {
+    holdings.folder()?;
+    let Some(grant) = holdings.grant_by(policy) else {
         let message = format!(
             "policy {} is not as create_s3_user writes it, so it is not known \
              what the key should give access to",

@@ -5,6 +5,7 @@ use anyhow::{Result, ensure};
 
 use super::error::Error;
 use super::holdings::{Holdings, names};
+use super::neighbours::Neighbours;
 use super::ours::{Purpose, find_ours, folder_notes, set_access_hint};
 use super::outcome::PolicyRef;
 use super::plan::{Plan, PlannedPolicy, Preview};
@@ -13,11 +14,12 @@ use crate::access::{
     managed_policy_name,
 };
 use crate::aws::Run;
-use crate::errors::Hinted;
+use crate::commands;
+use crate::errors::{Hint, Hinted};
 use crate::iam::{self, Policy, User};
 use crate::removal::Removal;
 use crate::s3::bucket;
-use crate::step::Step;
+use crate::step::{Step, named_users};
 
 pub use applying::apply;
 
@@ -49,15 +51,20 @@ pub async fn plan(run: &Run, change: &GrantChange) -> Result<Plan<Update>, Error
 }
 
 async fn plan_update(run: &Run, change: &GrantChange) -> Result<Plan<Update>> {
-    let (run, mut holdings) = find_ours(run, Purpose::Update).await?;
-    holdings.read_our_policies(&run).await?;
+    let (found, mut holdings) = find_ours(run, Purpose::Update).await?;
+    holdings.read_our_policies(&found).await?;
+    let Some(folder) = holdings.folder()? else { return Err(no_folder(&found)) };
+    let run = found.in_folder(folder);
     let current = Current::find(&holdings, change)?;
     current.check_replaceable(&run, change)?;
     let before = current.grant.clone().unwrap_or_default();
     change.check_on(&before)?;
     let grant = change.apply_to(&before);
     let document = current.new_document(&run, &grant)?;
-    let policy = current.new_policy(&run, &holdings.user)?;
+    let policy = current.new_policy(&holdings)?;
+    if current.grant.as_ref().is_none_or(|before| grant.allows_more_than(before)) {
+        check_neighbours(&run, &holdings).await?;
+    }
     let mut steps = current.write_steps(policy.as_ref(), &document);
     steps.extend(current.detach_steps());
     if policy.is_some() {
@@ -105,8 +112,7 @@ impl<'a> Current<'a> {
         } else {
             let candidates = if of_today.is_empty() { &ours } else { &of_today };
             let sole = holdings.sole_access_policy(candidates)?;
-            let text = sole.text.as_deref().unwrap_or_default();
-            (Some(sole), PolicyDocument::grant(text, &holdings.target, &holdings.region))
+            (Some(sole), holdings.grant_by(sole))
         };
         if *change == GrantChange::default() {
             let keeps_scripts = !of_scripts.is_empty();
@@ -141,16 +147,16 @@ impl<'a> Current<'a> {
 
     /// The policy that the user has then: a new one in place of those of the Python
     /// scripts; none if it keeps them.
-    fn new_policy(&self, run: &Run, user: &User) -> Result<Option<PolicyRef>> {
+    fn new_policy(&self, holdings: &Holdings) -> Result<Option<PolicyRef>> {
         if self.policy.is_some() || self.replaced.is_empty() {
             return Ok(self.policy.map(PolicyRef::from));
         }
-        let name = managed_policy_name(&run.target.user);
-        let arn = iam::policy_arn(user, &name);
+        let name = managed_policy_name(&holdings.made_as);
+        let arn = iam::policy_arn(&holdings.user, &name);
         ensure!(
             arn.is_some(),
             "the ARN of user {} has no form that tells that of its policy",
-            run.target.user
+            holdings.user.name
         );
         Ok(Some(PolicyRef { name, arn }))
     }
@@ -185,6 +191,31 @@ impl<'a> Current<'a> {
                     replaces them";
         self.keeps_scripts.then(|| note.to_owned())
     }
+}
+
+/// The error that a user carries nothing that says its folder.
+fn no_folder(run: &Run) -> anyhow::Error {
+    let Target { user, .. } = &run.target;
+    let message =
+        format!("nothing says which folder user {user} has, so no policy can be written for it");
+    let tag = commands::tag_folder(&run.target);
+    let words = "if it is this one, tag the user, then run the same command again";
+    Hinted::new(message, Hint::run(words, tag)).into()
+}
+
+/// Fails if another user's folder is inside this one or around it, which could reach or be
+/// reached by more than before.
+async fn check_neighbours(run: &Run, holdings: &Holdings) -> Result<()> {
+    let Neighbours { inside, around, .. } = Neighbours::find(run, Some(holdings)).await?;
+    let others = [inside, around].concat();
+    ensure!(
+        others.is_empty(),
+        "{} overlaps with the folder of {}, so user {} can't be allowed more",
+        run.target.folder_url(),
+        named_users(&others),
+        run.target.user
+    );
+    Ok(())
 }
 
 /// Adds the step that sets the tag of the end of access, if the tag says otherwise.

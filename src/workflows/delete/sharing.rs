@@ -1,0 +1,95 @@
+//! What becomes of the folder, by who else lives there.
+
+use anyhow::Result;
+
+use super::DeleteOptions;
+use super::folder::Folder;
+use crate::aws::Run;
+use crate::commands;
+use crate::errors::{Hint, Hinted};
+use crate::iam::User;
+use crate::step::named_users;
+use crate::workflows::holdings::Holdings;
+use crate::workflows::neighbours::Neighbours;
+
+/// The folder that goes with a user, or why it stays.
+#[derive(Default)]
+pub(super) struct Sharing {
+    /// The folder; none if its objects stay.
+    pub folder: Option<Folder>,
+    /// The users for whom it stays.
+    pub sharers: Vec<String>,
+    /// True if others who share it are deleted in the same run, before this user.
+    pub goes_last: bool,
+    /// The note on what becomes of it because of them.
+    pub note: Option<String>,
+}
+
+impl Sharing {
+    /// Looks into the folder and at who else lives there, unless the objects are kept
+    /// anyway. Fails if somebody lives inside it, whatever is forced.
+    ///
+    /// The folder stays for whoever has the same one, or one around it. Of users that are
+    /// deleted in the same run, the last by name takes it along.
+    pub async fn look_into(
+        run: &Run,
+        own: Option<&Holdings>,
+        options: &DeleteOptions,
+    ) -> Result<Self> {
+        if options.keep_objects {
+            return Ok(Self::default());
+        }
+        let (folder, neighbours) = tokio::try_join!(Folder::look_into(run, options), async {
+            Ok(Neighbours::find(run, own).await?)
+        })?;
+        let Neighbours { same, inside, around } = neighbours;
+        if !inside.is_empty() {
+            return Err(inhabited(run, &inside));
+        }
+        let url = run.target.folder_url();
+        let is_in_run = |name: &String| options.along_with.iter().any(|it| it.as_str() == name);
+        let (leaving, staying): (Vec<_>, Vec<_>) = same.into_iter().partition(is_in_run);
+        let sharers = [staying, around].concat();
+        if !sharers.is_empty() {
+            let note = Some(format!("{url} stays: it is shared with {}", named_users(&sharers)));
+            return Ok(Self { sharers, note, ..Self::default() });
+        }
+        let last = leaving.iter().max().filter(|last| last.as_str() > run.user());
+        if let Some(last) = last {
+            let note =
+                Some(format!("{url} is shared with user {last}, and is deleted with that one"));
+            return Ok(Self { note, ..Self::default() });
+        }
+        let goes_last = !leaving.is_empty();
+        let note = goes_last
+            .then(|| format!("{url} is shared with {}, deleted before", named_users(&leaving)));
+        Ok(Self { folder: Some(folder), sharers, goes_last, note })
+    }
+}
+
+/// The error that somebody lives inside the folder.
+fn inhabited(run: &Run, inside: &[String]) -> anyhow::Error {
+    let folder = run.target.folder_url();
+    let message =
+        format!("{folder} holds the folder of {}, so it was not deleted", named_users(inside));
+    let delete = commands::delete_user(&run.target.bucket, run.user());
+    Hinted::new(message, Hint::run("to delete the user alone", delete)).into()
+}
+
+/// Fails if by now somebody else lives at the folder: it stays then.
+pub(super) async fn check_alone(run: &Run, own: Option<&User>) -> Result<()> {
+    // By now it may have no policy any more.
+    let own = own.map(|user| Holdings::unread(run, user.clone()));
+    let Neighbours { same, inside, around } = Neighbours::find(run, own.as_ref()).await?;
+    let others = [same, inside, around].concat();
+    if others.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "{} stays: it is also the folder of {} now, or overlaps with it",
+        run.target.folder_url(),
+        named_users(&others)
+    );
+    let hint = Hint::new("run the same command again to see what would be deleted");
+    Err(Hinted::new(message, hint).into())
+}
