@@ -128,7 +128,7 @@ pub(crate) fn tag_user(target: &Target) -> Command {
     aws_iam("tag-user", target.user.as_str()).with(&["--tags", &tag])
 }
 
-/// Tags a user with the folder that is called like it.
+/// Tags a user with the folder that is named after it.
 pub(crate) fn tag_folder(target: &Target) -> Command {
     let tag = format!("Key=s3-user:folder,Value={}", folder_text(target.prefix()));
     aws_iam("tag-user", target.user.as_str()).with(&["--tags", &tag])

@@ -331,7 +331,6 @@ async fn options_that_make_no_sense_are_refused_before_any_call() {
         (&tags, "46 tags"),
         (&many, "a managed policy takes 6144"),
         (&some, "an inline policy takes 2048"),
-        (&["--update", "--also-read", "alex/a/"], "own folder alex/"),
         (&["--update", "--access", "write", "--browse-root"], "--browse-root"),
         (&["--rotate-key", "--also-read", "a/"], "--also-read"),
         (&["--update", "--rotate-key"], "--rotate-key"),

@@ -376,7 +376,7 @@ const OF_A_KEY: &[&str] = &["--output-dir", "--kit", "--verify"];
 
 /// What is for a new user alone.
 const OF_A_NEW_USER: &[&str] =
-    &["--make-folder", "--path", "--permissions-boundary", "--tag", "--inline-policy"];
+    &["--folder", "--make-folder", "--path", "--permissions-boundary", "--tag", "--inline-policy"];
 
 /// Options that are nothing without another one.
 const NEEDS: [(&str, &str); 4] = [

@@ -6,6 +6,7 @@
 mod access;
 mod delete;
 mod faults;
+mod folders;
 mod limits;
 mod manage;
 mod restart;

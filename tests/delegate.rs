@@ -9,8 +9,7 @@ use crate::support::{
 };
 
 const BOUNDARY: &str = "arn:aws:iam::123456789012:policy/s3-user-boundary-shared";
-const PATH: &str = "/s3-user/shared/";
-const WITHIN: [&str; 5] = ["--inline-policy", "--path", PATH, "--permissions-boundary", BOUNDARY];
+const WITHIN: [&str; 3] = ["--inline-policy", "--permissions-boundary", BOUNDARY];
 
 fn boundary() -> String {
     include_str!("../permissions/boundary.json").replace("shared-files", "shared")
@@ -56,7 +55,7 @@ async fn every_workflow_works_for_a_delegate() {
     aws.iam(|iam| {
         let user = &iam.users["alex"];
         assert_eq!(user.permissions_boundary.as_deref(), Some(BOUNDARY));
-        assert_eq!(user.path, PATH);
+        assert_eq!(user.path, "/s3-user/shared/folder/alex/");
     });
     for options in [
         ["--update", "--expires", "9d"].as_slice(),
@@ -131,7 +130,7 @@ fn boundary_has_all_that_a_user_may_be_given() {
 async fn delegate_cannot_change_users_that_an_admin_made() {
     let aws = aws_with_boundary().await;
     let delegate = delegate_of(&aws).await;
-    Sandbox::new(&aws).create("alex", &[]).await.succeeded();
+    Sandbox::with_host_of_aws(&aws).create("alex", &[]).await.succeeded();
     let before = aws.iam(|iam| iam.access_keys["alex"].len());
     for options in [["--update", "--browse-root"].as_slice(), &["--rotate-key"], &["--suspend"]] {
         let run = delegate.create("alex", options).await;
@@ -157,7 +156,7 @@ async fn refused_create_names_the_options_of_the_boundary() {
     let aws = aws_with_boundary().await;
     let delegate = delegate_of(&aws).await;
     let run = delegate.create("alex", &[]).await.failed_with("CreateUser");
-    let options = format!("--inline-policy --path {PATH} --permissions-boundary {BOUNDARY}");
+    let options = format!("--inline-policy --permissions-boundary {BOUNDARY}");
     assert!(run.stderr.ends_with(&format!("add: {options}\n")), "{run:?}");
     assert!(is_gone(&aws, "alex"));
     let script = format!("\"$0\" -b shared -u alex {options}");
@@ -246,9 +245,10 @@ async fn aws_with_victims(policy: &Value) -> (LocalAws, aws_sdk_iam::Client, (St
     attach_new_policy(&aws, "admin", "s3-access-for-admin", ALLOW_ALL).await;
     let admin = Sandbox::new(&aws);
     admin.create("mine", &WITHIN).await.succeeded();
-    let unbounded = ["--inline-policy", "--path", PATH];
+    let unbounded = ["--inline-policy"];
     admin.create("unbounded", &unbounded).await.succeeded();
-    let foreign = [&["-b", "other", "-u", "foreign"], &WITHIN[..]].concat();
+    let foreign = ["-b", "other", "-u", "foreign", "--path", "/s3-user/shared/"];
+    let foreign = [&foreign, &WITHIN[..]].concat();
     admin.run("create_s3_user", &foreign).await.succeeded();
     // Nothing of their own keeps IAM from deleting it.
     aws.change_iam(|iam| {
@@ -267,7 +267,7 @@ fn tag(key: &str, value: &str) -> aws_sdk_iam::types::Tag {
 /// Whether the attempt succeeds.
 async fn succeeds(attempt: &str, iam: &aws_sdk_iam::Client) -> bool {
     let ours = || tag("s3-user:bucket", "shared");
-    let create = iam.create_user().user_name("new").path(PATH);
+    let create = iam.create_user().user_name("new").path("/s3-user/shared/");
     match attempt {
         "user without the boundary" => create.tags(ours()).send().await.is_ok(),
         "user with another boundary" => {

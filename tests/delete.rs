@@ -295,7 +295,7 @@ async fn users_not_made_for_this_bucket_are_refused_saying_what_was_found() {
     let run = sandbox.delete("kim", &[]).await;
     let run = run.failed_with("-for-kim is for another bucket");
     assert!(
-        run.stderr.contains("hint: check the name; to delete user kim and all objects in s3://shared/kim/ anyway, add --force\n"),
+        run.stderr.contains("hint: check the name; to delete user kim anyway, add --force, and --keep-objects or --folder FOLDER/\n"),
         "{run:?}"
     );
     sandbox
@@ -312,7 +312,7 @@ async fn users_not_made_for_this_bucket_are_refused_saying_what_was_found() {
         changing.iter().filter(|call| call.starts_with("Delete") || call.starts_with("Detach"));
     assert_eq!(changing.count(), 0);
 
-    sandbox.delete("kim", &["--force"]).await.succeeded();
+    sandbox.delete("kim", &["--force", "--folder", "kim/"]).await.succeeded();
     assert!(is_gone(&aws, "kim"));
     assert_eq!(aws.keys("other"), ["alex/x", "kim/x"], "only the bucket that was named");
 }
@@ -506,8 +506,8 @@ async fn failed_run_on_a_store_that_refuses_tags_is_finished_by_running_again() 
 async fn user_whose_key_the_command_runs_with_is_never_deleted() {
     let aws = aws_with_files().await;
     let sandbox = Sandbox::new(&aws);
-    for options in [["--force"].as_slice(), &["--force", "--keep-objects"]] {
-        let run = sandbox.delete("admin", options).await;
+    for options in [["--folder", "admin/"].as_slice(), &["--keep-objects"]] {
+        let run = sandbox.delete("admin", &[&["--force"], options].concat()).await;
         run.failed_with("user admin is the one that runs this command");
         aws.iam(|iam| {
             assert_eq!(iam.access_keys["admin"].len(), 1);

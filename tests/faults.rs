@@ -434,6 +434,14 @@ async fn create_with_an_inline_policy_is_all_or_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn create_with_another_folder_is_all_or_nothing() {
+    for like_ceph in [false, true] {
+        let options = &["--folder", "customers/acme/"];
+        at_every_call(Scenario { options, like_ceph, ..CREATE }).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn create_with_kit_and_folder_is_all_or_nothing() {
     let options = &["--kit", "--make-folder"];
     at_every_call(Scenario { options, ..CREATE }).await;

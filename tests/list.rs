@@ -141,7 +141,7 @@ async fn every_user_of_ours_is_listed_and_nobody_else() {
         "user": "alex",
         "bucket": "shared",
         "prefix": "alex/",
-        "arn": format!("arn:aws:iam::{ACCOUNT}:user/alex"),
+        "arn": format!("arn:aws:iam::{ACCOUNT}:user/s3-user/shared/folder/alex/alex"),
         "made_by": "create_s3_user",
         "created": created,
         "access": "read",

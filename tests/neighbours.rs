@@ -1,8 +1,16 @@
-//! Deleting users whose folders are not called like them, are shared, or lie beside, inside
+//! Deleting users whose folders are not named after them, are shared, or lie beside, inside
 //! or around those of others: what must stay stays.
 
-use fakecloud_iam::Tag;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use fakecloud_iam::Tag;
+use proptest::prelude::*;
+use serde_json::Value;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::properties::{allows_list, allows_object};
 use crate::support::{
     Fault, LocalAws, Run, Sandbox, aws_with_files, edit_policy, is_gone, keys_of, rename_user,
     tag_of,
@@ -312,12 +320,10 @@ async fn folder_that_nothing_says_is_asked_for() {
     for options in [&[][..], &["--force"]] {
         let run = sandbox.delete("alex", options).await;
         let run = run.failed_with("nothing says which folder user alex has");
-        for hint in [
-            "delete_s3_user -b shared -u alex --keep-objects",
-            "delete_s3_user -b shared -u alex --folder FOLDER/",
-        ] {
+        for hint in ["-u alex --keep-objects", "--folder FOLDER/"] {
             assert!(run.stderr.contains(hint), "{run:?}");
         }
+        assert_eq!(run.stderr.matches("--force").count(), 2 * options.len(), "{run:?}");
         assert_eq!(aws.keys("shared").len(), 4);
     }
     // It counts only after a look at who lives there.
@@ -429,7 +435,7 @@ async fn two_runs_that_both_keep_the_folder_say_how_to_delete_it() {
     assert!(!run.stderr.contains("nobody has"), "{run:?}");
     aws.faults.resume();
     let run = started.ended().await.succeeded();
-    let command = "delete_s3_user with -u ann --force --folder \"customers/acme/\"";
+    let command = "delete_s3_user -b shared -u ann --force --folder \"customers/acme/\"";
     assert!(run.stderr.contains("nobody has s3://shared/customers/acme/ any more"), "{run:?}");
     assert!(run.stderr.contains(command), "{run:?}");
     assert_nothing_is_deleted(&aws);
@@ -486,4 +492,230 @@ async fn policy_of_somebody_else_makes_no_user_ours() {
     assert!(run.stderr.contains("s3://shared/alex/ stays: it is shared with user bob"), "{run:?}");
     assert_eq!(aws.keys("shared").len(), 4);
     assert!(!is_gone(&aws, "bob") && keys_of(&aws, "alex").is_empty());
+}
+
+/// One thing that an admin does.
+#[derive(Debug, Clone)]
+enum Act {
+    Create { user: usize, folder: Option<usize>, is_inline: bool },
+    Rename { user: usize, name: usize },
+    Delete { users: Vec<usize> },
+}
+
+const NAMES: [&str; 5] = ["acme", "ann", "bob", "c", "zoe"];
+
+const FOLDERS: [&str; 7] = ["acme/", "acme/x/", "c/a/", "c/a/b/", "c/ab/", "c a/", "zoe/"];
+
+fn acts() -> impl Strategy<Value = Vec<Act>> {
+    let user = || 0..NAMES.len();
+    let act = prop_oneof![
+        5 => (user(), prop::option::of(0..FOLDERS.len()), any::<bool>())
+            .prop_map(|(user, folder, is_inline)| Act::Create { user, folder, is_inline }),
+        1 => (user(), user()).prop_map(|(user, name)| Act::Rename { user, name }),
+        3 => prop::collection::vec(user(), 1..4).prop_map(|users| Act::Delete { users }),
+    ];
+    prop::collection::vec(act, 4..14)
+}
+
+/// The users there should be by name, each with its folder and the name of its policy.
+type Users = BTreeMap<String, (String, Option<String>)>;
+
+/// The world that the acts should lead to.
+#[derive(Debug, Default)]
+struct Model {
+    users: Users,
+    files: BTreeSet<String>,
+}
+
+impl Model {
+    /// Whether the user is made.
+    fn create(&mut self, user: &str, folder: &str, is_inline: bool) -> bool {
+        let overlaps = |other: &str| {
+            other != folder && (other.starts_with(folder) || folder.starts_with(other))
+        };
+        let policy = (!is_inline).then(|| user.to_owned());
+        let is_free = self
+            .users
+            .values()
+            .all(|(other, named)| !overlaps(other) && (named.is_none() || *named != policy));
+        let is_made = is_free && !self.users.contains_key(user);
+        if is_made {
+            self.users.insert(user.to_owned(), (folder.to_owned(), policy));
+        }
+        is_made
+    }
+
+    fn delete(&mut self, users: &[&str]) {
+        for user in users {
+            let (folder, _) = self.users.remove(*user).unwrap();
+            if self.users.values().all(|(other, _)| *other != folder) {
+                self.files.retain(|file| !file.starts_with(&folder));
+            }
+        }
+    }
+}
+
+/// Does all of it, and asserts after each act that exactly the files of folders are gone
+/// whose last user was deleted, and that nobody's policy reaches a folder not theirs.
+async fn act_by_act(acts: &[Act]) {
+    let aws = LocalAws::start().await;
+    let names = NAMES.map(|name| format!("{name}/file"));
+    let files: BTreeSet<_> =
+        FOLDERS.iter().map(|folder| format!("{folder}file")).chain(names).collect();
+    let keys: Vec<_> = files.iter().map(String::as_str).collect();
+    aws.add_bucket("shared", &keys).await;
+    let mut model = Model { files, ..Model::default() };
+    for act in acts {
+        let sandbox = Sandbox::new(&aws);
+        match act {
+            Act::Create { user, folder, is_inline } => {
+                let folder = folder.map(|folder| FOLDERS[folder]);
+                let mut options = Vec::new();
+                options.extend(folder.iter().flat_map(|folder| ["--folder", folder]));
+                options.extend(is_inline.then_some("--inline-policy"));
+                let run = sandbox.create(NAMES[*user], &options).await;
+                let folder = folder.map_or(format!("{}/", NAMES[*user]), str::to_owned);
+                let is_made = model.create(NAMES[*user], &folder, *is_inline);
+                assert_eq!(run.code == Some(0), is_made, "{act:?} {model:?} {run:?}");
+            }
+            Act::Rename { user, name } => {
+                let (user, name) = (NAMES[*user], NAMES[*name]);
+                if model.users.contains_key(user) && !model.users.contains_key(name) {
+                    rename_user(&aws, user, name).await;
+                    let renamed = model.users.remove(user).unwrap();
+                    model.users.insert(name.to_owned(), renamed);
+                }
+            }
+            Act::Delete { users } => {
+                let users: BTreeSet<_> = users.iter().map(|user| NAMES[*user]).collect();
+                let there = users.into_iter().filter(|user| model.users.contains_key(*user));
+                let there: Vec<_> = there.collect();
+                if !there.is_empty() {
+                    let mut args = vec!["-b", "shared"];
+                    args.extend(there.iter().flat_map(|user| ["-u", user]));
+                    sandbox.run("delete_s3_user", &args).await.succeeded();
+                    model.delete(&there);
+                }
+            }
+        }
+        let keys: BTreeSet<_> = aws.keys("shared").into_iter().collect();
+        assert_eq!(keys, model.files, "{act:?} {model:?}");
+        assert_isolated(&aws, &model.users, act);
+    }
+}
+
+fn assert_isolated(aws: &LocalAws, users: &Users, act: &Act) {
+    let mut there: Vec<_> = aws.iam(|iam| iam.users.keys().cloned().collect());
+    there.retain(|user| user != "admin");
+    there.sort();
+    assert!(there.iter().eq(users.keys()), "{act:?}: {there:?} {users:?}");
+    let made_up = ["a", "acme", "acme/y", "c/a", "c/abc/x", "c a", "c/"].map(str::to_owned);
+    for (user, (folder, policy)) in users {
+        let document = aws.iam(|iam| match policy {
+            None => iam.user_inline_policies[user]["s3-access"].clone(),
+            Some(name) => {
+                let name = format!("s3-access-for-{name}");
+                let mut policies = iam.policies.values();
+                let policy = policies.find(|policy| policy.policy_name == name).unwrap();
+                assert_eq!(iam.user_policies[user], [policy.arn.clone()]);
+                policy.versions[0].document.clone()
+            }
+        });
+        let document: Value = serde_json::from_str(&document).unwrap();
+        let inside = FOLDERS.iter().map(|folder| format!("{folder}new"));
+        for key in made_up.iter().cloned().chain(inside) {
+            let is_own = key.starts_with(folder);
+            assert_eq!(allows_list(&document, "shared", &key), is_own, "{user} {key}");
+            let gets = allows_object(&document, "s3:GetObject", "shared", &key);
+            assert_eq!(gets, is_own, "{user} {key}");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+
+    #[test]
+    fn folder_goes_with_its_last_user_in_whatever_order(acts in acts()) {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(act_by_act(&acts));
+    }
+}
+
+/// Every call of a run that deletes both users of a folder, going wrong in several ways:
+/// what is beside it stays, and running it again finishes.
+#[tokio::test(flavor = "multi_thread")]
+async fn deleting_both_users_of_a_folder_survives_every_failing_call() {
+    let users = ["-b", "shared", "-u", "ann", "-u", "bob"];
+    let world = async || {
+        let aws = aws_with_customers().await;
+        let sandbox = Sandbox::new(&aws);
+        for user in ["ann", "bob"] {
+            sandbox.create(user, &ACME).await.succeeded();
+        }
+        aws.faults.forget();
+        (aws, sandbox)
+    };
+    let (aws, sandbox) = world().await;
+    sandbox.run("delete_s3_user", &users).await.succeeded();
+    let mut points = JoinSet::new();
+    let at_a_time = Arc::new(Semaphore::new(8));
+    for (operation, times) in aws.faults.counts() {
+        for skip in 0..times {
+            for fault in [Fault::DENIED, Fault::LoseAnswer, Fault::EMPTY] {
+                let (operation, at_a_time) = (operation.clone(), at_a_time.clone());
+                points.spawn(async move {
+                    let _permit = at_a_time.acquire().await.unwrap();
+                    let (aws, sandbox) = world().await;
+                    aws.faults.at(&operation, skip, 2, fault);
+                    let run = sandbox.run("delete_s3_user", &users).await;
+                    let what = format!("{operation} {skip} {fault:?}: {run:?}");
+                    let beside =
+                        BESIDE.iter().all(|key| aws.keys("shared").contains(&key.to_string()));
+                    assert!(beside && aws.keys("other") == OF_ACME, "{what}");
+                    if run.code != Some(0) {
+                        aws.faults.forget();
+                        let left = ["ann", "bob"].into_iter().filter(|user| !is_gone(&aws, user));
+                        let left: Vec<_> = left.flat_map(|user| ["-u", user]).collect();
+                        let args = [&users[..2], &left].concat();
+                        let again = sandbox.run("delete_s3_user", &args).await;
+                        assert_eq!(again.code, Some(0), "{what} {again:?}");
+                    }
+                    assert!(is_gone(&aws, "ann") && is_gone(&aws, "bob"), "{what}");
+                    assert_only_acme_is_empty(&aws);
+                });
+            }
+        }
+    }
+    println!("{} points", points.len());
+    points.join_all().await;
+}
+
+/// Two creates at once whose folders overlap: neither can see the other. Both stand, and
+/// the list says so; nothing is deleted then.
+#[tokio::test(flavor = "multi_thread")]
+async fn overlap_of_two_creates_at_once_is_listed() {
+    for operation in ["ListUsers", "CreateUser"] {
+        let aws = aws_with_customers().await;
+        let sandbox = Sandbox::new(&aws);
+        let pause = if operation == "ListUsers" { Fault::Pause } else { Fault::PauseBefore };
+        aws.faults.once(operation, pause);
+        let started = sandbox.start_create("ann", &["--folder", "customers/"]);
+        aws.faults.paused().await;
+        sandbox.create("bob", &ACME).await.succeeded();
+        aws.faults.resume();
+        started.ended().await.succeeded();
+        let list = ["-b", "shared", "--list"];
+        let run = sandbox.run("create_s3_user", &list).await.succeeded();
+        for other in ["ann", "bob"] {
+            let said = format!("folder overlaps with that of {other}");
+            assert!(
+                run.stdout.split_whitespace().collect::<Vec<_>>().join(" ").contains(&said),
+                "{run:?}"
+            );
+        }
+        sandbox.delete("ann", &[]).await.failed_with("holds the folder of user bob");
+        sandbox.delete("bob", &[]).await.succeeded();
+        assert_nothing_is_deleted(&aws);
+    }
 }

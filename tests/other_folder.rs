@@ -1,4 +1,4 @@
-//! Users whose folder is not called like them: where it is recorded, what their key gives
+//! Users whose folder is not named after them: where it is recorded, what their key gives
 //! access to, and everything that is done with them.
 
 use serde_json::Value;
@@ -383,7 +383,7 @@ async fn store_without_paths_takes_no_other_folder() {
         aws.faults.always(operation, Fault::NoPaths);
     }
     let run = sandbox.create("alex", &ACME).await;
-    run.failed_with("this store keeps no IAM paths, so a folder can only be called like its user");
+    run.failed_with("this store keeps no IAM paths, so a folder can only be named after its user");
     assert_nothing_left(&aws, &sandbox, "without paths");
 }
 

@@ -92,13 +92,13 @@ async fn employee_with_a_policy_of_our_name_is_not_taken_for_ours() {
                 assert_eq!(run.stderr.contains(&suspend), suspends, "{run:?}");
             }
             let run = sandbox.delete("bob", &[]).await.failed_with(&found);
-            assert!(run.stderr.contains("anyway, add --force\n"), "{run:?}");
+            assert!(run.stderr.contains("anyway, add --force, and --keep-objects"), "{run:?}");
             let skip = sandbox.create("bob", &["--skip-existing"]).await;
             skip.failed_with("user bob already exists, and was not created by create_s3_user");
             assert_eq!(names(&listed(&sandbox).await), [""; 0], "{name} {document}");
             assert_only_read(&aws);
             assert_eq!(state_of(&aws), before, "{name} {document}");
-            sandbox.delete("bob", &["--force"]).await.succeeded();
+            sandbox.delete("bob", &["--force", "--folder", "bob/"]).await.succeeded();
             assert!(is_gone(&aws, "bob"));
             assert_eq!(aws.keys("shared").len(), 4);
         }
@@ -188,7 +188,7 @@ async fn untagged_user_who_has_more_than_ours_is_left_alone() {
                 assert!(run.stderr.ends_with(&hint), "{run:?}");
             }
             let run = sandbox.delete("alex", &[]).await.failed_with(&also);
-            assert!(run.stderr.contains("anyway, add --force\n"), "{run:?}");
+            assert!(run.stderr.contains("anyway, add --force, and --keep-objects"), "{run:?}");
             assert_eq!(names(&listed(&sandbox).await), ["alex"]);
             assert_only_read(&aws);
             assert_eq!(state_of(&aws), before, "{kind:?} {more}");
@@ -279,7 +279,7 @@ async fn edited_policy_without_tags_is_enough_to_see_and_to_suspend() {
         run.failed_with("policy s3-access ");
     }
     let run = sandbox.delete("alex", &[]).await.failed_with("s3-access");
-    assert!(run.stderr.contains("anyway, add --force\n"), "{run:?}");
+    assert!(run.stderr.contains("anyway, add --force, and --keep-objects"), "{run:?}");
     for options in COMMANDS.into_iter().chain([&ALL_OPTIONS[..]]) {
         sandbox.create("kim", options).await.failed_with("s3-access");
     }

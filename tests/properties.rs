@@ -35,14 +35,14 @@ fn statements<'a>(document: &'a Value, action: &'a str) -> impl Iterator<Item = 
 }
 
 /// Whether the policy lets its user do this with the object.
-fn allows_object(document: &Value, action: &str, bucket: &str, key: &str) -> bool {
+pub fn allows_object(document: &Value, action: &str, bucket: &str, key: &str) -> bool {
     let arn = format!("arn:aws:s3:::{bucket}/{key}");
     statements(document, action)
         .any(|one| strings(&one["Resource"]).iter().any(|pattern| is_like(pattern, &arn)))
 }
 
 /// Whether the policy lets its user list this prefix, without a delimiter.
-fn allows_list(document: &Value, bucket: &str, prefix: &str) -> bool {
+pub fn allows_list(document: &Value, bucket: &str, prefix: &str) -> bool {
     let arn = format!("arn:aws:s3:::{bucket}");
     statements(document, "s3:ListBucket").any(|one| {
         let on_bucket = strings(&one["Resource"]).iter().any(|pattern| is_like(pattern, &arn));
@@ -93,7 +93,7 @@ fn shared() -> impl Strategy<Value = Vec<Prefix>> {
 fn cases() -> impl Strategy<Value = (Target, Grant, String)> {
     let granted = (targets(), grants());
     let granted =
-        granted.prop_filter("overlap", |(target, grant)| grant.check(target.prefix()).is_ok());
+        granted.prop_filter("overlap", |(target, grant)| grant.check_for(target.prefix()).is_ok());
     granted.prop_flat_map(|(target, grant)| {
         let mut folders: Vec<_> = grant.also_read.iter().map(|it| it.to_string()).collect();
         folders.push(target.prefix().to_string());

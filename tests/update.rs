@@ -143,6 +143,9 @@ async fn change_that_does_not_go_with_the_rest_is_refused() {
     let run = update(&sandbox, &["--browse-root"]).await;
     run.failed_with("error: --browse-root needs access that lists, and the user may only upload");
     assert_eq!(policy_of_alex(&aws), before);
+    let run = update(&sandbox, &["--also-read", "alex/a/"]).await;
+    run.failed_with("the other folder alex/a/ overlaps with the user's own folder alex/");
+    assert_eq!(policy_of_alex(&aws), before);
 }
 
 #[tokio::test]

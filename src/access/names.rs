@@ -124,7 +124,7 @@ pub struct Target {
 }
 
 impl Target {
-    /// A user whose folder is called like it, as far as is known.
+    /// A user whose folder is named after it, as far as is known.
     ///
     /// The folder of an existing user is what the user carries: the workflows find it,
     /// and go by that.

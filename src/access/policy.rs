@@ -140,7 +140,7 @@ impl PolicyDocument {
         region: &str,
         kind: PolicyKind,
     ) -> Result<Self> {
-        grant.check(target.prefix())?;
+        grant.check_for(target.prefix())?;
         if let Some(key) = &grant.kms_key {
             check_kms_key(key, &target.bucket, region)?;
         }
@@ -187,7 +187,7 @@ impl PolicyDocument {
         let grant = document.likely_grant()?;
         let today = Self::for_folder(&grant, bucket, &folder, region);
         let is_ours = document == today || document == today.without_ownership();
-        (is_ours && grant.check(&folder).is_ok()).then_some((folder, grant))
+        (is_ours && grant.check_for(&folder).is_ok()).then_some((folder, grant))
     }
 
     /// The only folder of the bucket that this document can be for, if it is for one.

@@ -32,7 +32,7 @@ impl Prefix {
     }
 
     /// The folders around this one, from the top level of the bucket down.
-    pub fn around(&self) -> impl Iterator<Item = Self> {
+    pub(crate) fn around(&self) -> impl Iterator<Item = Self> {
         let within = &self.0[..self.0.len() - 1];
         within.match_indices('/').map(|(index, _)| Self(within[..=index].to_owned()))
     }
@@ -61,7 +61,7 @@ impl Prefix {
 }
 
 impl From<&UserName> for Prefix {
-    /// The folder that is called like the user.
+    /// The folder that is named after the user.
     fn from(user: &UserName) -> Self {
         Self(format!("{user}/"))
     }

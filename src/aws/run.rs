@@ -60,7 +60,7 @@ impl Run {
         Self { aws, ..self.clone() }
     }
 
-    /// Work on another user of the bucket, whose folder is called like it as far as is known.
+    /// Work on another user of the bucket, whose folder is named after it as far as is known.
     pub(crate) fn for_user(&self, user: UserName) -> Self {
         let target = Target::new(self.target.bucket.clone(), user);
         Self { target, ..self.clone() }

@@ -1,18 +1,17 @@
 //! Creates IAM users that have access to one folder of a bucket each.
 
-use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use anyhow::{bail, ensure};
 use clap::{Id, Parser};
 use s3_user::cli::{
-    self, Existing, Exit, NamedUser, OutputArgs, Session, StopWords, TargetArgs, args_of,
+    self, Existing, Exit, Folders, NamedUser, OutputArgs, Session, StopWords, TargetArgs, args_of,
 };
 use s3_user::rotate::OldKeys;
 use s3_user::suspend::Direction;
 use s3_user::{
     Connection, Destination, GivenFolder, Grant, GrantChange, HandoverOptions, NewUser,
-    PolicyDocument, Prefix, Target, create, rotate,
+    PolicyDocument, Target, create, rotate,
 };
 
 const NAME: &str = "create_s3_user";
@@ -58,10 +57,10 @@ Shell completions and man page:
 struct Args {
     #[command(flatten)]
     target: TargetArgs,
-    /// Folder of the user, if it isn't called like the user
+    /// The user's folder, if it isn't named after the user
     ///
-    /// Such as customers/acme/. Several users may have the same folder, but none inside
-    /// another's. It never changes. In a users file it is a column, which goes first.
+    /// Such as customers/acme/. Several users may have the same folder, but not one inside
+    /// another's. It never changes. A column "folder" of a users file overrides it.
     #[arg(verbatim_doc_comment, long, value_name = "FOLDER/", help_heading = "Users")]
     #[arg(display_order = 3, conflicts_with = "path")]
     folder: Option<GivenFolder>,
@@ -228,60 +227,33 @@ impl Args {
 
     /// Says what is wrong with the access that users are to have, a line each.
     fn problems(&self, users: &[NamedUser]) -> Vec<String> {
+        let folders = Folders::of(users, self.folder.as_ref(), &self.target);
         let mut problems = Vec::new();
-        let mut folders = BTreeMap::new();
         for user in users {
-            folders.entry(self.new_target(user).prefix().clone()).or_insert(user);
-        }
-        for user in users {
-            let error = match (self.check_grant(user), self.outer_user(user, &folders)) {
-                (Err(error), _) => error.to_string(),
-                (Ok(()), Some(outer)) => format!(
-                    "the folder of user {} is inside that of user {}",
-                    user.name, outer.name
-                ),
-                (Ok(()), None) => continue,
+            let error = match self.check_grant(&folders.target(user), user) {
+                Err(error) => Some(error.to_string()),
+                Ok(()) if self.change.mode().is_none() => folders.problem(user),
+                Ok(()) => None,
             };
-            problems.push(match &user.place {
+            problems.extend(error.map(|error| match &user.place {
                 Some(place) => format!("{place}: {error}"),
                 None => format!("user {}: {error}", user.name),
-            });
+            }));
         }
         problems
     }
 
-    /// A user in the bucket with the folder that a new one gets.
-    fn new_target(&self, user: &NamedUser) -> Target {
-        let target = self.target.target(&user.name);
-        match user.folder.as_ref().or(self.folder.as_ref()) {
-            Some(given) => target.in_folder(given.prefix.clone()),
-            None => target,
-        }
-    }
-
-    /// Another user who is to be created and whose folder is around that of this one.
-    fn outer_user<'a>(
-        &self,
-        user: &NamedUser,
-        folders: &BTreeMap<Prefix, &'a NamedUser>,
-    ) -> Option<&'a NamedUser> {
-        let target = self.new_target(user);
-        let mut outer = target.prefix().around().filter_map(|folder| folders.get(&folder));
-        outer.next().copied().filter(|_| self.change.mode().is_none())
-    }
-
-    fn check_grant(&self, user: &NamedUser) -> anyhow::Result<()> {
-        let target = self.new_target(user);
-        target.check_folder()?;
+    fn check_grant(&self, target: &Target, user: &NamedUser) -> anyhow::Result<()> {
         let grant = self.grant.overridden_by(&user.access).apply_to(&Grant::default());
-        grant.check(target.prefix())?;
-        // What else an existing user's policy holds is not known yet.
-        if !self.change.update {
-            // The shortest that any region makes of it.
-            let policy = PolicyDocument::new(&grant, &target, "");
-            policy.check_size(self.new_user.policy_kind())?;
+        // What an existing user has besides is not known yet.
+        if self.change.mode().is_some() {
+            return grant.check();
         }
-        Ok(())
+        target.check_folder()?;
+        grant.check_for(target.prefix())?;
+        // The shortest that any region makes of it.
+        let policy = PolicyDocument::new(&grant, target, "");
+        policy.check_size(self.new_user.policy_kind())
     }
 
     fn stop_words(&self) -> StopWords {

@@ -46,7 +46,7 @@ struct Args {
     /// for more than a minute. On a store that keeps no tags, its policy alone says so. A user
     /// who has other policies, groups or a login to the console stays, with a note.
     #[arg(verbatim_doc_comment, long, help_heading = "Users", group = "users")]
-    #[arg(conflicts_with_all = ["user", "users_from", "force"])]
+    #[arg(conflicts_with_all = ["user", "users_from", "force", "folder"])]
     expired: bool,
     #[command(flatten)]
     extent: delete::DeleteOptions,

@@ -11,6 +11,7 @@ mod arguments;
 mod delete_question;
 mod exit;
 mod failure;
+mod folders;
 mod generate;
 mod hints;
 mod job;
@@ -30,6 +31,7 @@ mod verbs;
 
 pub use arguments::{args_of, bad_usage, parse, refuse_users};
 pub use exit::Exit;
+pub use folders::Folders;
 pub use output::OutputArgs;
 pub use session::Session;
 pub use signals::StopWords;

@@ -19,7 +19,7 @@ pub struct TargetArgs {
     /// Bucket that all the users share
     #[arg(short, long, alias = "bucket_name", value_name = "BUCKET", allow_hyphen_values = true)]
     pub bucket: BucketName,
-    /// IAM user, and the name of its folder; may be repeated
+    /// IAM user, after which its folder is named; may be repeated
     #[arg(
         short,
         long,
@@ -32,9 +32,9 @@ pub struct TargetArgs {
     /// File with a user name per line, or CSV; - for stdin
     ///
     /// Blank lines and comments after # are skipped. If the first line is a header with a
-    /// column "user", other columns are named like the access options, such as access,
-    /// expires or source-ip. A cell that isn't empty overrides the option for that user; several
-    /// addresses or folders in a cell are separated by semicolons.
+    /// column "user", other columns are "folder" and those named like the access options, such
+    /// as access, expires or source-ip. A cell that isn't empty overrides the option for that
+    /// user; several addresses or folders in a cell are separated by semicolons.
     #[arg(verbatim_doc_comment, long, value_name = "FILE", group = "users")]
     pub users_from: Option<PathBuf>,
     /// How many users to work on at a time, 1 to 32 [default: 4]

@@ -9,11 +9,8 @@ use super::policies::{Policy, url_decoded};
 use super::tags::Tags;
 use super::to_jiff;
 use super::users::User;
-use super::whole_list::{ListPage, all_of, whole_list};
+use super::whole_list::{ListPage, PAGE, all_of, whole_list};
 use crate::aws::{Aws, AwsError};
-
-/// The most entries that a page may have: as many as IAM takes.
-const PAGE: i32 = 1000;
 
 /// A user with what gives it access, as IAM lists it.
 #[derive(Debug, Clone)]

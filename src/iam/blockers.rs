@@ -2,26 +2,25 @@
 //! kind of [`Blocker`], which `removal.rs` names, how it is found and removed.
 
 use super::whole_list::all_of;
-use super::{groups, optional, present, remove};
+use super::{optional, present, remove};
 use crate::aws::{AwsError, Run};
 use crate::removal::Blocker;
 
-/// Returns every [`Blocker`] of the user; kinds that a store doesn't have are skipped.
+/// Returns every [`Blocker`] of the user but its groups; kinds that a store doesn't have are
+/// skipped.
 pub(crate) async fn blockers(run: &Run) -> Result<Vec<Blocker>, AwsError> {
-    let (has_login, certificates, ssh_keys, credentials, devices, groups) = tokio::try_join!(
+    let (has_login, certificates, ssh_keys, credentials, devices) = tokio::try_join!(
         has_login_profile(run),
         signing_certificates(run),
         ssh_keys(run),
         service_credentials(run),
         mfa_devices(run),
-        groups(run),
     )?;
     let mut found = Vec::from_iter(has_login.then_some(Blocker::LoginProfile));
     found.extend(certificates.into_iter().map(Blocker::SigningCertificate));
     found.extend(ssh_keys.into_iter().map(Blocker::SshPublicKey));
     found.extend(credentials.into_iter().map(Blocker::ServiceSpecificCredential));
     found.extend(devices.into_iter().map(Blocker::MfaDevice));
-    found.extend(groups.into_iter().map(Blocker::Group));
     Ok(found)
 }
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::tags::{EXPIRES, Tags};
-use super::whole_list::all_of;
+use super::whole_list::{PAGE, all_of};
 use super::{optional, present, to_jiff};
 use crate::access::NewUser;
 use crate::aws::{AwsError, Patience, Run};
@@ -65,7 +65,7 @@ pub(crate) async fn create_user(
 
 /// Returns the users whose IAM path begins like this, without their tags.
 pub(crate) async fn users_under_path(run: &Run, path: &str) -> Result<Vec<User>, AwsError> {
-    let list = run.aws.iam.list_users().path_prefix(path);
+    let list = run.aws.iam.list_users().path_prefix(path).max_items(PAGE);
     let all = all_of!(&run.aws, "ListUsers", list, users).await?;
     // Some stores list all users, whatever path is asked for.
     Ok(all.iter().map(User::from).filter(|user| user.path.starts_with(path)).collect())

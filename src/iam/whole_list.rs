@@ -2,6 +2,8 @@
 
 use crate::aws::{Aws, AwsError, SdkResult, ServiceError};
 
+/// The most entries that a page may have: as many as IAM takes.
+pub(super) const PAGE: i32 = 1000;
 /// More pages than any list has: an account of AWS has at most 5,000 users.
 const MOST_PAGES: usize = 500;
 

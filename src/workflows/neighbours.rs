@@ -21,7 +21,7 @@ pub(super) struct Neighbours {
 impl Neighbours {
     /// Finds who else lives at the run's folder, whose own user is left out.
     ///
-    /// By the IAM paths of users, by the user whom the top folder is called like, and by
+    /// By the IAM paths of users, by the user whom the top folder is named after, and by
     /// the policy that is named after that. A user whose folder nothing tells counts as
     /// living there.
     pub async fn find(run: &Run, own: Option<&Holdings>) -> Result<Self, AwsError> {
@@ -88,7 +88,7 @@ fn folder_of(run: &Run, user: User, likely: &Prefix) -> Prefix {
     }
 }
 
-/// Finds the user whom the top folder is called like, if that is ours.
+/// Finds the user whom the top folder is named after, if that is ours.
 async fn by_name(run: &Run, top: &Prefix) -> Result<Vec<Resident>, AwsError> {
     let Some(name) = top.user().filter(|name| *name != run.target.user) else {
         return Ok(Vec::new());
@@ -115,7 +115,7 @@ async fn by_policy(
     let Some(namesake) = top.user() else { return Ok(Vec::new()) };
     let mut residents = Vec::new();
     for name in users_of_policy(run, &managed_policy_name(&namesake), own).await? {
-        // Whom the folder is called like is asked about by its name.
+        // Whom the folder is named after is asked about by its name.
         if name == namesake {
             continue;
         }

@@ -207,9 +207,9 @@ fn delete_hint(run: &Run, made_for: Option<BucketName>) -> Hint {
             commands::delete_user_and_folder(&bucket, run.user()),
         ),
         None => Hint::new(format!(
-            "check the name; to delete user {} and all objects in {} anyway, add --force",
-            run.target.user,
-            run.target.folder_url()
+            "check the name; to delete user {} anyway, add --force, and --keep-objects or \
+             --folder FOLDER/",
+            run.target.user
         )),
     }
 }

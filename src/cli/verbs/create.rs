@@ -8,7 +8,7 @@ use crate::access::{Grant, GrantChange, Target, UserName, similar_name};
 use crate::cli::exit::Exit;
 use crate::cli::hints::in_shell;
 use crate::cli::report::names;
-use crate::cli::{Job, NamedUser, Session};
+use crate::cli::{Folders, Job, NamedUser, Session};
 use crate::commands;
 use crate::errors::{Hint, Hinted};
 use crate::handover::{Destination, KeyFiles};
@@ -44,6 +44,9 @@ impl Session {
         existing: Existing,
         users: Vec<NamedUser>,
     ) -> Exit {
+        for shared in Folders::of(&users, options.folder.as_ref(), &self.target).shared() {
+            self.out.note(&shared);
+        }
         self.run(&Creation { options, access, existing }, users).await
     }
 }

@@ -148,7 +148,7 @@ impl Creating<'_> {
         }
     }
 
-    /// True if the folder isn't called like the user.
+    /// True if the folder isn't named after the user.
     fn has_other_folder(&self) -> bool {
         let Target { user, .. } = &self.run.target;
         *self.run.target.prefix() != Prefix::from(user)
@@ -165,7 +165,7 @@ impl Creating<'_> {
         let found = iam::get_user(self.run).await?;
         ensure!(
             found.is_some_and(|user| path.as_ref() == Some(&user.path)),
-            "this store keeps no IAM paths, so a folder can only be called like its user"
+            "this store keeps no IAM paths, so a folder can only be named after its user"
         );
         Ok(())
     }

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use super::error::Error;
 use super::neighbours::Neighbours;
@@ -31,7 +31,7 @@ mod refusal;
 /// The options of a create run.
 #[derive(Debug, Clone)]
 pub struct CreateOptions {
-    /// The user's folder; none for one that is called like the user. It never changes.
+    /// The user's folder; none for one that is named after the user. It never changes.
     pub folder: Option<GivenFolder>,
     /// The user's access.
     pub grant: Grant,
@@ -183,18 +183,32 @@ async fn look_into_bucket(run: &Run, make_folder: bool) -> Result<(Run, FolderCo
     Ok((run, FolderContents { is_empty, has_folder_object, others }))
 }
 
-/// Plans likewise, but skips a user that exists for this bucket and lacks nothing.
+/// Plans likewise, but skips a user that exists for this bucket and lacks nothing. Fails if
+/// another folder than the user's is given.
 pub async fn plan_or_skip(run: &Run, options: &CreateOptions) -> Result<Planned<Create>, Error> {
     let error = match plan_creation(run, options).await {
         Ok(plan) => return Ok(Planned::Do(plan)),
         Err(error) => error,
     };
     match error.downcast()? {
-        UserExists { keys_if_complete: Some(keys), .. } => {
-            Ok(Planned::Skip(Skipped::new(&run.target, keys)))
+        UserExists { target, keys_if_complete: Some(keys), .. } => {
+            check_given(&target, options)?;
+            Ok(Planned::Skip(Skipped::new(&target, keys)))
         }
         incomplete => Err(anyhow::Error::from(incomplete).into()),
     }
+}
+
+/// Fails if an existing user's folder is another one than is given.
+fn check_given(target: &Target, options: &CreateOptions) -> Result<()> {
+    let given = options.folder.as_ref().map(|given| &given.prefix);
+    ensure!(
+        given.is_none_or(|given| given == target.prefix()),
+        "user {} already exists, and has the folder {}; a user's folder never changes",
+        target.user,
+        target.prefix()
+    );
+    Ok(())
 }
 
 /// Returns the name of the policy that the user will have; none of a store that may have

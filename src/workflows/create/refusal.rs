@@ -71,6 +71,7 @@ async fn our_user_exists(
     Ok(UserExists {
         message,
         hints: hints_for_existing(&run.target, &keys, start_over),
+        target: holdings.target,
         keys_if_complete: knows_policies.then(|| keys.into_iter().map(|key| key.id).collect()),
     }
     .into())
@@ -87,6 +88,8 @@ fn described(keys: &[KeyInfo]) -> String {
 pub(crate) struct UserExists {
     message: String,
     pub hints: Vec<Hint>,
+    /// The user with its folder.
+    pub target: Target,
     /// The IDs of its access keys; `None` if its policies couldn't be read.
     pub keys_if_complete: Option<Vec<String>>,
 }

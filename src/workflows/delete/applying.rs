@@ -8,7 +8,7 @@ use super::belongings::{self, own_policies_last};
 use super::folder::Folder;
 use super::sharing::check_alone;
 use super::{Delete, expired, guard, late_writes};
-use crate::access::UserName;
+use crate::access::{Target, UserName};
 use crate::aws::{AwsError, Patience, Run, end_of_deleted_key, wait_until};
 use crate::commands;
 use crate::errors::{Hint, Hinted, Interrupted, Stays, caught};
@@ -219,9 +219,10 @@ impl Deleting<'_> {
         if folder.versions_remain(run, counts.objects > 0).await {
             // Not "the same command": --force is for users that are gone, and for no
             // other that a list names.
-            let note = "earlier versions of the objects remain; to delete them too, run \
-                        delete_s3_user again with only -u USER --force --all-versions";
-            notes.push(note.to_owned());
+            notes.push(format!(
+                "earlier versions of the objects remain; to delete them too, run {} --all-versions",
+                emptying_command(run)
+            ));
         }
         let step = Step::EmptyFolder { folder: run.target.folder_url(), what: counts.to_string() };
         if failed.is_empty() {
@@ -298,12 +299,15 @@ async fn deserted_note(run: &Run, work: &Delete) -> Option<String> {
         return None;
     }
     check_alone(run, work.user()).await.ok()?;
-    Some(format!(
-        "nobody has {} any more; to delete it, run delete_s3_user with -u {} --force --folder \"{}\"",
-        run.target.folder_url(),
-        run.target.user,
-        run.target.prefix()
-    ))
+    let folder = run.target.folder_url();
+    Some(format!("nobody has {folder} any more; to delete it, run {}", emptying_command(run)))
+}
+
+/// The command that empties the folder once there is no user, as notes name it.
+fn emptying_command(run: &Run) -> String {
+    let Target { bucket, user, .. } = &run.target;
+    // A prefix has nothing that double quotes don't quote.
+    format!("delete_s3_user -b {bucket} -u {user} --force --folder \"{}\"", run.target.prefix())
 }
 
 fn is_settling(deleted: &Result<()>) -> bool {

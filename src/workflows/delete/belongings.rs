@@ -5,27 +5,29 @@ use futures_util::future::try_join_all;
 use crate::access::{INLINE_POLICY_NAME, UserName, managed_policy_name, names_made_for};
 use crate::aws::{AwsError, Run};
 use crate::iam::{self, Policy, PolicyInfo};
-use crate::removal::{ManagedPolicy, Removal};
+use crate::removal::{Blocker, ManagedPolicy, Removal};
 use crate::step::Step;
 use crate::workflows::holdings::{Holdings, list_policies};
 use crate::workflows::ours::is_unused_and_ours;
 
 /// Finds what hangs on the user: keys, policies, and everything else that blocks its
-/// deletion. The policies are those that were read.
+/// deletion. Policies and groups are those that were read.
 pub(super) async fn removals(run: &Run, holdings: &Holdings) -> Result<Vec<Removal>, AwsError> {
     let (keys, made, blockers) =
         tokio::try_join!(iam::access_keys(run), made_policies(run, holdings), iam::blockers(run),)?;
     let mut removals = Vec::new();
     removals.extend(keys.into_iter().map(|key| Removal::AccessKey(key.id)));
     removals.extend(policy_removals(run, &holdings.policies, made).await?);
-    removals.extend(blockers.into_iter().map(Removal::Blocker));
+    let groups = holdings.groups.iter().cloned().map(Blocker::Group);
+    removals.extend(blockers.into_iter().chain(groups).map(Removal::Blocker));
     Ok(removals)
 }
 
-/// Finds what hangs on the user by now, its policies too.
+/// Finds what hangs on the user by now, policies and groups too.
 pub(super) async fn removals_now(run: &Run, holdings: &Holdings) -> Result<Vec<Removal>, AwsError> {
     let mut now = holdings.clone();
     now.policies = list_policies(run).await?;
+    now.groups = iam::groups(run).await?;
     removals(run, &now).await
 }
 

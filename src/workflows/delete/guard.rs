@@ -67,7 +67,9 @@ pub(super) fn own_folder(holdings: &Holdings, options: &DeleteOptions) -> Result
     if options.keep_objects {
         return Ok(holdings.folder().ok().flatten());
     }
-    let alone = Hint::run("to delete the user alone", commands::delete_user(bucket, user.as_str()));
+    let force: &[&str] = if options.force { &["--force"] } else { &[] };
+    let delete_user = commands::delete_user(bucket, user.as_str()).with(force);
+    let alone = Hint::run("to delete the user alone", delete_user);
     let recorded = match holdings.folder() {
         Err(disputed) => return Err(Hinted::new(disputed.to_string(), alone).into()),
         Ok(recorded) => recorded,
@@ -79,10 +81,11 @@ pub(super) fn own_folder(holdings: &Holdings, options: &DeleteOptions) -> Result
         }
         (None, None) => {
             let message = format!("nothing says which folder user {user} has");
-            let named = commands::delete_user_and_folder(bucket, user.as_str());
+            let named = commands::delete_user_and_folder(bucket, user.as_str()).with(force);
             let words = "to delete it with a folder, name that";
-            let hint = Hint::run(words, named.with(&["--folder", "FOLDER/"]));
-            Err(Hinted { hints: vec![alone, hint], ..Hinted::new(message, Hint::new("")) }.into())
+            let with_folder = Hint::run(words, named.with(&["--folder", "FOLDER/"]));
+            let hints = vec![alone, with_folder];
+            Err(Hinted { message, hints, kind: ErrorKind::Other }.into())
         }
         (recorded, given) => Ok(recorded.or(given.cloned())),
     }

@@ -58,13 +58,14 @@ pub struct DeleteOptions {
     pub all_versions: bool,
     /// Delete the user even if it was not made for this bucket
     ///
-    /// Also deletes a folder that has no user.
-    #[cfg_attr(feature = "cli", arg(long))]
+    /// Also deletes a folder that has no user. Never one that another user has, or that holds
+    /// another user's.
+    #[cfg_attr(feature = "cli", arg(verbatim_doc_comment, long))]
     pub force: bool,
-    /// Folder of a user that doesn't show its own, or of no user
+    /// Folder to delete, where the user doesn't show it
     ///
-    /// Only needed where delete_s3_user asks for it. A user keeps the folder that it was
-    /// created with.
+    /// Only needed where delete_s3_user asks for it, and with --force for a user that is gone
+    /// and had a folder that wasn't named after it.
     #[cfg_attr(
         feature = "cli",
         arg(verbatim_doc_comment, hide_short_help = true, long, value_name = "FOLDER/"),

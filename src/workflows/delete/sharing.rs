@@ -6,7 +6,7 @@ use super::DeleteOptions;
 use super::folder::Folder;
 use crate::aws::Run;
 use crate::commands;
-use crate::errors::{Hint, Hinted};
+use crate::errors::{ErrorKind, Hint, Hinted};
 use crate::iam::User;
 use crate::step::named_users;
 use crate::workflows::holdings::Holdings;
@@ -44,7 +44,7 @@ impl Sharing {
         })?;
         let Neighbours { same, inside, around } = neighbours;
         if !inside.is_empty() {
-            return Err(inhabited(run, &inside));
+            return Err(inhabited(run, &inside, own.is_some()));
         }
         let url = run.target.folder_url();
         let is_in_run = |name: &String| options.along_with.iter().any(|it| it.as_str() == name);
@@ -68,12 +68,14 @@ impl Sharing {
 }
 
 /// The error that somebody lives inside the folder.
-fn inhabited(run: &Run, inside: &[String]) -> anyhow::Error {
+fn inhabited(run: &Run, inside: &[String], has_user: bool) -> anyhow::Error {
     let folder = run.target.folder_url();
     let message =
         format!("{folder} holds the folder of {}, so it was not deleted", named_users(inside));
     let delete = commands::delete_user(&run.target.bucket, run.user());
-    Hinted::new(message, Hint::run("to delete the user alone", delete)).into()
+    let alone = Hint::run("to delete the user alone", delete);
+    let hints = if has_user { vec![alone] } else { Vec::new() };
+    Hinted { message, hints, kind: ErrorKind::Other }.into()
 }
 
 /// Fails if by now somebody else lives at the folder: it stays then.

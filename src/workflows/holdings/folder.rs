@@ -24,9 +24,11 @@ impl Holdings {
     /// does. Fails if they don't agree.
     pub(crate) fn folder(&self) -> Result<Option<Prefix>> {
         let claims = self.claims();
-        let agreed = claims.first().and_then(|first| first.folder.as_ref().ok());
-        if claims.iter().all(|claim| claim.folder.as_ref().ok() == agreed) {
-            return Ok(agreed.cloned());
+        let Some(first) = claims.first() else { return Ok(None) };
+        if let Ok(folder) = &first.folder
+            && claims.iter().all(|claim| claim.folder == first.folder)
+        {
+            return Ok(Some(folder.clone()));
         }
         let said = claims.iter().map(Claim::in_words).collect::<Vec<_>>().join(", ");
         bail!("it is not clear which folder user {} has: {said}", self.target.user)

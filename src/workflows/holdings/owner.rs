@@ -65,7 +65,7 @@ impl Holdings {
         }
     }
     /// True if a policy of a user without a tag reads back as ours, for the folder that is
-    /// called like the user or that its path names.
+    /// named after the user or that its path names.
     fn is_surely_ours(&self, policy: &Policy) -> bool {
         let Some((folder, _)) = self.access_by(policy) else { return false };
         folder == Prefix::from(&self.target.user) || self.folder_by_path() == Some(Ok(folder))
