@@ -617,7 +617,7 @@ fn assert_isolated(aws: &LocalAws, users: &Users, act: &Act) {
                 let name = format!("s3-access-for-{name}");
                 let mut policies = iam.policies.values();
                 let policy = policies.find(|policy| policy.policy_name == name).unwrap();
-                assert_eq!(iam.user_policies[user], [policy.arn.clone()]);
+                assert_eq!(iam.user_policies[user], std::slice::from_ref(&policy.arn));
                 policy.versions[0].document.clone()
             }
         });
@@ -647,26 +647,23 @@ proptest! {
 #[tokio::test(flavor = "multi_thread")]
 async fn deleting_both_users_of_a_folder_survives_every_failing_call() {
     let users = ["-b", "shared", "-u", "ann", "-u", "bob"];
-    let world = async || {
-        let aws = aws_with_customers().await;
-        let sandbox = Sandbox::new(&aws);
-        for user in ["ann", "bob"] {
-            sandbox.create(user, &ACME).await.succeeded();
-        }
-        aws.faults.forget();
-        (aws, sandbox)
-    };
-    let (aws, sandbox) = world().await;
-    sandbox.run("delete_s3_user", &users).await.succeeded();
+    let before = Arc::new(aws_with_customers().await);
+    for user in ["ann", "bob"] {
+        Sandbox::new(&before).create(user, &ACME).await.succeeded();
+    }
+    let aws = before.copy().await;
+    Sandbox::new(&aws).run("delete_s3_user", &users).await.succeeded();
     let mut points = JoinSet::new();
     let at_a_time = Arc::new(Semaphore::new(8));
     for (operation, times) in aws.faults.counts() {
         for skip in 0..times {
             for fault in [Fault::DENIED, Fault::LoseAnswer, Fault::EMPTY] {
                 let (operation, at_a_time) = (operation.clone(), at_a_time.clone());
+                let before = before.clone();
                 points.spawn(async move {
                     let _permit = at_a_time.acquire().await.unwrap();
-                    let (aws, sandbox) = world().await;
+                    let aws = before.copy().await;
+                    let sandbox = Sandbox::new(&aws);
                     aws.faults.at(&operation, skip, 2, fault);
                     let run = sandbox.run("delete_s3_user", &users).await;
                     let what = format!("{operation} {skip} {fault:?}: {run:?}");

@@ -19,7 +19,7 @@ pub struct TargetArgs {
     /// Bucket that all the users share
     #[arg(short, long, alias = "bucket_name", value_name = "BUCKET", allow_hyphen_values = true)]
     pub bucket: BucketName,
-    /// IAM user, after which its folder is named; may be repeated
+    /// IAM user; may be repeated
     #[arg(
         short,
         long,
