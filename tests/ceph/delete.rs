@@ -99,7 +99,7 @@ async fn user_that_is_not_ours_is_left_alone() {
     ceph.delete(&kim, &[]).await.failed_with(&not_ours);
     assert_eq!(state(&ceph, &kim).await, before);
 
-    ceph.delete(&kim, &["--force"]).await.succeeded();
+    ceph.delete(&kim, &["--force", "--folder", &format!("{kim}/")]).await.succeeded();
     assert!(ceph.is_gone(&kim).await);
     assert_eq!(ceph.keys().await, [""; 0]);
     ceph.clear().await;
