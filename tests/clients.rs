@@ -11,28 +11,37 @@ struct Person {
     user: &'static str,
     /// The user's name as the kit gives it to clients.
     profile: &'static str,
+    /// The prefix of the folder, and in quotes as README.txt has it.
+    prefix: &'static str,
 }
 
 impl Person {
-    /// One with a name as most are, and one with all that a name can have.
-    async fn two(options: &[&str]) -> [Self; 2] {
-        let alex = Self::new("alex", "alex", options);
-        let other = Self::new("a=b,c+d@e_f.g", "a_b_c+d@e_f.g", options);
-        [alex.await, other.await]
+    /// One with a name as most are, one with all that a name can have, and one whose folder
+    /// has a name of its own.
+    async fn three(options: &[&str]) -> [Self; 3] {
+        let alex = Self::new(("alex", "alex"), "alex/", options);
+        let other = Self::new(("a=b,c+d@e_f.g", "a_b_c+d@e_f.g"), "a=b,c+d@e_f.g/", options);
+        let acme = Self::new(("acme", "acme"), "Müller GmbH & Co/a=b+c%20,d/", options);
+        [alex.await, other.await, acme.await]
     }
 
-    async fn new(user: &'static str, profile: &'static str, options: &[&str]) -> Self {
+    async fn new(
+        (user, profile): (&'static str, &'static str),
+        prefix: &'static str,
+        options: &[&str],
+    ) -> Self {
         let aws = aws_with_files().await;
-        aws.put("shared", &format!("{user}/2026/report.txt")).await;
+        aws.put("shared", &format!("{prefix}2026/report.txt")).await;
         let sandbox = Sandbox::new(&aws);
-        let options = [&["--kit"], options].concat();
+        let options = [&["--kit", "--folder", prefix], options].concat();
         sandbox.create(user, &options).await.succeeded();
         // Not every store has the checksums that clients add by default.
         aws.faults.refuse_checksums();
-        Self { aws, sandbox, user, profile }
+        Self { aws, sandbox, user, profile, prefix }
     }
 
-    /// Runs a client in the kit's directory, with no settings but the kit's.
+    /// Runs a client in the kit's directory, with no settings but the kit's. Arguments are
+    /// quoted as in a shell.
     async fn run(&self, program: &str, args: &str) -> Run {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let mut client = Command::new(program);
@@ -45,27 +54,27 @@ impl Person {
             .env("AWS_CREDENTIAL_FILE", "aws-credentials")
             .env("AWS_PROFILE", self.profile)
             .current_dir(self.sandbox.path().join(format!("{}_kit", self.user)));
-        let output = client.args(args.split_whitespace()).output().await;
+        let output = client.args(shlex::split(args).unwrap()).output().await;
         Run::from(output.expect("the client is installed"))
     }
 
     /// The folder as most clients are given it.
     fn folder(&self) -> String {
-        format!("s3://shared/{}/", self.user)
+        format!("\"s3://shared/{}\"", self.prefix)
     }
 
     #[track_caller]
     fn has_downloaded(&self, file: &str) {
         let kit = self.sandbox.path().join(format!("{}_kit", self.user));
         let content = std::fs::read_to_string(kit.join(file)).unwrap();
-        assert_eq!(content, format!("{}/2026/report.txt", self.user));
+        assert_eq!(content, format!("{}2026/report.txt", self.prefix));
     }
 }
 
 #[tokio::test]
 #[ignore = "needs the AWS CLI on PATH"]
 async fn aws_cli_lists_and_syncs_with_the_kit() {
-    for person in Person::two(&[]).await {
+    for person in Person::three(&[]).await {
         let folder = person.folder();
         let aws = async |args: &str| person.run("aws", &format!("s3 {args}")).await;
         let list = aws(&format!("ls {folder}")).await.succeeded();
@@ -82,9 +91,9 @@ async fn aws_cli_lists_and_syncs_with_the_kit() {
 #[tokio::test]
 #[ignore = "needs rclone on PATH"]
 async fn rclone_copies_with_the_kit() {
-    for person in Person::two(&["--access", "read-write"]).await {
+    for person in Person::three(&["--access", "read-write"]).await {
         let remote = format!("{}:shared", person.profile);
-        let folder = format!("{remote}/{}/", person.user);
+        let folder = format!("\"{remote}/{}\"", person.prefix);
         let rclone = async |args: &str| {
             let args = format!("--config rclone.conf --retries 1 {args}");
             person.run("rclone", &args).await
@@ -95,7 +104,7 @@ async fn rclone_copies_with_the_kit() {
         person.has_downloaded("files/2026/report.txt");
         let upload = format!("copy README.txt {folder}");
         rclone(&upload).await.succeeded();
-        let uploaded = format!("{}/README.txt", person.user);
+        let uploaded = format!("{}README.txt", person.prefix);
         assert!(person.aws.keys("shared").contains(&uploaded));
         for elsewhere in [format!("lsf {remote}/jaime/"), format!("lsd {remote}")] {
             assert_ne!(rclone(&elsewhere).await.code, Some(0), "{elsewhere}");
@@ -106,7 +115,7 @@ async fn rclone_copies_with_the_kit() {
 #[tokio::test]
 #[ignore = "needs s3cmd on PATH"]
 async fn s3cmd_lists_and_downloads_with_the_kit() {
-    for person in Person::two(&[]).await {
+    for person in Person::three(&[]).await {
         let folder = person.folder();
         let host = person.aws.url.strip_prefix("http://").unwrap();
         let s3cmd = async |args: &str| {
@@ -130,7 +139,7 @@ async fn s3cmd_lists_and_downloads_with_the_kit() {
 #[tokio::test]
 #[ignore = "needs s5cmd on PATH"]
 async fn s5cmd_lists_and_downloads_with_the_kit() {
-    for person in Person::two(&[]).await {
+    for person in Person::three(&[]).await {
         let folder = person.folder();
         let s5cmd = async |args: &str| {
             let key = format!("--credentials-file aws-credentials --profile {}", person.profile);
@@ -139,7 +148,7 @@ async fn s5cmd_lists_and_downloads_with_the_kit() {
         };
         let list = s5cmd(&format!("ls {folder}")).await.succeeded();
         assert!(list.stdout.contains("2026/"), "{list:?}");
-        s5cmd(&format!("cp {folder}* files/")).await.succeeded();
+        s5cmd(&format!("cp {}*\" files/", folder.trim_end_matches('"'))).await.succeeded();
         person.has_downloaded("files/2026/report.txt");
         for elsewhere in
             ["ls s3://shared/", "ls s3://shared/jaime/", "ls", "cp s3://shared/jaime/photo.jpg ."]
@@ -153,7 +162,7 @@ async fn s5cmd_lists_and_downloads_with_the_kit() {
 #[tokio::test]
 #[ignore = "needs the AWS CLI and rclone on PATH"]
 async fn clients_drop_files_into_a_folder_they_can_not_see() {
-    let alex = Person::new("alex", "alex", &["--access", "write"]).await;
+    let alex = Person::new(("alex", "alex"), "alex/", &["--access", "write"]).await;
     let by_aws = "s3 cp README.txt s3://shared/alex/by-aws.txt";
     alex.run("aws", by_aws).await.succeeded();
     let list = alex.run("aws", "s3 ls s3://shared/alex/").await;

@@ -8,7 +8,7 @@ use super::belongings::{self, own_policies_last};
 use super::folder::Folder;
 use super::sharing::check_alone;
 use super::{Delete, expired, guard, late_writes};
-use crate::access::{Target, UserName};
+use crate::access::{Prefix, Target, UserName};
 use crate::aws::{AwsError, Patience, Run, end_of_deleted_key, wait_until};
 use crate::commands;
 use crate::errors::{Hint, Hinted, Interrupted, Stays, caught};
@@ -220,8 +220,9 @@ impl Deleting<'_> {
             // Not "the same command": --force is for users that are gone, and for no
             // other that a list names.
             notes.push(format!(
-                "earlier versions of the objects remain; to delete them too, run {} --all-versions",
-                emptying_command(run)
+                "earlier versions of the objects remain; to delete them too, run \
+                 delete_s3_user again with only -u USER --force{} --all-versions",
+                folder_option(&run.target)
             ));
         }
         let step = Step::EmptyFolder { folder: run.target.folder_url(), what: counts.to_string() };
@@ -299,15 +300,22 @@ async fn deserted_note(run: &Run, work: &Delete) -> Option<String> {
         return None;
     }
     check_alone(run, work.user()).await.ok()?;
-    let folder = run.target.folder_url();
-    Some(format!("nobody has {folder} any more; to delete it, run {}", emptying_command(run)))
+    let Target { bucket, user, .. } = &run.target;
+    Some(format!(
+        "nobody has {} any more; to delete it, run delete_s3_user -b {bucket} -u {user} --force{}",
+        run.target.folder_url(),
+        folder_option(&run.target)
+    ))
 }
 
-/// The command that empties the folder once there is no user, as notes name it.
-fn emptying_command(run: &Run) -> String {
-    let Target { bucket, user, .. } = &run.target;
+/// The option that names the folder of a user that is gone, where its name doesn't.
+fn folder_option(target: &Target) -> String {
+    let folder = target.prefix();
+    if *folder == Prefix::from(&target.user) {
+        return String::new();
+    }
     // A prefix has nothing that double quotes don't quote.
-    format!("delete_s3_user -b {bucket} -u {user} --force --folder \"{}\"", run.target.prefix())
+    format!(" --folder \"{folder}\"")
 }
 
 fn is_settling(deleted: &Result<()>) -> bool {
