@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::access::{BucketName, Grant, Target, folder_text};
+use crate::access::{BucketName, Grant, Target, folder_path, folder_text};
 use crate::removal::{Leftover, Removal};
 
 /// A command for the admin to run.
@@ -126,6 +126,12 @@ pub(crate) fn suspend_access_key(user: &str, id: &str) -> Command {
 pub(crate) fn tag_user(target: &Target) -> Command {
     let tag = format!("Key=s3-user:bucket,Value={}", target.bucket);
     aws_iam("tag-user", target.user.as_str()).with(&["--tags", &tag])
+}
+
+/// Gives a user the IAM path that names the folder.
+pub(crate) fn set_path(target: &Target) -> Option<Command> {
+    let path = folder_path(&target.bucket, target.prefix())?;
+    Some(aws_iam("update-user", target.user.as_str()).with(&["--new-path", &path]))
 }
 
 /// Tags a user with the folder that is named after it.

@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use fakecloud_iam::Tag;
 use proptest::prelude::*;
 use serde_json::Value;
 use tokio::sync::Semaphore;
@@ -13,7 +12,7 @@ use tokio::task::JoinSet;
 use crate::properties::{allows_list, allows_object};
 use crate::support::{
     Fault, LocalAws, Run, Sandbox, aws_with_files, edit_policy, is_gone, keys_of, rename_user,
-    tag_of,
+    set_folder_tag, set_path, tag_of,
 };
 
 const ACME: [&str; 2] = ["--folder", "customers/acme/"];
@@ -47,21 +46,6 @@ fn assert_only_acme_is_empty(aws: &LocalAws) {
 #[track_caller]
 fn assert_nothing_is_deleted(aws: &LocalAws) {
     assert_eq!(aws.keys("shared").len(), BESIDE.len() + OF_ACME.len());
-}
-
-/// Makes the tag of a user say another folder, or nothing, past all checks.
-fn set_folder_tag(aws: &LocalAws, user: &str, value: Option<&str>) {
-    aws.change_iam(|iam| {
-        let tags = &mut iam.users.get_mut(user).unwrap().tags;
-        tags.retain(|tag| tag.key != "s3-user:folder");
-        let tag = |value: &str| Tag { key: "s3-user:folder".to_owned(), value: value.to_owned() };
-        tags.extend(value.map(tag));
-    });
-}
-
-/// Gives a user another IAM path, past all checks.
-fn set_path(aws: &LocalAws, user: &str, path: &str) {
-    aws.change_iam(|iam| iam.users.get_mut(user).unwrap().path = path.to_owned());
 }
 
 /// Says all notes of a run.

@@ -342,8 +342,12 @@ async fn list_shows_folders_and_what_is_odd_about_them() {
         ("ann", "customers/acme/", "overlapping-folder: folder overlaps with that of carl"),
         ("bob", "customers/acme/", "overlapping-folder: folder overlaps with that of carl"),
         ("carl", "customers/", "overlapping-folder: folder overlaps with that of ann, bob"),
-        ("dorothy", "dora/", "renamed: renamed in IAM; its folder is dora/"),
-        ("eva", "eve/", "renamed: renamed in IAM; its folder is eve/"),
+        (
+            "dorothy",
+            "dora/",
+            "renamed: renamed in IAM, or its path was changed; its folder is dora/",
+        ),
+        ("eva", "eve/", "renamed: renamed in IAM, or its path was changed; its folder is eve/"),
     ];
     let expected = expected
         .map(|(user, folder, odd)| (user.to_owned(), folder.to_owned(), vec![odd.to_owned()]));

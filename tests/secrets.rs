@@ -90,7 +90,7 @@ async fn forged_tag_gets_into_no_suggested_command() {
     assert_eq!(
         hints.collect::<Vec<_>>(),
         [
-            "hint: check the name; to delete user alex and all objects in s3://shared/alex/ anyway, add --force"
+            "hint: check the name; to delete user alex anyway, add --force, and --keep-objects or --folder FOLDER/"
         ]
     );
 }

@@ -48,3 +48,4 @@ mod troubleshooting;
 mod undo;
 mod update;
 mod verify;
+mod who_lives_there;

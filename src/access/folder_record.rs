@@ -46,6 +46,16 @@ pub(crate) fn folder_path(bucket: &BucketName, prefix: &Prefix) -> Option<String
 }
 
 impl Target {
+    /// Fails on an IAM path that would name a folder, which only the programs give.
+    pub(crate) fn check_path(&self, path: &str) -> Result<(), ValueError> {
+        match folder_of_path(path, &self.bucket) {
+            None => Ok(()),
+            Some(_) => Err(ValueError(
+                "a path that begins with /s3-user/BUCKET/folder/ names a folder; give that by --folder",
+            )),
+        }
+    }
+
     /// Fails if the folder's name is too long for the IAM path of a user.
     ///
     /// [IAM takes 512 characters][paths]; all but `A-Z a-z 0-9 . _ - /` take three for each

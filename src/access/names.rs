@@ -121,6 +121,8 @@ pub struct Target {
     /// The user whose folder it is.
     pub user: UserName,
     prefix: Prefix,
+    /// True if the folder is one that was given or read, and not only the likely one.
+    knows_folder: bool,
 }
 
 impl Target {
@@ -130,12 +132,12 @@ impl Target {
     /// and go by that.
     pub fn new(bucket: BucketName, user: UserName) -> Self {
         let prefix = Prefix::from(&user);
-        Self { bucket, user, prefix }
+        Self { bucket, user, prefix, knows_folder: false }
     }
 
     /// The user with this folder.
     pub fn in_folder(&self, prefix: Prefix) -> Self {
-        Self { prefix, ..self.clone() }
+        Self { prefix, knows_folder: true, ..self.clone() }
     }
 
     /// The prefix that holds the user's objects.
@@ -155,12 +157,13 @@ impl Target {
 }
 
 impl Serialize for Target {
-    /// Writes `user`, `bucket` and `prefix`.
+    /// Writes `user`, `bucket` and `prefix`, which is null where the folder is not known.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut fields = serializer.serialize_struct("Target", 3)?;
         fields.serialize_field("user", self.user.as_str())?;
         fields.serialize_field("bucket", self.bucket.as_str())?;
-        fields.serialize_field("prefix", self.prefix.as_str())?;
+        let known = self.knows_folder.then_some(&self.prefix);
+        fields.serialize_field("prefix", &known)?;
         fields.end()
     }
 }

@@ -136,10 +136,10 @@ impl Store {
         error.is_unsupported()
     }
 
-    /// True if it doesn't, or breaks down over the operation, as some do over what they
-    /// don't offer.
+    /// True if it doesn't, or breaks down over the operation, as stores other than AWS do
+    /// over what they don't offer.
     pub fn may_lack(&self, error: &AwsError) -> bool {
-        self.lacks(error) || error.is_crash()
+        self.lacks(error) || !self.is_aws() && error.is_crash()
     }
 
     /// True if it doesn't take batches of deletes: it doesn't know them, wants

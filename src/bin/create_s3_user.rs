@@ -249,7 +249,7 @@ impl Args {
         if self.change.mode().is_some() {
             return grant.check();
         }
-        target.check_folder()?;
+        create::check_target(target, &self.new_user)?;
         grant.check_for(target.prefix())?;
         // The shortest that any region makes of it.
         let policy = PolicyDocument::new(&grant, target, "");

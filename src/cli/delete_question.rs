@@ -77,7 +77,12 @@ async fn in_a_line((job, plan): &Ready<'_, Delete>) -> String {
     let mut has = Vec::new();
     has.extend(plan.work.content().map(|content| content.to_string()));
     has.extend(about(plan).await);
-    format!("  {}{}", job.user(), in_brackets(&has))
+    let folder = if plan.work.content().is_some() {
+        format!("  {}", plan.preview.target.prefix())
+    } else {
+        String::new()
+    };
+    format!("  {}{folder}{}", job.user(), in_brackets(&has))
 }
 
 /// The numbers of users and objects in all.

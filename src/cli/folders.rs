@@ -31,11 +31,7 @@ impl<'a> Folders<'a> {
 
     /// A user in the bucket with the folder that it is to get.
     pub fn target(&self, user: &NamedUser) -> Target {
-        let target = self.target.target(&user.name);
-        match user.folder.as_ref().or(self.for_all) {
-            Some(given) => target.in_folder(given.prefix.clone()),
-            None => target,
-        }
+        self.target.new_target(user, self.for_all)
     }
 
     /// Says whose folder is around this user's, if anybody's is.

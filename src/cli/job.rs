@@ -23,12 +23,12 @@ pub(super) struct Job<'a> {
 }
 
 impl<'a> Job<'a> {
-    pub fn new(session: &'a Session, aws: &Aws, user: &NamedUser) -> Self {
+    pub fn new(session: &'a Session, aws: &Aws, verb: &impl Verb, user: &NamedUser) -> Self {
         let out = session.out.for_user(&user.name);
         let printer = out.clone();
         let run = Run::new(
             aws.clone(),
-            session.target.target(&user.name),
+            verb.target(session, user),
             session.signals.cancel.clone(),
             move |step| printer.step(step),
         );

@@ -79,7 +79,7 @@ impl Session {
             Some(Ok(aws)) => return Box::pin(self.run_as(&aws, verb, users)).await,
             Some(Err(error)) => {
                 for user in &users {
-                    let target = self.target.target(&user.name);
+                    let target = verb.target(self, user);
                     let failed = verb.failed(&target, error.clone().into());
                     self.out.for_user(&user.name).fail(&target, &failed);
                     self.end(&user.name, Ending::Failed);
@@ -92,7 +92,7 @@ impl Session {
 
     /// Does the same as [`run`](Self::run) by clients that are loaded.
     pub(super) async fn run_as<V: Verb>(&self, aws: &Aws, verb: &V, users: Vec<NamedUser>) -> Exit {
-        let jobs: Vec<_> = users.iter().map(|user| Job::new(self, aws, user)).collect();
+        let jobs: Vec<_> = users.iter().map(|user| Job::new(self, aws, verb, user)).collect();
         if V::PLANS_ALL_FIRST {
             let (planned, skipped) = self.plan_all(aws, verb, jobs).await;
             let confirmed = verb.confirm(self, planned).await;

@@ -7,7 +7,7 @@ use clap::{ArgGroup, Args, value_parser};
 use super::arguments::bad_usage_lines;
 use super::hints::in_shell;
 use super::{NamedUser, users_file};
-use crate::access::{BucketName, Target, UserName};
+use crate::access::{BucketName, GivenFolder, Prefix, Target, UserName};
 use crate::aws::Connection;
 use crate::commands;
 
@@ -77,6 +77,13 @@ impl TargetArgs {
             ([user], None) => user.as_str(),
             _ => "USER",
         }
+    }
+
+    /// One of the users, who is to be created: with the folder that its row names, or else
+    /// the one for all, or else the one that is named after it.
+    pub(super) fn new_target(&self, user: &NamedUser, for_all: Option<&GivenFolder>) -> Target {
+        let given = user.folder.as_ref().or(for_all).map(|given| given.prefix.clone());
+        self.target(&user.name).in_folder(given.unwrap_or(Prefix::from(&user.name)))
     }
 
     /// One of the users in the bucket.

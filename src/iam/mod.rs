@@ -32,8 +32,8 @@ pub(crate) use policies::{
 };
 pub(crate) use tags::Tags;
 pub(crate) use users::{
-    User, create_user, delete_unused_user, delete_user, get_user, groups, is_surely_in_no_group,
-    keeps_tags, tag_user, untag_expiry, users_under_path,
+    User, create_user, delete_unused_user, delete_user, first_user, get_user, groups,
+    is_surely_in_no_group, keeps_tags, tag_user, untag_expiry, users_under_path,
 };
 
 /// Returns what was looked up, or `None` if IAM says that there is no such thing.

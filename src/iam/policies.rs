@@ -113,13 +113,14 @@ pub(crate) async fn get_policy(run: &Run, arn: &str) -> Result<Option<PolicyInfo
     }))
 }
 
-/// Returns the names of the users that a managed policy is attached to.
-pub(crate) async fn policy_users(run: &Run, arn: &str) -> Result<Vec<String>, AwsError> {
+/// Returns the IDs and names of the users that a managed policy is attached to.
+pub(crate) async fn policy_users(run: &Run, arn: &str) -> Result<Vec<(String, String)>, AwsError> {
     let list = run.aws.iam.list_entities_for_policy().policy_arn(arn);
     let of_users = list.entity_filter(EntityType::User);
     let all = all_of!(&run.aws, "ListEntitiesForPolicy", of_users, policy_users).await;
     let users = present(all)?.unwrap_or_default();
-    Ok(users.into_iter().filter_map(|user| user.user_name).collect())
+    let named = users.into_iter().filter_map(|user| Some((user.user_id?, user.user_name?)));
+    Ok(named.collect())
 }
 
 /// Returns the document of the policy's default version.

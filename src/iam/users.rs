@@ -63,6 +63,13 @@ pub(crate) async fn create_user(
     Ok(created)
 }
 
+/// Returns any user of the account, if there is one.
+pub(crate) async fn first_user(run: &Run) -> Result<Option<User>, AwsError> {
+    let list = run.aws.iam.list_users().max_items(1);
+    let answer = run.aws.call("ListUsers", list.send()).await?;
+    Ok(answer.users.first().map(User::from))
+}
+
 /// Returns the users whose IAM path begins like this, without their tags.
 pub(crate) async fn users_under_path(run: &Run, path: &str) -> Result<Vec<User>, AwsError> {
     let list = run.aws.iam.list_users().path_prefix(path).max_items(PAGE);

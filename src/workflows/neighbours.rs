@@ -1,37 +1,42 @@
 //! Who else lives at a folder: in the same one, inside it, or around it.
 
+use std::collections::BTreeSet;
 use std::future::ready;
 
+use anyhow::{Result, ensure};
+
 use super::holdings::{Holdings, Owner};
-use crate::access::{Prefix, UserName, folder_path, managed_policy_name};
-use crate::aws::{AwsError, Run};
+use crate::access::{
+    Prefix, UserName, folder_of_path, folder_path, managed_policy_name, names_bucket, read_policy,
+};
+use crate::aws::Run;
 use crate::iam::{self, User};
 
 /// The other users whose folders overlap with one.
 #[derive(Debug, Default)]
 pub(super) struct Neighbours {
     /// The users who have the same folder, by name.
-    pub same: Vec<String>,
+    pub same: BTreeSet<String>,
     /// The users whose folders are inside it.
-    pub inside: Vec<String>,
+    pub inside: BTreeSet<String>,
     /// The users whose folders are around it.
-    pub around: Vec<String>,
+    pub around: BTreeSet<String>,
 }
 
 impl Neighbours {
     /// Finds who else lives at the run's folder, whose own user is left out.
     ///
     /// By the IAM paths of users, by the user whom the top folder is named after, and by
-    /// the policy that is named after that. A user whose folder nothing tells counts as
-    /// living there.
-    pub async fn find(run: &Run, own: Option<&Holdings>) -> Result<Self, AwsError> {
+    /// the policy that is named after that. Where something about a user is unclear, it
+    /// counts as living there. Fails if that can't be told.
+    pub async fn find(run: &Run, own: Option<&Holdings>) -> Result<Self> {
         let top = run.target.prefix().top();
         Self::among(run, own.map(|own| &own.user), by_policy(run, &top, own)).await
     }
 
     /// Finds who lives at the folder of a user that is to be created. Where it `gets_policy`
     /// of its own name, IAM itself refuses a second one of that name.
-    pub async fn of_new(run: &Run, gets_policy: bool) -> Result<Self, AwsError> {
+    pub async fn of_new(run: &Run, gets_policy: bool) -> Result<Self> {
         let top = run.target.prefix().top();
         if gets_policy && top.user().as_ref() == Some(&run.target.user) {
             return Self::among(run, None, ready(Ok(Vec::new()))).await;
@@ -42,54 +47,71 @@ impl Neighbours {
     async fn among(
         run: &Run,
         own: Option<&User>,
-        by_policy: impl Future<Output = Result<Vec<Resident>, AwsError>>,
-    ) -> Result<Self, AwsError> {
+        by_policy: impl Future<Output = Result<Vec<Resident>>>,
+    ) -> Result<Self> {
         let folder = run.target.prefix();
         let top = folder.top();
         let (by_path, by_name, by_policy) = tokio::try_join!(
-            Box::pin(by_path(run, &top)),
+            Box::pin(by_path(run, &top, own)),
             Box::pin(by_name(run, &top)),
             Box::pin(by_policy),
         )?;
-        let mut others = [by_path, by_name, by_policy].concat();
-        others.retain(|(user, _)| own.is_none_or(|own| own.id != user.id));
-        others.sort_by(|(one, _), (other, _)| one.name.cmp(&other.name));
-        others.dedup_by(|(one, _), (other, _)| one.id == other.id);
         let mut found = Self::default();
-        for (User { name, .. }, other) in others {
+        for Resident { id, name, folder: other } in [by_path, by_name, by_policy].concat() {
+            if own.is_some_and(|own| own.id == id) {
+                continue;
+            }
             if other == *folder {
-                found.same.push(name);
+                found.same.insert(name);
             } else if other.is_inside(folder) {
-                found.inside.push(name);
+                found.inside.insert(name);
             } else if folder.is_inside(&other) {
-                found.around.push(name);
+                found.around.insert(name);
             }
         }
         Ok(found)
     }
-}
 
-/// A user with its folder.
-type Resident = (User, Prefix);
-
-/// Finds the users whose IAM path names the top folder or one in it.
-async fn by_path(run: &Run, top: &Prefix) -> Result<Vec<Resident>, AwsError> {
-    // No user has a path that is longer than IAM takes.
-    let Some(path) = folder_path(&run.target.bucket, top) else { return Ok(Vec::new()) };
-    let users = iam::users_under_path(run, &path).await?.into_iter();
-    Ok(users.map(|user| (user.clone(), folder_of(run, user, top))).collect())
-}
-
-/// The folder by the user's tag and path, or the likely one where neither tells.
-fn folder_of(run: &Run, user: User, likely: &Prefix) -> Prefix {
-    match Holdings::unread(run, user).folder() {
-        Ok(Some(folder)) => folder,
-        _ => likely.clone(),
+    /// All of them.
+    pub fn all(self) -> Vec<String> {
+        let Self { same, inside, around } = self;
+        same.into_iter().chain(inside).chain(around).collect()
     }
 }
 
-/// Finds the user whom the top folder is named after, if that is ours.
-async fn by_name(run: &Run, top: &Prefix) -> Result<Vec<Resident>, AwsError> {
+/// A user with a folder; one with several is there several times.
+#[derive(Debug, Clone)]
+struct Resident {
+    id: String,
+    name: String,
+    folder: Prefix,
+}
+
+/// Finds the users whose IAM path names the top folder or one in it. Fails if the own user
+/// is not found that way although its path does: then no other would be.
+async fn by_path(run: &Run, top: &Prefix, own: Option<&User>) -> Result<Vec<Resident>> {
+    let bucket = &run.target.bucket;
+    // No user has a path that is longer than IAM takes.
+    let Some(path) = folder_path(bucket, top) else { return Ok(Vec::new()) };
+    let users = iam::users_under_path(run, &path).await?;
+    if let Some(own) = own.filter(|own| own.path.starts_with(&path)) {
+        ensure!(
+            users.iter().any(|user| user.id == own.id),
+            "ListUsers doesn't find user {} by its IAM path, so it can't be told who else has its folder",
+            own.name
+        );
+    }
+    let mut residents = Vec::new();
+    for User { id, name, path, .. } in users {
+        let by_path = folder_of_path(&path, bucket).and_then(Result::ok);
+        residents.push(Resident { id, name, folder: by_path.unwrap_or(top.clone()) });
+    }
+    Ok(residents)
+}
+
+/// Finds the user whom the top folder is named after, if that is ours: with every folder
+/// that its tag, path and policies name, and with the top one where that is not clear.
+async fn by_name(run: &Run, top: &Prefix) -> Result<Vec<Resident>> {
     let Some(name) = top.user().filter(|name| *name != run.target.user) else {
         return Ok(Vec::new());
     };
@@ -97,52 +119,58 @@ async fn by_name(run: &Run, top: &Prefix) -> Result<Vec<Resident>, AwsError> {
     let Some(user) = iam::get_user(&run).await?.filter(|user| user.name == run.user()) else {
         return Ok(Vec::new());
     };
-    let mut holdings = Holdings::find(&run, user.clone()).await?;
+    let mut holdings = Holdings::find(&run, user).await?;
     if matches!(holdings.owner(), Owner::OtherBucket(..) | Owner::NotOurs(None)) {
         return Ok(Vec::new());
     }
-    let folder = holdings.folder_to_show(&run).await.unwrap_or_else(|| top.clone());
-    Ok(vec![(user, folder)])
+    holdings.read_our_policies(&run).await?;
+    let mut folders = holdings.folders();
+    if !matches!(holdings.folder(), Ok(Some(_))) {
+        folders.push(top.clone());
+    }
+    let User { id, name, .. } = &holdings.user;
+    let at = |folder| Resident { id: id.clone(), name: name.clone(), folder };
+    Ok(folders.into_iter().map(at).collect())
 }
 
 /// Finds the users that have the policy named after the top folder's user, who may have
-/// been renamed.
-async fn by_policy(
-    run: &Run,
-    top: &Prefix,
-    own: Option<&Holdings>,
-) -> Result<Vec<Resident>, AwsError> {
+/// been renamed: they live at the folder that it gives access to.
+async fn by_policy(run: &Run, top: &Prefix, own: Option<&Holdings>) -> Result<Vec<Resident>> {
     let Some(namesake) = top.user() else { return Ok(Vec::new()) };
+    let Some(arn) = arn_of_policy(run, &namesake, own).await? else { return Ok(Vec::new()) };
+    let is_on_own = own.is_some_and(|own| own.has_attached(&arn));
+    let policy = match iam::get_policy(run, &arn).await? {
+        Some(policy) if policy.uses > i32::from(is_on_own) => policy,
+        _ => return Ok(Vec::new()),
+    };
+    let bucket = &run.target.bucket;
+    let text = iam::policy_document(run, &policy).await?;
+    if !names_bucket(&text, bucket) {
+        return Ok(Vec::new());
+    }
+    let read = read_policy(&policy.to_managed().name, &text, bucket, &run.aws.region);
+    let folder = read.map_or(top.clone(), |(folder, _)| folder);
     let mut residents = Vec::new();
-    for name in users_of_policy(run, &managed_policy_name(&namesake), own).await? {
-        // Whom the folder is named after is asked about by its name.
-        if name == namesake {
-            continue;
-        }
-        if let Some(user) = iam::get_user(&run.for_user(name)).await? {
-            residents.push((user.clone(), folder_of(run, user, top)));
-        }
+    for (id, name) in iam::policy_users(run, &arn).await? {
+        residents.push(Resident { id, name, folder: folder.clone() });
     }
     Ok(residents)
 }
 
-/// Lists the users that a managed policy of this name is attached to, if there are others
-/// than the own one.
-async fn users_of_policy(
+/// The ARN of the managed policy made for a user of this name; none in an account without
+/// users.
+async fn arn_of_policy(
     run: &Run,
-    name: &str,
+    user: &UserName,
     own: Option<&Holdings>,
-) -> Result<Vec<UserName>, AwsError> {
-    let arn = match own {
-        Some(own) => iam::policy_arn(&own.user, name),
-        None => iam::policy_arn_of_caller(run, name).await,
-    };
-    let Some(arn) = arn else { return Ok(Vec::new()) };
-    let is_on_own = own.is_some_and(|own| own.has_attached(&arn));
-    match iam::get_policy(run, &arn).await? {
-        Some(policy) if policy.uses > i32::from(is_on_own) => {}
-        _ => return Ok(Vec::new()),
+) -> Result<Option<String>> {
+    let name = managed_policy_name(user);
+    if let Some(own) = own {
+        return Ok(iam::policy_arn(&own.user, &name));
     }
-    let names = iam::policy_users(run, &arn).await?.into_iter();
-    Ok(names.filter_map(|name| name.parse().ok()).collect())
+    if let Some(arn) = iam::policy_arn_of_caller(run, &name).await {
+        return Ok(Some(arn));
+    }
+    let any_user = iam::first_user(run).await?;
+    Ok(any_user.and_then(|user| iam::policy_arn(&user, &name)))
 }

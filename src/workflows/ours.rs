@@ -270,11 +270,11 @@ pub(super) fn ended_note(holdings: &Holdings) -> Option<String> {
 pub(super) async fn folder_notes(run: &Run, folders: &[Prefix]) -> Vec<String> {
     let mut notes = Vec::new();
     for folder in folders {
-        let Ok(found) = Neighbours::find(&run.in_folder(folder.clone()), None).await else {
-            continue;
-        };
-        for other in [found.same, found.inside, found.around].concat() {
-            notes.push(format!("--also-read {folder} gives access to files of user {other}"));
+        match Neighbours::find(&run.in_folder(folder.clone()), None).await {
+            Ok(found) => notes.extend(found.all().iter().map(|other| {
+                format!("--also-read {folder} gives access to files of user {other}")
+            })),
+            Err(error) => notes.push(format!("can't tell whose folder {folder} is: {error:#}")),
         }
     }
     notes

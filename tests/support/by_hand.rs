@@ -178,6 +178,21 @@ pub fn edit_policy(aws: &LocalAws, name: &str, from: &str, to: &str) {
     });
 }
 
+/// Makes the tag of a user say another folder, or nothing, past all checks.
+pub fn set_folder_tag(aws: &LocalAws, user: &str, value: Option<&str>) {
+    aws.change_iam(|iam| {
+        let tags = &mut iam.users.get_mut(user).unwrap().tags;
+        tags.retain(|tag| tag.key != "s3-user:folder");
+        let tag = |value: &str| Tag { key: "s3-user:folder".to_owned(), value: value.to_owned() };
+        tags.extend(value.map(tag));
+    });
+}
+
+/// Gives a user another IAM path, past all checks.
+pub fn set_path(aws: &LocalAws, user: &str, path: &str) {
+    aws.change_iam(|iam| iam.users.get_mut(user).unwrap().path = path.to_owned());
+}
+
 /// Renames a user.
 pub async fn rename_user(aws: &LocalAws, user: &str, name: &str) {
     let update = aws.iam_client().update_user().user_name(user);

@@ -27,7 +27,8 @@ pub use by_hand::{
     add_every_blocker, add_role, add_user_of_the_scripts, attach_new_policy, attach_policy,
     begin_upload, delete_key, edit_policy, edit_policy_of_alex, enable_acls, encrypt_bucket,
     fill_to_eight_keys, policy_for, policy_of_alex, policy_of_the_scripts, put_inline_policy,
-    rename_user, seconds_ago, set_end, set_end_by_policy, set_end_by_tag, set_status,
+    rename_user, seconds_ago, set_end, set_end_by_policy, set_end_by_tag, set_folder_tag, set_path,
+    set_status,
 };
 pub use ceph::{Ceph, Person, answer, is_refused, until};
 pub use faults::{Fault, INVENTORY, WELCOME};

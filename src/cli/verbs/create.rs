@@ -56,6 +56,10 @@ impl Verb for Creation {
     type Outcome = Created;
     const PLANS_ALL_FIRST: bool = true;
 
+    fn target(&self, session: &Session, user: &NamedUser) -> Target {
+        session.target.new_target(user, self.options.folder.as_ref())
+    }
+
     fn past_participle(&self) -> &'static str {
         "created"
     }

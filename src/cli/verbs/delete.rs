@@ -116,8 +116,8 @@ impl Verb for Deletion {
         };
         let line = error.to_string();
         session.out.error(&line);
-        for (job, _) in plans {
-            job.out.incomplete(&Deleted::nothing(&job.run.target), &line);
+        for (job, plan) in plans {
+            job.out.incomplete(&Deleted::nothing(&plan.preview.target), &line);
             session.end(job.user(), Ending::after(&error));
         }
         Vec::new()

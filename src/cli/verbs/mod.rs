@@ -5,7 +5,7 @@ use anyhow::Result;
 
 use super::progress::ProgressLine;
 use super::session::Ready;
-use super::{Job, Output, Session};
+use super::{Job, NamedUser, Output, Session};
 use crate::access::Target;
 use crate::workflows::outcome::{Failed, Outcome, Skipped};
 use crate::workflows::plan::{Plan, Planned};
@@ -25,6 +25,11 @@ pub(super) trait Verb {
     /// True if nothing is done before all users are planned for, so that they can be
     /// asked about. If not, each user is planned for right before.
     const PLANS_ALL_FIRST: bool;
+
+    /// The user as far as it is known beforehand.
+    fn target(&self, session: &Session, user: &NamedUser) -> Target {
+        session.target.target(&user.name)
+    }
 
     /// Says what users are when it is done, such as "created".
     fn past_participle(&self) -> &'static str;

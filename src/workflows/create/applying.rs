@@ -116,13 +116,21 @@ impl Creating<'_> {
             others: new_user.tags.clone(),
             ..self.tags.clone()
         };
+        let path = self.work.path.as_deref();
         let created = create_tagged(self.run, &tags, async |tags| {
-            // A store that refuses tags may refuse paths too, and an ordinary folder needs none.
-            let needs_path = *tags != Tags::default() || self.has_other_folder();
-            let path = self.work.path.as_deref().filter(|_| needs_path);
             iam::create_user(self.run, new_user, path, tags).await
         });
-        let answer = created.await;
+        let mut answer = created.await;
+        // A store that refuses tags may refuse paths too, and an ordinary folder needs none.
+        if let Err(error) = &answer
+            && path.is_some()
+            && tags.others.is_empty()
+            && !self.has_other_folder()
+            && new_user.path.is_none()
+            && self.run.aws.store.may_refuse_tags(error)
+        {
+            answer = iam::create_user(self.run, new_user, None, &Tags::default()).await;
+        }
         let made = Made::by(&answer);
         let error = match answer {
             Ok(user) => return Ok(self.made_user(user)),

@@ -90,12 +90,10 @@ pub async fn plan(run: &Run, options: &CreateOptions) -> Result<Plan<Create>, Er
 
 async fn plan_creation(run: &Run, options: &CreateOptions) -> Result<Plan<Create>> {
     let CreateOptions { folder, grant, new_user, .. } = options;
-    let run = match folder {
-        Some(given) => run.in_folder(given.prefix.clone()),
-        None => run.clone(),
-    };
+    let given = folder.as_ref().map(|given| given.prefix.clone());
+    let run = run.in_folder(given.unwrap_or(Prefix::from(&run.target.user)));
     let target = &run.target;
-    target.check_folder()?;
+    check_target(target, new_user)?;
     let handover = Handover::first(&options.handover, &target.user);
     let (found, user, neighbours, also_read_notes) = tokio::join!(
         look_into_bucket(&run, options.make_folder),
@@ -131,6 +129,15 @@ async fn plan_creation(run: &Run, options: &CreateOptions) -> Result<Plan<Create
     Ok(Plan { preview, run, work })
 }
 
+/// Fails on a folder whose name is too long, and on a path that names another folder.
+pub fn check_target(target: &Target, new_user: &NewUser) -> Result<()> {
+    target.check_folder()?;
+    if let Some(path) = &new_user.path {
+        target.check_path(path)?;
+    }
+    Ok(())
+}
+
 /// Returns a note on whom the folder is shared with, if anybody has the same. Fails if another
 /// user's folder is inside it or around it: one of the two would have access to all of the
 /// other's files.
@@ -139,13 +146,15 @@ fn shared_note(target: &Target, neighbours: &Neighbours) -> Result<Option<String
     for (words, others) in [("holds", inside), ("is inside", around)] {
         if !others.is_empty() {
             let folder = target.folder_url();
-            let message = format!("{folder} {words} the folder of {}", named_users(others));
+            let others = Vec::from_iter(others.clone());
+            let message = format!("{folder} {words} the folder of {}", named_users(&others));
             let hint =
                 Hint::new("choose a folder that is neither inside another user's nor around it");
             return Err(Hinted::new(message, hint).into());
         }
     }
-    let note = || format!("{} is shared with {}", target.folder_url(), same.join(", "));
+    let names = Vec::from_iter(same.clone()).join(", ");
+    let note = || format!("{} is shared with {names}", target.folder_url());
     Ok((!same.is_empty()).then(note))
 }
 

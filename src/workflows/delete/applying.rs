@@ -83,7 +83,9 @@ impl Deleting<'_> {
         );
         unchanged?;
         self.could_write = could_write;
-        self.writes_end = late_writes::may_follow_deletion(&preview.steps).then(end_of_deleted_key);
+        // Who shared the folder and was deleted before may have been able to upload.
+        let may_follow = work.goes_last || late_writes::may_follow_deletion(&preview.steps);
+        self.writes_end = may_follow.then(end_of_deleted_key);
         if let Some(user) = work.user()
             && work.only_expired
         {
@@ -163,8 +165,10 @@ impl Deleting<'_> {
     fn note(&mut self, step: &Step) {
         if let Step::Remove(removal) = step {
             self.deleted.count(removal);
-            if let Removal::AccessKey(_) = removal {
-                self.writes_end = self.could_write.then(end_of_deleted_key);
+            if let Removal::AccessKey(_) = removal
+                && self.could_write
+            {
+                self.writes_end = Some(end_of_deleted_key());
             }
         }
         self.plan.run.done(step);
@@ -185,6 +189,16 @@ impl Deleting<'_> {
             )
         });
         self.is_known_by_policies && only_policies_remain
+    }
+
+    /// What the user held, without the policies that are gone.
+    fn holdings_left(&self) -> Option<Holdings> {
+        let mut left = self.plan.work.holdings.clone()?;
+        left.policies.retain(|policy| {
+            let attachment = policy.to_managed().map(Removal::Attachment);
+            attachment.is_some_and(|it| self.steps.contains(&Step::Remove(it)))
+        });
+        Some(left)
     }
 
     /// The name by which the user's policies were made.
@@ -211,7 +225,6 @@ impl Deleting<'_> {
         if work.only_expired {
             self.check_still_ended().await?;
         }
-        check_alone(run, work.user()).await?;
         let emptied = self.empty(folder).await;
         let Deleted { folder: counts, failed, notes, .. } = &mut self.deleted;
         *counts = work.progress.counts();
@@ -258,8 +271,10 @@ impl Deleting<'_> {
     async fn empty_once(&self, folder: &Folder, first_page: Page) -> Result<Vec<FailedKey>> {
         let Plan { run, work, .. } = self.plan;
         let Folder { depth, concurrency, .. } = *folder;
+        let own = self.holdings_left();
         empty::empty(run, depth, first_page, concurrency, &work.progress, async || {
-            self.check_same().await.map(drop)
+            self.check_same().await?;
+            check_alone(run, own.as_ref()).await
         })
         .await
     }
@@ -299,7 +314,7 @@ async fn deserted_note(run: &Run, work: &Delete) -> Option<String> {
     if work.sharers.is_empty() {
         return None;
     }
-    check_alone(run, work.user()).await.ok()?;
+    check_alone(run, None).await.ok()?;
     let Target { bucket, user, .. } = &run.target;
     Some(format!(
         "nobody has {} any more; to delete it, run delete_s3_user -b {bucket} -u {user} --force{}",

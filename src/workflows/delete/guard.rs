@@ -64,7 +64,8 @@ pub(super) async fn check_unchanged(run: &Run, seen: Option<&User>) -> Result<()
 /// for sure, or is another one than was given.
 pub(super) fn own_folder(holdings: &Holdings, options: &DeleteOptions) -> Result<Option<Prefix>> {
     let Target { bucket, user, .. } = &holdings.target;
-    if options.keep_objects {
+    let given = options.folder.as_ref().map(|given| &given.prefix);
+    if options.keep_objects && given.is_none() {
         return Ok(holdings.folder().ok().flatten());
     }
     let force: &[&str] = if options.force { &["--force"] } else { &[] };
@@ -74,7 +75,6 @@ pub(super) fn own_folder(holdings: &Holdings, options: &DeleteOptions) -> Result
         Err(disputed) => return Err(Hinted::new(disputed.to_string(), alone).into()),
         Ok(recorded) => recorded,
     };
-    let given = options.folder.as_ref().map(|given| &given.prefix);
     match (recorded, given) {
         (Some(recorded), Some(given)) if recorded != *given => {
             bail!("user {user} has the folder {recorded}, not {given}")
@@ -89,6 +89,15 @@ pub(super) fn own_folder(holdings: &Holdings, options: &DeleteOptions) -> Result
         }
         (recorded, given) => Ok(recorded.or(given.cloned())),
     }
+}
+
+/// True if nothing but its policies shows the folder of a user that is only forced upon,
+/// and gets no tags.
+pub(super) fn is_known_by_policies(holdings: &Holdings, options: &DeleteOptions) -> bool {
+    let has_tag = holdings.user.tags.folder.is_some();
+    let is_tagged = holdings.user.tags.bucket.as_deref() == Some(holdings.target.bucket.as_str());
+    let is_recorded = matches!(holdings.folder(), Ok(Some(_)));
+    options.force && !is_tagged && !has_tag && is_recorded && holdings.folder_by_path().is_none()
 }
 
 /// The tags that a user of ours should have and lacks. A user that is only forced upon
@@ -111,21 +120,22 @@ pub(super) fn missing_tags(
 
 /// Looks into the folder of a user that is gone, unless the objects are kept. Fails if it
 /// is to be deleted and somebody lives there.
-pub(super) async fn look_into_left(run: &Run, options: &DeleteOptions) -> Result<Option<Folder>> {
+pub(super) async fn look_into_left(run: &Run, options: &DeleteOptions) -> Result<Sharing> {
     if options.keep_objects {
-        return Ok(None);
+        return Ok(Sharing::default());
     }
     if !options.force {
-        return Ok(Some(Folder::look_into(run, options).await?));
+        let folder = Some(Folder::look_into(run, options).await?);
+        return Ok(Sharing { folder, ..Sharing::default() });
     }
-    let Sharing { folder, sharers, .. } = Sharing::look_into(run, None, options).await?;
+    let found = Sharing::look_into(run, None, options).await?;
     ensure!(
-        folder.is_some(),
+        found.sharers.is_empty(),
         "{} is the folder of {}, so it was not deleted",
         run.target.folder_url(),
-        named_users(&sharers)
+        named_users(&found.sharers)
     );
-    Ok(folder)
+    Ok(found)
 }
 
 /// The error that there is no such user, with what may have been meant.

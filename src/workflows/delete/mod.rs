@@ -15,7 +15,7 @@ use super::error::Error;
 use super::holdings::Holdings;
 use super::ours::{look_up, reachable};
 use super::plan::{Plan, Preview};
-use crate::access::{GivenFolder, UserName};
+use crate::access::{GivenFolder, Prefix, UserName};
 use crate::aws::Run;
 use crate::commands;
 use crate::errors::{ErrorKind, Hint, Hinted};
@@ -218,7 +218,14 @@ async fn plan_user(run: Run, user: User, options: &DeleteOptions) -> Result<Plan
     }
     let own_folder = guard::own_folder(&holdings, options)?;
     let tags = guard::missing_tags(&run, &user, own_folder.as_ref(), options);
-    let run = own_folder.map_or(run.clone(), |folder| run.in_folder(folder));
+    let is_known_by_policies = guard::is_known_by_policies(&holdings, options);
+    let run = match own_folder {
+        Some(folder) => {
+            holdings.settle_in(folder.clone());
+            run.in_folder(folder)
+        }
+        None => run,
+    };
     let (found, belongings) =
         tokio::try_join!(Sharing::look_into(&run, Some(&holdings), options), async {
             Ok(belongings::removals(&run, &holdings).await?)
@@ -238,7 +245,8 @@ async fn plan_user(run: Run, user: User, options: &DeleteOptions) -> Result<Plan
     steps.extend(belongings.into_iter().map(Step::Remove));
     steps.extend(folder.as_ref().map(|folder| folder.step(&run)));
     steps.push(Step::Remove(Removal::User(user.name.clone())));
-    if options.only_expired || !can_tag {
+    let is_known_by_policies = is_known_by_policies || !can_tag;
+    if options.only_expired || is_known_by_policies {
         // By them a second run tells whose the user is and that access has ended, and
         // access can be extended until the folder's turn. They give no access any more.
         own_policies_last(&mut steps, &holdings.made_as);
@@ -248,7 +256,7 @@ async fn plan_user(run: Run, user: User, options: &DeleteOptions) -> Result<Plan
     let work = Delete {
         holdings: Some(holdings),
         only_expired: options.only_expired,
-        is_known_by_policies: !can_tag,
+        is_known_by_policies,
         tags,
         sharers,
         goes_last,
@@ -262,26 +270,26 @@ async fn plan_user(run: Run, user: User, options: &DeleteOptions) -> Result<Plan
 /// Plans the deletion of what is left of a user that is gone; of the folder only with
 /// `force`, since nothing shows whose it is.
 async fn plan_leftovers(run: Run, options: &DeleteOptions) -> Result<Plan<Delete>> {
-    let run = match &options.folder {
-        Some(given) => run.in_folder(given.prefix.clone()),
-        None => run,
-    };
+    let given = options.folder.as_ref().map(|given| given.prefix.clone());
+    let run = run.in_folder(given.unwrap_or(Prefix::from(&run.target.user)));
     let (found, left) = tokio::try_join!(guard::look_into_left(&run, options), async {
         Ok(belongings::left_behind(&run).await?)
     })?;
+    let Sharing { folder, goes_last, note, .. } = found;
     if options.only_expired || left.is_none() && !options.force {
-        return Err(guard::no_user(&run, found.as_ref()).await);
+        return Err(guard::no_user(&run, folder.as_ref()).await);
     }
     let mut notes = vec![format!("there is no user {}", run.target.user)];
     notes.extend(options.folder.as_ref().and_then(GivenFolder::note));
+    notes.extend(note);
     if !options.force {
-        notes.extend(found.as_ref().and_then(|folder| folder.stays_note(&run)));
+        notes.extend(folder.as_ref().and_then(|folder| folder.stays_note(&run)));
     }
-    let emptied = found.filter(|_| options.force);
+    let emptied = folder.filter(|_| options.force);
     let mut steps = Vec::from_iter(left.map(Step::Remove));
     steps.extend(emptied.as_ref().map(|folder| folder.step(&run)));
     let preview = Preview::new(&run.target, steps);
-    let mut plan = Plan { preview, run, work: Delete::default() };
+    let mut plan = Plan { preview, run, work: Delete { goes_last, ..Delete::default() } };
     plan.add_lasting_notes(notes);
     Ok(plan_folder(plan, emptied))
 }

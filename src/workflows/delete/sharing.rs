@@ -7,7 +7,6 @@ use super::folder::Folder;
 use crate::aws::Run;
 use crate::commands;
 use crate::errors::{ErrorKind, Hint, Hinted};
-use crate::iam::User;
 use crate::step::named_users;
 use crate::workflows::holdings::Holdings;
 use crate::workflows::neighbours::Neighbours;
@@ -39,17 +38,16 @@ impl Sharing {
         if options.keep_objects {
             return Ok(Self::default());
         }
-        let (folder, neighbours) = tokio::try_join!(Folder::look_into(run, options), async {
-            Ok(Neighbours::find(run, own).await?)
-        })?;
+        let (folder, neighbours) =
+            tokio::try_join!(Folder::look_into(run, options), Neighbours::find(run, own))?;
         let Neighbours { same, inside, around } = neighbours;
         if !inside.is_empty() {
-            return Err(inhabited(run, &inside, own.is_some()));
+            return Err(inhabited(run, &Vec::from_iter(inside), own.is_some()));
         }
         let url = run.target.folder_url();
         let is_in_run = |name: &String| options.along_with.iter().any(|it| it.as_str() == name);
         let (leaving, staying): (Vec<_>, Vec<_>) = same.into_iter().partition(is_in_run);
-        let sharers = [staying, around].concat();
+        let sharers: Vec<_> = staying.into_iter().chain(around).collect();
         if !sharers.is_empty() {
             let note = Some(format!("{url} stays: it is shared with {}", named_users(&sharers)));
             return Ok(Self { sharers, note, ..Self::default() });
@@ -78,12 +76,10 @@ fn inhabited(run: &Run, inside: &[String], has_user: bool) -> anyhow::Error {
     Hinted { message, hints, kind: ErrorKind::Other }.into()
 }
 
-/// Fails if by now somebody else lives at the folder: it stays then.
-pub(super) async fn check_alone(run: &Run, own: Option<&User>) -> Result<()> {
-    // By now it may have no policy any more.
-    let own = own.map(|user| Holdings::unread(run, user.clone()));
-    let Neighbours { same, inside, around } = Neighbours::find(run, own.as_ref()).await?;
-    let others = [same, inside, around].concat();
+/// Fails if by now somebody else lives at the folder: it stays then. The own user has what
+/// it still holds.
+pub(super) async fn check_alone(run: &Run, own: Option<&Holdings>) -> Result<()> {
+    let others = Neighbours::find(run, own).await?.all();
     if others.is_empty() {
         return Ok(());
     }

@@ -34,6 +34,11 @@ impl Holdings {
         bail!("it is not clear which folder user {} has: {said}", self.target.user)
     }
 
+    /// Every folder that tag, path or a policy names, as far as they were read.
+    pub(crate) fn folders(&self) -> Vec<Prefix> {
+        self.claims().into_iter().filter_map(|claim| claim.folder.ok()).collect()
+    }
+
     /// The folder that a user has to be shown with: where its parts don't agree, the one that
     /// its policy gives access to.
     pub(super) fn shown_folder(&self) -> Option<Prefix> {
@@ -107,12 +112,19 @@ impl Holdings {
         let mut names: Vec<_> =
             read_back.filter_map(|policy| user_in_policy_name(&policy.name)).collect();
         names.dedup();
-        let by_folder = self.shown_folder().filter(|folder| !self.is_found_at(folder));
         match &names[..] {
-            [] => by_folder.and_then(|folder| folder.user()).unwrap_or(own.clone()),
-            [former] => former.clone(),
-            _ => own.clone(),
+            [] => self.shown_folder().and_then(|folder| self.name_by_folder(&folder)),
+            [former] => Some(former.clone()),
+            _ => None,
         }
+        .unwrap_or_else(|| own.clone())
+    }
+
+    /// The name that the user must have had when it was created with this folder, if that is
+    /// another one than its own.
+    pub(super) fn name_by_folder(&self, folder: &Prefix) -> Option<UserName> {
+        let has_own = self.policies.iter().any(|it| it.is_named_as_made_for(&self.target.user));
+        folder.user().filter(|_| !has_own && !self.is_found_at(folder))
     }
 
     /// The note that the user has another name than when it was created, if it is known.

@@ -2,7 +2,7 @@
 //! page of the account, and asked from there: whose it is (`owner`), which folder it
 //! has (`folder`), which of its policies are ours and what they grant (`policies`).
 
-use crate::access::{INLINE_POLICY_NAME, Target, UserName};
+use crate::access::{INLINE_POLICY_NAME, Prefix, Target, UserName};
 use crate::aws::{Aws, AwsError, Run};
 use crate::iam::{self, Policy, Tags, User, UserDetails};
 
@@ -116,6 +116,12 @@ impl Holdings {
         if let Some(folder) = self.shown_folder() {
             self.target = self.target.in_folder(folder);
         }
+    }
+
+    /// Takes the folder from elsewhere, where the user may not show it itself.
+    pub(crate) fn settle_in(&mut self, folder: Prefix) {
+        self.made_as = self.name_by_folder(&folder).unwrap_or(self.made_as.clone());
+        self.target = self.target.in_folder(folder);
     }
 
     /// Asks the store whether it keeps tags, where that matters.

@@ -148,7 +148,8 @@ fn odd_folder(holdings: &Holdings, readers: &Readers) -> Vec<Oddity> {
         Ok(None) => odd.push(Oddity::new("unclear-folder", "nothing says which folder it has")),
         // Without its path, nobody who looks at the folder finds the user.
         Ok(Some(folder)) if !holdings.is_found_at(&folder) => {
-            odd.push(Oddity::new("renamed", format!("renamed in IAM; its folder is {folder}")));
+            let text = format!("renamed in IAM, or its path was changed; its folder is {folder}");
+            odd.push(Oddity::new("renamed", text));
         }
         Ok(Some(_)) => {}
     }

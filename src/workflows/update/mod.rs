@@ -15,7 +15,7 @@ use crate::access::{
 };
 use crate::aws::Run;
 use crate::commands;
-use crate::errors::{Hint, Hinted};
+use crate::errors::{ErrorKind, Hint, Hinted};
 use crate::iam::{self, Policy, User};
 use crate::removal::Removal;
 use crate::s3::bucket;
@@ -53,7 +53,7 @@ pub async fn plan(run: &Run, change: &GrantChange) -> Result<Plan<Update>, Error
 async fn plan_update(run: &Run, change: &GrantChange) -> Result<Plan<Update>> {
     let (found, mut holdings) = find_ours(run, Purpose::Update).await?;
     holdings.read_our_policies(&found).await?;
-    let Some(folder) = holdings.folder()? else { return Err(no_folder(&found)) };
+    let Some(folder) = holdings.folder()? else { return Err(no_folder(&found, &holdings).await) };
     let run = found.in_folder(folder);
     let current = Current::find(&holdings, change)?;
     current.check_replaceable(&run, change)?;
@@ -194,20 +194,25 @@ impl<'a> Current<'a> {
 }
 
 /// The error that a user carries nothing that says its folder.
-fn no_folder(run: &Run) -> anyhow::Error {
+async fn no_folder(run: &Run, holdings: &Holdings) -> anyhow::Error {
     let Target { user, .. } = &run.target;
     let message =
         format!("nothing says which folder user {user} has, so no policy can be written for it");
-    let tag = commands::tag_folder(&run.target);
-    let words = "if it is this one, tag the user, then run the same command again";
-    Hinted::new(message, Hint::run(words, tag)).into()
+    let record = if iam::keeps_tags(run, &holdings.user).await {
+        Some(commands::tag_folder(&run.target))
+    } else {
+        commands::set_path(&run.target)
+    };
+    let words = "if it is the one in this command, run it, and then the same command again";
+    let hint = record.map(|command| Hint::run(words, command));
+    Hinted { message, hints: Vec::from_iter(hint), kind: ErrorKind::Other }.into()
 }
 
 /// Fails if another user's folder is inside this one or around it, which could reach or be
 /// reached by more than before.
 async fn check_neighbours(run: &Run, holdings: &Holdings) -> Result<()> {
     let Neighbours { inside, around, .. } = Neighbours::find(run, Some(holdings)).await?;
-    let others = [inside, around].concat();
+    let others: Vec<_> = inside.into_iter().chain(around).collect();
     ensure!(
         others.is_empty(),
         "{} overlaps with the folder of {}, so user {} can't be allowed more",
