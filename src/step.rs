@@ -41,7 +41,7 @@ pub enum Step {
     Check(String),
     /// Replace a policy's document.
     UpdatePolicy(String),
-    /// Tag a user: as ours, or with when its access ends.
+    /// Tag a user: as ours, with its folder, or with when its access ends.
     TagUser(String),
     /// Delete an access key that is suspended, to make room for another.
     DeleteSuspendedKey(String),
@@ -139,9 +139,10 @@ pub(crate) fn named_keys(keys: &[String]) -> String {
 }
 
 /// Users by their names, for people: one, or several.
-pub(crate) fn named_users(users: &[String]) -> String {
-    let s = if users.len() == 1 { "" } else { "s" };
-    format!("user{s} {}", users.join(", "))
+pub(crate) fn named_users<'a>(users: impl IntoIterator<Item = &'a String>) -> String {
+    let names: Vec<_> = users.into_iter().map(String::as_str).collect();
+    let s = if names.len() == 1 { "" } else { "s" };
+    format!("user{s} {}", names.join(", "))
 }
 
 /// A number with a comma between each three digits.

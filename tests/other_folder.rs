@@ -131,7 +131,7 @@ async fn folder_is_given_by_a_prefix_that_fits() {
         (&["--folder", "s3://shared/acme/"], "prefix alone"),
         (&["--folder", "Mu\u{308}ller/"], "write Müller/"),
         (&["--folder", "цены/"], "U+00FF"),
-        (&["--folder", ""], "ends in /"),
+        (&["--folder", ""], "such as customers/acme/"),
         (&["--folder", &too_long], "the folder's name is too long"),
         (&["--folder", "acme/", "--path", "/x/"], "--path"),
         (&["--folder", "acme/", "--update"], "--folder"),
@@ -148,7 +148,7 @@ async fn folder_is_given_by_a_prefix_that_fits() {
     assert_eq!(aws.faults.operations(), [""; 0]);
 
     let run = sandbox.create("alex", &["--folder", "customers/acme"]).await.succeeded();
-    let note = "note: the folder is customers/acme/, with a / at the end";
+    let note = "note: added the missing /: the folder is customers/acme/";
     assert!(run.stderr.contains(note), "{run:?}");
     assert!(run.stderr.contains("s3://shared/customers/acme/"), "{run:?}");
     sandbox.create("kim", &["--also-read", "alex/"]).await.succeeded();
@@ -366,7 +366,8 @@ async fn list_shows_folders_and_what_is_odd_about_them() {
     ] {
         let run = sandbox.create("bob", &[&["--update"], options].concat()).await;
         if is_refused {
-            let said = "overlaps with the folder of user carl, so user bob can't be allowed more";
+            let said =
+                "overlaps with the folder of user carl, so user bob can't be given more access";
             run.failed_with(said);
         } else {
             run.succeeded();

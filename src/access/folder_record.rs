@@ -4,8 +4,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 
 use super::{BucketName, Prefix, Target, ValueError};
 
-/// The characters of a prefix that stay as they are: tags and paths take no others of
-/// those that stand for bytes.
+/// What a prefix keeps in tags and paths. Every other byte is written in hex.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'_').remove(b'-').remove(b'/');
 
 /// The most characters that IAM takes in [the value of a tag][quotas].
@@ -22,7 +21,7 @@ pub(crate) fn folder_text(prefix: &Prefix) -> String {
 }
 
 /// The folder that a text stands for; `None` if it is not just as it would be written.
-fn decoded(text: &str) -> Option<Prefix> {
+pub(crate) fn folder_of_text(text: &str) -> Option<Prefix> {
     let bytes = text.replace('=', "%");
     let prefix: Prefix = percent_decode_str(&bytes).decode_utf8().ok()?.parse().ok()?;
     (folder_text(&prefix) == text).then_some(prefix)
@@ -31,11 +30,6 @@ fn decoded(text: &str) -> Option<Prefix> {
 /// The value of the tag for a folder; `None` if it would be longer than tags may be.
 pub(crate) fn folder_tag(prefix: &Prefix) -> Option<String> {
     Some(folder_text(prefix)).filter(|value| value.len() <= LONGEST_TAG)
-}
-
-/// The folder that the value of a tag stands for.
-pub(crate) fn folder_of_tag(value: &str) -> Option<Prefix> {
-    decoded(value)
 }
 
 /// The IAM path of a user of the bucket with this folder; `None` if it would be longer
@@ -63,8 +57,10 @@ impl Target {
     ///
     /// [paths]: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
     pub fn check_folder(&self) -> Result<(), ValueError> {
-        let fits = folder_path(&self.bucket, self.prefix()).is_some();
-        fits.then_some(()).ok_or(ValueError(
+        if folder_path(&self.bucket, self.prefix()).is_some() {
+            return Ok(());
+        }
+        Err(ValueError(
             "the folder's name is too long: the IAM path of its user would have more than 512 \
              characters, where all but letters, digits and . _ - / take three for each byte",
         ))
@@ -78,7 +74,7 @@ pub(crate) fn folder_of_path<'a>(
     bucket: &BucketName,
 ) -> Option<Result<Prefix, &'a str>> {
     let text = path.strip_prefix(&path_of_folders(bucket))?;
-    Some(decoded(text).ok_or(text))
+    Some(folder_of_text(text).ok_or(text))
 }
 
 /// The beginning of the IAM paths that the users of a bucket have.
@@ -113,7 +109,7 @@ mod tests {
         ] {
             let prefix: Prefix = folder.parse().unwrap();
             assert_eq!(folder_tag(&prefix).unwrap(), text);
-            assert_eq!(folder_of_tag(text), Some(prefix.clone()));
+            assert_eq!(folder_of_text(text), Some(prefix.clone()));
             let path = folder_path(&bucket(), &prefix).unwrap();
             assert_eq!(path, format!("/s3-user/shared/folder/{text}"));
             assert_eq!(folder_of_path(&path, &bucket()), Some(Ok(prefix)));
@@ -125,7 +121,7 @@ mod tests {
         for text in
             ["", "/", "alex", "a b/", "a=20", "a%20b/", "=61/", "a=3db/", "a//", "../", "=/"]
         {
-            assert_eq!(folder_of_tag(text), None, "{text}");
+            assert_eq!(folder_of_text(text), None, "{text}");
             let path = format!("/s3-user/shared/folder/{text}");
             assert_eq!(folder_of_path(&path, &bucket()), Some(Err(text)));
         }
@@ -149,7 +145,7 @@ mod tests {
             if let Ok(prefix) = format!("{text}/").parse::<Prefix>() {
                 let tag = folder_tag(&prefix).unwrap();
                 prop_assert!(tag.chars().all(|c| c.is_ascii_alphanumeric() || "._-/=".contains(c)));
-                prop_assert_eq!(folder_of_tag(&tag), Some(prefix));
+                prop_assert_eq!(folder_of_text(&tag), Some(prefix));
             }
         }
     }

@@ -125,23 +125,22 @@ impl Grant {
         Ok(())
     }
 
-    /// True if it may allow something that an earlier one did not.
+    /// True if it may allow something in the user's own folder, or at the top level, that an
+    /// earlier one did not. Other folders don't count.
     pub(crate) fn allows_more_than(&self, earlier: &Self) -> bool {
         let is_longer = match (self.expires, earlier.expires) {
             (_, None) => false,
             (None, Some(_)) => true,
             (Some(end), Some(earlier_end)) => end > earlier_end,
         };
-        let is_from_everywhere = self.source_ips.is_empty() && !earlier.source_ips.is_empty();
-        let is_wider = !earlier.source_ips.is_empty()
-            && self.source_ips.iter().any(|block| {
-                earlier.source_ips.iter().all(|earlier_block| !earlier_block.contains(block))
-            });
+        let is_new = |block: &IpNet| !earlier.source_ips.iter().any(|it| it.contains(block));
+        let is_from_more_addresses = !earlier.source_ips.is_empty()
+            && (self.source_ips.is_empty() || self.source_ips.iter().any(is_new));
         self.access.rights().exceed(earlier.access.rights())
             || self.browse_root && !earlier.browse_root
+            || self.kms_key.is_some() && self.kms_key != earlier.kms_key
             || is_longer
-            || is_from_everywhere
-            || is_wider
+            || is_from_more_addresses
     }
 
     /// A note for the admin on an address block from which no request comes to AWS.

@@ -21,7 +21,7 @@ pub(crate) use access_key::{AccessKey, is_plausible_id};
 pub(crate) use any_policy::{allows_only_in, names_bucket, only_reads};
 pub use expiry::Expiry;
 pub(crate) use folder_record::{
-    folder_of_path, folder_of_tag, folder_path, folder_tag, folder_text, path_of_users,
+    folder_of_path, folder_of_text, folder_path, folder_tag, folder_text, path_of_users,
 };
 pub use grant::Grant;
 pub use grant_change::{GrantChange, Setting};

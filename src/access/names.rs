@@ -97,7 +97,7 @@ impl FromStr for UserName {
     fn from_str(name: &str) -> Result<Self, ValueError> {
         let is_allowed = name.chars().all(|c| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c));
         let wrong = if name.contains('/') {
-            "a user name has no /; a folder of another name is given by --folder"
+            "a user name has no /; to give the user a folder of another name, use --folder"
         } else if name.is_empty() || !is_allowed {
             "a user name has 1 to 64 characters of A-Z, a-z, 0-9 and _+=,.@-"
         } else if name.len() > 64 {
@@ -140,12 +140,17 @@ impl Target {
         Self { prefix, knows_folder: true, ..self.clone() }
     }
 
+    /// True if the folder is named after the user.
+    pub(crate) fn has_likely_folder(&self) -> bool {
+        self.prefix == Prefix::from(&self.user)
+    }
+
     /// The prefix that holds the user's objects.
     pub fn prefix(&self) -> &Prefix {
         &self.prefix
     }
 
-    /// The folder as people and clients write it: `s3://BUCKET/USER/`.
+    /// The folder as people and clients write it: `s3://BUCKET/FOLDER/`.
     pub fn folder_url(&self) -> String {
         self.url_of(&self.prefix)
     }

@@ -185,6 +185,8 @@ impl PolicyDocument {
         let document: Self = serde_json::from_str(text).ok()?;
         let folder = document.likely_folder(bucket)?;
         let grant = document.likely_grant()?;
+        // Of a key in another region than the bucket's, which wants to be told apart.
+        let region = grant.kms_key.as_ref().map_or(region, KmsKey::region);
         let today = Self::for_folder(&grant, bucket, &folder, region);
         let is_ours = document == today || document == today.without_ownership();
         (is_ours && grant.check_for(&folder).is_ok()).then_some((folder, grant))

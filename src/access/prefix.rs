@@ -42,8 +42,8 @@ impl Prefix {
         self.around().next().unwrap_or_else(|| self.clone())
     }
 
-    /// The user whose folder this is by its name.
-    pub(crate) fn user(&self) -> Option<UserName> {
+    /// The user name that the folder has, if it can be one.
+    pub(crate) fn namesake(&self) -> Option<UserName> {
         self.without_slash().parse().ok()
     }
 
@@ -79,7 +79,9 @@ impl FromStr for Prefix {
         } else if text.contains(['"', '`', '\\']) {
             "a prefix has no \", ` or \\, which the commands in a kit could not quote"
         } else if !is_nfc(text) {
-            return Err(PrefixError::Decomposed(text.nfc().collect()));
+            let composed: String = text.nfc().collect();
+            composed.parse::<Self>()?;
+            return Err(PrefixError::Decomposed(composed));
         } else if text.contains(|c: char| c > '\u{ff}' || c.is_control()) {
             "a prefix has only printable characters up to U+00FF, since IAM takes no others"
         } else if text.len() > 1023 {
@@ -106,7 +108,7 @@ pub enum PrefixError {
     /// It has a letter and an accent as two characters, as macOS writes names of files.
     /// To S3, the same name with a single character is another folder.
     #[error(
-        "a letter with an accent is one character: write {0} (this looks the same, and is not)"
+        "a letter with an accent must be one character: write {0} (it looks the same, but isn't)"
     )]
     Decomposed(String),
 }
@@ -123,7 +125,7 @@ pub struct GivenFolder {
 impl GivenFolder {
     /// The note that the `/` was added, if it was.
     pub(crate) fn note(&self) -> Option<String> {
-        self.lacked_slash.then(|| format!("the folder is {}, with a / at the end", self.prefix))
+        self.lacked_slash.then(|| format!("added the missing /: the folder is {}", self.prefix))
     }
 }
 
@@ -137,7 +139,11 @@ impl FromStr for GivenFolder {
     type Err = PrefixError;
 
     fn from_str(text: &str) -> Result<Self, PrefixError> {
-        let lacked_slash = !text.is_empty() && !text.ends_with('/');
+        if text.is_empty() {
+            let wrong = "a folder is given by its prefix, such as customers/acme/";
+            return Err(PrefixError::Wrong(ValueError(wrong)));
+        }
+        let lacked_slash = !text.ends_with('/');
         let prefix = if lacked_slash { format!("{text}/").parse() } else { text.parse() };
         Ok(Self { prefix: prefix?, lacked_slash })
     }
@@ -225,9 +231,9 @@ mod tests {
     fn folder_of_a_user_is_called_like_it() {
         let alex: UserName = "alex".parse().unwrap();
         assert_eq!(Prefix::from(&alex).as_str(), "alex/");
-        assert_eq!(prefix("jaime/").user().unwrap().as_str(), "jaime");
-        assert_eq!(prefix("jaime/photos/").user(), None);
-        assert_eq!(prefix("price list/").user(), None);
+        assert_eq!(prefix("jaime/").namesake().unwrap().as_str(), "jaime");
+        assert_eq!(prefix("jaime/photos/").namesake(), None);
+        assert_eq!(prefix("price list/").namesake(), None);
     }
 
     #[test]

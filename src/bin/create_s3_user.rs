@@ -45,11 +45,11 @@ Shell completions and man page:
 
 /// Create an IAM user that can list and download one folder of an S3 bucket
 ///
-/// Creates the user, a policy for s3://BUCKET/USER/ and nothing else, and an access key.
-/// Writes the key to USER_accessKeys.csv for you to deliver, and the path of that file to
-/// stdout. If anything fails, everything is undone. If the folder is empty and one with a
-/// similar name exists, a note says so, and at a terminal you are asked first, unless you
-/// give --yes.
+/// Creates the user, a policy for its folder (s3://BUCKET/USER/ unless you give --folder) and
+/// nothing else, and an access key. Writes the key to USER_accessKeys.csv for you to deliver,
+/// and the path of that file to stdout. If anything fails, everything is undone. If the folder
+/// is empty and one with a similar name exists, a note says so, and at a terminal you are
+/// asked first, unless you give --yes.
 #[derive(Parser)]
 #[command(name = NAME, version, override_usage = USAGE, verbatim_doc_comment)]
 #[command(disable_help_flag = true, disable_version_flag = true)]
@@ -59,8 +59,9 @@ struct Args {
     target: TargetArgs,
     /// The user's folder, if it isn't named after the user
     ///
-    /// Such as customers/acme/. Several users may have the same folder, but not one inside
-    /// another's. It never changes. A column "folder" of a users file overrides it.
+    /// Such as customers/acme/. Several users can share a folder, but no user's folder can be
+    /// inside another user's. It can't be changed later. A "folder" column in a users file
+    /// overrides it.
     #[arg(verbatim_doc_comment, long, value_name = "FOLDER/", help_heading = "Users")]
     #[arg(display_order = 3, conflicts_with = "path")]
     folder: Option<GivenFolder>,
@@ -68,7 +69,7 @@ struct Args {
     grant: GrantChange,
     #[command(flatten)]
     handover: HandoverOptions,
-    /// Write an empty object USER/, which some clients need to see the folder
+    /// Write an empty object named like the folder, which some clients need to see it
     ///
     /// Without it, WinSCP and Cyberduck report an empty folder as missing.
     // Right after --contact.
@@ -197,24 +198,7 @@ impl Change {
 impl Args {
     /// Fails on what can't work and clap can't know of, before any call is made.
     fn check(&self, users: &[NamedUser]) -> anyhow::Result<()> {
-        if let Some(option) = self.change.without_access()
-            && let Some(user) = users.iter().find(|user| user.access != GrantChange::default())
-        {
-            bail!(
-                "{option} can't be used with access options in the users file, as in the row of user {}",
-                user.name
-            );
-        }
-        let folder_in_row = users.iter().find(|user| user.folder.is_some());
-        if let Some(user) = folder_in_row
-            && let Some(option) =
-                self.change.mode().or(self.new_user.path.as_ref().map(|_| "--path"))
-        {
-            bail!(
-                "{option} can't be used with folders in the users file, as in the row of user {}",
-                user.name
-            );
-        }
+        self.check_rows(users)?;
         self.grant.check()?;
         self.new_user.check()?;
         if let Destination::Open(_) = self.handover.to {
@@ -225,7 +209,30 @@ impl Args {
         Ok(())
     }
 
-    /// Says what is wrong with the access that users are to have, a line each.
+    /// Fails on a users file with columns that an option doesn't go with.
+    fn check_rows(&self, users: &[NamedUser]) -> anyhow::Result<()> {
+        let has_access = |user: &&NamedUser| user.access != GrantChange::default();
+        let has_folder = |user: &&NamedUser| user.folder.is_some();
+        for (option, what, user) in [
+            (self.change.without_access(), "access options", users.iter().find(has_access)),
+            (self.without_folder(), "folders", users.iter().find(has_folder)),
+        ] {
+            if let (Some(option), Some(user)) = (option, user) {
+                bail!(
+                    "{option} can't be used with {what} in the users file, as in the row of user {}",
+                    user.name
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// The option that doesn't go with folders, if one is given.
+    fn without_folder(&self) -> Option<&'static str> {
+        self.change.mode().or(self.new_user.path.is_some().then_some("--path"))
+    }
+
+    /// Says what is wrong with the access or the folder that users are to get, a line each.
     fn problems(&self, users: &[NamedUser]) -> Vec<String> {
         let folders = Folders::of(users, self.folder.as_ref(), &self.target);
         let mut problems = Vec::new();

@@ -30,7 +30,7 @@ Shell completions and man page:
 /// Delete an IAM user made by create_s3_user, and all objects in its folder
 ///
 /// Deletes the access keys, the policies, everything else that belongs to the user, all objects
-/// under s3://BUCKET/USER/, and last the user. Running it again finishes what was
+/// in its folder, and last the user. Running it again finishes what was
 /// interrupted. Started at a terminal, even by a script, it asks there first, unless you give
 /// --yes; where there is no terminal, it doesn't ask. Local key files stay.
 #[derive(Parser)]

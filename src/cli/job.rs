@@ -18,7 +18,7 @@ pub(super) struct Job<'a> {
     pub out: Output,
     /// The access that the user's own row in a table names.
     pub access: GrantChange,
-    /// The folder that it names.
+    /// The folder that the row names.
     pub folder: Option<GivenFolder>,
 }
 
@@ -33,6 +33,11 @@ impl<'a> Job<'a> {
             move |step| printer.step(step),
         );
         Self { session, run, out, access: user.access.clone(), folder: user.folder.clone() }
+    }
+
+    /// The folder that the user's own row names, or else the one for all.
+    pub fn folder_or(&self, for_all: &Option<GivenFolder>) -> Option<GivenFolder> {
+        self.folder.clone().or_else(|| for_all.clone())
     }
 
     pub fn user(&self) -> &UserName {
@@ -82,7 +87,7 @@ impl<'a> Job<'a> {
                 self.session.end(self.user(), Ending::Done);
             }
             Ok(Err(failed)) => self.fail(&failed),
-            Err(panicked) => self.failed(verb, panicked),
+            Err(panicked) => self.fail(&verb.failed(&plan.preview.target, panicked)),
         }
         self.session.signals.end(self.user());
     }

@@ -24,7 +24,7 @@ pub struct NamedUser {
     pub name: UserName,
     /// The access that the user's row in a table names; nothing without one.
     pub access: GrantChange,
-    /// The folder that the row names; none for one that is named after the user.
+    /// The folder that the row names; none without one.
     pub folder: Option<GivenFolder>,
     /// The file and line that name the user; none for -u.
     pub place: Option<String>,

@@ -1,9 +1,9 @@
 //! Who else lives at a folder: in the same one, inside it, or around it.
 
 use std::collections::BTreeSet;
-use std::future::ready;
 
 use anyhow::{Result, ensure};
+use futures_util::future::join_all;
 
 use super::holdings::{Holdings, Owner};
 use crate::access::{
@@ -30,35 +30,31 @@ impl Neighbours {
     /// the policy that is named after that. Where something about a user is unclear, it
     /// counts as living there. Fails if that can't be told.
     pub async fn find(run: &Run, own: Option<&Holdings>) -> Result<Self> {
-        let top = run.target.prefix().top();
-        Self::among(run, own.map(|own| &own.user), by_policy(run, &top, own)).await
+        Self::among(run, own, true).await
     }
 
-    /// Finds who lives at the folder of a user that is to be created. Where it `gets_policy`
-    /// of its own name, IAM itself refuses a second one of that name.
+    /// Finds who lives at the folder of a user that is to be created. Where that gets a
+    /// managed policy named after it (`gets_policy`), IAM itself refuses a second one, so
+    /// nobody is looked for by policy.
     pub async fn of_new(run: &Run, gets_policy: bool) -> Result<Self> {
-        let top = run.target.prefix().top();
-        if gets_policy && top.user().as_ref() == Some(&run.target.user) {
-            return Self::among(run, None, ready(Ok(Vec::new()))).await;
-        }
-        Self::among(run, None, by_policy(run, &top, None)).await
+        let namesake = run.target.prefix().top().namesake();
+        let is_guarded = gets_policy && namesake.as_ref() == Some(&run.target.user);
+        Self::among(run, None, !is_guarded).await
     }
 
-    async fn among(
-        run: &Run,
-        own: Option<&User>,
-        by_policy: impl Future<Output = Result<Vec<Resident>>>,
-    ) -> Result<Self> {
+    async fn among(run: &Run, own: Option<&Holdings>, asks_by_policy: bool) -> Result<Self> {
         let folder = run.target.prefix();
         let top = folder.top();
         let (by_path, by_name, by_policy) = tokio::try_join!(
             Box::pin(by_path(run, &top, own)),
             Box::pin(by_name(run, &top)),
-            Box::pin(by_policy),
+            Box::pin(async {
+                if asks_by_policy { by_policy(run, &top, own).await } else { Ok(Vec::new()) }
+            }),
         )?;
         let mut found = Self::default();
         for Resident { id, name, folder: other } in [by_path, by_name, by_policy].concat() {
-            if own.is_some_and(|own| own.id == id) {
+            if own.is_some_and(|own| own.user.id == id) {
                 continue;
             }
             if other == *folder {
@@ -79,6 +75,24 @@ impl Neighbours {
     }
 }
 
+/// Which of the folders that the run's user is to read besides hold another user's files: a
+/// note for each.
+pub(super) async fn also_read_notes(run: &Run, folders: &[Prefix]) -> Vec<String> {
+    let looks = folders.iter().map(async |folder: &Prefix| {
+        (folder, Neighbours::find(&run.in_folder(folder.clone()), None).await)
+    });
+    let mut notes = Vec::new();
+    for (folder, found) in join_all(looks).await {
+        match found {
+            Ok(found) => notes.extend(found.all().iter().map(|other| {
+                format!("--also-read {folder} gives access to files of user {other}")
+            })),
+            Err(error) => notes.push(format!("can't tell who else has {folder}: {error:#}")),
+        }
+    }
+    notes
+}
+
 /// A user with a folder; one with several is there several times.
 #[derive(Debug, Clone)]
 struct Resident {
@@ -89,12 +103,13 @@ struct Resident {
 
 /// Finds the users whose IAM path names the top folder or one in it. Fails if the own user
 /// is not found that way although its path does: then no other would be.
-async fn by_path(run: &Run, top: &Prefix, own: Option<&User>) -> Result<Vec<Resident>> {
+async fn by_path(run: &Run, top: &Prefix, own: Option<&Holdings>) -> Result<Vec<Resident>> {
     let bucket = &run.target.bucket;
     // No user has a path that is longer than IAM takes.
     let Some(path) = folder_path(bucket, top) else { return Ok(Vec::new()) };
     let users = iam::users_under_path(run, &path).await?;
-    if let Some(own) = own.filter(|own| own.path.starts_with(&path)) {
+    let own = own.map(|own| &own.user).filter(|own| own.path.starts_with(&path));
+    if let Some(own) = own {
         ensure!(
             users.iter().any(|user| user.id == own.id),
             "ListUsers doesn't find user {} by its IAM path, so it can't be told who else has its folder",
@@ -112,7 +127,7 @@ async fn by_path(run: &Run, top: &Prefix, own: Option<&User>) -> Result<Vec<Resi
 /// Finds the user whom the top folder is named after, if that is ours: with every folder
 /// that its tag, path and policies name, and with the top one where that is not clear.
 async fn by_name(run: &Run, top: &Prefix) -> Result<Vec<Resident>> {
-    let Some(name) = top.user().filter(|name| *name != run.target.user) else {
+    let Some(name) = top.namesake().filter(|name| *name != run.target.user) else {
         return Ok(Vec::new());
     };
     let run = run.for_user(name);
@@ -136,7 +151,7 @@ async fn by_name(run: &Run, top: &Prefix) -> Result<Vec<Resident>> {
 /// Finds the users that have the policy named after the top folder's user, who may have
 /// been renamed: they live at the folder that it gives access to.
 async fn by_policy(run: &Run, top: &Prefix, own: Option<&Holdings>) -> Result<Vec<Resident>> {
-    let Some(namesake) = top.user() else { return Ok(Vec::new()) };
+    let Some(namesake) = top.namesake() else { return Ok(Vec::new()) };
     let Some(arn) = arn_of_policy(run, &namesake, own).await? else { return Ok(Vec::new()) };
     let is_on_own = own.is_some_and(|own| own.has_attached(&arn));
     let policy = match iam::get_policy(run, &arn).await? {

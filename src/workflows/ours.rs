@@ -4,9 +4,8 @@
 use anyhow::{Result, ensure};
 
 use super::holdings::{Holdings, Owner};
-use super::neighbours::Neighbours;
 use crate::access::{
-    BucketName, Expiry, Grant, Prefix, Target, UserName, path_of_users, read_policy, similar_name,
+    BucketName, Expiry, Grant, Target, UserName, path_of_users, read_policy, similar_name,
 };
 use crate::aws::{Aws, AwsError, Run};
 use crate::commands;
@@ -226,7 +225,7 @@ async fn suspend_hints(run: &Run) -> Vec<Hint> {
 }
 
 /// True if the run's user exists, under this very name, and is ours for the bucket.
-pub(crate) async fn is_ours(run: &Run) -> bool {
+async fn is_ours(run: &Run) -> bool {
     match iam::get_user(run).await {
         Ok(Some(user)) => check_ours(run, user, Purpose::List).await.is_ok(),
         _ => false,
@@ -263,21 +262,6 @@ pub(super) fn ended_note(holdings: &Holdings) -> Option<String> {
     };
     let ended = end.filter(Expiry::has_passed)?;
     Some(format!("access ended at {ended}; --update extends it"))
-}
-
-/// Which of the folders that the run's user is to read hold another user's files: a
-/// note for each.
-pub(super) async fn folder_notes(run: &Run, folders: &[Prefix]) -> Vec<String> {
-    let mut notes = Vec::new();
-    for folder in folders {
-        match Neighbours::find(&run.in_folder(folder.clone()), None).await {
-            Ok(found) => notes.extend(found.all().iter().map(|other| {
-                format!("--also-read {folder} gives access to files of user {other}")
-            })),
-            Err(error) => notes.push(format!("can't tell whose folder {folder} is: {error:#}")),
-        }
-    }
-    notes
 }
 
 /// True if nothing uses the policy, and it was made for the run's bucket and a user of

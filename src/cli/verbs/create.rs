@@ -66,7 +66,7 @@ impl Verb for Creation {
 
     async fn plan(&self, job: &Job<'_>) -> Result<Planned<Create>> {
         let grant = self.access.overridden_by(&job.access).apply_to(&Grant::default());
-        let folder = job.folder.clone().or(self.options.folder.clone());
+        let folder = job.folder_or(&self.options.folder);
         let options = create::CreateOptions { folder, grant, ..self.options.clone() };
         match self.existing {
             Existing::Skip => Ok(create::plan_or_skip(&job.run, &options).await?),

@@ -76,7 +76,7 @@ impl Verb for Deletion {
     }
 
     async fn plan(&self, job: &Job<'_>) -> Result<Planned<Delete>> {
-        let folder = job.folder.clone().or(self.options.folder.clone());
+        let folder = job.folder_or(&self.options.folder);
         let options = delete::DeleteOptions { folder, ..self.options.clone() };
         let mut plan = delete::plan(&job.run, &options).await?;
         let keys = plan.work.kept_keys();

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::refusal::{at_quota, create_refused, policy_exists, user_exists};
 use super::{Create, CreateOptions};
-use crate::access::{INLINE_POLICY_NAME, Prefix, Target, folder_tag, managed_policy_name};
+use crate::access::{INLINE_POLICY_NAME, folder_tag, managed_policy_name};
 use crate::aws::{AwsError, Made, Run, until_known};
 use crate::errors::caught;
 use crate::iam::{self, Tags, User};
@@ -125,7 +125,7 @@ impl Creating<'_> {
         if let Err(error) = &answer
             && path.is_some()
             && tags.others.is_empty()
-            && !self.has_other_folder()
+            && self.run.target.has_likely_folder()
             && new_user.path.is_none()
             && self.run.aws.store.may_refuse_tags(error)
         {
@@ -156,17 +156,11 @@ impl Creating<'_> {
         }
     }
 
-    /// True if the folder isn't named after the user.
-    fn has_other_folder(&self) -> bool {
-        let Target { user, .. } = &self.run.target;
-        *self.run.target.prefix() != Prefix::from(user)
-    }
-
     /// Fails if the user's folder is to be named by its IAM path and the store keeps none:
     /// who else lives there could not be told.
     async fn check_path(&self, user: &User) -> Result<()> {
         let path = &self.work.path;
-        if !self.has_other_folder() || path.as_ref() == Some(&user.path) {
+        if self.run.target.has_likely_folder() || path.as_ref() == Some(&user.path) {
             return Ok(());
         }
         // Not every store's answer to CreateUser has the path.

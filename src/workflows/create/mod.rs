@@ -1,13 +1,14 @@
 //! The create workflow: user, policy, access key, key file, in that order;
 //! whatever fails, everything is undone.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Result, ensure};
 
 use super::error::Error;
-use super::neighbours::Neighbours;
-use super::ours::{folder_notes, reachable};
+use super::neighbours::{Neighbours, also_read_notes};
+use super::ours::reachable;
 use super::outcome::Skipped;
 use super::plan::{Plan, Planned, PlannedPolicy, Preview};
 use crate::access::{
@@ -37,7 +38,7 @@ pub struct CreateOptions {
     pub grant: Grant,
     /// The properties of the IAM user.
     pub new_user: NewUser,
-    /// Put the empty object `USER/`, which some clients need to see the folder, unless
+    /// Put an empty object named like the folder, which some clients need to see it, unless
     /// it is there.
     pub make_folder: bool,
     /// The way in which the key is handed over.
@@ -95,11 +96,11 @@ async fn plan_creation(run: &Run, options: &CreateOptions) -> Result<Plan<Create
     let target = &run.target;
     check_target(target, new_user)?;
     let handover = Handover::first(&options.handover, &target.user);
-    let (found, user, neighbours, also_read_notes) = tokio::join!(
+    let (found, user, neighbours, other_folders) = tokio::join!(
         look_into_bucket(&run, options.make_folder),
         iam::get_user(&run),
         Neighbours::of_new(&run, !new_user.inline_policy),
-        folder_notes(&run, &grant.also_read),
+        also_read_notes(&run, &grant.also_read),
     );
     // A failed GetUser tells why; a refused HeadBucket has no code for that.
     let existing = user?;
@@ -108,8 +109,10 @@ async fn plan_creation(run: &Run, options: &CreateOptions) -> Result<Plan<Create
         return Err(user_exists(&run, &user, &handover).await);
     }
     let mut notes = Vec::from_iter(folder.as_ref().and_then(GivenFolder::note));
-    notes.extend(shared_note(target, &neighbours?)?);
-    notes.extend(also_read_notes);
+    let neighbours = neighbours?;
+    check_no_overlap(target, &neighbours)?;
+    notes.extend(shared_note(target, &neighbours.same));
+    notes.extend(other_folders);
     handover.check()?;
     // Another store has a limit of its own.
     let kind = if run.aws.store.is_aws() { new_user.policy_kind() } else { PolicyKind::Managed };
@@ -129,45 +132,49 @@ async fn plan_creation(run: &Run, options: &CreateOptions) -> Result<Plan<Create
     Ok(Plan { preview, run, work })
 }
 
-/// Fails on a folder whose name is too long, and on a path that names another folder.
+/// Fails on a folder whose name is too long, and on an IAM path of its own that names another
+/// folder, or none where the folder isn't named after the user.
 pub fn check_target(target: &Target, new_user: &NewUser) -> Result<()> {
     target.check_folder()?;
-    if let Some(path) = &new_user.path {
-        target.check_path(path)?;
-    }
-    Ok(())
+    let Some(path) = &new_user.path else { return Ok(()) };
+    ensure!(
+        target.has_likely_folder(),
+        "a user with an IAM path of its own can only have the folder that is named after it"
+    );
+    Ok(target.check_path(path)?)
 }
 
-/// Returns a note on whom the folder is shared with, if anybody has the same. Fails if another
-/// user's folder is inside it or around it: one of the two would have access to all of the
-/// other's files.
-fn shared_note(target: &Target, neighbours: &Neighbours) -> Result<Option<String>> {
-    let Neighbours { same, inside, around } = neighbours;
+/// Fails if another user's folder is inside this one or around it: one of the two would have
+/// access to all of the other's files.
+fn check_no_overlap(target: &Target, neighbours: &Neighbours) -> Result<()> {
+    let Neighbours { inside, around, .. } = neighbours;
     for (words, others) in [("holds", inside), ("is inside", around)] {
         if !others.is_empty() {
             let folder = target.folder_url();
-            let others = Vec::from_iter(others.clone());
-            let message = format!("{folder} {words} the folder of {}", named_users(&others));
+            let message = format!("{folder} {words} the folder of {}", named_users(others));
             let hint =
                 Hint::new("choose a folder that is neither inside another user's nor around it");
             return Err(Hinted::new(message, hint).into());
         }
     }
-    let names = Vec::from_iter(same.clone()).join(", ");
-    let note = || format!("{} is shared with {names}", target.folder_url());
-    Ok((!same.is_empty()).then(note))
+    Ok(())
+}
+
+/// The note on whom the folder is shared with, if anybody has the same.
+fn shared_note(target: &Target, same: &BTreeSet<String>) -> Option<String> {
+    let note = || format!("{} is shared with {}", target.folder_url(), named_users(same));
+    (!same.is_empty()).then(note)
 }
 
 /// Returns the IAM path that a new user gets. One that names its folder unless the name of
 /// its policy stands guard over that: a store other than AWS may turn out to have none.
 fn path_of_user(run: &Run, new_user: &NewUser) -> Option<String> {
-    let Target { bucket, user, .. } = &run.target;
-    let folder = run.target.prefix();
+    let Target { bucket, .. } = &run.target;
     let has_guard = run.aws.store.is_aws() && !new_user.inline_policy;
     match &new_user.path {
         Some(given) => Some(given.clone()),
-        None if has_guard && *folder == Prefix::from(user) => None,
-        None => folder_path(bucket, folder),
+        None if has_guard && run.target.has_likely_folder() => None,
+        None => folder_path(bucket, run.target.prefix()),
     }
 }
 

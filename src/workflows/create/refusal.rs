@@ -113,10 +113,10 @@ pub(super) async fn policy_exists(run: &Run, found: &PolicyInfo, error: AwsError
         && let Ok(users) = iam::policy_users(run, &found.arn).await
         && !users.is_empty()
     {
-        let users: Vec<_> = users.into_iter().map(|(_, name)| name).collect();
-        let message = format!("{error} It is attached to {}", named_users(&users));
+        let names = users.iter().map(|(_, name)| name);
+        let message = format!("{error}; it is attached to {}", named_users(names));
         let hint = Hint::new(
-            "if that user was renamed in IAM, it keeps the folder of this name: choose another name",
+            "if that user was renamed in IAM, it may still have this folder: choose another name",
         );
         return Hinted::new(message, hint).of_kind(ErrorKind::AlreadyExists).into();
     }

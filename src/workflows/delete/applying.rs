@@ -8,7 +8,7 @@ use super::belongings::{self, own_policies_last};
 use super::folder::Folder;
 use super::sharing::check_alone;
 use super::{Delete, expired, guard, late_writes};
-use crate::access::{Prefix, Target, UserName};
+use crate::access::{Target, UserName};
 use crate::aws::{AwsError, Patience, Run, end_of_deleted_key, wait_until};
 use crate::commands;
 use crate::errors::{Hint, Hinted, Interrupted, Stays, caught};
@@ -106,11 +106,14 @@ impl Deleting<'_> {
     /// Takes a step. Returns it as it was done, or `None` if the store has no tags.
     async fn take(&mut self, step: Step) -> Result<Option<Step>> {
         match &step {
-            Step::TagUser(_) if !self.tag().await.unwrap_or(false) => {
-                let made_as = self.made_as().clone();
-                own_policies_last(&mut self.steps, &made_as);
-                self.is_known_by_policies = true;
-                return Ok(None);
+            Step::TagUser(_) => {
+                // A refused tag is as good as none: the policies say the same, and go last.
+                if !self.tag().await.unwrap_or(false) {
+                    let made_as = self.made_as().clone();
+                    own_policies_last(&mut self.steps, &made_as);
+                    self.is_known_by_policies = true;
+                    return Ok(None);
+                }
             }
             Step::EmptyFolder { .. } => return self.empty_folder().await.map(Some),
             Step::Remove(Removal::User(_)) => self.delete_user().await?,
@@ -191,7 +194,7 @@ impl Deleting<'_> {
         self.is_known_by_policies && only_policies_remain
     }
 
-    /// What the user held, without the policies that are gone.
+    /// What the user held, with only those managed policies that are still attached.
     fn holdings_left(&self) -> Option<Holdings> {
         let mut left = self.plan.work.holdings.clone()?;
         left.policies.retain(|policy| {
@@ -311,26 +314,28 @@ impl Deleting<'_> {
 /// The note that nobody has the folder any more, if it stayed for somebody who was deleted
 /// at the same time.
 async fn deserted_note(run: &Run, work: &Delete) -> Option<String> {
-    if work.sharers.is_empty() {
+    if !work.stays_for_others {
         return None;
     }
-    check_alone(run, None).await.ok()?;
-    let Target { bucket, user, .. } = &run.target;
+    // IAM may still list the user that was deleted a moment ago, under its path or not.
+    let mut own = work.holdings.clone()?;
+    own.policies.clear();
+    own.user.path.clear();
+    check_alone(run, Some(&own)).await.ok()?;
     Some(format!(
-        "nobody has {} any more; to delete it, run delete_s3_user -b {bucket} -u {user} --force{}",
+        "no user has {} any more; to delete it, run delete_s3_user again with only -u {} --force{}",
         run.target.folder_url(),
+        run.target.user,
         folder_option(&run.target)
     ))
 }
 
 /// The option that names the folder of a user that is gone, where its name doesn't.
 fn folder_option(target: &Target) -> String {
-    let folder = target.prefix();
-    if *folder == Prefix::from(&target.user) {
+    if target.has_likely_folder() {
         return String::new();
     }
-    // A prefix has nothing that double quotes don't quote.
-    format!(" --folder \"{folder}\"")
+    format!(" --folder \"{}\"", target.prefix())
 }
 
 fn is_settling(deleted: &Result<()>) -> bool {

@@ -82,7 +82,7 @@ pub(super) fn own_folder(holdings: &Holdings, options: &DeleteOptions) -> Result
         (None, None) => {
             let message = format!("nothing says which folder user {user} has");
             let named = commands::delete_user_and_folder(bucket, user.as_str()).with(force);
-            let words = "to delete it with a folder, name that";
+            let words = "to delete its folder too, name it";
             let with_folder = Hint::run(words, named.with(&["--folder", "FOLDER/"]));
             let hints = vec![alone, with_folder];
             Err(Hinted { message, hints, kind: ErrorKind::Other }.into())
@@ -131,7 +131,7 @@ pub(super) async fn look_into_left(run: &Run, options: &DeleteOptions) -> Result
     let found = Sharing::look_into(run, None, options).await?;
     ensure!(
         found.sharers.is_empty(),
-        "{} is the folder of {}, so it was not deleted",
+        "{} is used by {}, so it was not deleted",
         run.target.folder_url(),
         named_users(&found.sharers)
     );

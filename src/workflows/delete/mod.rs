@@ -58,11 +58,11 @@ pub struct DeleteOptions {
     pub all_versions: bool,
     /// Delete the user even if it was not made for this bucket
     ///
-    /// Also deletes a folder that has no user. Never one that another user has, or that holds
-    /// another user's.
+    /// Also deletes a folder whose user is gone, but never one that is another user's, or that
+    /// another user's folder is in.
     #[cfg_attr(feature = "cli", arg(verbatim_doc_comment, long))]
     pub force: bool,
-    /// Folder to delete, where the user doesn't show it
+    /// Folder to delete, if nothing about the user says which
     ///
     /// Only needed where delete_s3_user asks for it, and with --force for a user that is gone
     /// and had a folder that wasn't named after it.
@@ -114,8 +114,8 @@ pub struct Delete {
     is_known_by_policies: bool,
     /// The tags that the user gets before its policies go.
     tags: Tags,
-    /// The users who share the folder, for whom it stays.
-    sharers: Vec<String>,
+    /// True if the folder stays for others who have it.
+    stays_for_others: bool,
     /// True if others who share the folder are deleted in the same run, before this user.
     pub(crate) goes_last: bool,
     /// Notes for the admin, before and afterwards.
@@ -232,6 +232,7 @@ async fn plan_user(run: Run, user: User, options: &DeleteOptions) -> Result<Plan
         })?;
     guard::check_not_self(&run, &user, &belongings).await?;
     let Sharing { folder, sharers, goes_last, note } = found;
+    let stays_for_others = !sharers.is_empty();
     let mut lasting_notes = Vec::from_iter(options.folder.as_ref().and_then(GivenFolder::note));
     lasting_notes.extend(holdings.renamed_note());
     lasting_notes.extend(note);
@@ -247,8 +248,8 @@ async fn plan_user(run: Run, user: User, options: &DeleteOptions) -> Result<Plan
     steps.push(Step::Remove(Removal::User(user.name.clone())));
     let is_known_by_policies = is_known_by_policies || !can_tag;
     if options.only_expired || is_known_by_policies {
-        // By them a second run tells whose the user is and that access has ended, and
-        // access can be extended until the folder's turn. They give no access any more.
+        // Our policies tell a second run whose the user is and that access has ended, which
+        // can be extended until the folder's turn. They give no access any more.
         own_policies_last(&mut steps, &holdings.made_as);
     }
     let mut preview = Preview::new(&run.target, steps);
@@ -258,7 +259,7 @@ async fn plan_user(run: Run, user: User, options: &DeleteOptions) -> Result<Plan
         only_expired: options.only_expired,
         is_known_by_policies,
         tags,
-        sharers,
+        stays_for_others,
         goes_last,
         ..Delete::default()
     };

@@ -1,5 +1,7 @@
 //! What becomes of the folder, by who else lives there.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 
 use super::DeleteOptions;
@@ -42,7 +44,7 @@ impl Sharing {
             tokio::try_join!(Folder::look_into(run, options), Neighbours::find(run, own))?;
         let Neighbours { same, inside, around } = neighbours;
         if !inside.is_empty() {
-            return Err(inhabited(run, &Vec::from_iter(inside), own.is_some()));
+            return Err(inhabited(run, &inside, own.is_some()));
         }
         let url = run.target.folder_url();
         let is_in_run = |name: &String| options.along_with.iter().any(|it| it.as_str() == name);
@@ -52,21 +54,22 @@ impl Sharing {
             let note = Some(format!("{url} stays: it is shared with {}", named_users(&sharers)));
             return Ok(Self { sharers, note, ..Self::default() });
         }
-        let last = leaving.iter().max().filter(|last| last.as_str() > run.user());
-        if let Some(last) = last {
+        if let Some(last) = leaving.iter().max()
+            && last.as_str() > run.user()
+        {
             let note =
-                Some(format!("{url} is shared with user {last}, and is deleted with that one"));
-            return Ok(Self { note, ..Self::default() });
+                format!("{url} is shared with user {last}, and deleted together with that user");
+            return Ok(Self { note: Some(note), ..Self::default() });
         }
         let goes_last = !leaving.is_empty();
         let note = goes_last
-            .then(|| format!("{url} is shared with {}, deleted before", named_users(&leaving)));
-        Ok(Self { folder: Some(folder), sharers, goes_last, note })
+            .then(|| format!("{url} is shared with {}, deleted first", named_users(&leaving)));
+        Ok(Self { folder: Some(folder), goes_last, note, ..Self::default() })
     }
 }
 
 /// The error that somebody lives inside the folder.
-fn inhabited(run: &Run, inside: &[String], has_user: bool) -> anyhow::Error {
+fn inhabited(run: &Run, inside: &BTreeSet<String>, has_user: bool) -> anyhow::Error {
     let folder = run.target.folder_url();
     let message =
         format!("{folder} holds the folder of {}, so it was not deleted", named_users(inside));
@@ -83,11 +86,12 @@ pub(super) async fn check_alone(run: &Run, own: Option<&Holdings>) -> Result<()>
     if others.is_empty() {
         return Ok(());
     }
+    let has = if others.len() == 1 { "has" } else { "have" };
     let message = format!(
-        "{} stays: it is also the folder of {} now, or overlaps with it",
+        "{} stays: by now {} {has} the same folder, one inside it or one around it",
         run.target.folder_url(),
         named_users(&others)
     );
-    let hint = Hint::new("run the same command again to see what would be deleted");
+    let hint = Hint::new("add --dry-run to see what the same command would delete now");
     Err(Hinted::new(message, hint).into())
 }

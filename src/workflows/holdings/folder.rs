@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 
 use super::{Holdings, Owner};
 use crate::access::{
-    Grant, Prefix, UserName, folder_of_path, folder_of_tag, read_policy, user_in_policy_name,
+    Grant, Prefix, UserName, folder_of_path, folder_of_text, read_policy, user_in_policy_name,
 };
 use crate::aws::Run;
 use crate::errors::one_line;
@@ -56,26 +56,26 @@ impl Holdings {
 
     fn claims(&self) -> Vec<Claim> {
         let mut claims = Vec::new();
-        if let Some(text) = &self.user.tags.folder
-            && self.is_tagged_for_no_other_bucket()
-        {
-            let folder = folder_of_tag(text).ok_or_else(|| text.clone());
-            claims.push(Claim { by: "its tag".to_owned(), folder });
-        }
-        if let Some(folder) = self.folder_by_path() {
-            claims.push(Claim { by: "its IAM path".to_owned(), folder });
-        }
+        let of_tag = |folder| Claim { by: "its tag".to_owned(), folder };
+        claims.extend(self.folder_by_tag().map(of_tag));
+        let of_path = |folder| Claim { by: "its IAM path".to_owned(), folder };
+        claims.extend(self.folder_by_path().map(of_path));
         for policy in self.our_policies() {
-            if let Some((folder, _)) = self.access_by(policy) {
-                claims
-                    .push(Claim { by: format!("its policy {}", policy.name), folder: Ok(folder) });
-            }
+            let by = format!("its policy {}", policy.name);
+            claims
+                .extend(self.access_by(policy).map(|(folder, _)| Claim { by, folder: Ok(folder) }));
         }
         claims
     }
 
-    fn is_tagged_for_no_other_bucket(&self) -> bool {
-        !matches!(Owner::by_tag(&self.user, &self.target.bucket), Some(Owner::OtherBucket(..)))
+    /// The folder that the tag names, or the text in its place; none if there is no such tag,
+    /// or the user is tagged for another bucket.
+    fn folder_by_tag(&self) -> Option<Result<Prefix, String>> {
+        if let Some(Owner::OtherBucket(..)) = Owner::by_tag(&self.user, &self.target.bucket) {
+            return None;
+        }
+        let text = self.user.tags.folder.as_ref()?;
+        Some(folder_of_text(text).ok_or_else(|| text.clone()))
     }
 
     /// The folder that the IAM path names, or the text in its place; none if the path is not
@@ -85,9 +85,10 @@ impl Holdings {
         Some(by_path.map_err(ToOwned::to_owned))
     }
 
-    /// True if whoever looks at the folder finds the user there, by its path or by its name.
+    /// True if whoever looks at the folder finds the user there, by its name or by its path.
     pub(crate) fn is_found_at(&self, folder: &Prefix) -> bool {
-        *folder == Prefix::from(&self.target.user) || self.folder_by_path().is_some()
+        *folder == Prefix::from(&self.target.user)
+            || self.folder_by_path().is_some_and(|named| named.as_ref() == Ok(folder))
     }
 
     /// The folder and the grant that a policy of ours stands for, if it is still as `create`,
@@ -124,19 +125,22 @@ impl Holdings {
     /// another one than its own.
     pub(super) fn name_by_folder(&self, folder: &Prefix) -> Option<UserName> {
         let has_own = self.policies.iter().any(|it| it.is_named_as_made_for(&self.target.user));
-        folder.user().filter(|_| !has_own && !self.is_found_at(folder))
+        folder.namesake().filter(|_| !has_own && !self.is_found_at(folder))
     }
 
-    /// The note that the user has another name than when it was created, if it is known.
+    /// The note that the user had another name when it was created, as far as that shows.
     pub(crate) fn renamed_note(&self) -> Option<String> {
         let user = &self.target.user;
-        (self.made_as != *user).then(|| {
-            format!(
-                "user {user} was renamed in IAM: its policy and its folder {} are those of {}",
-                self.target.folder_url(),
+        let folder = self.target.folder_url();
+        if self.made_as != *user {
+            return Some(format!(
+                "user {user} was renamed in IAM: its policy is named after {}, and its folder is {folder}",
                 self.made_as
-            )
-        })
+            ));
+        }
+        let recorded = self.folder().ok()??;
+        let is_elsewhere = !self.is_found_at(&recorded);
+        is_elsewhere.then(|| format!("user {user} was renamed in IAM: its folder is {folder}"))
     }
 }
 
@@ -144,7 +148,7 @@ impl Claim {
     fn in_words(&self) -> String {
         match &self.folder {
             Ok(folder) => format!("{} says {folder}", self.by),
-            Err(text) => format!("{} says {}, which is no folder", self.by, one_line(text)),
+            Err(text) => format!("{} says \"{}\", which is no folder", self.by, one_line(text)),
         }
     }
 }

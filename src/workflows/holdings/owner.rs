@@ -1,7 +1,7 @@
 //! Whose a user is: for which bucket it was made, as far as it shows that itself.
 
 use super::Holdings;
-use crate::access::{BucketName, Prefix, Target, allows_only_in, names_bucket};
+use crate::access::{BucketName, Target, allows_only_in, names_bucket};
 use crate::iam::{Policy, User};
 
 /// The bucket that a user was made for, as far as its tags and policies show it.
@@ -64,10 +64,10 @@ impl Holdings {
             (None, None) => Owner::NotOurs(None),
         }
     }
+
     /// True if a policy of a user without a tag reads back as ours, for the folder that is
     /// named after the user or that its path names.
     fn is_surely_ours(&self, policy: &Policy) -> bool {
-        let Some((folder, _)) = self.access_by(policy) else { return false };
-        folder == Prefix::from(&self.target.user) || self.folder_by_path() == Some(Ok(folder))
+        self.access_by(policy).is_some_and(|(folder, _)| self.is_found_at(&folder))
     }
 }

@@ -14,18 +14,17 @@ impl ByFolder {
     }
 
     /// The users at the folder, inside it and around it.
-    pub fn overlapping(&self, folder: &Prefix) -> BTreeSet<&str> {
-        let mut users = self.elsewhere(folder);
+    pub fn neighbours(&self, folder: &Prefix) -> BTreeSet<&str> {
+        let mut users = self.inside_or_around(folder);
         users.extend(self.at(folder));
         users
     }
 
     /// The users inside the folder and around it.
-    pub fn elsewhere(&self, folder: &Prefix) -> BTreeSet<&str> {
-        let from_here = self.0.range(folder.clone()..);
-        let inside = from_here.take_while(|(other, _)| other.overlaps(folder));
+    pub fn inside_or_around(&self, folder: &Prefix) -> BTreeSet<&str> {
+        let from_here = self.0.range(folder.clone()..).skip_while(|(other, _)| *other == folder);
         let mut users = BTreeSet::new();
-        for (_, names) in inside.skip_while(|(other, _)| *other == folder) {
+        for (_, names) in from_here.take_while(|(other, _)| other.is_inside(folder)) {
             users.extend(names.iter().map(String::as_str));
         }
         for around in folder.around() {

@@ -146,14 +146,14 @@ fn odd_folder(holdings: &Holdings, readers: &Readers) -> Vec<Oddity> {
     match holdings.folder() {
         Err(disputed) => odd.push(Oddity::new("unclear-folder", disputed.to_string())),
         Ok(None) => odd.push(Oddity::new("unclear-folder", "nothing says which folder it has")),
-        // Without its path, nobody who looks at the folder finds the user.
+        // Without its path, it is found there only by a managed policy.
         Ok(Some(folder)) if !holdings.is_found_at(&folder) => {
             let text = format!("renamed in IAM, or its path was changed; its folder is {folder}");
             odd.push(Oddity::new("renamed", text));
         }
         Ok(Some(_)) => {}
     }
-    let overlapping = readers.overlapping(target);
+    let overlapping = readers.inside_or_around(target);
     if !overlapping.is_empty() {
         let text = format!("folder overlaps with that of {}", overlapping.join(", "));
         odd.push(Oddity::new("overlapping-folder", text));

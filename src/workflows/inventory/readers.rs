@@ -59,18 +59,18 @@ impl Readers {
 
     /// The users who may read this user's folder, or what is in it, besides.
     pub fn with_access_to(&self, target: &Target) -> Vec<&str> {
-        others(target, self.readers.overlapping(target.prefix()))
+        others(target, self.readers.neighbours(target.prefix()))
     }
 
     /// The users whose folders this one may read by these others.
     pub(super) fn read_by(&self, target: &Target, also_read: &[Prefix]) -> Vec<&str> {
-        let owners = also_read.iter().flat_map(|folder| self.homes.overlapping(folder));
+        let owners = also_read.iter().flat_map(|folder| self.homes.neighbours(folder));
         others(target, owners.collect())
     }
 
     /// The users whose folders are inside this user's, or around it.
-    pub(super) fn overlapping(&self, target: &Target) -> Vec<&str> {
-        others(target, self.homes.elsewhere(target.prefix()))
+    pub(super) fn inside_or_around(&self, target: &Target) -> Vec<&str> {
+        others(target, self.homes.inside_or_around(target.prefix()))
     }
 
     /// The note on who else reads the target's folder, if anybody does.

@@ -108,6 +108,7 @@ fn readable_grant(holdings: &Holdings) -> Result<Grant> {
         return Err(Hinted::new(message, set_access_hint(target, &grant_of_scripts())).into());
     }
     let policy = holdings.sole_access_policy(&ours)?;
+    // A kit must not lead to a folder that is in doubt.
     holdings.folder()?;
     let Some(grant) = holdings.grant_by(policy) else {
         let message = format!(

@@ -5,8 +5,8 @@ use anyhow::{Result, ensure};
 
 use super::error::Error;
 use super::holdings::{Holdings, names};
-use super::neighbours::Neighbours;
-use super::ours::{Purpose, find_ours, folder_notes, set_access_hint};
+use super::neighbours::{Neighbours, also_read_notes};
+use super::ours::{Purpose, find_ours, set_access_hint};
 use super::outcome::PolicyRef;
 use super::plan::{Plan, PlannedPolicy, Preview};
 use crate::access::{
@@ -208,14 +208,14 @@ async fn no_folder(run: &Run, holdings: &Holdings) -> anyhow::Error {
     Hinted { message, hints: Vec::from_iter(hint), kind: ErrorKind::Other }.into()
 }
 
-/// Fails if another user's folder is inside this one or around it, which could reach or be
-/// reached by more than before.
+/// Fails if another user's folder is inside this one or around it: more access would reach
+/// that user's files, too.
 async fn check_neighbours(run: &Run, holdings: &Holdings) -> Result<()> {
     let Neighbours { inside, around, .. } = Neighbours::find(run, Some(holdings)).await?;
     let others: Vec<_> = inside.into_iter().chain(around).collect();
     ensure!(
         others.is_empty(),
-        "{} overlaps with the folder of {}, so user {} can't be allowed more",
+        "{} overlaps with the folder of {}, so user {} can't be given more access",
         run.target.folder_url(),
         named_users(&others),
         run.target.user
@@ -260,7 +260,7 @@ async fn notes(run: &Run, holdings: &mut Holdings, before: &Grant, grant: &Grant
     new_folders.retain(|folder| !before.also_read.contains(folder));
     let (unread, folders, grants) = tokio::join!(
         holdings.read_rest(run),
-        folder_notes(run, &new_folders),
+        also_read_notes(run, &new_folders),
         bucket::grant_notes(run, grant),
     );
     let mut notes = Vec::new();
