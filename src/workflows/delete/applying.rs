@@ -106,15 +106,7 @@ impl Deleting<'_> {
     /// Takes a step. Returns it as it was done, or `None` if the store has no tags.
     async fn take(&mut self, step: Step) -> Result<Option<Step>> {
         match &step {
-            Step::TagUser(_) => {
-                // A refused tag is as good as none: the policies say the same, and go last.
-                if !self.tag().await.unwrap_or(false) {
-                    let made_as = self.made_as().clone();
-                    own_policies_last(&mut self.steps, &made_as);
-                    self.is_known_by_policies = true;
-                    return Ok(None);
-                }
-            }
+            Step::TagUser(_) => return Ok(self.is_tagged().await.then_some(step)),
             Step::EmptyFolder { .. } => return self.empty_folder().await.map(Some),
             Step::Remove(Removal::User(_)) => self.delete_user().await?,
             Step::Remove(removal) => {
@@ -208,6 +200,19 @@ impl Deleting<'_> {
     fn made_as(&self) -> &UserName {
         let Plan { run, work, .. } = self.plan;
         work.holdings.as_ref().map_or(&run.target.user, |holdings| &holdings.made_as)
+    }
+
+    /// Tags the user, and tells whether it is tagged then. If not, its policies say the same,
+    /// and go last.
+    async fn is_tagged(&mut self) -> bool {
+        // A refused tag is as good as none.
+        if self.tag().await.unwrap_or(false) {
+            return true;
+        }
+        let made_as = self.made_as().clone();
+        own_policies_last(&mut self.steps, &made_as);
+        self.is_known_by_policies = true;
+        false
     }
 
     /// Tags the user as ours with its folder, and tells whether it has the tag then: some stores take
