@@ -353,7 +353,7 @@ async fn question_names_each_user_and_when_its_access_ended() {
         let mut session = at_terminal(&sandbox).await;
         let shown = session.shows(Some(QUESTION)).await;
         for user in ["alex", "kim"] {
-            assert!(shown.contains(&format!("\n  {user} (")), "{shown}");
+            assert!(shown.contains(&format!("\n  {user}  {user}/ (")), "{shown}");
         }
         let ended = format!("note: alex, kim: access ended at {LONG_AGO}\r\n");
         assert!(shown.contains(&ended), "{shown}");

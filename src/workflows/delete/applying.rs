@@ -279,10 +279,11 @@ impl Deleting<'_> {
     async fn empty_once(&self, folder: &Folder, first_page: Page) -> Result<Vec<FailedKey>> {
         let Plan { run, work, .. } = self.plan;
         let Folder { depth, concurrency, .. } = *folder;
-        let own = self.holdings_left();
+        let held = self.holdings_left();
         empty::empty(run, depth, first_page, concurrency, &work.progress, async || {
-            self.check_same().await?;
-            check_alone(run, own.as_ref()).await
+            // None if another run has deleted the user meanwhile.
+            let user = self.check_same().await?;
+            check_alone(run, held.as_ref().filter(|_| user.is_some())).await
         })
         .await
     }
