@@ -136,8 +136,8 @@ async fn asks_once_for_all_users() {
     let shown = session.shows(Some(QUESTION)).await;
     for step in [
         "This will delete 2 users and 3 objects:",
-        "\n  alex (2 objects, made 1 minute ago, never used)",
-        "\n  jaime (1 object, made 1 minute ago, never used)",
+        "\n  alex  alex/ (2 objects, made 1 minute ago, never used)",
+        "\n  jaime  jaime/ (1 object, made 1 minute ago, never used)",
     ] {
         assert!(shown.contains(step), "{step} is not in {shown}");
     }

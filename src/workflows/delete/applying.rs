@@ -281,9 +281,13 @@ impl Deleting<'_> {
         let Folder { depth, concurrency, .. } = *folder;
         let held = self.holdings_left();
         empty::empty(run, depth, first_page, concurrency, &work.progress, async || {
-            // None if another run has deleted the user meanwhile.
-            let user = self.check_same().await?;
-            check_alone(run, held.as_ref().filter(|_| user.is_some())).await
+            let alone = check_alone(run, held.as_ref()).await;
+            // Last, since a user that was made anew by now has files of its own.
+            match self.check_same().await? {
+                // Another run has deleted the user, so that it is no longer listed.
+                None if held.is_some() => check_alone(run, None).await,
+                _ => alone,
+            }
         })
         .await
     }
