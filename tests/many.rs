@@ -169,7 +169,7 @@ async fn two_hundred_users_get_through_throttling() {
     let users: Vec<_> = (0..200).map(|number| format!("user{number:03}")).collect();
     let file = sandbox.path().join("users");
     std::fs::write(&file, users.join("\n")).unwrap();
-    aws.faults.throttle_every(5);
+    aws.faults.ration(500.0, 100.0);
     let args = ["--users-from", "users", "--jobs", "16", "-q"];
     let run = create(&sandbox, &[&args[..], &["--json"]].concat()).await;
     assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""));
@@ -675,5 +675,30 @@ async fn who_else_reads_a_folder_is_told_when_its_user_comes_and_goes() {
         assert!(!run.stderr.contains("too (--also-read)"), "{run:?}");
         let calls = aws.faults.counts();
         assert!(!calls.contains_key("GetUserPolicy"));
+    }
+}
+
+/// IAM rations calls; the programs go at that pace, and nothing fails.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_users_come_are_listed_and_go_at_the_pace_that_iam_allows() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    let names: Vec<_> = (0..12).map(|number| format!("user{number:02}")).collect();
+    std::fs::write(sandbox.path().join("users"), names.join("\n")).unwrap();
+    let from = ["-b", "shared", "--users-from", "users"];
+    for (program, options, users) in [
+        ("create_s3_user", &["-o", "home"][..], 12),
+        ("create_s3_user", &["--list", "--json"], 12),
+        ("delete_s3_user", &[], 0),
+    ] {
+        aws.faults.forget();
+        // With pauses of a twentieth, as 3 calls a second.
+        aws.faults.ration(60.0, 5.0);
+        let run = sandbox.run(program, &[&from[..], options].concat()).await.succeeded();
+        let calls = aws.faults.operations().len();
+        let refused = aws.faults.refused();
+        assert!(refused > 0 && refused * 100 < calls * 25, "{refused} of {calls}: {run:?}");
+        let there = aws.iam(|iam| iam.users.keys().filter(|user| user.starts_with("user")).count());
+        assert_eq!(there, users, "{program}");
     }
 }

@@ -11,6 +11,7 @@ use aws_smithy_runtime::client::retries::{RetryPartition, TokenBucket};
 use aws_types::service_config::ServiceConfigKey;
 use jiff::Timestamp;
 use tokio::sync::OnceCell;
+use tokio_util::sync::CancellationToken;
 
 use super::clock::Clock;
 use super::config::LoadError;
@@ -18,6 +19,7 @@ use super::connection::http_url;
 use super::credentials::AdminKey;
 use super::error::{AwsError, SdkResult, ServiceError};
 use super::interceptor::{Interceptor, Service, counting_requests};
+use super::pace::{LeaveToPace, Pace};
 use super::refuser::is_s3;
 use super::store::{Endpoint, Store};
 use super::unreachable::{GiveUp, GiveUpAfterCrash};
@@ -54,6 +56,10 @@ pub struct Aws {
     pub(crate) keeps_tags: Arc<OnceCell<bool>>,
     log: Option<CallLog>,
     clock: Clock,
+    /// The pace of all calls to IAM.
+    pub(crate) pace: Pace,
+    /// Ends the waiting for a turn.
+    cancel: CancellationToken,
 }
 
 /// The user or role that calls are made as.
@@ -82,6 +88,7 @@ impl Aws {
         let iam = aws_sdk_iam::config::Builder::from(config)
             .retry_partition(retries.build())
             .retry_classifier(give_up.clone())
+            .retry_classifier(LeaveToPace)
             .interceptor(Interceptor::new(Service::Iam, &store, &clock));
         let sts = aws_sdk_sts::config::Builder::from(config)
             .retry_classifier(give_up.clone())
@@ -102,6 +109,8 @@ impl Aws {
             keeps_tags: Arc::default(),
             log: None,
             clock,
+            pace: Pace::default(),
+            cancel: CancellationToken::new(),
         })
     }
 
@@ -179,6 +188,32 @@ impl Aws {
         }
         let impatient = self.iam.config().to_builder().retry_classifier(GiveUpAfterCrash);
         aws_sdk_iam::Client::from_conf(impatient.build())
+    }
+
+    /// Returns clients that wait for no turn any longer once this is cancelled.
+    pub(crate) fn cancelled_by(self, cancel: CancellationToken) -> Self {
+        Self { cancel, ..self }
+    }
+
+    /// Calls IAM in its turn, again and again while calls come too fast. Once the run is
+    /// cancelled, calls at once and no more than once.
+    pub(crate) async fn call_iam<T, E: ServiceError>(
+        &self,
+        operation: &'static str,
+        mut send: impl AsyncFnMut() -> SdkResult<T, E>,
+    ) -> Result<T, AwsError> {
+        loop {
+            self.cancel.run_until_cancelled(self.pace.turn()).await;
+            let sent = tokio::time::Instant::now();
+            let result = self.call(operation, send()).await;
+            let is_refused = result.as_ref().is_err_and(AwsError::is_throttling);
+            if !is_refused {
+                self.pace.got_through();
+            }
+            if !is_refused || !self.pace.slow_down(sent) || self.cancel.is_cancelled() {
+                return result;
+            }
+        }
     }
 
     /// Waits for an answer, tells the log, and words the error.
@@ -297,6 +332,8 @@ mod tests {
                 keeps_tags: Arc::default(),
                 log: None,
                 clock: Clock::default(),
+                pace: Pace::default(),
+                cancel: CancellationToken::new(),
             }
         }
     }

@@ -32,6 +32,7 @@ impl Run {
         cancel: CancellationToken,
         on_step: impl Fn(&Step) + Send + Sync + 'static,
     ) -> Self {
+        let aws = aws.cancelled_by(cancel.clone());
         Self { aws, target, cancel, is_allowed_by_tags: false, on_step: Arc::new(on_step) }
     }
 
@@ -73,7 +74,8 @@ impl Run {
 
     /// Work that undoes what was done. No signal stops it.
     pub(crate) fn undoing(&self) -> Self {
-        Self { cancel: CancellationToken::new(), ..self.clone() }
+        let aws = self.aws.clone().cancelled_by(CancellationToken::new());
+        Self { aws, cancel: CancellationToken::new(), ..self.clone() }
     }
 
     /// Fails once the run is cancelled. Called before each step and each request that
@@ -95,7 +97,7 @@ impl Run {
         let mut patience = Patience::SETTLING;
         patience
             .retry_errors(&self.cancel, AwsError::is_settling, async || {
-                self.aws.call(operation, send()).await
+                self.aws.call_iam(operation, async || send().await).await
             })
             .await
     }

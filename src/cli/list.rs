@@ -9,7 +9,7 @@ use super::exit::{Ending, Exit};
 use super::list_table::table;
 use super::{NamedUser, Session};
 use crate::aws::Aws;
-use crate::step::counted;
+use crate::step::{counted, thousands};
 use crate::workflows::inventory::{Inventory, LastUse, Listed, Readers};
 
 impl Session {
@@ -44,8 +44,15 @@ impl Session {
     /// which is told.
     async fn look_up(&self, aws: &Aws, users: Vec<NamedUser>) -> Result<Option<Vec<Listed>>> {
         let seen = Arc::new(AtomicU64::new(0));
-        let counter = seen.clone();
-        let _line = self.out.progress(move |_| counted(counter.load(Ordering::Relaxed), "user"));
+        let all = Arc::new(AtomicU64::new(0));
+        let (seen_so_far, all_found) = (seen.clone(), all.clone());
+        let _line = self.out.progress(move |_| match all_found.load(Ordering::Relaxed) {
+            0 => "looking for users".to_owned(),
+            all => {
+                let seen = thousands(seen_so_far.load(Ordering::Relaxed));
+                format!("{seen} of {}", counted(all, "user"))
+            }
+        });
         let inventory = Inventory::new(aws, &self.target.bucket, self.target.jobs_to_list());
         let found = if users.is_empty() {
             inventory.all().await?
@@ -60,6 +67,7 @@ impl Session {
             }
             found
         };
+        all.store(found.len() as u64, Ordering::Relaxed);
         let readers = Readers::among(&found);
         let listed = inventory.list(found, &readers, || {
             seen.fetch_add(1, Ordering::Relaxed);

@@ -2,7 +2,7 @@
 //! results to stdout. The options under "Running".
 
 use std::fmt::Display;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use clap::{ArgAction, Args};
 use indicatif::ProgressBar;
@@ -11,7 +11,7 @@ use super::report::Report;
 use super::results::key_file;
 use super::terminal::{Terminal, check_mark, label, print_error, to_copy, to_stderr};
 use crate::access::UserName;
-use crate::aws::Connection;
+use crate::aws::{Connection, Pace};
 use crate::errors::{harmless, one_line};
 use crate::handover::HandedOver;
 use crate::step::Step;
@@ -56,6 +56,8 @@ pub(super) struct Output {
     pub users: usize,
     pub report: Arc<Mutex<Report>>,
     pub line: ProgressBar,
+    /// The pace of the calls to IAM, once there are clients.
+    pub pace: Arc<OnceLock<Pace>>,
     /// The terminal to ask at; none if nothing is to be asked, or nobody is there.
     terminal: Option<Terminal>,
 }
@@ -65,7 +67,17 @@ impl Output {
     pub fn new(name: &'static str, args: OutputArgs, connection: Connection, users: usize) -> Self {
         let terminal = if args.yes { None } else { Terminal::open() };
         let line = ProgressBar::hidden();
-        Self { name, args, connection, user: None, users, report: Arc::default(), line, terminal }
+        Self {
+            name,
+            args,
+            connection,
+            user: None,
+            users,
+            report: Arc::default(),
+            line,
+            pace: Arc::default(),
+            terminal,
+        }
     }
 
     /// The output for one of the users.

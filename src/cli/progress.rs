@@ -7,6 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::Output;
 use super::report::locked;
+use crate::aws::Pace;
 
 impl Output {
     /// Shows at the terminal how many of several users are done, failed and left,
@@ -31,10 +32,14 @@ impl Output {
     ) -> ProgressLine {
         let is_dumb = std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
         if !self.args.quiet && !self.args.verbose && !is_dumb {
+            let pace = self.pace.clone();
             let style = ProgressStyle::with_template("{spinner} {words}, {elapsed}");
             self.line.set_style(style.expect("a valid template").with_key(
                 "words",
                 move |state: &ProgressState, line: &mut dyn fmt::Write| {
+                    if pace.get().is_some_and(Pace::is_limited) {
+                        let _ = line.write_str("IAM limits the rate: ");
+                    }
                     let _ = line.write_str(&words(state.elapsed()));
                 },
             ));

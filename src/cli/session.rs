@@ -50,7 +50,11 @@ impl Session {
     /// setting that can't be used, prints a line and exits with code 2. Fails
     /// where there are no credentials.
     pub(super) async fn load(&self) -> Result<Aws, LoadError> {
-        match Aws::load(&self.out.connection).await {
+        let loaded = Aws::load(&self.out.connection).await;
+        if let Ok(aws) = &loaded {
+            let _ = self.out.pace.set(aws.pace.clone());
+        }
+        match loaded {
             Ok(aws) if self.out.args.verbose => {
                 let out = self.out.for_all();
                 Ok(aws.logging(Arc::new(move |call: Call<'_>| {

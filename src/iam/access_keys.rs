@@ -10,20 +10,16 @@ use serde::ser::{Serialize, SerializeStruct, Serializer};
 use super::whole_list::all_of;
 use super::{remove, to_jiff};
 use crate::access::{AccessKey, is_plausible_id};
-use crate::aws::{AwsError, Patience, Run};
+use crate::aws::{AwsError, Run};
 use crate::removal::Leftover;
 
 /// Creates an access key, trying again only when IAM said clearly that it
 /// created none: the secret is shown once, so a lost answer is a lost key.
 pub(crate) async fn create_access_key(run: &Run) -> Result<AccessKey, AwsError> {
-    let mut patience = Patience::SETTLING;
-    let answer = patience.retry_errors(&run.cancel, AwsError::is_throttling, async || {
-        run.change_new("CreateAccessKey", || {
-            let create = run.aws.iam.create_access_key().user_name(run.user());
-            let once = aws_sdk_iam::config::Builder::new().retry_config(RetryConfig::disabled());
-            create.customize().config_override(once).send()
-        })
-        .await
+    let answer = run.change_new("CreateAccessKey", || {
+        let create = run.aws.iam.create_access_key().user_name(run.user());
+        let once = aws_sdk_iam::config::Builder::new().retry_config(RetryConfig::disabled());
+        create.customize().config_override(once).send()
     });
     answer
         .await?
@@ -154,7 +150,7 @@ pub(crate) async fn access_keys(run: &Run) -> Result<Vec<KeyInfo>, AwsError> {
 /// a key that is gone.
 pub(crate) async fn last_use(run: &Run, id: &str) -> Result<LastUse, AwsError> {
     let get = run.aws.iam_for_optional_calls().get_access_key_last_used().access_key_id(id);
-    match run.aws.call("GetAccessKeyLastUsed", get.send()).await {
+    match run.aws.call_iam("GetAccessKeyLastUsed", async || get.clone().send().await).await {
         Ok(answer) => Ok(answer.access_key_last_used.map_or(LastUse::Never, LastUse::from)),
         Err(error) if error.is_forbidden() || error.is_missing() => Ok(LastUse::Unknown),
         Err(error) if run.aws.store.may_lack(&error) => Ok(LastUse::NotOffered),

@@ -35,7 +35,7 @@ impl From<&aws_sdk_iam::types::User> for User {
 
 pub(crate) async fn get_user(run: &Run) -> Result<Option<User>, AwsError> {
     let get = run.aws.iam.get_user().user_name(run.user());
-    let answer = present(run.aws.call("GetUser", get.send()).await)?;
+    let answer = present(run.aws.call_iam("GetUser", async || get.clone().send().await).await)?;
     Ok(answer.and_then(|answer| answer.user).as_ref().map(User::from))
 }
 
@@ -66,7 +66,7 @@ pub(crate) async fn create_user(
 /// Returns any user of the account, if there is one.
 pub(crate) async fn first_user(run: &Run) -> Result<Option<User>, AwsError> {
     let list = run.aws.iam.list_users().max_items(1);
-    let answer = run.aws.call("ListUsers", list.send()).await?;
+    let answer = run.aws.call_iam("ListUsers", async || list.clone().send().await).await?;
     Ok(answer.users.first().map(User::from))
 }
 
@@ -108,7 +108,7 @@ pub(crate) async fn keeps_tags(run: &Run, user: &User) -> bool {
     }
     let list = run.aws.iam.list_user_tags().user_name(run.user());
     let answer = run.aws.keeps_tags.get_or_init(async || {
-        let tags = run.aws.call("ListUserTags", list.send()).await;
+        let tags = run.aws.call_iam("ListUserTags", async || list.clone().send().await).await;
         !tags.is_err_and(|error| run.aws.store.lacks(&error))
     });
     *answer.await
@@ -129,7 +129,7 @@ pub(crate) async fn untag_expiry(run: &Run) -> Result<(), AwsError> {
 /// Deletes the user. Fails as [in use](AwsError::is_in_use) while anything hangs on it.
 pub(crate) async fn delete_user(run: &Run) -> Result<bool, AwsError> {
     let delete = run.aws.iam.delete_user().user_name(run.user());
-    match present(run.aws.call("DeleteUser", delete.send()).await) {
+    match present(run.aws.call_iam("DeleteUser", async || delete.clone().send().await).await) {
         // Maybe it was done, and only the answer is lost.
         Err(error) if error.is_unclear() => match get_user(run).await {
             Ok(None) => Ok(true),

@@ -30,8 +30,8 @@ pub(super) async fn whole_list<T, E: ServiceError>(
     let mut marker = None;
     for _ in 0..MOST_PAGES {
         // Boxed, as several lists at once would be more than a small stack takes.
-        let answer = Box::pin(page(marker.clone()));
-        let found = aws.call(operation, answer).await?;
+        let answer = aws.call_iam(operation, async || Box::pin(page(marker.clone())).await);
+        let found = answer.await?;
         items.extend(found.items);
         match found.marker {
             Some(next) if !next.is_empty() && marker.as_ref() != Some(&next) => marker = Some(next),

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use aws_sdk_s3::primitives::{DateTime, DateTimeFormat};
 use axum::body::Body;
@@ -95,6 +95,10 @@ pub struct Call {
 }
 
 impl Call {
+    fn is_of_iam(&self) -> bool {
+        !self.fields.is_empty() && self.operation != "GetCallerIdentity"
+    }
+
     pub fn from_http(method: &Method, uri: &Uri, headers: &HeaderMap, body: &Bytes) -> Self {
         let signed = headers.get(AUTHORIZATION).and_then(|it| it.to_str().ok());
         let signed = signed.and_then(|it| it.split("Credential=").nth(1));
@@ -210,15 +214,38 @@ impl Rule {
     }
 }
 
+/// A token bucket.
+struct TokenBucket {
+    per_second: f64,
+    burst: f64,
+    tokens: f64,
+    filled: Instant,
+}
+
+impl TokenBucket {
+    /// Takes a token, if there is one.
+    fn takes(&mut self) -> bool {
+        let now = Instant::now();
+        let more = (now - self.filled).as_secs_f64() * self.per_second;
+        self.filled = now;
+        self.tokens = (self.tokens + more).min(self.burst);
+        let is_there = self.tokens >= 1.0;
+        if is_there {
+            self.tokens -= 1.0;
+        }
+        is_there
+    }
+}
+
 /// The faults to come, and the calls that were.
 #[derive(Default)]
 pub struct Faults {
     rules: Mutex<Vec<Rule>>,
     calls: Mutex<Vec<Call>>,
-    /// Every so many calls of IAM one is throttled; 0 for none.
-    throttle_every: AtomicUsize,
-    /// How often each call was throttled that way.
-    throttled: Mutex<HashMap<String, usize>>,
+    /// What rations the calls of IAM.
+    bucket: Mutex<Option<TokenBucket>>,
+    /// How many calls it refused.
+    refused: AtomicUsize,
     lag: Mutex<Option<Lag>>,
     refuse_checksums: AtomicBool,
     is_like_ceph: AtomicBool,
@@ -283,6 +310,32 @@ impl Faults {
         });
     }
 
+    /// From now on, IAM takes so many calls a second, and a burst of so many at once, as AWS
+    /// rations them.
+    pub fn ration(&self, per_second: f64, burst: f64) {
+        *self.bucket.lock() =
+            Some(TokenBucket { per_second, burst, tokens: burst, filled: Instant::now() });
+        self.refused.store(0, Ordering::Relaxed);
+    }
+
+    /// How many calls of IAM were made, refused ones included.
+    pub fn operations_of_iam(&self) -> usize {
+        self.calls.lock().iter().filter(|call| call.is_of_iam()).count()
+    }
+
+    /// How many calls were refused since they came too fast.
+    pub fn refused(&self) -> usize {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    /// Whether a call of IAM comes too fast.
+    fn is_too_fast(&self, call: &Call) -> bool {
+        let mut bucket = self.bucket.lock();
+        let is_too_fast = call.is_of_iam() && bucket.as_mut().is_some_and(|bucket| !bucket.takes());
+        self.refused.fetch_add(usize::from(is_too_fast), Ordering::Relaxed);
+        is_too_fast
+    }
+
     /// Every call that carries tags is refused.
     pub fn refuse_tags(&self) {
         for operation in ["CreateUser", "CreatePolicy", "TagUser"] {
@@ -330,12 +383,6 @@ impl Faults {
         self.refuse_checksums.store(true, Ordering::Relaxed);
     }
 
-    /// Of so many calls to IAM, one is told to come again later; the same call no
-    /// more than four times, since the programs try seven times.
-    pub fn throttle_every(&self, calls: usize) {
-        self.throttle_every.store(calls, Ordering::Relaxed);
-    }
-
     /// What is made or taken away is known only after so many references to it.
     pub fn lag(&self, references: usize, admin: &str) {
         *self.lag.lock() = Some(Lag::new(references, admin));
@@ -349,18 +396,6 @@ impl Faults {
     /// The most calls that were under way at a time since this was last asked.
     pub fn most_under_way(&self) -> usize {
         self.most_under_way.swap(0, Ordering::Relaxed)
-    }
-
-    fn throttles(&self, call: &Call) -> bool {
-        let every = self.throttle_every.load(Ordering::Relaxed);
-        let is_iam = !call.fields.is_empty();
-        if every == 0 || !is_iam || !self.calls.lock().len().is_multiple_of(every) {
-            return false;
-        }
-        let mut throttled = self.throttled.lock();
-        let times = throttled.entry(call.fields.clone()).or_default();
-        *times += 1;
-        *times <= 4
     }
 
     /// Nothing goes wrong any more, and no call was made yet.
@@ -438,7 +473,7 @@ impl Faults {
         let refused = call.refused_for_checksum.filter(|_| refuses_checksums);
         let fault = if self.is_of_uploader(&call) {
             Some(Fault::Answer(""))
-        } else if self.throttles(&call) {
+        } else if self.is_too_fast(&call) {
             Some(Fault::Throttle)
         } else if refused.is_some() {
             refused
