@@ -73,6 +73,7 @@ async fn users_beyond_a_cut_list_are_never_taken_for_none() {
 async fn policy_whose_versions_are_a_cut_list_stays() {
     for cut in CUT {
         let (aws, sandbox) = aws_with_alex(&[]).await;
+        sandbox.create("alex", &["--update", "--expires", "9d"]).await.succeeded();
         aws.faults.always("ListPolicyVersions", cut);
         let run = sandbox.delete("alex", &[]).await;
         run.failed_with(&format!("ListPolicyVersions: {INCOMPLETE}"));

@@ -32,6 +32,9 @@ const CALM: Duration = Duration::from_secs(2);
 /// The time without any answer but refusals after which a run gives up.
 const LONGEST: Duration = Duration::from_secs(120);
 
+/// The refusals before it gives up, however slowly they came.
+const FEWEST: usize = 20;
+
 /// Lets calls through as they come, until IAM throttles them; from then on one after the
 /// other, at a rate that falls with each further refusal and grows in calm.
 #[derive(Debug, Clone, Default)]
@@ -50,6 +53,8 @@ struct State {
     answered: VecDeque<Instant>,
     /// The time of the last call that got through, or of the first refusal.
     last_through: Option<Instant>,
+    /// How many calls were refused since.
+    refused: usize,
     limit: Option<Limit>,
 }
 
@@ -97,6 +102,7 @@ impl Pace {
         let now = Instant::now();
         let mut state = self.state();
         state.last_through = Some(now);
+        state.refused = 0;
         if state.limit.is_none() {
             state.answered.push_back(now);
             while state.answered.front().is_some_and(|first| now - *first > scaled(WINDOW)) {
@@ -113,6 +119,7 @@ impl Pace {
         let now = Instant::now();
         let mut state = self.state();
         let last_through = *state.last_through.get_or_insert(now);
+        state.refused += 1;
         let rate = match &state.limit {
             Some(limit) if sent < limit.changed => None,
             Some(limit) => Some((limit.rate * 0.8).max(SLOWEST)),
@@ -121,7 +128,7 @@ impl Pace {
         if let Some(rate) = rate {
             state.limit = Some(Limit { rate, last: now, changed: now });
         }
-        now - last_through < scaled(LONGEST)
+        now - last_through < scaled(LONGEST) || state.refused < FEWEST
     }
 
     /// True once IAM has limited the rate.
@@ -247,6 +254,9 @@ mod tests {
             pace.got_through();
         }
         advance(LONGEST).await;
+        for _ in 1..FEWEST {
+            assert!(pace.slow_down(Instant::now()));
+        }
         assert!(!pace.slow_down(Instant::now()));
     }
 }

@@ -172,8 +172,15 @@ pub(crate) async fn create_policy(
     created.and_then(|policy| policy.arn).ok_or(AwsError::incomplete("CreatePolicy"))
 }
 
-/// Deletes a managed policy that is attached to nothing, its older versions first.
+/// Deletes a managed policy that is attached to nothing, its older versions first if it has
+/// any: IAM refuses it then.
 pub(crate) async fn delete_policy(run: &Run, arn: &str) -> Result<bool, AwsError> {
+    let delete = run.aws.iam.delete_policy().policy_arn(arn);
+    let at_once = run.aws.call_iam("DeletePolicy", async || delete.clone().send().await).await;
+    match at_once {
+        Err(error) if error.is_in_use() => {}
+        answer => return Ok(present(answer)?.is_some()),
+    }
     for version in former_versions(run, arn).await? {
         delete_policy_version(run, arn, &version).await?;
     }

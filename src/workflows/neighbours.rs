@@ -153,10 +153,12 @@ async fn by_name(run: &Run, top: &Prefix) -> Result<Vec<Resident>> {
 async fn by_policy(run: &Run, top: &Prefix, own: Option<&Holdings>) -> Result<Vec<Resident>> {
     let Some(namesake) = top.namesake() else { return Ok(Vec::new()) };
     let Some(arn) = arn_of_policy(run, &namesake, own).await? else { return Ok(Vec::new()) };
-    let is_on_own = own.is_some_and(|own| own.has_attached(&arn));
-    let policy = match iam::get_policy(run, &arn).await? {
-        Some(policy) if policy.uses > i32::from(is_on_own) => policy,
-        _ => return Ok(Vec::new()),
+    // Where only the own user had it, nobody else can have it after its deletion.
+    if own.is_some_and(|own| own.alone_has(&arn)) {
+        return Ok(Vec::new());
+    }
+    let Some(policy) = iam::get_policy(run, &arn).await?.filter(|policy| policy.uses > 0) else {
+        return Ok(Vec::new());
     };
     let bucket = &run.target.bucket;
     let text = iam::policy_document(run, &policy).await?;

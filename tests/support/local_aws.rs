@@ -385,6 +385,14 @@ impl Iam {
         owner.map(|(user, _)| user.clone()).unwrap_or_default()
     }
 
+    /// Whether the policy that a request is about has more than one version.
+    fn has_former_versions(&self, request: &AwsRequest) -> bool {
+        let Some(arn) = request.query_params.get("PolicyArn") else { return false };
+        let iam = self.1.read();
+        let policy = iam.get(ACCOUNT).and_then(|iam| iam.policies.get(arn));
+        policy.is_some_and(|policy| policy.versions.len() > 1)
+    }
+
     /// The ARN with the user's path, which fakecloud leaves out of what a policy
     /// is asked about.
     fn user_arn(&self, request: &AwsRequest, arn: &str) -> String {
@@ -428,6 +436,15 @@ impl AwsService for Iam {
     }
 
     async fn handle(&self, request: AwsRequest) -> Result<AwsResponse, AwsServiceError> {
+        // As AWS does, and fakecloud doesn't.
+        if request.action == "DeletePolicy" && self.has_former_versions(&request) {
+            let message = "This policy has more than one version.";
+            return Err(AwsServiceError::aws_error(
+                StatusCode::CONFLICT,
+                "DeleteConflict",
+                message,
+            ));
+        }
         self.0.handle(request).await
     }
 

@@ -78,7 +78,7 @@ impl Deleting<'_> {
     async fn walk(&mut self) -> Result<()> {
         let Plan { run, work, preview } = self.plan;
         let (could_write, unchanged) = tokio::join!(
-            late_writes::could_write(run, &preview.steps),
+            late_writes::could_write(run, &preview.steps, work.holdings.as_ref()),
             guard::check_unchanged(run, work.user())
         );
         unchanged?;
@@ -186,16 +186,6 @@ impl Deleting<'_> {
         self.is_known_by_policies && only_policies_remain
     }
 
-    /// What the user held, with only those managed policies that are still attached.
-    fn holdings_left(&self) -> Option<Holdings> {
-        let mut left = self.plan.work.holdings.clone()?;
-        left.policies.retain(|policy| {
-            let attachment = policy.to_managed().map(Removal::Attachment);
-            attachment.is_some_and(|it| self.steps.contains(&Step::Remove(it)))
-        });
-        Some(left)
-    }
-
     /// The name by which the user's policies were made.
     fn made_as(&self) -> &UserName {
         let Plan { run, work, .. } = self.plan;
@@ -279,13 +269,12 @@ impl Deleting<'_> {
     async fn empty_once(&self, folder: &Folder, first_page: Page) -> Result<Vec<FailedKey>> {
         let Plan { run, work, .. } = self.plan;
         let Folder { depth, concurrency, .. } = *folder;
-        let held = self.holdings_left();
         empty::empty(run, depth, first_page, concurrency, &work.progress, async || {
-            let alone = check_alone(run, held.as_ref()).await;
+            let alone = check_alone(run, work.holdings.as_ref()).await;
             // Last, since a user that was made anew by now has files of its own.
             match self.check_same().await? {
                 // Another run has deleted the user, so that it is no longer listed.
-                None if held.is_some() => check_alone(run, None).await,
+                None if work.holdings.is_some() => check_alone(run, None).await,
                 _ => alone,
             }
         })

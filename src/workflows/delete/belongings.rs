@@ -4,20 +4,23 @@ use futures_util::future::try_join_all;
 
 use crate::access::{INLINE_POLICY_NAME, UserName, managed_policy_name, names_made_for};
 use crate::aws::{AwsError, Run};
-use crate::iam::{self, Policy, PolicyInfo};
-use crate::removal::{Blocker, ManagedPolicy, Removal};
+use crate::iam::{self, PolicyInfo};
+use crate::removal::{Blocker, Removal};
 use crate::step::Step;
-use crate::workflows::holdings::{Holdings, list_policies};
+use crate::workflows::holdings::Holdings;
 use crate::workflows::ours::is_unused_and_ours;
 
 /// Finds what hangs on the user: keys, policies, and everything else that blocks its
 /// deletion. Policies and groups are those that were read.
 pub(super) async fn removals(run: &Run, holdings: &Holdings) -> Result<Vec<Removal>, AwsError> {
-    let (keys, made, blockers) =
-        tokio::try_join!(iam::access_keys(run), made_policies(run, holdings), iam::blockers(run),)?;
+    let (keys, unattached, blockers) = tokio::try_join!(
+        iam::access_keys(run),
+        unattached_policies(run, holdings),
+        iam::blockers(run)
+    )?;
     let mut removals = Vec::new();
     removals.extend(keys.into_iter().map(|key| Removal::AccessKey(key.id)));
-    removals.extend(policy_removals(run, &holdings.policies, made).await?);
+    removals.extend(policy_removals(run, holdings, unattached).await?);
     let groups = holdings.groups.iter().cloned().map(Blocker::Group);
     removals.extend(blockers.into_iter().chain(groups).map(Removal::Blocker));
     Ok(removals)
@@ -25,10 +28,7 @@ pub(super) async fn removals(run: &Run, holdings: &Holdings) -> Result<Vec<Remov
 
 /// Finds what hangs on the user by now, policies and groups too.
 pub(super) async fn removals_now(run: &Run, holdings: &Holdings) -> Result<Vec<Removal>, AwsError> {
-    let mut now = holdings.clone();
-    now.policies = list_policies(run).await?;
-    now.groups = iam::groups(run).await?;
-    removals(run, &now).await
+    removals(run, &Holdings::read(run, holdings.user.clone()).await?).await
 }
 
 /// Finds what a create run leaves that was killed before it made the user: a policy that
@@ -44,12 +44,19 @@ pub(super) async fn left_behind(run: &Run) -> Result<Option<Removal>, AwsError> 
         .map(|it| Removal::Policy(it.to_managed())))
 }
 
-/// The managed policies that were made for the user, whether they are attached or not.
-async fn made_policies(run: &Run, holdings: &Holdings) -> Result<Vec<PolicyInfo>, AwsError> {
-    let names = names_made_for(&holdings.made_as).into_iter();
-    let looks = names
-        .filter_map(|name| iam::policy_arn(&holdings.user, &name))
-        .map(async |arn| iam::get_policy(run, &arn).await);
+/// The managed policies that were made for the user and are not attached to it, as an
+/// interrupted run leaves them.
+async fn unattached_policies(run: &Run, holdings: &Holdings) -> Result<Vec<PolicyInfo>, AwsError> {
+    let [ours, list, get] = names_made_for(&holdings.made_as);
+    // The Python scripts have not made a user with this tag, which only create gives.
+    let is_created = holdings.user.tags.run.is_some();
+    let names = if is_created { vec![ours] } else { vec![ours, list, get] };
+    let arns = names.iter().filter_map(|name| iam::policy_arn(&holdings.user, name));
+    let unattached = arns.filter(|arn| {
+        let mut policies = holdings.policies.iter();
+        !policies.any(|policy| policy.arn.as_ref() == Some(arn))
+    });
+    let looks = unattached.map(async |arn| iam::get_policy(run, &arn).await);
     Ok(try_join_all(looks).await?.into_iter().flatten().collect())
 }
 
@@ -57,25 +64,23 @@ async fn made_policies(run: &Run, holdings: &Holdings) -> Result<Vec<PolicyInfo>
 /// the user and are used by nobody else, also if an interrupted run left them unattached.
 async fn policy_removals(
     run: &Run,
-    policies: &[Policy],
-    made: Vec<PolicyInfo>,
+    holdings: &Holdings,
+    unattached: Vec<PolicyInfo>,
 ) -> Result<Vec<Removal>, AwsError> {
-    let attached: Vec<ManagedPolicy> = policies.iter().filter_map(Policy::to_managed).collect();
     let mut removals = Vec::new();
-    for policy in &attached {
-        removals.push(Removal::Attachment(policy.clone()));
-        // Attached to this user counts as one use; any more are somebody else's.
-        if made.iter().any(|made| made.arn == policy.arn && made.uses <= 1) {
-            removals.push(Removal::Policy(policy.clone()));
+    for policy in &holdings.policies {
+        let Some(managed) = policy.to_managed() else { continue };
+        removals.push(Removal::Attachment(managed.clone()));
+        if holdings.is_ours_alone(policy) {
+            removals.push(Removal::Policy(managed));
         }
     }
-    for policy in &made {
-        let is_attached = attached.iter().any(|attached| attached.arn == policy.arn);
-        if !is_attached && is_unused_and_ours(run, policy).await? {
+    for policy in &unattached {
+        if is_unused_and_ours(run, policy).await? {
             removals.push(Removal::Policy(policy.to_managed()));
         }
     }
-    let inline = policies.iter().filter(|policy| policy.arn.is_none());
+    let inline = holdings.policies.iter().filter(|policy| policy.arn.is_none());
     removals.extend(inline.map(|policy| Removal::InlinePolicy(policy.name.clone())));
     Ok(removals)
 }

@@ -8,11 +8,12 @@ use crate::aws::Run;
 use crate::iam::{self, Policy};
 use crate::removal::{Blocker, Removal};
 use crate::step::Step;
+use crate::workflows::holdings::Holdings;
 
 /// Tells whether the person could upload to the folder, by the policies that the
-/// steps remove; a policy that can't be read counts as allowing it. Makes no
-/// call where no key is deleted or the folder stays.
-pub(super) async fn could_write(run: &Run, steps: &[Step]) -> bool {
+/// steps remove; a policy that can't be read counts as allowing it. Makes no call where no key
+/// is deleted or the folder stays, and for a policy that the plan has read.
+pub(super) async fn could_write(run: &Run, steps: &[Step], holdings: Option<&Holdings>) -> bool {
     let empties_folder = steps.iter().any(|step| matches!(step, Step::EmptyFolder { .. }));
     if !empties_folder || !steps.iter().any(deletes_key) {
         return false;
@@ -26,7 +27,12 @@ pub(super) async fn could_write(run: &Run, steps: &[Step]) -> bool {
             Step::Remove(Removal::Blocker(Blocker::Group(_))) => return true,
             _ => continue,
         };
-        if iam::read_document(run, &mut policy).await.is_err() || !policy.text_is(only_reads) {
+        if let Some(known) = holdings.and_then(|holdings| holdings.text_of(&policy)) {
+            policy.text = Some(known.to_owned());
+        } else if iam::read_document(run, &mut policy).await.is_err() {
+            return true;
+        }
+        if !policy.text_is(only_reads) {
             return true;
         }
     }

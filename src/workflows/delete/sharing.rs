@@ -79,8 +79,7 @@ fn inhabited(run: &Run, inside: &BTreeSet<String>, has_user: bool) -> anyhow::Er
     Hinted { message, hints, kind: ErrorKind::Other }.into()
 }
 
-/// Fails if by now somebody else lives at the folder: it stays then. The own user has what
-/// it still holds.
+/// Fails if by now somebody else lives at the folder: it stays then.
 pub(super) async fn check_alone(run: &Run, own: Option<&Holdings>) -> Result<()> {
     let others = Neighbours::find(run, own).await?.all();
     if others.is_empty() {

@@ -159,7 +159,7 @@ impl Holdings {
 }
 
 /// Lists the user's policies, managed and inline, without their documents.
-pub(super) async fn list_policies(run: &Run) -> Result<Vec<Policy>, AwsError> {
+async fn list_policies(run: &Run) -> Result<Vec<Policy>, AwsError> {
     let (mut policies, inline) =
         tokio::try_join!(iam::attached_policies(run), iam::inline_policies(run))?;
     policies.extend(inline);

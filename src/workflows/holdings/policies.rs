@@ -18,9 +18,22 @@ impl Holdings {
         self.our_policies().filter(|policy| policy.text.is_some()).collect()
     }
 
-    /// True if the user has the managed policy with this ARN.
-    pub(crate) fn has_attached(&self, arn: &str) -> bool {
-        self.policies.iter().any(|policy| policy.arn.as_deref() == Some(arn))
+    /// True if the user has the managed policy with this ARN, and nobody else has.
+    pub(crate) fn alone_has(&self, arn: &str) -> bool {
+        let mut policies = self.policies.iter();
+        policies.any(|policy| policy.arn.as_deref() == Some(arn) && policy.is_unshared())
+    }
+
+    /// True if a managed policy of the user was made for it, and nobody else has it.
+    pub(crate) fn is_ours_alone(&self, policy: &Policy) -> bool {
+        policy.is_named_as_made_for(&self.made_as) && policy.is_unshared()
+    }
+
+    /// The document of a policy of the user, if it was read.
+    pub(crate) fn text_of(&self, policy: &Policy) -> Option<&str> {
+        let mut policies = self.policies.iter();
+        let same = policies.find(|it| it.name == policy.name && it.arn == policy.arn)?;
+        same.text.as_deref()
     }
 
     /// The policy that `create` makes: the managed one if there is one, or else the inline one.
