@@ -1,7 +1,7 @@
 //! The shared config files: one that can't be used stops a run before anybody
 //! else's keys are used.
 
-use crate::support::{ACCOUNT, LocalAws, Sandbox, assert_usage, aws_with_files, is_gone};
+use crate::support::{ACCOUNT, Fault, LocalAws, Sandbox, assert_usage, aws_with_files, is_gone};
 
 /// What must never be printed.
 const SECRET: &str = "hunter2";
@@ -223,4 +223,35 @@ async fn profile_whose_name_the_sdk_passes_over_is_said_not_to_be_supported() {
     write(&sandbox, "config", format!("[profile \"default\"]\n{role}"));
     let run = sandbox.create("kim", &[]).await;
     assert_usage(&run, "line 1: profile default is not supported");
+}
+
+#[tokio::test]
+async fn retries_are_set_by_the_environment_and_the_profile() {
+    let aws = aws_with_files().await;
+    let without = [("AWS_MAX_ATTEMPTS", ""), ("AWS_RETRY_MODE", "")];
+    for (settings, environment, attempts) in [
+        ("", without, 7),
+        ("max_attempts = 3\nretry_mode = legacy\n", without, 3),
+        ("max_attempts = 3\nretry_mode = Adaptive\n", without, 3),
+        ("max_attempts = 3\n", [("AWS_MAX_ATTEMPTS", "2"), ("AWS_RETRY_MODE", "standard")], 2),
+        ("retry_mode = often\n", [("AWS_MAX_ATTEMPTS", "2"), ("AWS_RETRY_MODE", "adaptive")], 2),
+    ] {
+        let sandbox = sandbox_with_profiles(&aws);
+        write(&sandbox, "config", format!("[profile work]\n{settings}"));
+        aws.faults.forget();
+        aws.faults.always("GetUser", Fault::BROKEN);
+        let args = ["-b", "shared", "-u", "alex", "--profile", "work"];
+        let run = sandbox.run_with("create_s3_user", &args, &environment).await;
+        run.failed_with("GetUser: InternalFailure");
+        assert_eq!(aws.faults.counts()["GetUser"], attempts, "{settings} {environment:?}");
+    }
+
+    aws.faults.forget();
+    let wrong = "a retry mode is standard, adaptive or legacy";
+    let sandbox = sandbox_with_profiles(&aws);
+    write(&sandbox, "config", "[profile work]\nretry_mode = often\n");
+    assert_usage(&sandbox.create("alex", &["--profile", "work"]).await, wrong);
+    let sandbox = sandbox.set("AWS_RETRY_MODE", Some("often"));
+    assert_usage(&sandbox.create("alex", &[]).await, wrong);
+    assert_eq!(aws.faults.operations(), [""; 0]);
 }

@@ -143,10 +143,11 @@ async fn sdk_config(
         .connect_timeout(Duration::from_secs(5))
         .operation_attempt_timeout(timeout)
         .build();
+    let retries = retry_config(profile)?;
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .app_name(AppName::new("s3-user").expect("a valid name"))
         .http_client(http)
-        .retry_config(retry_config())
+        .retry_config(retries.clone())
         .timeout_config(timeouts.clone())
         .region(region.clone())
         .profile_files(files.for_sdk())
@@ -157,7 +158,7 @@ async fn sdk_config(
             .configure(
                 &providers
                     .with_region(Some(region))
-                    .with_retry_config(retry_config())
+                    .with_retry_config(retries)
                     .with_timeout_config(timeouts),
             )
             .profile_files(files.for_sdk())
@@ -215,16 +216,28 @@ async fn starting_region(
         .map_err(|error| LoadError::setting(format!("configured region {code}"), error))
 }
 
-/// Allows 7 attempts instead of the SDK's 3, since IAM throttles a burst of calls for seconds.
+/// Returns the retry mode and the attempts that the environment or the profile sets, as the
+/// AWS CLI takes them.
 ///
-/// `AWS_MAX_ATTEMPTS` sets another number, of which at most 20 are made: even after Ctrl-C,
-/// a call in progress is waited for.
-fn retry_config() -> RetryConfig {
-    let attempts = match variable("AWS_MAX_ATTEMPTS").and_then(|number| number.parse().ok()) {
+/// By default 7 attempts instead of the SDK's 3, and never more than 20: even after Ctrl-C, a
+/// call in progress is waited for. A call of IAM that is throttled counts as no attempt.
+fn retry_config(profile: Option<&Profile>) -> Result<RetryConfig, LoadError> {
+    let setting = |name: &str, key: &str| {
+        variable(name).or_else(|| profile?.get(key).map(str::to_owned)).filter(|it| !it.is_empty())
+    };
+    let attempts = setting("AWS_MAX_ATTEMPTS", "max_attempts").and_then(|it| it.parse().ok());
+    let attempts = match attempts {
         None | Some(0) => 7,
         Some(number) => u32::min(number, 20),
     };
-    RetryConfig::standard()
-        .with_max_attempts(attempts)
-        .with_initial_backoff(scaled(Duration::from_millis(250)))
+    let mode = setting("AWS_RETRY_MODE", "retry_mode");
+    let config = match mode.as_deref().map(str::to_ascii_lowercase).as_deref() {
+        None | Some("standard" | "legacy") => RetryConfig::standard(),
+        Some("adaptive") => RetryConfig::adaptive(),
+        Some(_) => {
+            let wrong = "a retry mode is standard, adaptive or legacy, which counts as standard";
+            return Err(LoadError::setting("AWS_RETRY_MODE or retry_mode", wrong));
+        }
+    };
+    Ok(config.with_max_attempts(attempts).with_initial_backoff(scaled(Duration::from_millis(250))))
 }

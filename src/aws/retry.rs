@@ -23,8 +23,6 @@ impl Patience {
     pub const SETTLING: Self = Self::new(500, 32_000, 63_500);
     /// For IAM to know of something new: about half a minute.
     pub const NEW: Self = Self::new(500, 16_000, 31_500);
-    /// For what was made a moment ago to be there when it is removed: about 8 s.
-    pub const LOOKUP: Self = Self::new(500, 4_000, 7_500);
     /// For one request of S3: about 8 s.
     pub const REQUEST: Self = Self::new(250, 4_000, 7_750);
     /// For others to stop writing to a folder that is to be empty, and for listings to
@@ -153,7 +151,6 @@ mod tests {
         for (patience, attempts, seconds) in [
             (Patience::SETTLING, 8, 63.5),
             (Patience::NEW, 7, 31.5),
-            (Patience::LOOKUP, 5, 7.5),
             (Patience::REQUEST, 6, 7.75),
             (Patience::FOLDER, 11, 8.0),
             (Patience::DELETE, 20, 76.2),

@@ -110,7 +110,7 @@ impl Run {
         send: impl Fn() -> F,
     ) -> Result<T, AwsError> {
         let mut until_known = Patience::NEW;
-        let mut until_allowed = Patience::LOOKUP;
+        let mut until_allowed = Patience::NEW;
         until_allowed
             .retry_errors(
                 &self.cancel,

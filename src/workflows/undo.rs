@@ -77,10 +77,10 @@ impl Undo {
     }
 }
 
-/// Returns true if there was something to remove. Retries for about 8 s, since IAM may not
+/// Returns true if there was something to remove. Retries for about half a minute, since IAM may not
 /// know yet what was made, or its tags.
 async fn unmake(run: &Run, made: Made, removal: &Removal) -> Result<bool, AwsError> {
-    let mut patience = Patience::LOOKUP;
+    let mut patience = Patience::NEW;
     let removed = patience.retry(
         &run.cancel,
         |removed: &Result<bool, AwsError>| match removed {
