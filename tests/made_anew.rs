@@ -180,7 +180,8 @@ async fn who_the_user_is_costs_few_calls() {
     let (aws, sandbox) = aws_with_alex(&[]).await;
     aws.put_many("shared", (0..2500).map(|number| format!("alex/{number}")));
     sandbox.delete("alex", &[]).await.succeeded();
-    // When it is looked up, before anything goes, before its policy, before two passes
-    // over the folder, and before it goes itself; not for each of three pages.
-    assert_eq!(aws.faults.counts()["GetUser"], 6);
+    // When it is looked up, before anything goes, before its policy, before the folder, and
+    // before it goes itself; not for each of three pages, nor for a last look at nothing.
+    assert_eq!(aws.faults.counts()["GetUser"], 5);
+    assert_eq!(aws.faults.counts()["ListUsers"], 2);
 }

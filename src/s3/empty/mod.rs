@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::{Result, ensure};
 
-use super::listing::{Depth, Kind, Page};
+use super::listing::{Depth, Entry, Kind, Page};
 use crate::access::Prefix;
 use crate::aws::{Patience, Run};
 use crate::errors::one_line;
@@ -41,7 +41,7 @@ const HEADWAY: u64 = 500;
 /// couldn't be deleted still can't.
 ///
 /// Returns the keys that can't be deleted; they don't keep the others from being
-/// deleted. `check` is called before each pass over the folder, and an error of it ends
+/// deleted. `check` is called before each pass deletes anything, and an error of it ends
 /// the run. Fails if the folder doesn't become empty. An error or a cancellation leaves
 /// the rest of the folder as it is (an error about an upload may wait for the end of a
 /// pass); `progress` has what was deleted. Memory does not grow with the folder.
@@ -57,8 +57,8 @@ pub(crate) async fn empty(
     // An upload may become an object until it is aborted, and an empty page may
     // be out of date by now: the listing that ends the loop comes after both.
     let mut known_page = Some(first_page).filter(|page| !page.entries.is_empty());
+    check().await?;
     if known_page.is_none() {
-        check().await?;
         emptying.abort_uploads().await?;
     }
     let mut patience = Patience::FOLDER;
@@ -140,30 +140,29 @@ impl Emptying {
     }
 
     /// Deletes once what is listed: objects and versions in a first pass, their delete
-    /// markers in a second. With `first_page`, aborts the unfinished uploads meanwhile.
+    /// markers in a second. With `first_page`, for which the check was made, aborts the
+    /// unfinished uploads meanwhile.
     async fn delete_listed(
         self: &Arc<Self>,
         first_page: Option<Page>,
-        check: impl AsyncFn() -> Result<()>,
+        check: &impl AsyncFn() -> Result<()>,
     ) -> Result<Pass> {
-        check().await?;
-        let has_page = first_page.is_some();
-        let first_pass = self.pass(first_page, |entry| entry.kind != Kind::DeleteMarker);
-        let mut round = if has_page {
-            let (aborted, deleted) = tokio::join!(self.abort_uploads(), first_pass);
+        let is_no_marker = |entry: &Entry| entry.kind != Kind::DeleteMarker;
+        let mut round = if first_page.is_some() {
+            let pass = self.pass(first_page, is_no_marker, async || Ok(()));
+            let (aborted, deleted) = tokio::join!(self.abort_uploads(), pass);
             aborted.and(deleted)?
         } else {
-            first_pass.await?
+            self.pass(None, is_no_marker, check).await?
         };
         if round.wanted < round.listed {
             // Markers go last, and not where a version stays: without its marker it
             // would be back.
             let stay: HashSet<_> = round.failed.iter().map(|failed| failed.key.clone()).collect();
-            check().await?;
-            let markers = self.pass(None, |entry| {
+            let is_wanted = |entry: &Entry| {
                 entry.kind == Kind::DeleteMarker && !stay.contains(entry.key.as_str())
-            });
-            round.add(markers.await?);
+            };
+            round.add(self.pass(None, is_wanted, check).await?);
         }
         Ok(round)
     }

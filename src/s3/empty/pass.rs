@@ -40,17 +40,20 @@ impl Pass {
 }
 
 impl Emptying {
-    /// Lists the whole folder once, and deletes what is `wanted` on the way.
-    /// `first_page` is its first page, if that is known already.
+    /// Lists the whole folder once, and deletes what is `wanted` on the way, but nothing
+    /// before `check`. `first_page` is its first page, if that is known already.
     pub(super) async fn pass(
         self: &Arc<Self>,
         first_page: Option<Page>,
         wanted: impl Fn(&Entry) -> bool,
+        check: impl AsyncFn() -> Result<()>,
     ) -> Result<Pass> {
         self.progress.start_listing();
         let mut pass = Pass::default();
         let mut deletes = JoinSet::new();
-        let mut result = self.list_and_delete(first_page, wanted, &mut pass, &mut deletes).await;
+        let listing = Listing::new(self, first_page);
+        let listed = self.list_and_delete(listing, wanted, check, &mut pass, &mut deletes);
+        let mut result = listed.await;
         // What is under way is finished and counted, after an error too.
         while let Some(deleted) = deletes.join_next().await {
             match joined(deleted) {
@@ -63,16 +66,21 @@ impl Emptying {
 
     async fn list_and_delete(
         self: &Arc<Self>,
-        first_page: Option<Page>,
+        mut listing: Listing<'_>,
         wanted: impl Fn(&Entry) -> bool,
+        check: impl AsyncFn() -> Result<()>,
         pass: &mut Pass,
         deletes: &mut JoinSet<Result<Vec<FailedKey>>>,
     ) -> Result<()> {
-        let mut listing = Listing::new(self, first_page);
         let mut pages = JoinSet::new();
         let mut queue = VecDeque::new();
         let mut is_listed = false;
+        let mut is_checked = false;
         loop {
+            if !queue.is_empty() && !is_checked {
+                check().await?;
+                is_checked = true;
+            }
             // While the listing goes on, assume that as many keys are still to come as it
             // has brought so far: in a large folder the batches soon have full size, which
             // saves requests.
