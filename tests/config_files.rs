@@ -250,8 +250,9 @@ async fn retries_are_set_by_the_environment_and_the_profile() {
     let wrong = "a retry mode is standard, adaptive or legacy";
     let sandbox = sandbox_with_profiles(&aws);
     write(&sandbox, "config", "[profile work]\nretry_mode = often\n");
-    assert_usage(&sandbox.create("alex", &["--profile", "work"]).await, wrong);
+    let run = sandbox.create("alex", &["--profile", "work"]).await;
+    assert_usage(&run, &format!("retry_mode: {wrong}"));
     let sandbox = sandbox.set("AWS_RETRY_MODE", Some("often"));
-    assert_usage(&sandbox.create("alex", &[]).await, wrong);
+    assert_usage(&sandbox.create("alex", &[]).await, &format!("AWS_RETRY_MODE: {wrong}"));
     assert_eq!(aws.faults.operations(), [""; 0]);
 }

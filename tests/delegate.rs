@@ -207,6 +207,18 @@ async fn new_user_whose_tags_iam_does_not_know_yet_is_waited_for() {
 }
 
 #[tokio::test]
+async fn new_user_that_iam_does_not_know_yet_is_no_deleted_one() {
+    let aws = aws_with_boundary().await;
+    let delegate = delegate_of(&aws).await;
+    aws.faults.always("CreateAccessKey", Fault::BROKEN);
+    aws.faults.always("GetUser", Fault::Refuse(404, "NoSuchEntity"));
+    aws.faults.at("DeleteUser", 0, 2, Fault::DENIED);
+    let run = delegate.create("alex", &WITHIN).await.failed_with("CreateAccessKey");
+    assert!(!run.stderr.contains("left:"), "{run:?}");
+    assert!(is_gone(&aws, "alex"));
+}
+
+#[tokio::test]
 async fn wait_for_tags_ends_with_an_interruption() {
     let aws = aws_with_boundary().await;
     let delegate = delegate_of(&aws).await;

@@ -216,11 +216,12 @@ async fn starting_region(
         .map_err(|error| LoadError::setting(format!("configured region {code}"), error))
 }
 
-/// Returns the retry mode and the attempts that the environment or the profile sets, as the
-/// AWS CLI takes them.
+/// Returns the retry mode and the number of attempts that the environment sets, or else the
+/// profile.
 ///
-/// By default 7 attempts instead of the SDK's 3, and never more than 20: even after Ctrl-C, a
-/// call in progress is waited for. A call of IAM that is throttled counts as no attempt.
+/// The default is 7 attempts instead of the SDK's 3, since IAM fails for seconds at times. More
+/// than 20 are never made: even after Ctrl-C, a call in progress is waited for. A call to IAM
+/// that is throttled counts as no attempt.
 fn retry_config(profile: Option<&Profile>) -> Result<RetryConfig, LoadError> {
     let setting = |name: &str, key: &str| {
         variable(name).or_else(|| profile?.get(key).map(str::to_owned)).filter(|it| !it.is_empty())
@@ -235,8 +236,10 @@ fn retry_config(profile: Option<&Profile>) -> Result<RetryConfig, LoadError> {
         None | Some("standard" | "legacy") => RetryConfig::standard(),
         Some("adaptive") => RetryConfig::adaptive(),
         Some(_) => {
+            let is_variable = variable("AWS_RETRY_MODE").is_some();
+            let name = if is_variable { "AWS_RETRY_MODE" } else { "retry_mode" };
             let wrong = "a retry mode is standard, adaptive or legacy, which counts as standard";
-            return Err(LoadError::setting("AWS_RETRY_MODE or retry_mode", wrong));
+            return Err(LoadError::setting(name, wrong));
         }
     };
     Ok(config.with_max_attempts(attempts).with_initial_backoff(scaled(Duration::from_millis(250))))

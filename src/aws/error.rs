@@ -347,6 +347,11 @@ impl AwsError {
         self.code().is_some_and(|code| code.starts_with("AccessDenied"))
     }
 
+    /// True if a request was refused by a policy after one whose answer is not known.
+    pub(crate) fn is_denied_again(&self) -> bool {
+        self.is_access_denied() && self.sent > 1
+    }
+
     /// True if this object can't be deleted now, whoever asks: it is locked, or archived.
     pub(crate) fn is_about_object(&self) -> bool {
         self.is("AccessDenied") || self.is_archived()

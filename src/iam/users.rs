@@ -130,9 +130,9 @@ pub(crate) async fn untag_expiry(run: &Run) -> Result<(), AwsError> {
 pub(crate) async fn delete_user(run: &Run) -> Result<bool, AwsError> {
     let delete = run.aws.iam.delete_user().user_name(run.user());
     match present(run.aws.call_iam("DeleteUser", async || delete.clone().send().await).await) {
-        // Maybe it was done, and only the answer is lost. Whoever may delete users of a tag
-        // alone is refused once the user is gone with it.
-        Err(error) if error.is_unclear() || error.is_access_denied() => match get_user(run).await {
+        // Maybe it was done, and only the answer is lost. A delegate, who may delete users by
+        // their tags, is refused once the user is gone.
+        Err(error) if error.is_unclear() || error.is_denied_again() => match get_user(run).await {
             Ok(None) => Ok(true),
             _ => Err(error),
         },

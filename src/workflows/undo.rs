@@ -40,15 +40,17 @@ impl Undo {
 
     /// Undoes everything after an error, newest first, and reports what couldn't be removed.
     ///
-    /// Each removal is retried until IAM knows what is to be removed. Once a removal in IAM
+    /// Each removal is retried until IAM knows what is to be removed, for about half a minute
+    /// in all, since all was made at about the same time. Once a removal in IAM
     /// has failed, the rest are tried only once, since they may depend on it.
     /// Whatever was made but isn't found then is reported too.
     pub async fn unwind(self, error: anyhow::Error) -> Failed {
         let Self { run, stack, left } = self;
         let mut left = left.into_inner();
         let mut has_undone = false;
+        let mut patience = Patience::NEW;
         for (made, removal) in stack.into_inner().into_iter().rev() {
-            match unmake(&run, made, &removal).await {
+            match unmake(&run, made, &removal, &mut patience).await {
                 Ok(was_there) => {
                     if was_there || made == Made::Yes && !run.cancel.is_cancelled() {
                         has_undone = true;
@@ -77,15 +79,21 @@ impl Undo {
     }
 }
 
-/// Returns true if there was something to remove. Retries for about half a minute, since IAM may not
-/// know yet what was made, or its tags.
-async fn unmake(run: &Run, made: Made, removal: &Removal) -> Result<bool, AwsError> {
-    let mut patience = Patience::NEW;
+/// Returns true if there was something to remove. Retries as long as patience lasts, since
+/// IAM may not know yet what was made, or its tags.
+async fn unmake(
+    run: &Run,
+    made: Made,
+    removal: &Removal,
+    patience: &mut Patience,
+) -> Result<bool, AwsError> {
+    let is_in_iam = !matches!(removal, Removal::Object { .. });
+    patience.restart();
     let removed = patience.retry(
         &run.cancel,
         |removed: &Result<bool, AwsError>| match removed {
             Ok(was_there) => !was_there && made == Made::Yes,
-            Err(error) => run.may_allow_later(error),
+            Err(error) => is_in_iam && run.may_allow_later(error),
         },
         async || remove(run, removal).await,
     );
