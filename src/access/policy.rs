@@ -14,9 +14,14 @@ use super::{
 /// since some stores refuse `_` and `+` in policy names.
 pub const INLINE_POLICY_NAME: &str = "s3-access";
 
+/// What the names of the managed policies made for a user begin with: by this crate, and by
+/// the Python scripts that came before it.
+const STARTS_OF_NAMES: [&str; 3] = ["s3-access-for-", "s3-list-for-", "s3-get-for-"];
+
 /// The name of the managed policy made for a user.
 pub fn managed_policy_name(user: &UserName) -> String {
-    format!("s3-access-for-{user}")
+    let [ours, ..] = names_made_for(user);
+    ours
 }
 
 /// The name of the policy that limits the users a delegate makes for a bucket.
@@ -27,13 +32,12 @@ pub(crate) fn boundary_name(bucket: &BucketName) -> String {
 /// The names of the managed policies made for a user, by this crate and by
 /// the Python scripts that came before it.
 pub(crate) fn names_made_for(user: &UserName) -> [String; 3] {
-    [managed_policy_name(user), format!("s3-list-for-{user}"), format!("s3-get-for-{user}")]
+    STARTS_OF_NAMES.map(|start| format!("{start}{user}"))
 }
 
 /// The user that a managed policy of this name was made for, if it has such a name.
 pub(crate) fn user_in_policy_name(name: &str) -> Option<UserName> {
-    let starts = ["s3-access-for-", "s3-list-for-", "s3-get-for-"];
-    starts.iter().find_map(|start| name.strip_prefix(start))?.parse().ok()
+    STARTS_OF_NAMES.iter().find_map(|start| name.strip_prefix(start))?.parse().ok()
 }
 
 /// A kind of policy of a user.

@@ -21,6 +21,11 @@ pub struct Prefix(String);
 as_text!(Prefix);
 
 impl Prefix {
+    /// The folder that is given for a user, or else the one that is named after it.
+    pub(crate) fn of_user(user: &UserName, given: Option<&GivenFolder>) -> Self {
+        given.map_or_else(|| Self::from(user), |given| given.prefix.clone())
+    }
+
     /// True if one of the two folders is the other, or is in it.
     pub(crate) fn overlaps(&self, other: &Self) -> bool {
         self.0.starts_with(&other.0) || other.0.starts_with(&self.0)

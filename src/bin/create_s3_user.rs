@@ -303,10 +303,9 @@ impl Args {
             session.suspend(Direction::Resume, users).await
         } else {
             let existing = if change.skip_existing { Existing::Skip } else { Existing::Refuse };
-            let grant_of_all = Grant::default();
             let options = create::CreateOptions {
                 folder,
-                grant: grant_of_all,
+                grant: Grant::default(),
                 new_user,
                 make_folder,
                 handover,

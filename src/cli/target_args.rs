@@ -82,8 +82,8 @@ impl TargetArgs {
     /// One of the users, who is to be created: with the folder that its row names, or else
     /// the one for all, or else the one that is named after it.
     pub(super) fn new_target(&self, user: &NamedUser, for_all: Option<&GivenFolder>) -> Target {
-        let given = user.folder.as_ref().or(for_all).map(|given| given.prefix.clone());
-        self.target(&user.name).in_folder(given.unwrap_or(Prefix::from(&user.name)))
+        let folder = Prefix::of_user(&user.name, user.folder.as_ref().or(for_all));
+        self.target(&user.name).in_folder(folder)
     }
 
     /// One of the users in the bucket.

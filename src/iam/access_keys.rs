@@ -150,7 +150,7 @@ pub(crate) async fn access_keys(run: &Run) -> Result<Vec<KeyInfo>, AwsError> {
 /// a key that is gone.
 pub(crate) async fn last_use(run: &Run, id: &str) -> Result<LastUse, AwsError> {
     let get = run.aws.iam_for_optional_calls().get_access_key_last_used().access_key_id(id);
-    match run.aws.call_iam("GetAccessKeyLastUsed", async || get.clone().send().await).await {
+    match run.aws.call_iam("GetAccessKeyLastUsed", || get.clone().send()).await {
         Ok(answer) => Ok(answer.access_key_last_used.map_or(LastUse::Never, LastUse::from)),
         Err(error) if error.is_forbidden() || error.is_missing() => Ok(LastUse::Unknown),
         Err(error) if run.aws.store.may_lack(&error) => Ok(LastUse::NotOffered),

@@ -27,8 +27,7 @@ pub(crate) async fn blockers(run: &Run) -> Result<Vec<Blocker>, AwsError> {
 /// True if the user can sign in to the console.
 pub(crate) async fn has_login_profile(run: &Run) -> Result<bool, AwsError> {
     let get = run.aws.iam_for_optional_calls().get_login_profile().user_name(run.user());
-    let profile =
-        present(run.aws.call_iam("GetLoginProfile", async || get.clone().send().await).await);
+    let profile = present(run.aws.call_iam("GetLoginProfile", || get.clone().send()).await);
     Ok(optional(run, profile)?.is_some())
 }
 

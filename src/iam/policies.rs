@@ -103,7 +103,7 @@ pub(crate) async fn policy_arn_of_caller(run: &Run, policy_name: &str) -> Option
 
 pub(crate) async fn get_policy(run: &Run, arn: &str) -> Result<Option<PolicyInfo>, AwsError> {
     let get = run.aws.iam.get_policy().policy_arn(arn);
-    let answer = present(run.aws.call_iam("GetPolicy", async || get.clone().send().await).await);
+    let answer = present(run.aws.call_iam("GetPolicy", || get.clone().send()).await);
     Ok(optional(run, answer)?.and_then(|found| found.policy).map(|policy| PolicyInfo {
         arn: arn.to_owned(),
         tags: Tags::from_sdk(policy.tags()),
@@ -127,7 +127,7 @@ pub(crate) async fn policy_users(run: &Run, arn: &str) -> Result<Vec<(String, St
 pub(crate) async fn policy_document(run: &Run, policy: &PolicyInfo) -> Result<String, AwsError> {
     let PolicyInfo { arn, default_version, .. } = policy;
     let get = run.aws.iam.get_policy_version().policy_arn(arn).version_id(default_version);
-    let answer = run.aws.call_iam("GetPolicyVersion", async || get.clone().send().await).await?;
+    let answer = run.aws.call_iam("GetPolicyVersion", || get.clone().send()).await?;
     let document = answer.policy_version.and_then(|version| version.document);
     Ok(url_decoded(&document.unwrap_or_default()))
 }
@@ -176,7 +176,7 @@ pub(crate) async fn create_policy(
 /// any: IAM refuses it then.
 pub(crate) async fn delete_policy(run: &Run, arn: &str) -> Result<bool, AwsError> {
     let delete = run.aws.iam.delete_policy().policy_arn(arn);
-    let at_once = run.aws.call_iam("DeletePolicy", async || delete.clone().send().await).await;
+    let at_once = run.aws.call_iam("DeletePolicy", || delete.clone().send()).await;
     match at_once {
         Err(error) if error.is_in_use() => {}
         answer => return Ok(present(answer)?.is_some()),
@@ -256,8 +256,7 @@ pub(crate) async fn read_document(run: &Run, policy: &mut Policy) -> Result<(), 
         return Ok(());
     }
     let get = run.aws.iam.get_user_policy().user_name(run.user()).policy_name(&policy.name);
-    let answer =
-        present(run.aws.call_iam("GetUserPolicy", async || get.clone().send().await).await)?;
+    let answer = present(run.aws.call_iam("GetUserPolicy", || get.clone().send()).await)?;
     policy.text = answer.map(|found| url_decoded(&found.policy_document));
     Ok(())
 }

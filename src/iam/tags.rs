@@ -35,6 +35,11 @@ impl Tags {
         }
     }
 
+    /// True if they say that what they are on was made for this bucket.
+    pub fn are_of(&self, bucket: &BucketName) -> bool {
+        self.bucket.as_deref() == Some(bucket.as_str())
+    }
+
     pub(super) fn from_sdk(tags: &[Tag]) -> Self {
         let mut found = Self::default();
         for Tag { key, value, .. } in tags.iter().cloned() {

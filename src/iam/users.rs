@@ -35,12 +35,12 @@ impl From<&aws_sdk_iam::types::User> for User {
 
 pub(crate) async fn get_user(run: &Run) -> Result<Option<User>, AwsError> {
     let get = run.aws.iam.get_user().user_name(run.user());
-    let answer = present(run.aws.call_iam("GetUser", async || get.clone().send().await).await)?;
+    let answer = present(run.aws.call_iam("GetUser", || get.clone().send()).await)?;
     Ok(answer.and_then(|answer| answer.user).as_ref().map(User::from))
 }
 
-/// Creates the user under an IAM path. The tags of what is returned are those that AWS was sent, and
-/// of another store those in its answer.
+/// Creates the user under an IAM path. The tags of what is returned are those that AWS was
+/// sent, and of another store those in its answer.
 pub(crate) async fn create_user(
     run: &Run,
     properties: &NewUser,
@@ -66,7 +66,7 @@ pub(crate) async fn create_user(
 /// Returns any user of the account, if there is one.
 pub(crate) async fn first_user(run: &Run) -> Result<Option<User>, AwsError> {
     let list = run.aws.iam.list_users().max_items(1);
-    let answer = run.aws.call_iam("ListUsers", async || list.clone().send().await).await?;
+    let answer = run.aws.call_iam("ListUsers", || list.clone().send()).await?;
     Ok(answer.users.first().map(User::from))
 }
 
@@ -108,7 +108,7 @@ pub(crate) async fn keeps_tags(run: &Run, user: &User) -> bool {
     }
     let list = run.aws.iam.list_user_tags().user_name(run.user());
     let answer = run.aws.keeps_tags.get_or_init(async || {
-        let tags = run.aws.call_iam("ListUserTags", async || list.clone().send().await).await;
+        let tags = run.aws.call_iam("ListUserTags", || list.clone().send()).await;
         !tags.is_err_and(|error| run.aws.store.lacks(&error))
     });
     *answer.await
@@ -129,7 +129,7 @@ pub(crate) async fn untag_expiry(run: &Run) -> Result<(), AwsError> {
 /// Deletes the user. Fails as [in use](AwsError::is_in_use) while anything hangs on it.
 pub(crate) async fn delete_user(run: &Run) -> Result<bool, AwsError> {
     let delete = run.aws.iam.delete_user().user_name(run.user());
-    match present(run.aws.call_iam("DeleteUser", async || delete.clone().send().await).await) {
+    match present(run.aws.call_iam("DeleteUser", || delete.clone().send()).await) {
         // Maybe it was done, and only the answer is lost. A delegate, who may delete users by
         // their tags, is refused once the user is gone.
         Err(error) if error.is_unclear() || error.is_denied_again() => match get_user(run).await {

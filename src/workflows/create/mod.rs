@@ -91,8 +91,7 @@ pub async fn plan(run: &Run, options: &CreateOptions) -> Result<Plan<Create>, Er
 
 async fn plan_creation(run: &Run, options: &CreateOptions) -> Result<Plan<Create>> {
     let CreateOptions { folder, grant, new_user, .. } = options;
-    let given = folder.as_ref().map(|given| given.prefix.clone());
-    let run = run.in_folder(given.unwrap_or(Prefix::from(&run.target.user)));
+    let run = run.in_folder(Prefix::of_user(&run.target.user, folder.as_ref()));
     let target = &run.target;
     check_target(target, new_user)?;
     let handover = Handover::first(&options.handover, &target.user);

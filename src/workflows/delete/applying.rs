@@ -205,8 +205,8 @@ impl Deleting<'_> {
         false
     }
 
-    /// Tags the user as ours with its folder, and tells whether it has the tag then: some stores take
-    /// tags and don't show them.
+    /// Tags the user as ours with its folder, and tells whether it has the tag then: some
+    /// stores take tags and don't show them.
     async fn tag(&self) -> Result<bool, AwsError> {
         let Plan { run, work, .. } = self.plan;
         iam::tag_user(run, &work.tags).await?;

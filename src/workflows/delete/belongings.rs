@@ -40,7 +40,7 @@ pub(super) async fn left_behind(run: &Run) -> Result<Option<Removal>, AwsError> 
     };
     let found = iam::get_policy(run, &arn).await?;
     Ok(found
-        .filter(|it| it.uses == 0 && it.tags.bucket.as_deref() == Some(run.bucket()))
+        .filter(|it| it.uses == 0 && it.tags.are_of(&run.target.bucket))
         .map(|it| Removal::Policy(it.to_managed())))
 }
 

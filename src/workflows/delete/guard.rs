@@ -95,7 +95,7 @@ pub(super) fn own_folder(holdings: &Holdings, options: &DeleteOptions) -> Result
 /// and gets no tags.
 pub(super) fn is_known_by_policies(holdings: &Holdings, options: &DeleteOptions) -> bool {
     let has_tag = holdings.user.tags.folder.is_some();
-    let is_tagged = holdings.user.tags.bucket.as_deref() == Some(holdings.target.bucket.as_str());
+    let is_tagged = holdings.user.tags.are_of(&holdings.target.bucket);
     let is_recorded = matches!(holdings.folder(), Ok(Some(_)));
     options.force && !is_tagged && !has_tag && is_recorded && holdings.folder_by_path().is_none()
 }
@@ -108,7 +108,7 @@ pub(super) fn missing_tags(
     folder: Option<&Prefix>,
     options: &DeleteOptions,
 ) -> Tags {
-    let is_tagged = user.tags.bucket.as_deref() == Some(run.bucket());
+    let is_tagged = user.tags.are_of(&run.target.bucket);
     if options.force && !is_tagged {
         return Tags::default();
     }

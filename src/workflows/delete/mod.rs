@@ -271,8 +271,7 @@ async fn plan_user(run: Run, user: User, options: &DeleteOptions) -> Result<Plan
 /// Plans the deletion of what is left of a user that is gone; of the folder only with
 /// `force`, since nothing shows whose it is.
 async fn plan_leftovers(run: Run, options: &DeleteOptions) -> Result<Plan<Delete>> {
-    let given = options.folder.as_ref().map(|given| given.prefix.clone());
-    let run = run.in_folder(given.unwrap_or(Prefix::from(&run.target.user)));
+    let run = run.in_folder(Prefix::of_user(&run.target.user, options.folder.as_ref()));
     let (found, left) = tokio::try_join!(guard::look_into_left(&run, options), async {
         Ok(belongings::left_behind(&run).await?)
     })?;
