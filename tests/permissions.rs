@@ -457,13 +457,13 @@ async fn undoing_needs_what_the_file_says_and_nothing_less() {
     cases.join_all().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn delete_needs_what_its_file_says_and_nothing_less() {
     let [_, policy, _] = policies_of_the_files();
+    let before = aws_with_files().await;
+    users_with_everything(&before, &Sandbox::new(&before)).await;
     for action in actions(&policy) {
-        let aws = aws_with_files().await;
-        let admin = Sandbox::new(&aws);
-        users_with_everything(&aws, &admin).await;
+        let aws = before.copy().await;
         let helper = with_policy(&aws, "restricted", &without(&policy, &action)).await;
         let options = if action.starts_with("s3:") && action.contains("Version") {
             ["--all-versions"].as_slice()

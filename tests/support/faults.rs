@@ -62,13 +62,32 @@ pub const WELCOME: &str = "<html><body>Welcome to the hotel.</body></html>";
 
 impl Fault {
     /// How a call is held up: before and after it is carried out, which is the
-    /// same for one that only reads.
+    /// same for one that only reads. Not at all where another call is made at the same time.
     pub fn pauses(operation: &str) -> &'static [Self] {
-        let reads = ["Get", "List", "Head"];
-        if reads.iter().any(|verb| operation.starts_with(verb)) {
-            return &[Self::Pause];
+        // Asked together with ListAccessKeys, ListAttachedUserPolicies or HeadBucket.
+        let together = [
+            "GetAccountAuthorizationDetails",
+            "GetBucketEncryption",
+            "GetBucketVersioning",
+            "GetLoginProfile",
+            "ListGroupsForUser",
+            "ListMFADevices",
+            "ListServiceSpecificCredentials",
+            "ListSigningCertificates",
+            "ListSSHPublicKeys",
+            "ListUserPolicies",
+        ];
+        if together.contains(&operation) {
+            &[]
+        } else if Self::only_reads(operation) {
+            &[Self::Pause]
+        } else {
+            &[Self::PauseBefore, Self::Pause]
         }
-        &[Self::PauseBefore, Self::Pause]
+    }
+
+    pub fn only_reads(operation: &str) -> bool {
+        ["Get", "List", "Head"].iter().any(|verb| operation.starts_with(verb))
     }
 
     pub const EMPTY: Self = Self::OtherAnswer(200, "");

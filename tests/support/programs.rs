@@ -1,12 +1,14 @@
 //! Running the real binaries in an environment of their own.
 
+use std::fs::File;
+use std::os::fd::AsRawFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output, Stdio};
+use std::sync::Once;
 
 use std::time::Duration;
 
-use rustix::process::setsid;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
@@ -239,23 +241,14 @@ impl Sandbox {
         (row[0].to_owned(), row[1].to_owned())
     }
 
-    /// A command in a session of its own, which has no controlling terminal: no
-    /// program asks whoever runs the tests. It ignores no signal, even where
-    /// whoever started the tests does, as a shell does in the background.
-    #[expect(unsafe_code, reason = "nothing safe starts a session in a child")]
+    /// A command that has no controlling terminal, is in a process group of its own, and
+    /// ignores no signal.
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        static BEFORE_THE_FIRST: Once = Once::new();
+        BEFORE_THE_FIRST.call_once(leave_terminal);
         let mut command = Command::new(program);
-        // SAFETY: setsid and signal are async-signal-safe, and nothing else is
-        // called there.
-        unsafe {
-            command.pre_exec(|| {
-                for ignored in [libc::SIGHUP, libc::SIGQUIT] {
-                    libc::signal(ignored, libc::SIG_DFL);
-                }
-                Ok(setsid().map(drop)?)
-            });
-        }
         command
+            .process_group(0)
             .env_clear()
             .envs(self.environment.iter().cloned())
             .current_dir(self.path())
@@ -317,6 +310,31 @@ impl Sandbox {
     pub fn start_delete(&self, user: &str, args: &[&str]) -> Started {
         let args = [&["-b", "shared", "-u", user], args].concat();
         self.start("delete_s3_user", &args)
+    }
+}
+
+/// Takes the terminal from this process and those it starts: no program asks whoever runs
+/// the tests. Those ignore no signal either, even where whoever started the tests does, as a
+/// shell does in the background: unlike that, a handler ends with the start of a program.
+///
+/// All this once, since what is run in each child would have each be a copy of this large
+/// process first.
+#[expect(unsafe_code, reason = "nothing safe gives up a terminal or sets a handler")]
+fn leave_terminal() {
+    extern "C" fn do_nothing(_: libc::c_int) {}
+    if let Ok(terminal) = File::open("/dev/tty") {
+        // SAFETY: the descriptor is open, and the request takes no argument.
+        unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCNOTTY) };
+    }
+    let handler = do_nothing as *const () as libc::sighandler_t;
+    for signal in [libc::SIGHUP, libc::SIGQUIT] {
+        // SAFETY: the handler calls nothing.
+        unsafe {
+            let former = libc::signal(signal, handler);
+            if former != libc::SIG_IGN {
+                libc::signal(signal, former);
+            }
+        }
     }
 }
 
