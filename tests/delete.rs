@@ -190,12 +190,50 @@ async fn user_whose_bucket_is_gone_can_be_deleted_without_its_objects() {
 #[tokio::test]
 async fn everything_that_blocks_deleting_a_user_goes_first() {
     let (aws, sandbox) = aws_with_alex(&[]).await;
-    add_every_blocker(&aws, "alex").await;
-    for name in ["more", "and-more"] {
-        put_inline_policy(&aws, "alex", name, ALLOW_ALL).await;
+    assert_all_blockers_go(&aws, &sandbox).await;
+}
+
+#[tokio::test]
+async fn aws_says_what_blocks_deleting_a_user() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::with_host_of_aws(&aws);
+    sandbox.create("alex", &[]).await.succeeded();
+    assert_all_blockers_go(&aws, &sandbox).await;
+}
+
+#[tokio::test]
+async fn what_aws_would_refuse_to_lose_is_looked_for_only_to_be_shown() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::with_host_of_aws(&aws);
+    sandbox.create("alex", &[]).await.succeeded();
+    let lookups = [
+        "ListSigningCertificates",
+        "ListSSHPublicKeys",
+        "ListServiceSpecificCredentials",
+        "ListMFADevices",
+    ];
+    for (options, times) in [(["--dry-run"].as_slice(), Some(&1)), (&[], None)] {
+        aws.faults.forget();
+        sandbox.delete("alex", options).await.succeeded();
+        let calls = aws.faults.counts();
+        for lookup in lookups {
+            assert_eq!(calls.get(lookup), times, "{lookup}: {options:?}");
+        }
     }
-    attach_policy(&aws, "alex", "arn:aws:iam::aws:policy/ReadOnlyAccess").await;
-    let team = attach_new_policy(&aws, "alex", "team", ALLOW_ALL).await;
+    // A list of everybody, the user's keys and login; whether it is still the same before
+    // anything goes, before its policy, its folder and itself; twice, who else has the folder;
+    // and what goes.
+    let of_delete = aws.faults.operations_of_iam();
+    assert_eq!(of_delete, 13, "{:?}", aws.faults.counts());
+}
+
+async fn assert_all_blockers_go(aws: &LocalAws, sandbox: &Sandbox) {
+    add_every_blocker(aws, "alex").await;
+    for name in ["more", "and-more"] {
+        put_inline_policy(aws, "alex", name, ALLOW_ALL).await;
+    }
+    attach_policy(aws, "alex", "arn:aws:iam::aws:policy/ReadOnlyAccess").await;
+    let team = attach_new_policy(aws, "alex", "team", ALLOW_ALL).await;
 
     let run = sandbox.delete("alex", &["--json"]).await.succeeded();
     let json = run.json();
@@ -216,7 +254,7 @@ async fn everything_that_blocks_deleting_a_user_goes_first() {
     ] {
         assert!(other.contains(kind), "{kind}: {other}");
     }
-    assert!(is_gone(&aws, "alex"));
+    assert!(is_gone(aws, "alex"));
     aws.iam(|iam| {
         assert!(iam.policies.contains_key(&team), "a shared policy is only detached");
         assert!(iam.groups["partners"].members.is_empty());

@@ -1,6 +1,6 @@
 //! The IAM, S3 and STS clients, and the one way in which they are called.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use aws_config::retry::RetryConfig;
@@ -52,6 +52,8 @@ pub struct Aws {
     own_key: AdminKey,
     /// The caller, once that was asked.
     identity: Arc<OnceCell<Option<Identity>>>,
+    /// The first bucket that was found, and its region.
+    pub(crate) known_bucket: Arc<OnceLock<(String, String)>>,
     /// True if the store keeps tags of users; empty until that was asked.
     pub(crate) keeps_tags: Arc<OnceCell<bool>>,
     log: Option<CallLog>,
@@ -106,6 +108,7 @@ impl Aws {
             store,
             own_key,
             identity: Arc::default(),
+            known_bucket: Arc::default(),
             keeps_tags: Arc::default(),
             log: None,
             clock,
@@ -329,6 +332,7 @@ mod tests {
                 store: Store::default(),
                 own_key: AdminKey { id: String::new(), is_session: false },
                 identity: Arc::default(),
+                known_bucket: Arc::default(),
                 keeps_tags: Arc::default(),
                 log: None,
                 clock: Clock::default(),

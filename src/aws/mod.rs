@@ -22,7 +22,7 @@ mod transient;
 mod unreachable;
 
 pub use client::Aws;
-pub(crate) use client::Call;
+pub(crate) use client::{Call, Identity};
 pub use config::LoadError;
 pub use connection::Connection;
 pub use error::AwsError;

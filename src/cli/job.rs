@@ -8,6 +8,7 @@ use super::{NamedUser, Output, Session};
 use crate::access::{GivenFolder, GrantChange, UserName};
 use crate::aws::{Aws, Run};
 use crate::errors::caught;
+use crate::workflows::inventory::Everybody;
 use crate::workflows::outcome::{Failed, Skipped};
 use crate::workflows::plan::{Plan, Planned};
 
@@ -45,14 +46,14 @@ impl<'a> Job<'a> {
     }
 
     /// Plans, unless a signal comes before that is done.
-    pub async fn plan<V: Verb>(&self, verb: &V) -> Result<Planned<V::Work>> {
-        self.session.signals.or_interrupted(caught(verb.plan(self))).await
+    pub async fn plan<V: Verb>(&self, verb: &V, everybody: &Everybody) -> Result<Planned<V::Work>> {
+        self.session.signals.or_interrupted(caught(verb.plan(self, everybody))).await
     }
 
     /// Plans, and at once does what is planned or shows it.
     pub async fn plan_and_apply<V: Verb>(self, verb: &V) {
         let line = self.out.is_alone().then(|| self.out.wait_for_response());
-        let planned = self.plan(verb).await;
+        let planned = self.plan(verb, &Everybody::default()).await;
         drop(line);
         match planned {
             Ok(Planned::Skip(outcome)) => self.skip(&outcome),

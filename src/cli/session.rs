@@ -124,13 +124,12 @@ impl Session {
         jobs: Vec<Job<'a>>,
     ) -> (Vec<Ready<'a, V::Work>>, Vec<(Job<'a>, Skipped)>) {
         let line = self.out.wait_for_response();
-        let (asked, planned) = tokio::join!(
-            self.signals.cancel.run_until_cancelled(Everybody::ask(aws, &self.target.bucket)),
-            self.at_a_time(jobs, async |job: Job<'a>| (job.plan(verb).await, job))
-        );
+        let asked = Everybody::ask(aws, &self.target.bucket);
+        let everybody = self.signals.cancel.run_until_cancelled(asked).await.unwrap_or_default();
+        let plan = async |job: Job<'a>| (job.plan(verb, &everybody).await, job);
+        let planned = self.at_a_time(jobs, plan).await;
         // Nothing moves at the terminal while somebody is asked.
         drop(line);
-        let everybody = asked.unwrap_or_default();
         let mut readers = None;
         let mut to_apply = Vec::new();
         let mut skipped = Vec::new();

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use aws_sdk_iam::types::{EntityType, ManagedPolicyDetail, UserDetail};
 
-use super::policies::{Policy, url_decoded};
+use super::policies::{Policy, url_decoded, uses};
 use super::tags::Tags;
 use super::to_jiff;
 use super::users::User;
@@ -39,11 +39,12 @@ pub(crate) async fn all_details(
         .filter(EntityType::User)
         .filter(EntityType::LocalManagedPolicy);
     // A user and its policy may be on different pages.
-    let mut texts = HashMap::new();
+    let mut known = HashMap::new();
     let mut users = whole_list(aws, "GetAccountAuthorizationDetails", async |marker| {
         let page = get.clone().set_marker(marker).send().await?;
         for policy in page.policies.into_iter().flatten() {
-            texts.extend(arn_and_text(policy).filter(|(_, text)| keeps_text(text)));
+            let read = read_policy(policy);
+            known.extend(read.filter(|(_, (text, _))| keeps_text(text)));
         }
         let details = page.user_detail_list.into_iter().flatten().map(UserDetails::from);
         Ok(ListPage {
@@ -57,8 +58,9 @@ pub(crate) async fn all_details(
     let mut seen = HashSet::new();
     users.retain(|details| seen.insert(details.user.id.clone()));
     for policy in users.iter_mut().flat_map(|user| &mut user.policies) {
-        if let Some(arn) = &policy.arn {
-            policy.text = texts.get(arn).cloned();
+        if let Some((text, uses)) = policy.arn.as_ref().and_then(|arn| known.get(arn)) {
+            policy.text = Some(text.clone());
+            policy.uses = Some(*uses);
         }
     }
     Ok(users)
@@ -95,9 +97,10 @@ impl From<UserDetail> for UserDetails {
     }
 }
 
-/// The ARN of a managed policy, and the document of its default version.
-fn arn_and_text(policy: ManagedPolicyDetail) -> Option<(String, String)> {
+/// The ARN of a managed policy, with the document of its default version and how many use it.
+fn read_policy(policy: ManagedPolicyDetail) -> Option<(String, (String, i32))> {
+    let uses = uses(policy.attachment_count, policy.permissions_boundary_usage_count);
     let mut versions = policy.policy_version_list.into_iter().flatten();
     let default = versions.find(|version| version.is_default_version)?;
-    Some((policy.arn?, url_decoded(&default.document?)))
+    Some((policy.arn?, (url_decoded(&default.document?), uses)))
 }

@@ -107,10 +107,14 @@ pub(crate) async fn get_policy(run: &Run, arn: &str) -> Result<Option<PolicyInfo
     Ok(optional(run, answer)?.and_then(|found| found.policy).map(|policy| PolicyInfo {
         arn: arn.to_owned(),
         tags: Tags::from_sdk(policy.tags()),
-        uses: policy.attachment_count().unwrap_or(0)
-            + policy.permissions_boundary_usage_count().unwrap_or(0),
+        uses: uses(policy.attachment_count, policy.permissions_boundary_usage_count),
         default_version: policy.default_version_id().unwrap_or("v1").to_owned(),
     }))
+}
+
+/// The number of users, groups and roles that a policy is attached to or bounds.
+pub(super) fn uses(attached: Option<i32>, bounding: Option<i32>) -> i32 {
+    attached.unwrap_or(0) + bounding.unwrap_or(0)
 }
 
 /// Returns the IDs and names of the users that a managed policy is attached to.

@@ -6,6 +6,7 @@ use anyhow::{Result, ensure};
 use futures_util::future::join_all;
 
 use super::holdings::{Holdings, Owner};
+use super::inventory::Everybody;
 use crate::access::{
     Prefix, UserName, folder_of_path, folder_path, managed_policy_name, names_bucket, read_policy,
 };
@@ -30,23 +31,28 @@ impl Neighbours {
     /// the policy that is named after that. Where something about a user is unclear, it
     /// counts as living there. Fails if that can't be told.
     pub async fn find(run: &Run, own: Option<&Holdings>) -> Result<Self> {
-        Self::among(run, own, true).await
+        Self::among(run, own, true, &Everybody::default()).await
     }
 
     /// Finds who lives at the folder of a user that is to be created. Where that gets a
     /// managed policy named after it (`gets_policy`), IAM itself refuses a second one, so
-    /// nobody is looked for by policy.
-    pub async fn of_new(run: &Run, gets_policy: bool) -> Result<Self> {
+    /// nobody is looked for by policy. The paths are those of a list, if it has anybody.
+    pub async fn of_new(run: &Run, gets_policy: bool, everybody: &Everybody) -> Result<Self> {
         let namesake = run.target.prefix().top().namesake();
         let is_guarded = gets_policy && namesake.as_ref() == Some(&run.target.user);
-        Self::among(run, None, !is_guarded).await
+        Self::among(run, None, !is_guarded, everybody).await
     }
 
-    async fn among(run: &Run, own: Option<&Holdings>, asks_by_policy: bool) -> Result<Self> {
+    async fn among(
+        run: &Run,
+        own: Option<&Holdings>,
+        asks_by_policy: bool,
+        everybody: &Everybody,
+    ) -> Result<Self> {
         let folder = run.target.prefix();
         let top = folder.top();
         let (by_path, by_name, by_policy) = tokio::try_join!(
-            Box::pin(by_path(run, &top, own)),
+            Box::pin(by_path(run, &top, own, everybody)),
             Box::pin(by_name(run, &top)),
             Box::pin(async {
                 if asks_by_policy { by_policy(run, &top, own).await } else { Ok(Vec::new()) }
@@ -103,11 +109,19 @@ struct Resident {
 
 /// Finds the users whose IAM path names the top folder or one in it. Fails if the own user
 /// is not found that way although its path does: then no other would be.
-async fn by_path(run: &Run, top: &Prefix, own: Option<&Holdings>) -> Result<Vec<Resident>> {
+async fn by_path(
+    run: &Run,
+    top: &Prefix,
+    own: Option<&Holdings>,
+    everybody: &Everybody,
+) -> Result<Vec<Resident>> {
     let bucket = &run.target.bucket;
     // No user has a path that is longer than IAM takes.
     let Some(path) = folder_path(bucket, top) else { return Ok(Vec::new()) };
-    let users = iam::users_under_path(run, &path).await?;
+    let users = match everybody.under_path(run, &path) {
+        Some(known) => known,
+        None => iam::users_under_path(run, &path).await?,
+    };
     let own = own.map(|own| &own.user).filter(|own| own.path.starts_with(&path));
     if let Some(own) = own {
         ensure!(

@@ -36,7 +36,8 @@ pub(super) async fn find_ours(run: &Run, purpose: Purpose) -> Result<(Run, Holdi
     let Some(user) = user else {
         return Err(no_such_user(&in_region).await);
     };
-    let mut holdings = check_ours(&in_region, user, purpose).await?;
+    let unread = Holdings::unread(&in_region, user);
+    let mut holdings = check_ours(&in_region, unread, purpose).await?;
     match holdings.folder_to_show(&in_region).await {
         Some(folder) => Ok((in_region.in_folder(folder), holdings)),
         None => Ok((in_region, holdings)),
@@ -48,10 +49,14 @@ pub(super) async fn find_ours(run: &Run, purpose: Purpose) -> Result<(Run, Holdi
 pub(super) async fn look_up(
     run: &Run,
 ) -> Result<(Result<Run, BucketError>, Option<User>), AwsError> {
-    let found = bucket::find(&run.aws, &run.target.bucket);
-    let (bucket, user) = tokio::join!(found, iam::get_user(run));
+    let (bucket, user) = tokio::join!(find_bucket(run), iam::get_user(run));
     // A failed GetUser tells why; a refused HeadBucket has no code for that.
-    Ok((bucket.map(|aws| run.with_aws(aws)), user?))
+    Ok((bucket, user?))
+}
+
+/// The run in the bucket's region, or why there is none.
+pub(super) async fn find_bucket(run: &Run) -> Result<Run, BucketError> {
+    Ok(run.with_aws(bucket::find(&run.aws, &run.target.bucket).await?))
 }
 
 /// Returns what was found in the bucket's region. The error that there is no such bucket
@@ -92,9 +97,13 @@ async fn similar_user(run: &Run) -> Option<UserName> {
 ///
 /// A tag is enough. Without one, the user may have nothing but what we gave it, or it
 /// may be somebody's own.
-pub(super) async fn check_ours(run: &Run, user: User, purpose: Purpose) -> Result<Holdings> {
-    check_name(run, &user)?;
-    let holdings = Holdings::find(run, user).await?;
+pub(super) async fn check_ours(
+    run: &Run,
+    mut holdings: Holdings,
+    purpose: Purpose,
+) -> Result<Holdings> {
+    check_name(run, &holdings.user)?;
+    holdings.read_for_owner(run).await?;
     let refusal = match refusal_by_owner(&run.target, holdings.owner(), purpose) {
         None if holdings.user.tags.bucket.is_none() && purpose != Purpose::List => {
             refusal_by_extras(run, &holdings).await?
@@ -227,7 +236,7 @@ async fn suspend_hints(run: &Run) -> Vec<Hint> {
 /// True if the run's user exists, under this very name, and is ours for the bucket.
 async fn is_ours(run: &Run) -> bool {
     match iam::get_user(run).await {
-        Ok(Some(user)) => check_ours(run, user, Purpose::List).await.is_ok(),
+        Ok(Some(user)) => check_ours(run, Holdings::unread(run, user), Purpose::List).await.is_ok(),
         _ => false,
     }
 }

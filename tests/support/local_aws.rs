@@ -393,6 +393,14 @@ impl Iam {
         policy.is_some_and(|policy| policy.versions.len() > 1)
     }
 
+    /// Whether the user that a request is about has an MFA device.
+    fn has_mfa_device(&self, request: &AwsRequest) -> bool {
+        let Some(name) = request.query_params.get("UserName") else { return false };
+        let iam = self.1.read();
+        let devices = iam.get(ACCOUNT).map(|iam| &iam.virtual_mfa_devices);
+        devices.is_some_and(|them| them.values().any(|it| it.user.as_ref() == Some(name)))
+    }
+
     /// The ARN with the user's path, which fakecloud leaves out of what a policy
     /// is asked about.
     fn user_arn(&self, request: &AwsRequest, arn: &str) -> String {
@@ -437,15 +445,16 @@ impl AwsService for Iam {
 
     async fn handle(&self, request: AwsRequest) -> Result<AwsResponse, AwsServiceError> {
         // As AWS does, and fakecloud doesn't.
-        if request.action == "DeletePolicy" && self.has_former_versions(&request) {
-            let message = "This policy has more than one version.";
-            return Err(AwsServiceError::aws_error(
-                StatusCode::CONFLICT,
-                "DeleteConflict",
-                message,
-            ));
-        }
-        self.0.handle(request).await
+        let conflict = match request.action.as_str() {
+            "DeletePolicy" if self.has_former_versions(&request) => {
+                "This policy has more than one version."
+            }
+            "DeleteUser" if self.has_mfa_device(&request) => {
+                "Cannot delete entity, must delete MFA device first."
+            }
+            _ => return self.0.handle(request).await,
+        };
+        Err(AwsServiceError::aws_error(StatusCode::CONFLICT, "DeleteConflict", conflict))
     }
 
     fn supported_actions(&self) -> &[&str] {

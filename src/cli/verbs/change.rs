@@ -6,6 +6,7 @@ use super::Verb;
 use crate::access::GrantChange;
 use crate::cli::exit::Exit;
 use crate::cli::{Job, NamedUser, Session};
+use crate::workflows::inventory::Everybody;
 use crate::workflows::outcome::{Failed, Rotated, Suspended, Updated};
 use crate::workflows::plan::{Plan, Planned};
 use crate::workflows::rotate::{self, Rotate};
@@ -38,7 +39,7 @@ impl Verb for GrantChange {
         "updated"
     }
 
-    async fn plan(&self, job: &Job<'_>) -> Result<Planned<Update>> {
+    async fn plan(&self, job: &Job<'_>, _: &Everybody) -> Result<Planned<Update>> {
         let change = self.overridden_by(&job.access);
         Ok(Planned::Do(update::plan(&job.run, &change).await?))
     }
@@ -57,7 +58,7 @@ impl Verb for rotate::RotateOptions {
         "given a new key"
     }
 
-    async fn plan(&self, job: &Job<'_>) -> Result<Planned<Rotate>> {
+    async fn plan(&self, job: &Job<'_>, _: &Everybody) -> Result<Planned<Rotate>> {
         Ok(Planned::Do(rotate::plan(&job.run, self).await?))
     }
 
@@ -78,7 +79,7 @@ impl Verb for Direction {
         }
     }
 
-    async fn plan(&self, job: &Job<'_>) -> Result<Planned<Suspend>> {
+    async fn plan(&self, job: &Job<'_>, _: &Everybody) -> Result<Planned<Suspend>> {
         Ok(Planned::Do(suspend::plan(&job.run, *self).await?))
     }
 

@@ -15,6 +15,7 @@ use crate::handover::{Destination, KeyFiles};
 use crate::iam::{self, LastUse};
 use crate::step::{counted, named_keys};
 use crate::workflows::create::{self, Create};
+use crate::workflows::inventory::Everybody;
 use crate::workflows::outcome::{Created, Failed, Skipped};
 use crate::workflows::plan::{Plan, Planned};
 
@@ -64,13 +65,15 @@ impl Verb for Creation {
         "created"
     }
 
-    async fn plan(&self, job: &Job<'_>) -> Result<Planned<Create>> {
+    async fn plan(&self, job: &Job<'_>, everybody: &Everybody) -> Result<Planned<Create>> {
         let grant = self.access.overridden_by(&job.access).apply_to(&Grant::default());
         let folder = job.folder_or(&self.options.folder);
         let options = create::CreateOptions { folder, grant, ..self.options.clone() };
         match self.existing {
-            Existing::Skip => Ok(create::plan_or_skip(&job.run, &options).await?),
-            Existing::Refuse => Ok(Planned::Do(create::plan(&job.run, &options).await?)),
+            Existing::Skip => Ok(create::plan_or_skip(&job.run, &options, everybody).await?),
+            Existing::Refuse => {
+                Ok(Planned::Do(create::plan_among(&job.run, &options, everybody).await?))
+            }
         }
     }
 

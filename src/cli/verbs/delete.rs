@@ -14,6 +14,7 @@ use crate::cli::{Job, NamedUser, Output, Session, delete_question};
 use crate::errors::Interrupted;
 use crate::workflows::delete::{self, Delete, Expired};
 use crate::workflows::deleted::Deleted;
+use crate::workflows::inventory::Everybody;
 use crate::workflows::outcome::{Failed, State};
 use crate::workflows::plan::{Plan, Planned};
 
@@ -29,9 +30,10 @@ struct Deletion {
 
 impl Deletion {
     /// The deletion of all these users.
-    fn of(users: &[NamedUser], options: delete::DeleteOptions) -> Self {
+    fn of(users: &[NamedUser], out: &Output, options: delete::DeleteOptions) -> Self {
         let along_with = users.iter().map(|user| user.name.clone()).collect();
-        let options = delete::DeleteOptions { along_with, ..options };
+        let plans_everything = out.asks() || out.args.dry_run;
+        let options = delete::DeleteOptions { along_with, plans_everything, ..options };
         Self { options, kept_keys: AtomicUsize::new(0) }
     }
 }
@@ -39,7 +41,7 @@ impl Deletion {
 impl Session {
     /// Deletes the users.
     pub async fn delete(&self, options: delete::DeleteOptions, users: Vec<NamedUser>) -> Exit {
-        self.run(&Deletion::of(&users, options), users).await
+        self.run(&Deletion::of(&users, &self.out, options), users).await
     }
 
     /// Deletes the users of the bucket whose access has ended.
@@ -62,7 +64,7 @@ impl Session {
         }
         self.out.users = users.len();
         let named: Vec<_> = users.into_iter().map(NamedUser::from).collect();
-        self.run_as(&aws, &Deletion::of(&named, options), named).await
+        self.run_as(&aws, &Deletion::of(&named, &self.out, options), named).await
     }
 }
 
@@ -75,10 +77,10 @@ impl Verb for Deletion {
         "deleted"
     }
 
-    async fn plan(&self, job: &Job<'_>) -> Result<Planned<Delete>> {
+    async fn plan(&self, job: &Job<'_>, everybody: &Everybody) -> Result<Planned<Delete>> {
         let folder = job.folder_or(&self.options.folder);
         let options = delete::DeleteOptions { folder, ..self.options.clone() };
-        let mut plan = delete::plan(&job.run, &options).await?;
+        let mut plan = delete::plan_among(&job.run, &options, everybody).await?;
         let keys = plan.work.kept_keys();
         if self.kept_keys.fetch_add(keys, Ordering::Relaxed) + keys > MOST_KEPT {
             plan.work.forget_keys();

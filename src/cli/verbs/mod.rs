@@ -7,6 +7,7 @@ use super::progress::ProgressLine;
 use super::session::Ready;
 use super::{Job, NamedUser, Output, Session};
 use crate::access::Target;
+use crate::workflows::inventory::Everybody;
 use crate::workflows::outcome::{Failed, Outcome, Skipped};
 use crate::workflows::plan::{Plan, Planned};
 
@@ -34,8 +35,9 @@ pub(super) trait Verb {
     /// Says what users are when it is done, such as "created".
     fn past_participle(&self) -> &'static str;
 
-    /// Finds out what there is to do, and changes nothing.
-    async fn plan(&self, job: &Job<'_>) -> Result<Planned<Self::Work>>;
+    /// Finds out what there is to do, and changes nothing. Whom a list of everybody has
+    /// needn't be looked up again, where all are planned for first.
+    async fn plan(&self, job: &Job<'_>, everybody: &Everybody) -> Result<Planned<Self::Work>>;
 
     /// Does what is planned.
     async fn apply(&self, plan: &Plan<Self::Work>) -> Result<Self::Outcome, Failed>;

@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::{Result, ensure};
 
 use super::error::Error;
+use super::inventory::Everybody;
 use super::neighbours::{Neighbours, also_read_notes};
 use super::ours::reachable;
 use super::outcome::Skipped;
@@ -86,10 +87,23 @@ pub(crate) struct FolderContents {
 /// Only what isn't there is made: a user that exists is refused, whatever state
 /// it is in, with what can be done about it.
 pub async fn plan(run: &Run, options: &CreateOptions) -> Result<Plan<Create>, Error> {
-    Ok(plan_creation(run, options).await?)
+    plan_among(run, options, &Everybody::default()).await
 }
 
-async fn plan_creation(run: &Run, options: &CreateOptions) -> Result<Plan<Create>> {
+/// Plans likewise. Who has which folder is taken from a list, if that has anybody.
+pub(crate) async fn plan_among(
+    run: &Run,
+    options: &CreateOptions,
+    everybody: &Everybody,
+) -> Result<Plan<Create>, Error> {
+    Ok(plan_creation(run, options, everybody).await?)
+}
+
+async fn plan_creation(
+    run: &Run,
+    options: &CreateOptions,
+    everybody: &Everybody,
+) -> Result<Plan<Create>> {
     let CreateOptions { folder, grant, new_user, .. } = options;
     let run = run.in_folder(Prefix::of_user(&run.target.user, folder.as_ref()));
     let target = &run.target;
@@ -98,7 +112,7 @@ async fn plan_creation(run: &Run, options: &CreateOptions) -> Result<Plan<Create
     let (found, user, neighbours, other_folders) = tokio::join!(
         look_into_bucket(&run, options.make_folder),
         iam::get_user(&run),
-        Neighbours::of_new(&run, !new_user.inline_policy),
+        Neighbours::of_new(&run, !new_user.inline_policy, everybody),
         also_read_notes(&run, &grant.also_read),
     );
     // A failed GetUser tells why; a refused HeadBucket has no code for that.
@@ -177,22 +191,19 @@ fn path_of_user(run: &Run, new_user: &NewUser) -> Option<String> {
     }
 }
 
-/// Finds the bucket and looks into the user's folder, no more than is needed. Returns the
-/// run in the bucket's region. Fails where the folder can't be listed, if it is to be made.
+/// Finds the bucket and looks into the user's folder and at those beside it. Returns the run in
+/// the bucket's region. Fails where the folder can't be listed, if it is to be made.
 async fn look_into_bucket(run: &Run, make_folder: bool) -> Result<(Run, FolderContents)> {
     let found = bucket::find(&run.aws, &run.target.bucket).await;
     let run = run.with_aws(reachable(&run.aws, found).await?);
-    let first = match listing::first_object(&run).await {
+    let (parent, _) = run.target.prefix().parent_and_name();
+    let (listed, others) = tokio::join!(listing::first_object(&run), bucket::folders(&run, parent));
+    let first = match listed {
         Err(error) if make_folder => return Err(error),
         listed => listed.ok(),
     };
     let is_empty = first == Some(None);
-    let others = if is_empty {
-        let (parent, _) = run.target.prefix().parent_and_name();
-        bucket::folders(&run, parent).await.unwrap_or_default()
-    } else {
-        Vec::new()
-    };
+    let others = if is_empty { others.unwrap_or_default() } else { Vec::new() };
     let has_folder_object =
         first.flatten().is_some_and(|first| first.as_str() == run.target.prefix().as_str());
     Ok((run, FolderContents { is_empty, has_folder_object, others }))
@@ -200,8 +211,12 @@ async fn look_into_bucket(run: &Run, make_folder: bool) -> Result<(Run, FolderCo
 
 /// Plans likewise, but skips a user that exists for this bucket and lacks nothing. Fails if
 /// another folder than the user's is given.
-pub async fn plan_or_skip(run: &Run, options: &CreateOptions) -> Result<Planned<Create>, Error> {
-    let error = match plan_creation(run, options).await {
+pub(crate) async fn plan_or_skip(
+    run: &Run,
+    options: &CreateOptions,
+    everybody: &Everybody,
+) -> Result<Planned<Create>, Error> {
+    let error = match plan_creation(run, options, everybody).await {
         Ok(plan) => return Ok(Planned::Do(plan)),
         Err(error) => error,
     };

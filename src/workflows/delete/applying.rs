@@ -270,9 +270,9 @@ impl Deleting<'_> {
         let Plan { run, work, .. } = self.plan;
         let Folder { depth, concurrency, .. } = *folder;
         empty::empty(run, depth, first_page, concurrency, &work.progress, async || {
-            let alone = check_alone(run, work.holdings.as_ref()).await;
-            // Last, since a user that was made anew by now has files of its own.
-            match self.check_same().await? {
+            let (alone, found) =
+                tokio::join!(check_alone(run, work.holdings.as_ref()), self.check_same());
+            match found? {
                 // Another run has deleted the user, so that it is no longer listed.
                 None if work.holdings.is_some() => check_alone(run, None).await,
                 _ => alone,

@@ -10,13 +10,18 @@ use crate::step::Step;
 use crate::workflows::holdings::Holdings;
 use crate::workflows::ours::is_unused_and_ours;
 
-/// Finds what hangs on the user: keys, policies, and everything else that blocks its
-/// deletion. Policies and groups are those that were read.
-pub(super) async fn removals(run: &Run, holdings: &Holdings) -> Result<Vec<Removal>, AwsError> {
+/// Finds what hangs on the user: keys, policies, and its login, which all may give access;
+/// and if `all`, everything else that blocks its deletion. Policies and groups are those that
+/// were read.
+pub(super) async fn removals(
+    run: &Run,
+    holdings: &Holdings,
+    all: bool,
+) -> Result<Vec<Removal>, AwsError> {
     let (keys, unattached, blockers) = tokio::try_join!(
         iam::access_keys(run),
         unattached_policies(run, holdings),
-        iam::blockers(run)
+        blockers(run, all)
     )?;
     let mut removals = Vec::new();
     removals.extend(keys.into_iter().map(|key| Removal::AccessKey(key.id)));
@@ -28,7 +33,16 @@ pub(super) async fn removals(run: &Run, holdings: &Holdings) -> Result<Vec<Remov
 
 /// Finds what hangs on the user by now, policies and groups too.
 pub(super) async fn removals_now(run: &Run, holdings: &Holdings) -> Result<Vec<Removal>, AwsError> {
-    removals(run, &Holdings::read(run, holdings.user.clone()).await?).await
+    removals(run, &Holdings::read(run, holdings.user.clone()).await?, true).await
+}
+
+async fn blockers(run: &Run, all: bool) -> Result<Vec<Blocker>, AwsError> {
+    // Other stores may delete a user and leave what hangs on it.
+    if all || !run.aws.store.is_aws() {
+        return iam::blockers(run).await;
+    }
+    let has_login = iam::has_login_profile(run).await?;
+    Ok(Vec::from_iter(has_login.then_some(Blocker::LoginProfile)))
 }
 
 /// Finds what a create run leaves that was killed before it made the user: a policy that

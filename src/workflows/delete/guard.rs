@@ -6,7 +6,7 @@ use super::DeleteOptions;
 use super::folder::Folder;
 use super::sharing::Sharing;
 use crate::access::{Prefix, Target, folder_tag};
-use crate::aws::Run;
+use crate::aws::{Identity, Run};
 use crate::commands;
 use crate::errors::{ErrorKind, Hint, Hinted};
 use crate::iam::{Tags, User};
@@ -19,27 +19,31 @@ use crate::workflows::ours::{Purpose, check_name, check_ours, check_same, no_suc
 /// bucket. Returns what the user holds, as far as that had to be read.
 pub(super) async fn check_target(
     run: &Run,
-    user: User,
+    holdings: Holdings,
     options: &DeleteOptions,
 ) -> Result<Holdings> {
     if options.force {
-        check_name(run, &user)?;
-        return Ok(Holdings::unread(run, user));
+        check_name(run, &holdings.user)?;
+        return Ok(holdings);
     }
-    check_ours(run, user, Purpose::Delete).await
+    check_ours(run, holdings, Purpose::Delete).await
 }
 
 /// True if there is a user of ours for the bucket, which is itself not there.
 pub(super) async fn is_left(run: &Run, user: Option<&User>) -> bool {
     let Some(user) = user else { return false };
-    check_ours(run, user.clone(), Purpose::Delete).await.is_ok()
+    check_ours(run, Holdings::unread(run, user.clone()), Purpose::Delete).await.is_ok()
 }
 
 /// Fails if the calls are made as the very user: with its key, or temporary
 /// credentials of it.
-pub(super) async fn check_not_self(run: &Run, user: &User, belongings: &[Removal]) -> Result<()> {
+pub(super) fn check_not_self(
+    run: &Run,
+    user: &User,
+    belongings: &[Removal],
+    caller: Option<&Identity>,
+) -> Result<()> {
     let key_in_use = Removal::AccessKey(run.aws.own_key().to_owned());
-    let caller = run.aws.identity().await;
     ensure!(
         !belongings.contains(&key_in_use) && caller.is_none_or(|caller| caller.arn != user.arn),
         "user {} is the one that runs this command; nothing was deleted",

@@ -42,14 +42,20 @@ enum Extent {
 }
 
 impl Holdings {
-    /// Reads as much as tells whose the user is: all, unless a tag says it. The run's
-    /// clients speak to the bucket's region.
+    /// Reads as much as tells whose the user is. The run's clients speak to the bucket's
+    /// region.
     pub(crate) async fn find(run: &Run, user: User) -> Result<Self, AwsError> {
         let mut holdings = Self::unread(run, user);
-        if holdings.user.tags.bucket.is_none() {
-            holdings.read_all(run).await?;
-        }
+        holdings.read_for_owner(run).await?;
         Ok(holdings)
+    }
+
+    /// Reads as much as tells whose the user is: all, unless a tag says it.
+    pub(crate) async fn read_for_owner(&mut self, run: &Run) -> Result<(), AwsError> {
+        match self.user.tags.bucket {
+            Some(_) => Ok(()),
+            None => self.read_all(run).await,
+        }
     }
 
     /// Reads all that the user holds.
@@ -64,6 +70,16 @@ impl Holdings {
         let details = UserDetails { user, policies: Vec::new(), groups: Vec::new() };
         let holdings = Self::new(run.target.clone(), &run.aws, details);
         Self { extent: Extent::User, ..holdings }
+    }
+
+    /// Takes what the account's list says of a user, and reads what it leaves out.
+    pub(crate) async fn of_list(run: &Run, listed: &UserDetails) -> Result<Self, AwsError> {
+        let mut details = listed.clone();
+        let policies = &mut details.policies;
+        read_our_documents(run, policies.iter_mut().filter(|it| it.text.is_none())).await?;
+        let mut holdings = Self::new(run.target.clone(), &run.aws, details);
+        holdings.ask_for_tags(run).await;
+        Ok(holdings)
     }
 
     /// Takes what the account's list says of a user. A user without tags counts as
@@ -174,7 +190,10 @@ pub(super) async fn read_details(run: &Run, user: User) -> Result<UserDetails, A
     Ok(UserDetails { user, policies, groups })
 }
 
-async fn read_our_documents(run: &Run, policies: &mut [Policy]) -> Result<(), AwsError> {
+async fn read_our_documents(
+    run: &Run,
+    policies: impl IntoIterator<Item = &mut Policy>,
+) -> Result<(), AwsError> {
     for policy in policies {
         if policy.is_named_as_made() {
             iam::read_document(run, policy).await?;

@@ -6,7 +6,8 @@ use super::by_folder::ByFolder;
 use super::{Holdings, holdings};
 use crate::access::{BucketName, Prefix, Target, names_bucket};
 use crate::aws::{Aws, Run};
-use crate::iam::{self, UserDetails};
+use crate::iam::{self, User, UserDetails};
+use crate::s3::bucket;
 use crate::workflows::holdings::Owner;
 
 /// All users of an account by one call; empty where that is refused or not offered,
@@ -15,10 +16,29 @@ use crate::workflows::holdings::Owner;
 pub struct Everybody(Vec<UserDetails>);
 
 impl Everybody {
-    /// Asks once for all users, whichever bucket they were made for.
+    /// Asks once for all users, whichever bucket they were made for. Looks for the bucket
+    /// meanwhile, so that the clients know its region when users are planned for.
     pub async fn ask(aws: &Aws, bucket: &BucketName) -> Self {
-        let all = iam::all_details(aws, |_| true, |text| names_bucket(text, bucket)).await;
+        let all = iam::all_details(aws, |_| true, |text| names_bucket(text, bucket));
+        // Where it isn't found, each plan says so.
+        let (all, _) = tokio::join!(all, bucket::find(aws, bucket));
         Self(all.unwrap_or_default())
+    }
+
+    /// Returns what AWS's list says of the run's user, if it is there under this very name.
+    /// The lists of other stores may leave out what a look at the user shows.
+    pub(crate) fn find(&self, run: &Run) -> Option<&UserDetails> {
+        let mut users = self.0.iter().filter(|_| run.aws.store.is_aws());
+        users.find(|details| details.user.name == run.user())
+    }
+
+    /// Returns those on AWS's list whose IAM path begins like this; none if there is no list.
+    pub(crate) fn under_path(&self, run: &Run, path: &str) -> Option<Vec<User>> {
+        if self.0.is_empty() || !run.aws.store.is_aws() {
+            return None;
+        }
+        let users = self.0.iter().map(|details| &details.user);
+        Some(users.filter(|user| user.path.starts_with(path)).cloned().collect())
     }
 
     /// Tells which of them may read whose folder of the run's bucket, whose region the
