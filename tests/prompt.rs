@@ -3,8 +3,8 @@
 use pty_process::Command;
 
 use crate::support::{
-    LocalAws, QUESTION, Sandbox, Session, assert_complete, aws_with_alex, aws_with_files, binary,
-    is_gone,
+    Fault, LocalAws, QUESTION, Sandbox, Session, assert_complete, aws_with_alex, aws_with_files,
+    binary, is_gone,
 };
 
 const CTRL_C: &str = "\x03";
@@ -38,6 +38,22 @@ async fn shows_what_it_found_and_asks_before_deleting() {
         session.ends_with(0).await;
         assert!(is_gone(&aws, "alex"));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn key_pressed_before_the_question_answers_nothing() {
+    let aws = aws_with_files().await;
+    aws.faults.once("GetLoginProfile", Fault::Pause);
+    let mut session = delete_at_terminal(&aws, &[]).await;
+    aws.faults.paused().await;
+    session.types("y\n").await;
+    session.shows(Some("y\r\n")).await;
+    aws.faults.resume();
+    session.shows(Some(QUESTION)).await;
+    session.types("n\n").await;
+    let shown = session.ends_with(1).await;
+    assert!(shown.contains("not confirmed, so nothing was deleted"), "{shown}");
+    assert!(!is_gone(&aws, "alex"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,6 +10,7 @@ use std::thread;
 use anstream::adapter::strip_str;
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
+use rustix::termios::{QueueSelector, tcflush};
 use tokio::sync::oneshot;
 
 use crate::errors::one_line;
@@ -94,6 +95,8 @@ fn stdin_if_terminal() -> Option<File> {
 }
 
 fn ask(mut terminal: &File, text: &str) -> io::Result<bool> {
+    // What was typed before there was a question is no answer to it.
+    tcflush(terminal, QueueSelector::IFlush)?;
     terminal.write_all(text.as_bytes())?;
     let mut answer = String::new();
     BufReader::new(terminal).read_line(&mut answer)?;
