@@ -1,11 +1,14 @@
 //! A users file that is a table: CSV whose header has a column `user`, and
 //! columns named like the access options, and `folder`.
 
+use std::error::Error;
+
+use clap::error::{ContextKind, ContextValue};
 use clap::{Args, Command, FromArgMatches};
 use csv::{ReaderBuilder, StringRecord, Terminator};
 
 use super::arguments::in_one_line;
-use super::users_file::{NamedUser, shown, user_name};
+use super::users_file::{NamedUser, user_name};
 use crate::access::GrantChange;
 
 /// The columns that take a value.
@@ -44,11 +47,8 @@ impl Table {
         for cell in &one_line_of_cells(line)? {
             let name = cell.to_ascii_lowercase();
             if !known.contains(&name.as_str()) {
-                return Err(format!(
-                    "unknown column {:?}; the columns are {}",
-                    shown(&name),
-                    known.join(", ")
-                ));
+                let known = known.join(", ");
+                return Err(format!("unknown column {name:?}; the columns are {known}"));
             }
             if columns.contains(&name) {
                 return Err(format!("column {name} appears twice"));
@@ -74,12 +74,15 @@ impl Table {
         let user = NamedUser::from(user_name(name)?);
         let mut options = Vec::new();
         for (column, value) in self.columns.iter().zip(&row) {
-            options.extend(as_options(column, value)?);
+            let of_cell = as_options(column, value)?;
+            parsed(&of_cell).map_err(|error| format!("column {column}: {}", reason(&error)))?;
+            options.extend(of_cell);
         }
-        let access = parsed(&options).map_err(|error| format!("{name}: {error}"))?;
+        let access = parsed(&options).map_err(|error| reason(&error))?;
+        access.check().map_err(|error| error.to_string())?;
         let folder = match self.cell(FOLDER, &row) {
             "" => None,
-            text => Some(text.parse().map_err(|error| format!("{name}: {error}"))?),
+            text => Some(text.parse().map_err(|error| format!("column {FOLDER}: {error}"))?),
         };
         Ok(Some(NamedUser { access, folder, ..user }))
     }
@@ -139,14 +142,24 @@ fn as_options(column: &str, value: &str) -> Result<Vec<String>, String> {
     }
 }
 
-fn parsed(options: &[String]) -> Result<GrantChange, String> {
+fn parsed(options: &[String]) -> Result<GrantChange, clap::Error> {
     let command = GrantChange::augment_args(Command::new("row").no_binary_name(true));
-    let change = command
-        .try_get_matches_from(options)
-        .and_then(|matches| GrantChange::from_arg_matches(&matches))
-        .map_err(|error| in_one_line(&error))?;
-    change.check().map_err(|error| error.to_string())?;
-    Ok(change)
+    let matches = command.try_get_matches_from(options)?;
+    GrantChange::from_arg_matches(&matches)
+}
+
+/// What is wrong with a value, without the value: it may be a secret in the wrong column.
+fn reason(error: &clap::Error) -> String {
+    let value = error.get(ContextKind::InvalidValue).map(ContextValue::to_string);
+    let value = value.filter(|value| !value.is_empty());
+    if let Some(ContextValue::Strings(known)) = error.get(ContextKind::ValidValue) {
+        return format!("accepted are {}", known.join(", "));
+    }
+    let reason = match error.source() {
+        Some(source) => source.to_string(),
+        None => in_one_line(error),
+    };
+    value.map_or(reason.clone(), |value| reason.replace(&value, "this"))
 }
 
 #[cfg(test)]
@@ -225,9 +238,9 @@ mod tests {
                     max,\"read # or more\",,\n";
         let (_, found) = read(text);
         let expected = [
-            (2, "alex: invalid value 'all' for '--access <MODE>'"),
-            (3, "al ex: a user name has"),
-            (4, "kim: invalid value '2020-01-01' for '--expires <WHEN>'"),
+            (2, "column access: accepted are read, read-write, write"),
+            (3, "a user name has"),
+            (4, "column expires: "),
             (5, "2 cells, but the header has 4"),
             (6, "browse-root is yes or no"),
             (7, "no user name"),

@@ -1,8 +1,8 @@
 //! The users that a command works on, from its arguments and from a file: a list of
 //! names, or a table with options of its own for each user (`users_csv`).
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::io::{self, IsTerminal, Read};
 use std::path::Path;
@@ -95,7 +95,29 @@ fn text(path: &Path, file: &str) -> Result<String, String> {
     if is_utf16 || bytes.contains(&0) {
         return Err(format!("{file} is UTF-16, or no text at all; save it as UTF-8"));
     }
-    String::from_utf8(bytes).map_err(|_| format!("{file} is not UTF-8; save it as UTF-8"))
+    let text = String::from_utf8(bytes);
+    let text = text.map_err(|_| format!("{file} is not UTF-8; save it as UTF-8"))?;
+    match other_content(&text) {
+        Some(what) => Err(format!("{file} looks like {what}, and not like a list of users")),
+        None => Ok(text),
+    }
+}
+
+/// What a file is that was given by mistake, such as a key file, if that shows.
+fn other_content(text: &str) -> Option<&'static str> {
+    let start = text.trim_start_matches('\u{feff}').trim_start();
+    let lower = text.to_ascii_lowercase().replace(['_', ' ', '-'], "");
+    if lower.contains("accesskeyid") || lower.contains("secretaccesskey") {
+        Some("a key file")
+    } else if start.starts_with("-----BEGIN") {
+        Some("a key or a certificate")
+    } else if start.starts_with('[') {
+        Some("a config file, or JSON")
+    } else if start.starts_with('{') {
+        Some("JSON")
+    } else {
+        None
+    }
 }
 
 fn content(path: &Path) -> io::Result<Vec<u8>> {
@@ -125,28 +147,33 @@ fn without_comment(line: &str) -> &str {
     signs.find(|before| before.is_empty() || before.ends_with(char::is_whitespace)).unwrap_or(line)
 }
 
-/// A user's name, or what is wrong with it.
+/// A user's name, or what is wrong with it. Never the text itself: it may be a secret.
 pub(super) fn user_name(name: &str) -> Result<UserName, String> {
-    name.parse().map_err(|error| {
-        if name.contains(QUOTES) {
-            format!("{}: remove the quotes", shown(name))
-        } else {
-            format!("{}: {error}", shown(name))
-        }
-    })
+    if is_like_key(name) {
+        return Err("this looks like an access key; give a user of such a name by -u".to_owned());
+    }
+    if name.contains(QUOTES) {
+        return Err("remove the quotes".to_owned());
+    }
+    name.parse().map_err(|error| format!("{error}{}", offending(name)))
 }
 
-/// A bad name as it is shown in a message: on one line, and not too long.
-pub(super) fn shown(name: &str) -> String {
-    let mut shown = String::new();
-    for c in name.chars().take(80) {
-        if QUOTES.contains(&c) {
-            shown.push(c);
-        } else {
-            shown.extend(c.escape_debug());
-        }
-    }
-    shown
+/// True for what looks like the ID of an access key or its secret.
+fn is_like_key(name: &str) -> bool {
+    let is_id = ["AKIA", "ASIA"].iter().any(|start| name.starts_with(start))
+        && name.len() >= 16
+        && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit());
+    let is_secret =
+        name.len() == 40 && name.chars().all(|c| c.is_ascii_alphanumeric() || "+/=".contains(c));
+    is_id || is_secret
+}
+
+/// Names the characters that no user name has, but for `/`, of which an error says more.
+fn offending(name: &str) -> String {
+    let is_allowed = |c: &char| c.is_ascii_alphanumeric() || "_+=,.@-/".contains(*c);
+    let others: BTreeSet<_> = name.chars().filter(|c| !is_allowed(c)).collect();
+    let shown: Vec<_> = others.iter().take(5).map(|c| format!("{c:?}")).collect();
+    if shown.is_empty() { String::new() } else { format!(", and not {}", shown.join(" ")) }
 }
 
 /// True for a line that people write above a column of names, or several columns: it
@@ -195,18 +222,15 @@ impl List {
     /// The user that a line of a list names.
     fn user(&self, line: &str) -> Result<NamedUser, String> {
         if self.users.is_empty() && self.problems.is_empty() && is_title(line) {
-            let title = shown(line);
-            return Err(format!(
-                "{title}: this looks like a header; name the column user, or remove the line"
-            ));
+            let wrong = "this looks like a header; name the column user, or remove the line";
+            return Err(wrong.to_owned());
         }
         let name = user_name(line)?;
         // A line of a CSV file would make a user of another name.
         if line.contains(',') {
-            return Err(format!(
-                "{line}: write one name on each line, or a header with a column user above; \
-                 give a name with a comma by -u"
-            ));
+            let wrong = "write one name on each line, or a header with a column user above; \
+                         give a name with a comma by -u";
+            return Err(wrong.to_owned());
         }
         Ok(name.into())
     }
@@ -276,7 +300,7 @@ mod tests {
             assert_eq!(other_case.count(), 1, "{problems:?}");
         }
         let (_, problems) = read("lee,90\n");
-        assert!(problems[0].starts_with("users:1: lee,90: "), "{problems:?}");
+        assert!(problems[0].starts_with("users:1: write one name "), "{problems:?}");
     }
 
     #[test]
