@@ -227,6 +227,38 @@ async fn what_aws_would_refuse_to_lose_is_looked_for_only_to_be_shown() {
     assert_eq!(of_delete, 13, "{:?}", aws.faults.counts());
 }
 
+#[tokio::test]
+async fn whatever_aws_refuses_to_lose_goes_or_is_named() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::with_host_of_aws(&aws);
+    sandbox.create("alex", &[]).await.succeeded();
+    let upload = aws.iam_client().upload_ssh_public_key().user_name("alex");
+    let upload = upload.ssh_public_key_body(include_str!("support/ssh_key.pub"));
+    upload.send().await.unwrap();
+    aws.faults.always("DeleteSSHPublicKey", Fault::DENIED);
+    let run = sandbox.delete("alex", &[]).await;
+    let run = run.failed_with("DeleteSSHPublicKey: AccessDenied");
+    assert!(run.stderr.contains("running the same command again continues"), "{run:?}");
+    aws.faults.forget();
+    let run = sandbox.delete("alex", &[]).await.succeeded();
+    assert!(run.stderr.contains("Removed SSH public key "), "{run:?}");
+    assert!(is_gone(&aws, "alex"));
+}
+
+#[tokio::test]
+async fn user_who_is_gone_but_still_listed_is_no_user() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::with_host_of_aws(&aws);
+    sandbox.create("alex", &[]).await.succeeded();
+    aws.faults.once("GetAccountAuthorizationDetails", Fault::Pause);
+    let started = sandbox.start_delete("alex", &[]);
+    aws.faults.paused().await;
+    Sandbox::new(&aws).delete("alex", &["--keep-objects"]).await.succeeded();
+    aws.faults.resume();
+    started.ended().await.failed_with("there is no user alex");
+    assert_eq!(aws.keys("shared").len(), 4);
+}
+
 async fn assert_all_blockers_go(aws: &LocalAws, sandbox: &Sandbox) {
     add_every_blocker(aws, "alex").await;
     for name in ["more", "and-more"] {

@@ -176,6 +176,23 @@ async fn folder_of_a_user_that_another_run_deleted_is_emptied_to_its_end() {
 }
 
 #[tokio::test]
+async fn files_of_a_user_made_anew_while_others_are_looked_for_stay() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::with_host_of_aws(&aws);
+    sandbox.create("alex", &[]).await.succeeded();
+    aws.faults.at("ListUsers", 1, 1, Fault::Pause);
+    let started = sandbox.start_delete("alex", &[]);
+    aws.faults.paused().await;
+    let other = Sandbox::new(&aws);
+    other.delete("alex", &["--keep-objects"]).await.succeeded();
+    other.create("alex", &[]).await.succeeded();
+    aws.faults.resume();
+    started.ended().await.failed_with("was deleted and created again meanwhile");
+    assert_complete(&aws, &other, "alex");
+    assert_eq!(aws.keys("shared").len(), 4);
+}
+
+#[tokio::test]
 async fn who_the_user_is_costs_few_calls() {
     let (aws, sandbox) = aws_with_alex(&[]).await;
     aws.put_many("shared", (0..2500).map(|number| format!("alex/{number}")));

@@ -52,8 +52,8 @@ pub struct Aws {
     own_key: AdminKey,
     /// The caller, once that was asked.
     identity: Arc<OnceCell<Option<Identity>>>,
-    /// The first bucket that was found, and its region.
-    pub(crate) known_bucket: Arc<OnceLock<(String, String)>>,
+    /// The bucket of a run and its region, once it was found.
+    known_bucket: Arc<OnceLock<(String, String)>>,
     /// True if the store keeps tags of users; empty until that was asked.
     pub(crate) keeps_tags: Arc<OnceCell<bool>>,
     log: Option<CallLog>,
@@ -163,6 +163,17 @@ impl Aws {
     ) -> Self {
         let configured = configure(self.s3.config().to_builder());
         Self { s3: aws_sdk_s3::Client::from_conf(configured.build()), ..self.clone() }
+    }
+
+    /// Remembers where a bucket is, for a run that is about one.
+    pub(crate) fn remember_bucket(&self, name: &str, region: &str) {
+        self.known_bucket.get_or_init(|| (name.to_owned(), region.to_owned()));
+    }
+
+    /// The region of the bucket, if it is the one that is remembered.
+    pub(crate) fn remembered_region(&self, name: &str) -> Option<&str> {
+        let known = self.known_bucket.get().filter(|(known, _)| known == name);
+        known.map(|(_, region)| region.as_str())
     }
 
     /// Returns clients with S3 in another region.

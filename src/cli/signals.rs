@@ -121,7 +121,7 @@ impl Signals {
     pub async fn or_interrupted<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         // Boxed, since the compiler takes futures within futures only so deep.
         let done = self.cancel.run_until_cancelled(Box::pin(work)).await;
-        // Even if it was done before it could be stopped: "stopping" was said.
+        // Once "stopping" was printed, a result that came first is dropped too.
         let done = done.filter(|_| self.first.get().is_none());
         done.unwrap_or_else(|| Err(Interrupted.into()))
     }

@@ -41,14 +41,12 @@ impl BucketError {
     }
 }
 
-/// Returns clients for the bucket's region, which is remembered of the first bucket.
+/// Returns clients for the bucket's region, without a call if that is remembered.
 ///
 /// Fails if the bucket doesn't exist or the admin can't access it.
 pub(crate) async fn find(aws: &Aws, bucket: &BucketName) -> Result<Aws, BucketError> {
-    if let Some((known, region)) = aws.known_bucket.get()
-        && known == bucket.as_str()
-    {
-        return Ok(if *region == aws.region { aws.clone() } else { aws.in_region(region) });
+    if let Some(region) = aws.remembered_region(bucket.as_str()) {
+        return Ok(if region == aws.region { aws.clone() } else { aws.in_region(region) });
     }
     let mut there = aws.clone();
     let mut answer = head(&there, bucket).await;
@@ -60,11 +58,7 @@ pub(crate) async fn find(aws: &Aws, bucket: &BucketName) -> Result<Aws, BucketEr
         answer = head(&there, bucket).await;
     }
     match answer {
-        Ok(()) => {
-            let found = (bucket.to_string(), there.region.clone());
-            aws.known_bucket.get_or_init(|| found);
-            Ok(there)
-        }
+        Ok(()) => Ok(there),
         Err(error) => Err(explained(&there, bucket, error).await),
     }
 }

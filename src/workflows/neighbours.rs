@@ -31,23 +31,23 @@ impl Neighbours {
     /// the policy that is named after that. Where something about a user is unclear, it
     /// counts as living there. Fails if that can't be told.
     pub async fn find(run: &Run, own: Option<&Holdings>) -> Result<Self> {
-        Self::among(run, own, true, &Everybody::default()).await
+        Self::among(run, own, true, None).await
     }
 
     /// Finds who lives at the folder of a user that is to be created. Where that gets a
     /// managed policy named after it (`gets_policy`), IAM itself refuses a second one, so
-    /// nobody is looked for by policy. The paths are those of a list, if it has anybody.
+    /// nobody is looked for by policy. By path all users of a run are looked for at once.
     pub async fn of_new(run: &Run, gets_policy: bool, everybody: &Everybody) -> Result<Self> {
         let namesake = run.target.prefix().top().namesake();
         let is_guarded = gets_policy && namesake.as_ref() == Some(&run.target.user);
-        Self::among(run, None, !is_guarded, everybody).await
+        Self::among(run, None, !is_guarded, Some(everybody)).await
     }
 
     async fn among(
         run: &Run,
         own: Option<&Holdings>,
         asks_by_policy: bool,
-        everybody: &Everybody,
+        everybody: Option<&Everybody>,
     ) -> Result<Self> {
         let folder = run.target.prefix();
         let top = folder.top();
@@ -113,13 +113,13 @@ async fn by_path(
     run: &Run,
     top: &Prefix,
     own: Option<&Holdings>,
-    everybody: &Everybody,
+    everybody: Option<&Everybody>,
 ) -> Result<Vec<Resident>> {
     let bucket = &run.target.bucket;
     // No user has a path that is longer than IAM takes.
     let Some(path) = folder_path(bucket, top) else { return Ok(Vec::new()) };
-    let users = match everybody.under_path(run, &path) {
-        Some(known) => known,
+    let users = match everybody {
+        Some(everybody) => everybody.under_path(run, &path).await?,
         None => iam::users_under_path(run, &path).await?,
     };
     let own = own.map(|own| &own.user).filter(|own| own.path.starts_with(&path));

@@ -35,8 +35,8 @@ pub(super) trait Verb {
     /// Says what users are when it is done, such as "created".
     fn past_participle(&self) -> &'static str;
 
-    /// Finds out what there is to do, and changes nothing. Whom a list of everybody has
-    /// needn't be looked up again, where all are planned for first.
+    /// Finds out what there is to do, and changes nothing. Users on the list needn't be looked
+    /// up again.
     async fn plan(&self, job: &Job<'_>, everybody: &Everybody) -> Result<Planned<Self::Work>>;
 
     /// Does what is planned.

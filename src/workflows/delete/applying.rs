@@ -270,9 +270,9 @@ impl Deleting<'_> {
         let Plan { run, work, .. } = self.plan;
         let Folder { depth, concurrency, .. } = *folder;
         empty::empty(run, depth, first_page, concurrency, &work.progress, async || {
-            let (alone, found) =
-                tokio::join!(check_alone(run, work.holdings.as_ref()), self.check_same());
-            match found? {
+            let alone = check_alone(run, work.holdings.as_ref()).await;
+            // Last, since a user that was made anew by now has files of its own.
+            match self.check_same().await? {
                 // Another run has deleted the user, so that it is no longer listed.
                 None if work.holdings.is_some() => check_alone(run, None).await,
                 _ => alone,
@@ -299,10 +299,11 @@ impl Deleting<'_> {
             self.check_same().await?;
             // What can't be removed now blocks the user again at the next attempt.
             for removal in belongings::removals_now(run, holdings).await? {
-                if remove(run, &removal).await.is_err() {
-                    break;
+                match remove(run, &removal).await {
+                    Ok(_) => self.note(&Step::Remove(removal)),
+                    Err(error) if error.is_forbidden() => return Err(error.into()),
+                    Err(_) => break,
                 }
-                self.note(&Step::Remove(removal));
             }
         }
         deleted?;

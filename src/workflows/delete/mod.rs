@@ -17,10 +17,10 @@ use super::inventory::Everybody;
 use super::ours::{find_bucket, look_up, reachable};
 use super::plan::{Plan, Preview};
 use crate::access::{GivenFolder, Prefix, UserName};
-use crate::aws::Run;
+use crate::aws::{AwsError, Run};
 use crate::commands;
 use crate::errors::{ErrorKind, Hint, Hinted};
-use crate::iam::{self, LastUse, Tags, User};
+use crate::iam::{self, LastUse, Tags, User, UserDetails};
 use crate::removal::Removal;
 use crate::s3::bucket::BucketError;
 use crate::s3::empty::Progress;
@@ -212,11 +212,16 @@ async fn plan_deletion(
     options: &DeleteOptions,
     everybody: &Everybody,
 ) -> Result<Plan<Delete>> {
-    let listed = everybody.find(run);
-    let (bucket, user) = match listed {
-        Some(listed) => (find_bucket(run).await, Some(listed.user.clone())),
-        None => look_up(run).await?,
-    };
+    if let Some(listed) = everybody.find(run)
+        && let Ok(in_region) = find_bucket(run).await
+    {
+        match plan_listed(in_region, listed, options).await {
+            // The list still has a user that is gone.
+            Err(error) if is_missing(&error) => {}
+            planned => return planned,
+        }
+    }
+    let (bucket, user) = look_up(run).await?;
     let in_region = match bucket {
         Err(BucketError::Missing { .. }) if options.keep_objects => run.clone(),
         Err(missing @ BucketError::Missing { .. }) if guard::is_left(run, user.as_ref()).await => {
@@ -227,12 +232,27 @@ async fn plan_deletion(
         }
         found => reachable(&run.aws, found).await?,
     };
-    let holdings = match (listed, user) {
-        (Some(listed), _) => Holdings::of_list(&in_region, listed).await?,
-        (None, Some(user)) => Holdings::unread(&in_region, user),
-        (None, None) => return plan_leftovers(in_region, options).await,
-    };
-    plan_user(in_region, holdings, options).await
+    match user {
+        Some(user) => {
+            let unread = Holdings::unread(&in_region, user);
+            plan_user(in_region, unread, options).await
+        }
+        None => plan_leftovers(in_region, options).await,
+    }
+}
+
+/// Plans the deletion of a user by what the list of everybody says of it.
+async fn plan_listed(
+    run: Run,
+    listed: &UserDetails,
+    options: &DeleteOptions,
+) -> Result<Plan<Delete>> {
+    let holdings = Holdings::of_list(&run, listed).await?;
+    plan_user(run, holdings, options).await
+}
+
+fn is_missing(error: &anyhow::Error) -> bool {
+    error.downcast_ref().is_some_and(AwsError::is_missing)
 }
 
 /// Plans the deletion of a user with its folder.

@@ -2,43 +2,54 @@
 
 use std::collections::BTreeSet;
 
+use tokio::sync::OnceCell;
+
 use super::by_folder::ByFolder;
 use super::{Holdings, holdings};
-use crate::access::{BucketName, Prefix, Target, names_bucket};
-use crate::aws::{Aws, Run};
+use crate::access::{BucketName, Prefix, Target, names_bucket, path_of_users};
+use crate::aws::{Aws, AwsError, Run};
 use crate::iam::{self, User, UserDetails};
 use crate::s3::bucket;
 use crate::workflows::holdings::Owner;
 
-/// All users of an account by one call; empty where that is refused or not offered,
-/// since asking about each would take too long.
+/// What is asked once for all users of a run. Nobody is known where the list of all users of
+/// the account is refused or not offered, since asking about each would take too long.
 #[derive(Debug, Clone, Default)]
-pub struct Everybody(Vec<UserDetails>);
+pub struct Everybody {
+    all: Vec<UserDetails>,
+    /// The users under the bucket's IAM path, once they were listed.
+    under_path: OnceCell<Vec<User>>,
+}
 
 impl Everybody {
-    /// Asks once for all users, whichever bucket they were made for. Looks for the bucket
+    /// Asks for all users, whichever bucket they were made for. Looks for the bucket
     /// meanwhile, so that the clients know its region when users are planned for.
     pub async fn ask(aws: &Aws, bucket: &BucketName) -> Self {
         let all = iam::all_details(aws, |_| true, |text| names_bucket(text, bucket));
         // Where it isn't found, each plan says so.
-        let (all, _) = tokio::join!(all, bucket::find(aws, bucket));
-        Self(all.unwrap_or_default())
+        let (all, found) = tokio::join!(all, bucket::find(aws, bucket));
+        if let Ok(there) = found {
+            aws.remember_bucket(bucket.as_str(), &there.region);
+        }
+        Self { all: all.unwrap_or_default(), ..Self::default() }
     }
 
     /// Returns what AWS's list says of the run's user, if it is there under this very name.
     /// The lists of other stores may leave out what a look at the user shows.
     pub(crate) fn find(&self, run: &Run) -> Option<&UserDetails> {
-        let mut users = self.0.iter().filter(|_| run.aws.store.is_aws());
-        users.find(|details| details.user.name == run.user())
-    }
-
-    /// Returns those on AWS's list whose IAM path begins like this; none if there is no list.
-    pub(crate) fn under_path(&self, run: &Run, path: &str) -> Option<Vec<User>> {
-        if self.0.is_empty() || !run.aws.store.is_aws() {
+        if !run.aws.store.is_aws() {
             return None;
         }
-        let users = self.0.iter().map(|details| &details.user);
-        Some(users.filter(|user| user.path.starts_with(path)).cloned().collect())
+        self.all.iter().find(|details| details.user.name == run.user())
+    }
+
+    /// Returns the users of the run's bucket whose IAM path begins like this, by one list for
+    /// all that ask.
+    pub(crate) async fn under_path(&self, run: &Run, path: &str) -> Result<Vec<User>, AwsError> {
+        let of_bucket = path_of_users(&run.target.bucket);
+        let list = async || iam::users_under_path(run, &of_bucket).await;
+        let users = self.under_path.get_or_try_init(list).await?.iter();
+        Ok(users.filter(|user| user.path.starts_with(path)).cloned().collect())
     }
 
     /// Tells which of them may read whose folder of the run's bucket, whose region the
@@ -49,7 +60,7 @@ impl Everybody {
 
     /// Those of them that are ours for the bucket, by the clients in its region.
     pub fn of_bucket(&self, aws: &Aws, bucket: &BucketName) -> Vec<Holdings> {
-        let users = self.0.iter().filter_map(|details| holdings(bucket, aws, details.clone()));
+        let users = self.all.iter().filter_map(|details| holdings(bucket, aws, details.clone()));
         users.filter(|user| user.owner() == Owner::ThisBucket).collect()
     }
 }
