@@ -376,6 +376,11 @@ impl AwsError {
         self.is("InvalidAccessKeyId")
     }
 
+    /// True if the request was refused because this machine's clock is off.
+    pub(crate) fn is_about_clock(&self) -> bool {
+        self.hint.as_ref().is_some_and(|hint| hint.words == SET_CLOCK)
+    }
+
     /// True if the credentials are wrong, ended, or not known yet.
     pub(crate) fn is_about_credentials(&self) -> bool {
         self.is_one_of(&["InvalidAccessKeyId", "InvalidClientTokenId", "SignatureDoesNotMatch"])

@@ -50,6 +50,11 @@ pub(crate) async fn find(aws: &Aws, bucket: &BucketName) -> Result<Aws, BucketEr
     }
     let mut there = aws.clone();
     let mut answer = head(&there, bucket).await;
+    // The SDK tries again by the server's clock, but only after an answer with a code, which
+    // HeadBucket's has not.
+    if answer.as_ref().is_err_and(AwsError::is_about_clock) {
+        answer = head(&there, bucket).await;
+    }
     if let Err(error) = &answer
         && let Some(region) = error.bucket_region()
         && *region != there.region
