@@ -143,6 +143,58 @@ async fn file_in_another_encoding_is_told_from_one_with_bad_names() {
     }
 }
 
+#[tokio::test]
+async fn what_is_wrong_with_all_is_said_once() {
+    let aws = aws_with_files().await;
+    let names: Vec<_> = (10..70).map(|number| format!("user{number}")).collect();
+    let sandbox = Sandbox::new(&aws);
+    let no_key = Sandbox::new(&aws).set("AWS_ACCESS_KEY_ID", None);
+    let nobody = Sandbox::new(&aws).set("AWS_ENDPOINT_URL", Some("http://127.0.0.1:1"));
+    for (sandbox, bucket, output, part) in [
+        (&no_key, "shared", ".", "no AWS credentials found"),
+        (&nobody, "shared", ".", "can't reach"),
+        (&sandbox, "missing", ".", "there is no bucket missing"),
+        (&sandbox, "shared", "missing", "missing"),
+    ] {
+        std::fs::write(sandbox.path().join("customers"), names.join("\n")).unwrap();
+        let from = ["-b", bucket, "--users-from", "customers", "-o", output, "--json"];
+        let run = sandbox.run("create_s3_user", &from).await;
+        assert_eq!(run.code, Some(1), "{part}: {run:?}");
+        let lines: Vec<_> = run.stderr.lines().collect();
+        assert!(lines[0].starts_with("create_s3_user: error: "), "{run:?}");
+        assert!(lines[0].contains(part), "{part}: {run:?}");
+        assert!(lines.len() <= 4, "{run:?}");
+        assert_eq!(lines[lines.len() - 2], "0 of 60 users created", "{run:?}");
+        assert_eq!(*lines.last().unwrap(), format!("failed: {}", names.join(", ")), "{run:?}");
+        assert_eq!(run.json_lines().len(), 60);
+        for line in run.json_lines() {
+            assert!(line["error"].as_str().unwrap().contains(part), "{line}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_asked_on_after_the_session_ended() {
+    let (aws, sandbox) = aws_with_alex(&[]).await;
+    let names: Vec<_> = (10..70).map(|number| format!("user{number}")).collect();
+    std::fs::write(sandbox.path().join("customers"), names.join("\n")).unwrap();
+    for (program, options) in [
+        ("create_s3_user", [].as_slice()),
+        ("create_s3_user", &["--suspend"]),
+        ("delete_s3_user", &[]),
+    ] {
+        aws.faults.forget();
+        aws.faults.always("GetUser", Fault::Refuse(403, "ExpiredToken"));
+        let from = [&["-b", "shared", "--users-from", "customers"], options].concat();
+        let run = sandbox.run(program, &from).await;
+        assert_eq!(run.code, Some(1), "{run:?}");
+        let errors = run.stderr.lines().filter(|line| line.contains(": error: ")).count();
+        let hints = run.stderr.lines().filter(|line| line.contains("hint: ")).count();
+        assert!((1..=2).contains(&errors) && hints <= 1, "{run:?}");
+        assert!(aws.faults.counts()["GetUser"] <= 4, "{:?}", aws.faults.counts());
+    }
+}
+
 /// A file of another kind is told by its content, and nothing of it is printed.
 #[tokio::test]
 async fn secret_in_a_file_given_by_mistake_is_not_printed() {

@@ -11,6 +11,9 @@ impl Output {
     /// Prints the hints at what can be done about an error, a line each.
     pub(super) fn hints(&self, error: &anyhow::Error) {
         for hint in hints(error) {
+            if !self.is_news(&format!("{hint:?}")) {
+                continue;
+            }
             self.advise(&format!("{} ", label("hint")), &hint.words, hint.command.as_ref());
         }
     }

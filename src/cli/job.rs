@@ -1,6 +1,6 @@
 //! One user of a session: plans, applies, and prints what came of it.
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 
 use super::exit::Ending;
 use super::verbs::Verb;
@@ -8,6 +8,7 @@ use super::{NamedUser, Output, Session};
 use crate::access::{GivenFolder, GrantChange, UserName};
 use crate::aws::{Aws, Run};
 use crate::errors::caught;
+use crate::workflows::error::Error;
 use crate::workflows::inventory::Everybody;
 use crate::workflows::outcome::{Failed, Skipped};
 use crate::workflows::plan::{Plan, Planned};
@@ -45,9 +46,23 @@ impl<'a> Job<'a> {
         &self.run.target.user
     }
 
-    /// Plans, unless a signal comes before that is done.
+    /// Plans, unless a signal comes before that is done. Fails at once where another user could
+    /// not be planned for, in a way that is the same for all, and none could.
     pub async fn plan<V: Verb>(&self, verb: &V, everybody: &Everybody) -> Result<Planned<V::Work>> {
-        self.session.signals.or_interrupted(caught(verb.plan(self, everybody))).await
+        if let Some(hopeless) = self.session.out.report().hopeless.clone() {
+            return Err(anyhow!(hopeless));
+        }
+        let planning = caught(verb.plan(self, everybody));
+        let planned = self.session.signals.or_interrupted(planning).await;
+        let mut report = self.session.out.report();
+        match &planned {
+            Ok(_) => report.has_plans = true,
+            Err(error) if !report.has_plans && is_about_all(error) => {
+                report.hopeless = Some(error.to_string());
+            }
+            Err(_) => {}
+        }
+        planned
     }
 
     /// Plans, and at once does what is planned or shows it.
@@ -108,4 +123,8 @@ impl<'a> Job<'a> {
         self.out.fail(&self.run.target, failed);
         self.session.end(self.user(), Ending::after(failed.error.inner()));
     }
+}
+
+fn is_about_all(error: &anyhow::Error) -> bool {
+    error.downcast_ref().is_some_and(Error::is_about_all)
 }

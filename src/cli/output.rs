@@ -198,8 +198,11 @@ impl Output {
         }
     }
 
-    /// Prints an error in one line.
+    /// Prints an error in one line, unless it was printed for another user.
     pub fn error(&self, error: &str) {
+        if !self.is_news(error) {
+            return;
+        }
         self.line.suspend(|| print_error(self.name, &format!("{}{error}", self.prefix())));
     }
 

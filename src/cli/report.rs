@@ -31,6 +31,12 @@ pub(super) struct Report {
     pub notes: Vec<Note>,
     /// True if stdout didn't take a result.
     pub has_lost_results: bool,
+    /// The errors and hints that were printed.
+    said: HashSet<String>,
+    /// True if any user could be planned for.
+    pub has_plans: bool,
+    /// The error for which nobody can be planned for.
+    pub hopeless: Option<String>,
 }
 
 impl Report {
@@ -63,8 +69,8 @@ impl Session {
     /// Says how it went with several users, of whom each that is done is now `done`, such
     /// as "created", and returns how the program ends.
     pub(super) fn conclude(&self, users: &[NamedUser], done: &str) -> Exit {
-        let failed = self.out.report().users(Ending::Failed);
-        let interrupted = self.out.report().users(Ending::Interrupted);
+        let failed = self.ended(users, Ending::Failed);
+        let interrupted = self.ended(users, Ending::Interrupted);
         let not_started = self.not_started(users);
         if users.len() > 1 {
             self.out.summary(users.len(), done);
@@ -88,6 +94,13 @@ impl Session {
         }
     }
 
+    /// The users whose work ended so, in the order given.
+    fn ended(&self, users: &[NamedUser], ending: Ending) -> Vec<String> {
+        let ended = self.out.report().users(ending);
+        let names = users.iter().map(|user| user.name.to_string());
+        names.filter(|name| ended.contains(name)).collect()
+    }
+
     fn not_started(&self, users: &[NamedUser]) -> Vec<String> {
         let report = self.out.report();
         let ended: HashSet<_> = report.endings.iter().map(|(user, _)| user.as_str()).collect();
@@ -101,6 +114,12 @@ impl Output {
     /// moves at the terminal asks for them, too.
     pub fn report(&self) -> MutexGuard<'_, Report> {
         locked(&self.report)
+    }
+
+    /// True unless the same was printed for another user: most of what is wrong with all of
+    /// them is wrong in the same way.
+    pub(super) fn is_news(&self, line: &str) -> bool {
+        self.is_alone() || self.report().said.insert(line.to_owned())
     }
 
     /// Prints the notes on several users, how many of them are now `done`, and what to do

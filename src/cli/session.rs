@@ -1,9 +1,11 @@
 //! One run of a program: plans what is to be done with each user, asks once, carries it
 //! out, and concludes.
 
+use std::collections::HashSet;
 use std::future::ready;
 use std::sync::Arc;
 
+use anyhow::Result;
 use futures_util::{StreamExt, stream};
 
 use super::arguments::bad_usage_lines;
@@ -85,7 +87,7 @@ impl Session {
                 for user in &users {
                     let target = verb.target(self, user);
                     let failed = verb.failed(&target, error.clone().into());
-                    self.out.for_user(&user.name).fail(&target, &failed);
+                    self.out.fail(&target, &failed);
                     self.end(&user.name, Ending::Failed);
                 }
             }
@@ -133,6 +135,7 @@ impl Session {
         let mut readers = None;
         let mut to_apply = Vec::new();
         let mut skipped = Vec::new();
+        let shared = shared_errors(&planned);
         for (planned, job) in planned {
             match planned {
                 Ok(Planned::Skip(outcome)) => skipped.push((job, outcome)),
@@ -143,6 +146,9 @@ impl Session {
                         Ok(()) => to_apply.extend(job.unless_dry_run(plan).map(|plan| (job, plan))),
                         Err(error) => job.failed(verb, error),
                     }
+                }
+                Err(error) if shared.contains(&error.to_string()) => {
+                    Job { out: job.out.for_all(), ..job }.failed(verb, error);
                 }
                 Err(error) => job.failed(verb, error),
             }
@@ -164,4 +170,11 @@ impl Session {
             .collect()
             .await
     }
+}
+
+/// The errors of more than one user: they are about none in particular.
+fn shared_errors<W>(planned: &[(Result<Planned<W>>, Job<'_>)]) -> HashSet<String> {
+    let mut seen = HashSet::new();
+    let errors = planned.iter().filter_map(|(planned, _)| planned.as_ref().err());
+    errors.map(ToString::to_string).filter(|error| !seen.insert(error.clone())).collect()
 }

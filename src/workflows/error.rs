@@ -41,6 +41,16 @@ impl Error {
         self.inner().downcast_ref()
     }
 
+    /// True if the work on any other user would fail likewise: the credentials are refused, or
+    /// nobody answers.
+    pub fn is_about_all(&self) -> bool {
+        let call = match self.inner().downcast_ref() {
+            Some(BucketError::Other(call)) => Some(call),
+            _ => self.call(),
+        };
+        call.is_some_and(|call| call.is_about_credentials() || call.has_no_answer())
+    }
+
     /// Returns the error with its causes.
     pub fn inner(&self) -> &anyhow::Error {
         match self {
