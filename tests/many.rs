@@ -174,6 +174,19 @@ async fn what_is_wrong_with_all_is_said_once() {
 }
 
 #[tokio::test]
+async fn only_what_changed_counts_as_updated() {
+    let (_aws, sandbox) = aws_with_alex(&[]).await;
+    create(&sandbox, &["-u", "jaime", "-u", "kim"]).await.succeeded();
+    let update = ["-u", "alex", "-u", "jaime", "-u", "kim", "--update", "--access", "write"];
+    create(&sandbox, &["-u", "kim", "--update", "--access", "write"]).await.succeeded();
+    let run = create(&sandbox, &update).await.succeeded();
+    let last = |run: &Run| run.stderr.lines().last().unwrap().to_owned();
+    assert_eq!(last(&run), "2 of 3 users updated, 1 unchanged");
+    let run = create(&sandbox, &update).await.succeeded();
+    assert_eq!(last(&run), "0 of 3 users updated, 3 unchanged");
+}
+
+#[tokio::test]
 async fn nobody_is_asked_on_after_the_session_ended() {
     let (aws, sandbox) = aws_with_alex(&[]).await;
     let names: Vec<_> = (10..70).map(|number| format!("user{number}")).collect();

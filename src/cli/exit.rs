@@ -54,6 +54,8 @@ pub(super) fn exit_now(code: u8) -> ! {
 pub(super) enum Ending {
     /// All done.
     Done,
+    /// There was nothing to change.
+    Unchanged,
     /// The user exists already, and was to be skipped then.
     Skipped,
     /// Something failed.

@@ -10,7 +10,7 @@ use crate::aws::{Aws, Run};
 use crate::errors::caught;
 use crate::workflows::error::Error;
 use crate::workflows::inventory::Everybody;
-use crate::workflows::outcome::{Failed, Skipped};
+use crate::workflows::outcome::{Failed, Outcome, Skipped};
 use crate::workflows::plan::{Plan, Planned};
 
 /// One user of a session, and where its words go.
@@ -100,7 +100,8 @@ impl<'a> Job<'a> {
         match applied {
             Ok(Ok(outcome)) => {
                 self.out.done(&outcome);
-                self.session.end(self.user(), Ending::Done);
+                let ending = if outcome.has_changed() { Ending::Done } else { Ending::Unchanged };
+                self.session.end(self.user(), ending);
             }
             Ok(Err(failed)) => self.fail(&failed),
             Err(panicked) => self.fail(&verb.failed(&plan.preview.target, panicked)),

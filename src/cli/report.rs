@@ -137,10 +137,14 @@ impl Output {
             1 => ", 1 already exists".to_owned(),
             _ => format!(", {skipped} already exist"),
         };
+        let unchanged = match self.report().users(Ending::Unchanged).len() {
+            0 => String::new(),
+            unchanged => format!(", {unchanged} unchanged"),
+        };
         if self.args.dry_run {
             self.say(format!("Dry run for {count} of {total}: nothing was changed{exist}"));
         } else {
-            self.say(format!("{count} of {total} {done}{exist}"));
+            self.say(format!("{count} of {total} {done}{unchanged}{exist}"));
         }
         if self.report().kits > 0 {
             self.say(

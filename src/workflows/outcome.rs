@@ -25,6 +25,11 @@ pub(crate) trait Outcome: Serialize {
     fn handed_over(&self) -> Option<&HandedOver> {
         None
     }
+
+    /// False if all was so already.
+    fn has_changed(&self) -> bool {
+        true
+    }
 }
 
 /// A run that failed.
@@ -338,6 +343,10 @@ impl Outcome for Updated {
         lines.extend(self.changes.iter().map(|part| format!("  {part}")));
         lines.extend(self.kept.iter().map(|part| format!("  {}", unchanged(part))));
         lines
+    }
+
+    fn has_changed(&self) -> bool {
+        !self.changes.is_empty()
     }
 
     fn notes(&self) -> &[String] {

@@ -90,7 +90,8 @@ pub async fn plan(run: &Run, options: &CreateOptions) -> Result<Plan<Create>, Er
     plan_among(run, options, &Everybody::default()).await
 }
 
-/// Plans likewise. Who has which folder is taken from a list, if that has anybody.
+/// Plans likewise. The users whose IAM paths name folders are listed once for all that share
+/// `everybody`.
 pub(crate) async fn plan_among(
     run: &Run,
     options: &CreateOptions,
