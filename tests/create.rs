@@ -162,6 +162,18 @@ async fn dry_run_shows_steps_and_policy_and_makes_nothing() {
 }
 
 #[tokio::test]
+async fn addresses_that_nobody_comes_from_are_pointed_out_before_and_after() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    let private = ["--source-ip", "192.168.1.0/24"];
+    let note = "note: 192.168.1.0/24 is a private block";
+    for options in [["--dry-run"].as_slice(), &[], &["--update", "--dry-run"], &["--update"]] {
+        let run = sandbox.create("alex", &[&private, options].concat()).await.succeeded();
+        assert_eq!(run.stderr.matches(note).count(), 1, "{options:?}: {run:?}");
+    }
+}
+
+#[tokio::test]
 async fn dry_run_fails_where_a_run_would() {
     let aws = aws_with_files().await;
     let sandbox = Sandbox::new(&aws);

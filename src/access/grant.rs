@@ -143,16 +143,21 @@ impl Grant {
             || is_from_more_addresses
     }
 
-    /// A note for the admin on an address block from which no request comes to AWS.
-    pub(crate) fn private_block_note(&self) -> Option<String> {
-        let block = self.source_ips.iter().find(|it| is_private(it.network()))?;
-        Some(format!("{block} is a private block, and requests reach AWS from public addresses"))
-    }
-
-    /// A note for the admin on a block that is every address there is.
-    pub(crate) fn whole_block_note(&self) -> Option<String> {
-        let block = self.source_ips.iter().find(|it| it.prefix_len() == 0)?;
-        Some(format!("{block} is every address, so --source-ip limits nothing"))
+    /// Notes for the admin on address blocks that don't do what was meant.
+    pub(crate) fn address_notes(&self) -> Vec<String> {
+        let private = self.source_ips.iter().find(|it| is_private(it.network()));
+        let whole = self.source_ips.iter().find(|it| it.prefix_len() == 0);
+        let mut notes = Vec::new();
+        notes.extend(private.map(|block| {
+            format!(
+                "{block} is a private block, and requests reach AWS, or another store on the \
+                 internet, from public addresses"
+            )
+        }));
+        notes.extend(
+            whole.map(|block| format!("{block} is every address, so --source-ip limits nothing")),
+        );
+        notes
     }
 
     /// The time at which access ended, if it has.
@@ -201,13 +206,13 @@ mod tests {
         let note = |block: &str| {
             let source_ips = vec!["203.0.113.0/24".parse().unwrap(), block.parse().unwrap()];
             let grant = Grant { source_ips, ..Grant::default() };
-            grant.private_block_note()
+            grant.address_notes()
         };
         for private in ["10.0.0.0/8", "192.168.1.7/32", "127.0.0.0/8", "fd00::/8", "::1/128"] {
-            assert!(note(private).unwrap().contains(private), "{private}");
+            assert!(note(private)[0].contains(private), "{private}");
         }
-        for public in ["198.51.100.7/32", "2001:db8::/32", "0.0.0.0/0", "::/0"] {
-            assert_eq!(note(public), None, "{public}");
+        for public in ["198.51.100.7/32", "2001:db8::/32"] {
+            assert_eq!(note(public), [""; 0], "{public}");
         }
     }
 
@@ -216,12 +221,15 @@ mod tests {
         let note = |block: &str| {
             let source_ips = vec![block.parse().unwrap()];
             let grant = Grant { source_ips, ..Grant::default() };
-            grant.whole_block_note()
+            grant.address_notes()
         };
         for whole in ["0.0.0.0/0", "::/0"] {
-            assert!(note(whole).unwrap().contains(whole), "{whole}");
+            assert_eq!(
+                note(whole),
+                [format!("{whole} is every address, so --source-ip limits nothing")]
+            );
         }
-        assert_eq!(note("203.0.113.0/24"), None);
+        assert_eq!(note("203.0.113.0/24"), [""; 0]);
     }
 
     #[test]

@@ -203,20 +203,14 @@ async fn customer_kms_key(run: &Run) -> Option<String> {
         .filter(|key| !key.ends_with("alias/aws/s3"))
 }
 
-/// Returns what the admin should know about the grant in this bucket, a line each.
-pub(crate) async fn grant_notes(run: &Run, grant: &Grant) -> Vec<String> {
-    let mut notes = Vec::new();
-    if grant.kms_key.is_none()
-        && let Some(key) = customer_kms_key(run).await
-    {
-        notes.push(format!(
-            "new objects of the bucket are encrypted with KMS key {key}, so requests will be refused: \
-             --update with --kms-key allows using it"
-        ));
+/// The note that the grant is not enough for this bucket's objects, if they need a KMS key.
+pub(crate) async fn kms_note(run: &Run, grant: &Grant) -> Option<String> {
+    if grant.kms_key.is_some() {
+        return None;
     }
-    if run.aws.store.is_aws() {
-        notes.extend(grant.private_block_note());
-    }
-    notes.extend(grant.whole_block_note());
-    notes
+    let key = customer_kms_key(run).await?;
+    Some(format!(
+        "new objects of the bucket are encrypted with KMS key {key}, so requests will be refused: \
+         --update with --kms-key allows using it"
+    ))
 }

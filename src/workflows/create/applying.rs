@@ -41,15 +41,15 @@ async fn make(plan: &Plan<Create>, undo: &Undo) -> Result<Created> {
     let (user, policy) = run.unless_interrupted(creating.user_and_policy().await)?;
     run.go_on()?;
     creating.check_path(&user).await?;
-    let (given, created, tagged, grant_notes) = tokio::join!(
+    let (given, created, tagged, kms_note) = tokio::join!(
         caught(creating.give_policy(policy.as_ref())),
         caught(create_access_key(run, undo, None)),
         caught(creating.tags_note(&user)),
-        caught(async { Ok(bucket::grant_notes(run, grant).await) }),
+        caught(async { Ok(bucket::kms_note(run, grant).await) }),
     );
     let key = run.unless_interrupted(given.and(created))?;
     let mut notes = Vec::from_iter(work.empty_folder_note());
-    notes.extend(grant_notes?);
+    notes.extend(kms_note?);
     notes.extend(creating.inline_note(policy.as_ref()));
     notes.extend(tagged?);
     if work.make_folder {

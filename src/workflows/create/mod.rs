@@ -127,6 +127,7 @@ async fn plan_creation(
     check_no_overlap(target, &neighbours)?;
     notes.extend(shared_note(target, &neighbours.same));
     notes.extend(other_folders);
+    notes.extend(grant.address_notes());
     handover.check()?;
     // Another store has a limit of its own.
     let kind = if run.aws.store.is_aws() { new_user.policy_kind() } else { PolicyKind::Managed };

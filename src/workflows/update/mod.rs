@@ -258,10 +258,10 @@ fn check_names_all(target: &Target, policy: &Policy, change: &GrantChange) -> Re
 async fn notes(run: &Run, holdings: &mut Holdings, before: &Grant, grant: &Grant) -> Vec<String> {
     let mut new_folders = grant.also_read.clone();
     new_folders.retain(|folder| !before.also_read.contains(folder));
-    let (unread, folders, grants) = tokio::join!(
+    let (unread, folders, kms_note) = tokio::join!(
         holdings.read_rest(run),
         also_read_notes(run, &new_folders),
-        bucket::grant_notes(run, grant),
+        bucket::kms_note(run, grant),
     );
     let mut notes = Vec::new();
     for error in unread {
@@ -271,7 +271,10 @@ async fn notes(run: &Run, holdings: &mut Holdings, before: &Grant, grant: &Grant
     if let Some(ended) = grant.ended() {
         notes.push(format!("access ended at {ended}; --expires extends it"));
     }
-    [notes, folders, grants].concat()
+    notes.extend(folders);
+    notes.extend(kms_note);
+    notes.extend(grant.address_notes());
+    notes
 }
 
 /// The note on which other policies and groups may give the user more access, if any.
