@@ -7,6 +7,7 @@ use aws_sdk_iam::types::StatusType;
 use pty_process::Command;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
+use tokio::task::JoinSet;
 
 use crate::support::{
     ACCOUNT, ALLOW_ALL, Fault, INVENTORY, LocalAws, Run, Sandbox, Session, add_user_of_the_scripts,
@@ -489,8 +490,7 @@ fn calls() -> impl Iterator<Item = (&'static str, bool)> {
 
 #[tokio::test]
 async fn call_that_fails_fails_the_list_and_changes_nothing() {
-    let (aws, sandbox) = aws_with_many_kinds().await;
-    let before = state_of(&aws);
+    let mut points = JoinSet::new();
     for (call, is_one_by_one) in calls() {
         for fault in
             [Fault::DENIED, Fault::Throttle, Fault::BROKEN, Fault::LoseAnswer, Fault::HalfAnswer]
@@ -504,23 +504,27 @@ async fn call_that_fails_fails_the_list_and_changes_nothing() {
             if is_replaced || is_noted || is_harmless {
                 continue;
             }
-            aws.faults.forget();
-            if is_one_by_one {
-                aws.faults.look_up_one_by_one();
-            }
-            aws.faults.always(call, fault);
-            let run = list(&sandbox, &["--json"]).await;
-            let named = match (call, is_refused) {
-                // What would be the better one to allow.
-                ("ListUsers", true) => "GetAccountAuthorizationDetails: AccessDenied",
-                _ => call,
-            };
-            let run = run.failed_with(&format!("error: {named}"));
-            assert_eq!(run.stdout, "", "{call} {fault:?}");
-            assert_only_read(&aws);
+            points.spawn(async move {
+                let (aws, sandbox) = aws_with_many_kinds().await;
+                let before = state_of(&aws);
+                if is_one_by_one {
+                    aws.faults.look_up_one_by_one();
+                }
+                aws.faults.always(call, fault);
+                let run = list(&sandbox, &["--json"]).await;
+                let named = match (call, is_refused) {
+                    // What would be the better one to allow.
+                    ("ListUsers", true) => "GetAccountAuthorizationDetails: AccessDenied",
+                    _ => call,
+                };
+                let run = run.failed_with(&format!("error: {named}"));
+                assert_eq!(run.stdout, "", "{call} {fault:?}");
+                assert_only_read(&aws);
+                assert_eq!(state_of(&aws), before, "{call} {fault:?}");
+            });
         }
     }
-    assert_eq!(state_of(&aws), before);
+    points.join_all().await;
 }
 
 #[tokio::test]

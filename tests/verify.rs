@@ -1,6 +1,8 @@
 //! `--verify`: what it tries, waits for, and does when a store doesn't enforce
 //! policies.
 
+use tokio::task::JoinSet;
+
 use crate::support::{
     Fault, LocalAws, Sandbox, assert_complete, aws_with_files, enable_acls, is_gone,
 };
@@ -219,6 +221,7 @@ async fn key_that_stays_refused_is_given_up_after_a_minute() {
 
 #[tokio::test]
 async fn patience_with_a_new_key_is_what_was_asked_for() {
+    let mut cases = JoinSet::new();
     for (options, refusals, code) in [
         // In all: 0.5, 1, 2 and 4 s, then 5 s each time.
         (["--verify"].as_slice(), 16, 1),
@@ -228,14 +231,17 @@ async fn patience_with_a_new_key_is_what_was_asked_for() {
         (&["--verify", "--verify-timeout", "1"], 2, 0),
         (&["--verify", "--verify-timeout", "1"], 3, 1),
     ] {
-        let aws = aws_with_files().await;
-        let sandbox = Sandbox::new(&aws);
-        let unknown = Fault::Refuse(403, "InvalidAccessKeyId");
-        aws.faults.unless_signed_by(&aws.admin.0, "ListObjectsV2", refusals, unknown);
-        let run = sandbox.create("alex", options).await;
-        assert_eq!(run.code, Some(code), "{options:?} {refusals}: {run:?}");
-        assert_eq!(is_gone(&aws, "alex"), code == 1, "{run:?}");
+        cases.spawn(async move {
+            let aws = aws_with_files().await;
+            let sandbox = Sandbox::new(&aws);
+            let unknown = Fault::Refuse(403, "InvalidAccessKeyId");
+            aws.faults.unless_signed_by(&aws.admin.0, "ListObjectsV2", refusals, unknown);
+            let run = sandbox.create("alex", options).await;
+            assert_eq!(run.code, Some(code), "{options:?} {refusals}: {run:?}");
+            assert_eq!(is_gone(&aws, "alex"), code == 1, "{run:?}");
+        });
     }
+    cases.join_all().await;
 }
 
 #[tokio::test]
