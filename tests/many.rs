@@ -217,7 +217,7 @@ async fn secret_in_a_file_given_by_mistake_is_not_printed() {
     let credentials =
         format!("[default]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n");
     let keys = std::fs::read_to_string(sandbox.path().join("alex_accessKeys.csv")).unwrap();
-    let rows = "user,access,expires,folder\n";
+    let rows = "user,access,expires,folder,source-ip,kms-key,also-read\n";
     let in_a_row = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
     for (content, part) in [
         (keys.clone(), "looks like a key file, and not like a list of users"),
@@ -232,10 +232,13 @@ async fn secret_in_a_file_given_by_mistake_is_not_printed() {
         (format!("{in_a_row}\n"), "file:1: this looks like an access key; "),
         ("AKIAIOSFODNN7EXAMPLE\n".to_owned(), "file:1: this looks like an access key; "),
         (format!("AKIAIOSFODNN7EXAMPLE,{in_a_row}\n"), "file:1: "),
-        (format!("{rows}AKIAIOSFODNN7EXAMPLE,,,\n"), "file:2: this looks like an access key; "),
-        (format!("{rows}kim,{in_a_row},,\n"), "file:2: column access: accepted are read, "),
-        (format!("{rows}kim,,{in_a_row},\n"), "file:2: column expires: "),
-        (format!("{rows}kim,,,../{in_a_row}\n"), "file:2: column folder: "),
+        (format!("{rows}AKIAIOSFODNN7EXAMPLE,,,,,,\n"), "file:2: this looks like an access key; "),
+        (format!("{rows}kim,{in_a_row},,,,,\n"), "file:2: column access: accepted are read, "),
+        (format!("{rows}kim,,{in_a_row},,,,\n"), "file:2: column expires: "),
+        (format!("{rows}kim,,,../{in_a_row},,,\n"), "file:2: column folder: "),
+        (format!("{rows}kim,,,,{in_a_row},,\n"), "file:2: column source-ip: "),
+        (format!("{rows}kim,,,,,{in_a_row},\n"), "file:2: column kms-key: "),
+        (format!("{rows}kim,,,,,,../{in_a_row}\n"), "file:2: column also-read: "),
         (format!("name\n{in_a_row} \"\n"), "file:1: this looks like a header; "),
     ] {
         std::fs::write(sandbox.path().join("file"), &content).unwrap();

@@ -74,11 +74,9 @@ impl Table {
         let user = NamedUser::from(user_name(name)?);
         let mut options = Vec::new();
         for (column, value) in self.columns.iter().zip(&row) {
-            let of_cell = as_options(column, value)?;
-            parsed(&of_cell).map_err(|error| format!("column {column}: {}", reason(&error)))?;
-            options.extend(of_cell);
+            options.extend(as_options(column, value)?);
         }
-        let access = parsed(&options).map_err(|error| reason(&error))?;
+        let access = parsed(&options).map_err(|error| without_value(&error))?;
         access.check().map_err(|error| error.to_string())?;
         let folder = match self.cell(FOLDER, &row) {
             "" => None,
@@ -148,18 +146,21 @@ fn parsed(options: &[String]) -> Result<GrantChange, clap::Error> {
     GrantChange::from_arg_matches(&matches)
 }
 
-/// What is wrong with a value, without the value: it may be a secret in the wrong column.
-fn reason(error: &clap::Error) -> String {
-    let value = error.get(ContextKind::InvalidValue).map(ContextValue::to_string);
-    let value = value.filter(|value| !value.is_empty());
-    if let Some(ContextValue::Strings(known)) = error.get(ContextKind::ValidValue) {
-        return format!("accepted are {}", known.join(", "));
-    }
-    let reason = match error.source() {
-        Some(source) => source.to_string(),
-        None => in_one_line(error),
+/// What is wrong with the value of a cell, by its column and without the value: it may be a
+/// secret in the wrong column.
+fn without_value(error: &clap::Error) -> String {
+    let reason = if let Some(ContextValue::Strings(known)) = error.get(ContextKind::ValidValue) {
+        format!("accepted are {}", known.join(", "))
+    } else if let Some(source) = error.source() {
+        source.to_string()
+    } else {
+        return in_one_line(error);
     };
-    value.map_or(reason.clone(), |value| reason.replace(&value, "this"))
+    // An option such as `--access <MODE>`, which is named like its column.
+    let option = error.get(ContextKind::InvalidArg).map(ContextValue::to_string);
+    let option = option.unwrap_or_default();
+    let column = option.split(' ').next().unwrap_or_default().trim_start_matches("--");
+    format!("column {column}: {reason}")
 }
 
 #[cfg(test)]
@@ -235,16 +236,18 @@ mod tests {
                     lee,read\n\
                     ida,,,maybe\n\
                     ,read,,\n\
-                    max,\"read # or more\",,\n";
+                    max,\"read # or more\",,\n\
+                    ben,,a,\n";
         let (_, found) = read(text);
         let expected = [
             (2, "column access: accepted are read, read-write, write"),
             (3, "a user name has"),
-            (4, "column expires: "),
+            (4, "column expires: that time has already passed"),
             (5, "2 cells, but the header has 4"),
             (6, "browse-root is yes or no"),
             (7, "no user name"),
             (8, "a quote is not closed"),
+            (9, "column expires: a time is a date such as 2026-12-31, "),
         ];
         assert_eq!(found.len(), expected.len(), "{found:#?}");
         for ((line, problem), (at, part)) in found.iter().zip(expected) {
