@@ -225,6 +225,14 @@ async fn what_aws_would_refuse_to_lose_is_looked_for_only_to_be_shown() {
     // and what goes.
     let of_delete = aws.faults.operations_of_iam();
     assert_eq!(of_delete, 13, "{:?}", aws.faults.counts());
+
+    // Without the list, six more for what it says.
+    sandbox.create("kim", &[]).await.succeeded();
+    aws.faults.forget();
+    aws.faults.always("GetAccountAuthorizationDetails", Fault::DENIED);
+    sandbox.delete("kim", &[]).await.succeeded();
+    let without_list = aws.faults.operations_of_iam();
+    assert_eq!(without_list, 19, "{:?}", aws.faults.counts());
 }
 
 #[tokio::test]

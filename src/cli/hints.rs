@@ -11,21 +11,21 @@ impl Output {
     /// Prints the hints at what can be done about an error, a line each.
     pub(super) fn hints(&self, error: &anyhow::Error) {
         for hint in hints(error) {
-            if !self.is_news(&format!("{hint:?}")) {
-                continue;
-            }
             self.advise(&format!("{} ", label("hint")), &hint.words, hint.command.as_ref());
         }
     }
 
-    /// Prints advice in one line, in which the command stands out.
+    /// Prints advice in one line, in which the command stands out, unless the same was printed
+    /// for another user.
     pub(super) fn advise(&self, label: &str, words: &str, command: Option<&Command>) {
-        let mut line = format!("{}{label}{}", self.prefix(), one_line(words));
+        let mut line = format!("{label}{}", one_line(words));
         if let Some(command) = command {
             // Not on one line by force, since quoted spaces are a part of it.
             line += &format!(": {}", to_copy(&harmless(&in_shell(command, &self.connection))));
         }
-        self.print(&line);
+        if self.is_news(&line) {
+            self.print(&format!("{}{line}", self.prefix()));
+        }
     }
 }
 

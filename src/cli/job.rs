@@ -48,16 +48,20 @@ impl<'a> Job<'a> {
 
     /// Plans, unless a signal comes before that is done. Fails at once where another user could
     /// not be planned for, in a way that is the same for all, and none could.
-    pub async fn plan<V: Verb>(&self, verb: &V, everybody: &Everybody) -> Result<Planned<V::Work>> {
+    pub async fn plan<V: Verb>(
+        &self,
+        verb: &V,
+        everybody: &Everybody,
+    ) -> Result<Planned<V::Work>, Error> {
         if let Some(hopeless) = self.session.out.report().hopeless.clone() {
-            return Err(anyhow!(hopeless));
+            return Err(anyhow!(hopeless).into());
         }
         let planning = caught(verb.plan(self, everybody));
-        let planned = self.session.signals.or_interrupted(planning).await;
+        let planned = self.session.signals.or_interrupted(planning).await.map_err(Error::from);
         let mut report = self.session.out.report();
         match &planned {
             Ok(_) => report.has_plans = true,
-            Err(error) if !report.has_plans && is_about_all(error) => {
+            Err(error) if !report.has_plans && error.is_about_all() => {
                 report.hopeless = Some(error.to_string());
             }
             Err(_) => {}
@@ -77,7 +81,7 @@ impl<'a> Job<'a> {
                     self.apply(verb, plan).await;
                 }
             }
-            Err(error) => self.failed(verb, error),
+            Err(error) => self.failed(verb, error.into()),
         }
     }
 
@@ -124,8 +128,4 @@ impl<'a> Job<'a> {
         self.out.fail(&self.run.target, failed);
         self.session.end(self.user(), Ending::after(failed.error.inner()));
     }
-}
-
-fn is_about_all(error: &anyhow::Error) -> bool {
-    error.downcast_ref().is_some_and(Error::is_about_all)
 }

@@ -5,7 +5,6 @@ use std::collections::HashSet;
 use std::future::ready;
 use std::sync::Arc;
 
-use anyhow::Result;
 use futures_util::{StreamExt, stream};
 
 use super::arguments::bad_usage_lines;
@@ -16,6 +15,7 @@ use super::{Job, NamedUser, Output, OutputArgs, StopWords, TargetArgs};
 use crate::access::similar_name;
 use crate::aws::{Aws, Call, Connection, LoadError};
 use crate::errors::{did_you_mean, harmless};
+use crate::workflows::error::Error;
 use crate::workflows::inventory::Everybody;
 use crate::workflows::outcome::Skipped;
 use crate::workflows::plan::{Plan, Planned};
@@ -148,9 +148,9 @@ impl Session {
                     }
                 }
                 Err(error) if shared.contains(&error.to_string()) => {
-                    Job { out: job.out.for_all(), ..job }.failed(verb, error);
+                    Job { out: job.out.for_all(), ..job }.failed(verb, error.into());
                 }
-                Err(error) => job.failed(verb, error),
+                Err(error) => job.failed(verb, error.into()),
             }
         }
         (to_apply, skipped)
@@ -173,7 +173,7 @@ impl Session {
 }
 
 /// The errors of more than one user: they are about none in particular.
-fn shared_errors<W>(planned: &[(Result<Planned<W>>, Job<'_>)]) -> HashSet<String> {
+fn shared_errors<W>(planned: &[(Result<Planned<W>, Error>, Job<'_>)]) -> HashSet<String> {
     let mut seen = HashSet::new();
     let errors = planned.iter().filter_map(|(planned, _)| planned.as_ref().err());
     errors.map(ToString::to_string).filter(|error| !seen.insert(error.clone())).collect()

@@ -87,20 +87,12 @@ pub(crate) struct FolderContents {
 /// Only what isn't there is made: a user that exists is refused, whatever state
 /// it is in, with what can be done about it.
 pub async fn plan(run: &Run, options: &CreateOptions) -> Result<Plan<Create>, Error> {
-    plan_among(run, options, &Everybody::default()).await
+    Ok(plan_among(run, options, &Everybody::default()).await?)
 }
 
 /// Plans likewise. The users whose IAM paths name folders are listed once for all that share
 /// `everybody`.
 pub(crate) async fn plan_among(
-    run: &Run,
-    options: &CreateOptions,
-    everybody: &Everybody,
-) -> Result<Plan<Create>, Error> {
-    Ok(plan_creation(run, options, everybody).await?)
-}
-
-async fn plan_creation(
     run: &Run,
     options: &CreateOptions,
     everybody: &Everybody,
@@ -213,12 +205,12 @@ async fn look_into_bucket(run: &Run, make_folder: bool) -> Result<(Run, FolderCo
 
 /// Plans likewise, but skips a user that exists for this bucket and lacks nothing. Fails if
 /// another folder than the user's is given.
-pub(crate) async fn plan_or_skip(
+pub async fn plan_or_skip(
     run: &Run,
     options: &CreateOptions,
     everybody: &Everybody,
 ) -> Result<Planned<Create>, Error> {
-    let error = match plan_creation(run, options, everybody).await {
+    let error = match plan_among(run, options, everybody).await {
         Ok(plan) => return Ok(Planned::Do(plan)),
         Err(error) => error,
     };

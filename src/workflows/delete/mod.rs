@@ -195,19 +195,11 @@ pub(crate) async fn last_use(plan: &Plan<Delete>) -> Option<LastUse> {
 /// if the calls are made as the very user, and with `only_expired` unless its
 /// access ended more than a minute ago, by both its tag and its policy.
 pub async fn plan(run: &Run, options: &DeleteOptions) -> Result<Plan<Delete>, Error> {
-    plan_among(run, options, &Everybody::default()).await
+    Ok(plan_among(run, options, &Everybody::default()).await?)
 }
 
 /// Plans likewise. A user who is among those of a list isn't looked up again.
 pub(crate) async fn plan_among(
-    run: &Run,
-    options: &DeleteOptions,
-    everybody: &Everybody,
-) -> Result<Plan<Delete>, Error> {
-    Ok(plan_deletion(run, options, everybody).await?)
-}
-
-async fn plan_deletion(
     run: &Run,
     options: &DeleteOptions,
     everybody: &Everybody,

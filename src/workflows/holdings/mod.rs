@@ -72,14 +72,12 @@ impl Holdings {
         Self { extent: Extent::User, ..holdings }
     }
 
-    /// Takes what the account's list says of a user, and reads what it leaves out.
+    /// Takes what AWS's list says of a user, and reads what it leaves out.
     pub(crate) async fn of_list(run: &Run, listed: &UserDetails) -> Result<Self, AwsError> {
         let mut details = listed.clone();
         let policies = &mut details.policies;
         read_our_documents(run, policies.iter_mut().filter(|it| it.text.is_none())).await?;
-        let mut holdings = Self::new(run.target.clone(), &run.aws, details);
-        holdings.ask_for_tags(run).await;
-        Ok(holdings)
+        Ok(Self::new(run.target.clone(), &run.aws, details))
     }
 
     /// Takes what the account's list says of a user. A user without tags counts as
