@@ -16,7 +16,7 @@ use crate::access::similar_name;
 use crate::aws::{Aws, Call, Connection, LoadError};
 use crate::errors::{did_you_mean, harmless};
 use crate::workflows::error::Error;
-use crate::workflows::inventory::Everybody;
+use crate::workflows::inventory::{Everybody, Readers};
 use crate::workflows::outcome::Skipped;
 use crate::workflows::plan::{Plan, Planned};
 
@@ -126,13 +126,20 @@ impl Session {
         jobs: Vec<Job<'a>>,
     ) -> (Vec<Ready<'a, V::Work>>, Vec<(Job<'a>, Skipped)>) {
         let line = self.out.wait_for_response();
-        let asked = Everybody::ask(aws, &self.target.bucket);
-        let everybody = self.signals.cancel.run_until_cancelled(asked).await.unwrap_or_default();
+        let everybody = Everybody::of(aws, &self.target.bucket);
         let plan = async |job: Job<'a>| (job.plan(verb, &everybody).await, job);
-        let planned = self.at_a_time(jobs, plan).await;
+        let asked = self.signals.cancel.run_until_cancelled(everybody.all());
+        let (planned, _) = tokio::join!(self.at_a_time(jobs, plan), asked);
+        let run_in_region = planned.iter().find_map(|(planned, _)| match planned {
+            Ok(Planned::Do(plan)) => Some(&plan.run),
+            _ => None,
+        });
+        let readers = match run_in_region {
+            Some(run) => everybody.readers(run),
+            None => Readers::default(),
+        };
         // Nothing moves at the terminal while somebody is asked.
         drop(line);
-        let mut readers = None;
         let mut to_apply = Vec::new();
         let mut skipped = Vec::new();
         let shared = shared_errors(&planned);
@@ -140,8 +147,7 @@ impl Session {
             match planned {
                 Ok(Planned::Skip(outcome)) => skipped.push((job, outcome)),
                 Ok(Planned::Do(mut plan)) => {
-                    let known = readers.get_or_insert_with(|| everybody.readers(&plan.run));
-                    let readers_note = known.note(&plan.preview.target);
+                    let readers_note = readers.note(&plan.preview.target);
                     match verb.review(&job, &mut plan, readers_note).await {
                         Ok(()) => to_apply.extend(job.unless_dry_run(plan).map(|plan| (job, plan))),
                         Err(error) => job.failed(verb, error),

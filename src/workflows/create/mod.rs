@@ -188,10 +188,23 @@ fn path_of_user(run: &Run, new_user: &NewUser) -> Option<String> {
 /// Finds the bucket and looks into the user's folder and at those beside it. Returns the run in
 /// the bucket's region. Fails where the folder can't be listed, if it is to be made.
 async fn look_into_bucket(run: &Run, make_folder: bool) -> Result<(Run, FolderContents)> {
-    let found = bucket::find(&run.aws, &run.target.bucket).await;
-    let run = run.with_aws(reachable(&run.aws, found).await?);
+    // Mostly the bucket is where the clients are.
+    let (found, here) = tokio::join!(
+        bucket::find(&run.aws, &run.target.bucket),
+        look_into_folder(run, make_folder)
+    );
+    let in_region = run.with_aws(reachable(&run.aws, found).await?);
+    let contents = if in_region.aws.region == run.aws.region {
+        here
+    } else {
+        look_into_folder(&in_region, make_folder).await
+    };
+    Ok((in_region, contents?))
+}
+
+async fn look_into_folder(run: &Run, make_folder: bool) -> Result<FolderContents> {
     let (parent, _) = run.target.prefix().parent_and_name();
-    let (listed, others) = tokio::join!(listing::first_object(&run), bucket::folders(&run, parent));
+    let (listed, others) = tokio::join!(listing::first_object(run), bucket::folders(run, parent));
     let first = match listed {
         Err(error) if make_folder => return Err(error),
         listed => listed.ok(),
@@ -200,12 +213,12 @@ async fn look_into_bucket(run: &Run, make_folder: bool) -> Result<(Run, FolderCo
     let others = if is_empty { others.unwrap_or_default() } else { Vec::new() };
     let has_folder_object =
         first.flatten().is_some_and(|first| first.as_str() == run.target.prefix().as_str());
-    Ok((run, FolderContents { is_empty, has_folder_object, others }))
+    Ok(FolderContents { is_empty, has_folder_object, others })
 }
 
 /// Plans likewise, but skips a user that exists for this bucket and lacks nothing. Fails if
 /// another folder than the user's is given.
-pub async fn plan_or_skip(
+pub(crate) async fn plan_or_skip(
     run: &Run,
     options: &CreateOptions,
     everybody: &Everybody,

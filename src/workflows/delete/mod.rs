@@ -61,7 +61,7 @@ pub struct DeleteOptions {
     ///
     /// Also deletes a folder whose user is gone, but never one that is another user's, or that
     /// another user's folder is in.
-    #[cfg_attr(feature = "cli", arg(verbatim_doc_comment, long))]
+    #[cfg_attr(feature = "cli", arg(long))]
     pub force: bool,
     /// Folder to delete, if nothing about the user says which
     ///
@@ -69,7 +69,7 @@ pub struct DeleteOptions {
     /// and had a folder that wasn't named after it.
     #[cfg_attr(
         feature = "cli",
-        arg(verbatim_doc_comment, hide_short_help = true, long, value_name = "FOLDER/"),
+        arg(hide_short_help = true, long, value_name = "FOLDER/"),
         arg(conflicts_with = "keep_objects")
     )]
     pub folder: Option<GivenFolder>,
@@ -204,7 +204,7 @@ pub(crate) async fn plan_among(
     options: &DeleteOptions,
     everybody: &Everybody,
 ) -> Result<Plan<Delete>> {
-    if let Some(listed) = everybody.find(run)
+    if let Some(listed) = everybody.find(run).await
         && let Ok(in_region) = find_bucket(run).await
     {
         match plan_listed(in_region, listed, options).await {

@@ -17,7 +17,8 @@ pub use super::holdings::Holdings;
 pub use crate::iam::{KeyInfo, LastUse};
 pub use listed::{Listed, MadeBy};
 pub use oddities::Oddity;
-pub use readers::{Everybody, Readers};
+pub(crate) use readers::Everybody;
+pub use readers::Readers;
 
 mod by_folder;
 mod listed;

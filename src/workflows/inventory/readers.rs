@@ -12,56 +12,73 @@ use crate::iam::{self, User, UserDetails};
 use crate::s3::bucket;
 use crate::workflows::holdings::Owner;
 
-/// What is asked once for all users of a run. Nobody is known where the list of all users of
-/// the account is refused or not offered, since asking about each would take too long.
-#[derive(Debug, Clone, Default)]
-pub struct Everybody {
-    all: Vec<UserDetails>,
-    /// The users under the bucket's IAM path, once they were listed.
+/// What is asked once for all users of a run, by whoever needs it first. Nobody is known
+/// where the list of all users of the account is refused or not offered, since asking about
+/// each would take too long; nor by default.
+#[derive(Clone, Default)]
+pub(crate) struct Everybody {
+    /// The bucket of the run; none if nobody is to be asked about.
+    place: Option<(Aws, BucketName)>,
+    /// The users of the account, whichever bucket they were made for.
+    all: OnceCell<Vec<UserDetails>>,
+    /// The users under the bucket's IAM path.
     under_path: OnceCell<Vec<User>>,
 }
 
 impl Everybody {
-    /// Asks for all users, whichever bucket they were made for. Looks for the bucket
-    /// meanwhile, so that the clients know its region when users are planned for.
-    pub async fn ask(aws: &Aws, bucket: &BucketName) -> Self {
-        let all = iam::all_details(aws, |_| true, |text| names_bucket(text, bucket));
-        // Where it isn't found, each plan says so.
-        let (all, found) = tokio::join!(all, bucket::find(aws, bucket));
-        if let Ok(there) = found {
-            aws.remember_bucket(bucket.as_str(), &there.region);
-        }
-        Self { all: all.unwrap_or_default(), ..Self::default() }
+    /// The users of the account, of whom nothing is known yet.
+    pub fn of(aws: &Aws, bucket: &BucketName) -> Self {
+        Self { place: Some((aws.clone(), bucket.clone())), ..Self::default() }
+    }
+
+    /// Asks for all users, unless that was done. Looks for the bucket meanwhile, so that the
+    /// clients know its region then.
+    pub async fn all(&self) -> &[UserDetails] {
+        let ask = async || {
+            let Some((aws, bucket)) = &self.place else { return Vec::new() };
+            let all = iam::all_details(aws, |_| true, |text| names_bucket(text, bucket));
+            // Where it isn't found, each plan says so.
+            let (all, found) = tokio::join!(all, bucket::find(aws, bucket));
+            if let Ok(there) = found {
+                aws.remember_bucket(bucket.as_str(), &there.region);
+            }
+            all.unwrap_or_default()
+        };
+        self.all.get_or_init(ask).await
+    }
+
+    /// Those of them who are known so far.
+    fn known(&self) -> &[UserDetails] {
+        self.all.get().map_or(&[], Vec::as_slice)
     }
 
     /// Returns what AWS's list says of the run's user, if it is there under this very name.
     /// The lists of other stores may leave out what a look at the user shows.
-    pub(crate) fn find(&self, run: &Run) -> Option<&UserDetails> {
+    pub async fn find(&self, run: &Run) -> Option<&UserDetails> {
         if !run.aws.store.is_aws() {
             return None;
         }
-        self.all.iter().find(|details| details.user.name == run.user())
+        self.all().await.iter().find(|details| details.user.name == run.user())
     }
 
     /// Returns the users of the run's bucket whose IAM path begins like this, by one list for
     /// all that ask.
-    pub(crate) async fn under_path(&self, run: &Run, path: &str) -> Result<Vec<User>, AwsError> {
+    pub async fn under_path(&self, run: &Run, path: &str) -> Result<Vec<User>, AwsError> {
         let of_bucket = path_of_users(&run.target.bucket);
         let list = async || iam::users_under_path(run, &of_bucket).await;
         let users = self.under_path.get_or_try_init(list).await?.iter();
         Ok(users.filter(|user| user.path.starts_with(path)).cloned().collect())
     }
 
-    /// Tells which of them may read whose folder of the run's bucket, whose region the
-    /// run has found.
-    pub(crate) fn readers(&self, run: &Run) -> Readers {
-        Readers::among(&self.of_bucket(&run.aws, &run.target.bucket))
-    }
-
-    /// Those of them that are ours for the bucket, by the clients in its region.
-    pub fn of_bucket(&self, aws: &Aws, bucket: &BucketName) -> Vec<Holdings> {
-        let users = self.all.iter().filter_map(|details| holdings(bucket, aws, details.clone()));
-        users.filter(|user| user.owner() == Owner::ThisBucket).collect()
+    /// Tells which of those who are known may read whose folder of the run's bucket, whose
+    /// region the run has found.
+    pub fn readers(&self, run: &Run) -> Readers {
+        let known = self
+            .known()
+            .iter()
+            .filter_map(|details| holdings(&run.target.bucket, &run.aws, details.clone()));
+        let ours: Vec<_> = known.filter(|user| user.owner() == Owner::ThisBucket).collect();
+        Readers::among(&ours)
     }
 }
 
