@@ -89,7 +89,7 @@ pub use access::{
 pub use aws::{Aws, AwsError, Connection, LoadError, Run};
 pub use commands::Command;
 pub use errors::{Hint, Hinted, Interrupted};
-pub use handover::{Destination, HandedOver, HandoverOptions};
+pub use handover::{Destination, HandedOver, HandoverOptions, KitForm};
 pub use removal::{Blocker, Leftover, ManagedPolicy, Removal};
 pub use s3::empty::{Counts, FailedKey, Progress};
 pub use step::Step;

@@ -26,8 +26,13 @@ pub enum Step {
     MakeFolder(String),
     /// Write the access key to its file.
     WriteKeyFile(PathBuf),
-    /// Write the kit as a directory and as an archive; this is the archive's path.
-    WriteKit(PathBuf),
+    /// Write the kit.
+    WriteKit {
+        /// The archive's path.
+        archive: PathBuf,
+        /// The path of the directory with the same files; none if there is to be none.
+        directory: Option<PathBuf>,
+    },
     /// Test what the key can do, and what it can't.
     Verify {
         /// Names what the key gives access to.
@@ -84,11 +89,13 @@ impl Step {
             Self::CreateAccessKey(user) => {
                 ("create", "created", format!("an access key for {user}"))
             }
-            Self::MakeFolder(folder) => ("make", "made", format!("folder {folder}")),
+            Self::MakeFolder(folder) => ("create", "created", format!("folder {folder}")),
             Self::WriteKeyFile(path) => ("write", "wrote", path.display().to_string()),
-            Self::WriteKit(archive) => {
-                let dir = archive.with_extension("");
-                ("write", "wrote", format!("{}/ and {}", dir.display(), archive.display()))
+            Self::WriteKit { archive, directory: None } => {
+                ("write", "wrote", archive.display().to_string())
+            }
+            Self::WriteKit { archive, directory: Some(directory) } => {
+                ("write", "wrote", format!("{}/ and {}", directory.display(), archive.display()))
             }
             Self::Verify { opens, untested, is_all } => {
                 ("verify:", "verified:", verified(opens, untested, *is_all))
@@ -101,7 +108,7 @@ impl Step {
                 ("delete", "deleted", object)
             }
             Self::SuspendKey(id) => ("suspend", "suspended", format!("access key {id}")),
-            Self::ResumeKey(id) => ("resume", "resumed", format!("access key {id}")),
+            Self::ResumeKey(id) => ("reactivate", "reactivated", format!("access key {id}")),
             Self::Remove(removal) => removal.words(),
             Self::EmptyFolder { folder, what } => {
                 ("delete", "deleted", format!("{what} under {folder}"))
@@ -180,7 +187,15 @@ mod tests {
             ),
             (Step::WriteKeyFile("keys/a.csv".into()), "write keys/a.csv", "Wrote keys/a.csv"),
             (
-                Step::WriteKit("keys/a.b_kit.zip".into()),
+                Step::WriteKit { archive: "keys/a_kit.zip".into(), directory: None },
+                "write keys/a_kit.zip",
+                "Wrote keys/a_kit.zip",
+            ),
+            (
+                Step::WriteKit {
+                    archive: "keys/a.b_kit.zip".into(),
+                    directory: Some("keys/a.b_kit".into()),
+                },
                 "write keys/a.b_kit/ and keys/a.b_kit.zip",
                 "Wrote keys/a.b_kit/ and keys/a.b_kit.zip",
             ),

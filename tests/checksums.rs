@@ -48,7 +48,7 @@ async fn checksums_that_the_admin_chose_are_sent() {
 
 #[tokio::test]
 async fn kit_has_clients_send_none_either() {
-    let (aws, sandbox) = aws_with_alex(&["--kit", "--access", "read-write"]).await;
+    let (aws, sandbox) = aws_with_alex(&["--kit=dir", "--access", "read-write"]).await;
     aws.faults.refuse_checksums();
     let s3 = client_of_kit(&aws, &sandbox, "alex", "alex".to_owned()).await;
     let put = s3.put_object().bucket("shared").key("alex/new");

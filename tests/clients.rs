@@ -33,7 +33,7 @@ impl Person {
         let aws = aws_with_files().await;
         aws.put("shared", &format!("{prefix}2026/report.txt")).await;
         let sandbox = Sandbox::new(&aws);
-        let options = [&["--kit", "--folder", prefix], options].concat();
+        let options = [&["--kit=dir", "--folder", prefix], options].concat();
         sandbox.create(user, &options).await.succeeded();
         // Not every store has the checksums that clients add by default.
         aws.faults.refuse_checksums();
@@ -91,21 +91,45 @@ async fn aws_cli_lists_and_syncs_with_the_kit() {
 #[tokio::test]
 #[ignore = "needs rclone on PATH"]
 async fn rclone_copies_with_the_kit() {
+    rclone_copies("rclone", true).await;
+}
+
+#[tokio::test]
+#[ignore = "needs version 1.60 of rclone on PATH as rclone-1.60"]
+async fn rclone_of_debian_12_downloads_with_the_kit() {
+    // Before version 1.61, it sends an ACL with uploads.
+    rclone_copies("rclone-1.60", false).await;
+}
+
+async fn rclone_copies(program: &str, uploads: bool) {
     for person in Person::three(&["--access", "read-write"]).await {
-        let remote = format!("{}:shared", person.profile);
+        // As README.txt names it.
+        let remote = person.profile.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+        let remote = format!("{remote}:shared");
         let folder = format!("\"{remote}/{}\"", person.prefix);
         let rclone = async |args: &str| {
             let args = format!("--config rclone.conf --retries 1 {args}");
-            person.run("rclone", &args).await
+            person.run(program, &args).await
         };
         let list = rclone(&format!("lsf -R {folder}")).await.succeeded();
         assert!(list.stdout.contains("2026/report.txt"), "{list:?}");
         rclone(&format!("copy {folder} files")).await.succeeded();
         person.has_downloaded("files/2026/report.txt");
-        let upload = format!("copy README.txt {folder}");
-        rclone(&upload).await.succeeded();
-        let uploaded = format!("{}README.txt", person.prefix);
-        assert!(person.aws.keys("shared").contains(&uploaded));
+        let one = format!("\"{remote}/{}2026/report.txt\"", person.prefix);
+        rclone(&format!("copy {one} one")).await.succeeded();
+        person.has_downloaded("one/report.txt");
+        rclone(&format!("copyto {one} one.txt")).await.succeeded();
+        person.has_downloaded("one.txt");
+        if uploads {
+            // As README.txt has it; a directory is listed first.
+            for upload in ["copy --no-check-dest README.txt", "copy one"] {
+                rclone(&format!("{upload} {folder}")).await.succeeded();
+            }
+            for file in ["README.txt", "report.txt"] {
+                let uploaded = format!("{}{file}", person.prefix);
+                assert!(person.aws.keys("shared").contains(&uploaded), "{uploaded}");
+            }
+        }
         for elsewhere in [format!("lsf {remote}/jaime/"), format!("lsd {remote}")] {
             assert_ne!(rclone(&elsewhere).await.code, Some(0), "{elsewhere}");
         }

@@ -50,7 +50,7 @@ async fn delegate_of(aws: &LocalAws) -> Sandbox {
 async fn every_workflow_works_for_a_delegate() {
     let aws = aws_with_boundary().await;
     let delegate = delegate_of(&aws).await;
-    let kit = [&WITHIN[..], &["--kit", "--verify", "--access", "read-write"]].concat();
+    let kit = [&WITHIN[..], &["--kit=dir", "--verify", "--access", "read-write"]].concat();
     delegate.create("alex", &kit).await.succeeded();
     aws.iam(|iam| {
         let user = &iam.users["alex"];

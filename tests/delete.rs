@@ -367,11 +367,11 @@ async fn users_not_made_for_this_bucket_are_refused_saying_what_was_found() {
     let sandbox = Sandbox::new(&aws);
     sandbox.run("create_s3_user", &["-b", "other", "-u", "alex"]).await.succeeded();
     add_user_of_the_scripts(&aws, "kim", "other").await;
-    let run = sandbox.delete("alex", &[]).await.failed_with("it is tagged for bucket other");
+    let run = sandbox.delete("alex", &[]).await.failed_with("belongs to bucket other");
     let hint = "hint: to delete it with its folder there, run: delete_s3_user -b other -u alex";
     assert!(run.stderr.contains(hint), "{run:?}");
     let run = sandbox.delete("kim", &[]).await;
-    let run = run.failed_with("-for-kim is for another bucket");
+    let run = run.failed_with("belongs to another bucket, by its policy s3-get-for-kim");
     assert!(
         run.stderr.contains("hint: check the name; to delete user kim anyway, add --force, and --keep-objects or --folder FOLDER/\n"),
         "{run:?}"

@@ -181,7 +181,7 @@ impl Engine {
 
 async fn user_comes_and_goes(engine: Arc<Engine>, options: Options) {
     let [alex, alexander] = &engine.users;
-    let created = [options, &["--kit", "--make-folder", "--expires", "1d", "--json"]].concat();
+    let created = [options, &["--kit=dir", "--make-folder", "--expires", "1d", "--json"]].concat();
     let run = engine.create(alex, &created).await.succeeded();
     let (id, _) = engine.sandbox.key_of(alex);
     assert_eq!(run.json()["access_key_id"], id.as_str());

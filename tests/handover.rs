@@ -34,7 +34,7 @@ fn settings(text: &str) -> (String, HashMap<String, String>) {
 async fn kit_is_closed_to_others_and_holds_the_key_and_the_place() {
     let aws = aws_with_files().await;
     let sandbox = Sandbox::new(&aws);
-    let options = ["--kit", "--json", "--expires", "2099-12-31"];
+    let options = ["--kit=dir", "--json", "--expires", "2099-12-31"];
     let run = sandbox.create("alex", &options).await.succeeded();
     assert_eq!(run.json()["kit"], "alex_kit");
     assert_complete(&aws, &sandbox, "alex");
@@ -75,7 +75,6 @@ async fn kit_is_closed_to_others_and_holds_the_key_and_the_place() {
         ("secret_access_key", &secret),
         ("region", "us-east-1"),
         ("no_check_bucket", "true"),
-        ("no_head_object", "true"),
     ] {
         assert_eq!(rclone[key], value, "{key}");
     }
@@ -99,7 +98,7 @@ async fn kit_is_closed_to_others_and_holds_the_key_and_the_place() {
     let place = text.trim().replace(";x-s3urlstyle=1", "");
     let winscp = url::Url::parse(&place).unwrap();
     let decoded = |text| percent_decode_str(text).decode_utf8().unwrap().into_owned();
-    assert_eq!((winscp.scheme(), winscp.username()), ("s3", id.as_str()));
+    assert_eq!((winscp.scheme(), winscp.username()), ("s3plain", id.as_str()));
     assert_eq!(decoded(winscp.password().unwrap()), secret);
     assert_eq!((winscp.host_str(), winscp.port()), (Some("127.0.0.1"), url.port()));
     assert_eq!(decoded(winscp.path()), "/shared/alex/");
@@ -123,7 +122,7 @@ async fn kit_is_closed_to_others_and_holds_the_key_and_the_place() {
 async fn archive_holds_the_same_files_as_the_kit() {
     let aws = aws_with_files().await;
     let sandbox = Sandbox::new(&aws);
-    let options = ["--kit", "--json", "--contact", "Kim, kim@example.com"];
+    let options = ["--kit=dir", "--json", "--contact", "Kim, kim@example.com"];
     let run = sandbox.create("alex", &options).await.succeeded();
     assert_eq!(run.json()["kit_zip"], "alex_kit.zip");
     let path = sandbox.path().join("alex_kit.zip");
@@ -147,12 +146,29 @@ async fn archive_holds_the_same_files_as_the_kit() {
 }
 
 #[tokio::test]
+async fn kit_is_one_file_unless_a_directory_is_asked_for() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    let run = sandbox.create("alex", &["--kit", "--json"]).await.succeeded();
+    assert_eq!(sandbox.files(), ["alex_accessKeys.csv", "alex_kit.zip"]);
+    assert_eq!(run.json()["kit_zip"], "alex_kit.zip");
+    assert!(run.json().get("kit").is_none(), "{run:?}");
+    assert!(run.stderr.contains("Wrote alex_kit.zip\n"), "{run:?}");
+    let next = "Next: send alex_kit.zip over a secure channel, then delete it.\n";
+    assert!(run.stderr.contains(next), "{run:?}");
+    let zip = std::fs::File::open(sandbox.path().join("alex_kit.zip")).unwrap();
+    let mut zip = zip::ZipArchive::new(zip).unwrap();
+    let written = zip.by_index(0).unwrap().last_modified().unwrap();
+    assert!(written.year() >= 2026, "{written}");
+}
+
+#[tokio::test]
 async fn closing_words_for_many_name_their_kits() {
     let aws = aws_with_files().await;
     let sandbox = Sandbox::new(&aws);
-    let closing = "\nNext: send each person their new kit (the zip file) over a secure channel, then \
-                   delete it and its directory.\nThe key files are your own copies: keep them safe, or delete them too.\n";
-    for options in [["--kit"].as_slice(), &["--kit", "--rotate-key"]] {
+    let closing = "\nNext: send each person their kit (the zip file) over a secure channel, then \
+                   delete your copies of it.\nThe key files are your own copies: keep them safe, or delete them too.\n";
+    for options in [["--kit=dir"].as_slice(), &["--kit=dir", "--rotate-key"]] {
         let users = [&["-u", "jaime"], options].concat();
         let run = sandbox.create("alex", &users).await.succeeded();
         assert!(run.stderr.ends_with(closing), "{run:?}");
@@ -165,12 +181,12 @@ async fn archive_that_exists_is_not_overwritten() {
     let sandbox = Sandbox::new(&aws);
     let path = sandbox.path().join("alex_kit.zip");
     std::fs::write(&path, "precious").unwrap();
-    let run = sandbox.create("alex", &["--kit"]).await;
+    let run = sandbox.create("alex", &["--kit=dir"]).await;
     run.failed_with("alex_kit.zip already exists; not overwriting it");
     assert!(is_gone(&aws, "alex"));
     std::fs::create_dir(sandbox.path().join("kim_kit")).unwrap();
     std::fs::write(sandbox.path().join("kim_kit/README.txt"), "precious").unwrap();
-    let run = sandbox.create("kim", &["--kit"]).await;
+    let run = sandbox.create("kim", &["--kit=dir"]).await;
     let run = run.failed_with("kim_kit already exists; not overwriting it");
     assert!(run.stderr.contains("\nhint: it may hold the user's only key"), "{run:?}");
     std::fs::remove_dir_all(sandbox.path().join("kim_kit")).unwrap();
@@ -183,7 +199,7 @@ async fn aws_sdk_reads_the_kits_profile_and_lists() {
     for user in ["alex", "a=b,c+d@e_f.g"] {
         let aws = aws_with_files().await;
         let sandbox = Sandbox::new(&aws);
-        sandbox.create(user, &["--kit"]).await.succeeded();
+        sandbox.create(user, &["--kit=dir"]).await.succeeded();
         let profile = user.replace(['=', ','], "_");
         let s3 = client_of_kit(&aws, &sandbox, user, profile).await;
         let list = s3.list_objects_v2().bucket("shared");
@@ -195,7 +211,7 @@ async fn aws_sdk_reads_the_kits_profile_and_lists() {
 
 #[tokio::test]
 async fn kit_of_a_drop_box_is_for_clients_that_need_not_list() {
-    let (_, sandbox) = aws_with_alex(&["--kit", "--access", "write"]).await;
+    let (_, sandbox) = aws_with_alex(&["--kit=dir", "--access", "write"]).await;
     let kit = sandbox.path().join("alex_kit");
     assert!(!kit.join("alex.duck").exists() && !kit.join("winscp-url.txt").exists());
     assert!(kit_file(&sandbox, "rclone.conf").contains("no_head = true"));
@@ -210,7 +226,7 @@ async fn kit_that_is_there_already_stays_and_nothing_is_made() {
     std::fs::create_dir(&kit).unwrap();
     std::fs::write(kit.join("precious"), "").unwrap();
     sandbox
-        .create("alex", &["--kit"])
+        .create("alex", &["--kit=dir"])
         .await
         .failed_with("alex_kit already exists; not overwriting it");
     assert!(kit.join("precious").exists() && is_gone(&aws, "alex"));
@@ -219,14 +235,14 @@ async fn kit_that_is_there_already_stays_and_nothing_is_made() {
     std::fs::remove_dir_all(&kit).unwrap();
     std::os::unix::fs::symlink("elsewhere", &kit).unwrap();
     sandbox
-        .create("alex", &["--kit"])
+        .create("alex", &["--kit=dir"])
         .await
         .failed_with("alex_kit already exists; not overwriting it");
 
     // As a killed run leaves it.
     std::fs::remove_file(&kit).unwrap();
     std::fs::create_dir(&kit).unwrap();
-    sandbox.create("alex", &["--kit"]).await.succeeded();
+    sandbox.create("alex", &["--kit=dir"]).await.succeeded();
     assert_eq!(mode(&kit), 0o700);
 }
 
@@ -236,7 +252,7 @@ async fn kit_goes_when_anything_fails() {
         let aws = aws_with_files().await;
         let sandbox = Sandbox::new(&aws);
         aws.faults.always(call, Fault::DENIED);
-        sandbox.create("alex", &["--kit"]).await.failed_with(call);
+        sandbox.create("alex", &["--kit=dir"]).await.failed_with(call);
         assert_eq!(sandbox.files(), [""; 0]);
     }
 }
@@ -247,7 +263,7 @@ async fn folder_object_is_made_once_and_not_taken_away_from_others() {
     aws.add_bucket("shared", &["jaime/photo.jpg"]).await;
     let sandbox = Sandbox::new(&aws);
     let run = sandbox.create("alex", &["--make-folder"]).await.succeeded();
-    assert!(run.stderr.contains("Made folder s3://shared/alex/"), "{run:?}");
+    assert!(run.stderr.contains("Created folder s3://shared/alex/"), "{run:?}");
     assert!(!run.stderr.contains("note:"), "{run:?}");
     aws.bucket("shared", |bucket| assert_eq!(bucket.objects["alex/"].size, 0));
 
@@ -358,8 +374,8 @@ async fn kit_says_where_a_client_may_start() {
     let aws = aws_with_files().await;
     let sandbox = Sandbox::new(&aws);
     for (user, options, start) in [
-        ("alex", ["--kit"].as_slice(), "Always start in this folder"),
-        ("kim", &["--kit", "--browse-root"], "or at the bucket"),
+        ("alex", ["--kit=dir"].as_slice(), "Always start in this folder"),
+        ("kim", &["--kit=dir", "--browse-root"], "or at the bucket"),
     ] {
         sandbox.create(user, options).await.succeeded();
         let readme = sandbox.path().join(format!("{user}_kit/README.txt"));
@@ -374,7 +390,7 @@ async fn kit_names_the_folders_to_be_read_too() {
         let aws = aws_with_files().await;
         let sandbox = Sandbox::new(&aws);
         let shares = ["--also-read", "price list/", "--also-read", "jaime/"];
-        let options = [&["--kit", "--access", mode], &shares[..]].concat();
+        let options = [&["--kit=dir", "--access", mode], &shares[..]].concat();
         sandbox.create("alex", &options).await.succeeded();
         let readme = kit_file(&sandbox, "README.txt");
         let readme = readme.replace("\r\n", "\n");
@@ -394,14 +410,14 @@ async fn kit_names_the_folders_to_be_read_too() {
 async fn kit_says_what_the_store_is_and_when_access_ends() {
     let aws = aws_with_files().await;
     let sandbox = Sandbox::new(&aws);
-    let options = ["--kit", "--expires", "2099-12-25T07:38:00+01:00"];
+    let options = ["--kit=dir", "--expires", "2099-12-25T07:38:00+01:00"];
     sandbox.create("alex", &options).await.succeeded();
     let readme = kit_file(&sandbox, "README.txt");
     let title = format!("The server:\r\n\r\n    {}\r\n", aws.url);
     assert!(readme.starts_with("Your files on an S3 server\r\n"), "{readme}");
     assert!(readme.contains(&title), "{readme}");
     assert!(!readme.contains("Amazon"), "{readme}");
-    let ends = "Your access works until 25 December 2099, 06:38 UTC.\r\n";
+    let ends = "Your access is valid until 25 December 2099, 06:38 UTC.\r\n";
     assert!(readme.contains(ends), "{readme}");
 }
 
@@ -431,7 +447,7 @@ async fn kit_of_a_user_called_default_takes_nobodys_own_profile() {
     for user in ["default", "DEFAULT"] {
         let aws = aws_with_files().await;
         let sandbox = Sandbox::new(&aws);
-        sandbox.create(user, &["--kit"]).await.succeeded();
+        sandbox.create(user, &["--kit=dir"]).await.succeeded();
         let kit = sandbox.path().join(format!("{user}_kit"));
         let credentials = std::fs::read_to_string(kit.join("aws-credentials")).unwrap();
         assert!(credentials.starts_with(&format!("[{user}_]\n")), "{user}");
@@ -442,7 +458,7 @@ async fn kit_of_a_user_called_default_takes_nobodys_own_profile() {
 async fn kit_is_the_admins_whatever_the_umask_takes_away() {
     let aws = aws_with_files().await;
     let sandbox = Sandbox::new(&aws);
-    let script = "umask 0777; exec \"$0\" -b shared -u alex --kit";
+    let script = "umask 0777; exec \"$0\" -b shared -u alex --kit=dir";
     sandbox.run_script(script, "create_s3_user").await.succeeded();
     let mode = |file: &str| {
         let found = std::fs::metadata(sandbox.path().join(file)).unwrap();

@@ -395,7 +395,7 @@ async fn name_of_no_user_of_ours_is_told_and_nothing_is_listed() {
         ("kimm", "there is no user kimm; did you mean kim?"),
         ("nobody", "there is no user nobody"),
         ("Alex", "there is no user Alex; did you mean alex?"),
-        ("ada", "user ada was not made for bucket shared: it is tagged for bucket other"),
+        ("ada", "user ada belongs to bucket other"),
         ("cleo", "user cleo was not created by create_s3_user"),
     ] {
         for format in [[].as_slice(), &["--json"]] {
@@ -409,7 +409,7 @@ async fn name_of_no_user_of_ours_is_told_and_nothing_is_listed() {
     let errors: Vec<_> = run.stderr.lines().collect();
     assert_eq!(errors.len(), 2, "{run:?}");
     assert!(errors[0].contains("error: kimm: there is no user kimm"), "{run:?}");
-    assert!(errors[1].contains("error: ada: user ada was not made for"), "{run:?}");
+    assert!(errors[1].contains("error: ada: user ada belongs to"), "{run:?}");
 }
 
 #[tokio::test]
@@ -621,7 +621,7 @@ async fn options_that_change_something_are_refused() {
         "--dry-run",
         "--update",
         "--rotate-key",
-        "--kit",
+        "--kit=dir",
         "--verify",
         "--make-folder",
         "--browse-root",

@@ -97,12 +97,12 @@ async fn all_that_is_wrong_with_the_names_is_told_before_any_call() {
         assert_eq!(run.code, Some(2), "{run:?}");
         let lines: Vec<_> = run.stderr.lines().collect();
         let expected = [
-            "customers:2: a user name has",
+            "customers:2: a user name must be",
             "customers:3: kim is given twice, first by -u",
             "customers:5: ALEX is given twice, first by customers:1",
             "customers:6: a user name has no /; ",
             "customers:7: kim is given twice",
-            "customers:8: a user name has",
+            "customers:8: a user name must be",
         ];
         assert_eq!(lines.len(), expected.len(), "{run:?}");
         for (line, expected) in lines.iter().zip(expected) {
@@ -211,7 +211,7 @@ async fn nobody_is_asked_on_after_the_session_ended() {
 /// A file of another kind is told by its content, and nothing of it is printed.
 #[tokio::test]
 async fn secret_in_a_file_given_by_mistake_is_not_printed() {
-    let (aws, sandbox) = aws_with_alex(&["--kit"]).await;
+    let (aws, sandbox) = aws_with_alex(&["--kit=dir"]).await;
     let before = aws.faults.operations().len();
     let (id, secret) = sandbox.key_of("alex");
     let credentials =
@@ -265,7 +265,10 @@ async fn of_a_wrong_file_the_first_problems_are_told() {
         let run = create(&sandbox, &["--users-from", "log"]).await;
         assert_eq!(run.code, Some(2), "{run:?}");
         let told: Vec<_> = run.stderr.lines().collect();
-        assert!(told[19].starts_with("create_s3_user: error: log:20: a user name has"), "{run:?}");
+        assert!(
+            told[19].starts_with("create_s3_user: error: log:20: a user name must be"),
+            "{run:?}"
+        );
         let rest = rest.map(|rest| format!("create_s3_user: error: {rest}"));
         assert_eq!(told.get(20).copied(), rest.as_deref());
         assert!(told.len() <= 21);
@@ -480,7 +483,7 @@ async fn user_that_is_not_all_ours_is_never_skipped() {
     let here = Sandbox::new(&aws);
     for (user, why) in [
         ("admin", "was not created by create_s3_user"),
-        ("kim", "it is tagged for bucket other"),
+        ("kim", "belongs to bucket other"),
         ("lee", "without an access key"),
         ("eva", "already exists for bucket shared"),
     ] {
@@ -666,7 +669,7 @@ async fn table_is_checked_as_a_whole_before_any_call() {
             &[
                 "customers.csv:3: column access: accepted are read, read-write, write",
                 "customers.csv:4: 2 cells, but the header has 3",
-                "customers.csv:5: a user name has 1 to 64 characters of A-Z, a-z, 0-9 and _+=,.@-, \
+                "customers.csv:5: a user name must be 1 to 64 characters: A-Z, a-z, 0-9 and _+=,.@-, \
                  and not ' '",
                 "customers.csv:6: ALEX is given twice, first by customers.csv:2",
             ][..],
@@ -738,7 +741,7 @@ async fn access_options_in_a_table_are_refused_where_they_mean_nothing() {
     let table = |text| std::fs::write(sandbox.path().join("customers.csv"), text).unwrap();
     let before = aws.faults.operations().len();
     table("user,expires\nalex,2099-12-31\n");
-    for option in ["--list", "--rotate-key", "--suspend", "--resume"] {
+    for option in ["--list", "--suspend", "--resume"] {
         let run = create(&sandbox, &[&from[..], &[option]].concat()).await;
         assert_usage(&run, &format!("{option} can't be used with access options"));
     }

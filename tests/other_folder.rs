@@ -80,7 +80,7 @@ async fn key_opens_the_folder_and_nothing_beside_it() {
         for access in ["read", "read-write"] {
             let aws = aws_with_customers().await;
             let sandbox = Sandbox::new(&aws);
-            let options = ["--folder", folder, "--access", access, "--kit", "--verify", "-v"];
+            let options = ["--folder", folder, "--access", access, "--kit=dir", "--verify", "-v"];
             let run = sandbox.create("bob", &options).await.succeeded();
             let around = folder.split_once('/').unwrap().0;
             let refused = format!("can't list s3://shared/{around}/");
@@ -270,7 +270,7 @@ async fn everything_else_goes_by_the_recorded_folder() {
     let update = ["--update", "--access", "read-write", "--expires", "2099-12-31", "--json"];
     let run = sandbox.create("bob", &update).await.succeeded();
     assert_eq!(run.json()["prefix"], "customers/acme/");
-    let rotate = ["--rotate-key", "--kit", "--verify", "--json"];
+    let rotate = ["--rotate-key", "--kit=dir", "--verify", "--json"];
     let run = sandbox.create("bob", &rotate).await.succeeded();
     assert_eq!(run.json()["prefix"], "customers/acme/");
     let readme = sandbox.path().join("bob_kit.2/README.txt");

@@ -371,7 +371,7 @@ async fn access_of_a_user_of_the_scripts_is_read_back() {
     set_end_by_tag(&aws, "lee", None);
     assert_only_read(&aws);
     assert_eq!(state_of(&aws), before);
-    let run = sandbox.create("lee", &["--rotate-key", "--kit"]).await;
+    let run = sandbox.create("lee", &["--rotate-key", "--kit=dir"]).await;
     let run = run.failed_with("policies of the Python scripts");
     let hint = "--update --access read --expires never --source-ip any --also-read none \
                 --kms-key none --browse-root\n";

@@ -154,7 +154,7 @@ async fn question_about_many_users_has_totals_and_the_first_of_them() {
     let shown = session.shows(Some(QUESTION)).await;
     let total = "This will delete 22 users and 22 objects:\r\n";
     assert!(shown.contains(total), "{shown}");
-    let line = "(1 object, made 1 minute ago, never used)\r\n";
+    let line = "(1 object, created 1 minute ago, never used)\r\n";
     assert_eq!(shown.matches(line).count(), 20, "{shown}");
     assert!(shown.contains("\r\n  and 2 more\r\n"), "{shown}");
     session.types("y\n").await;
@@ -168,7 +168,7 @@ async fn question_lacks_what_iam_does_not_tell() {
     aws.faults.always("GetAccessKeyLastUsed", Fault::DENIED);
     let mut session = at_terminal(&sandbox, "delete_s3_user", &["-u", "alex"]);
     let shown = session.shows(Some(QUESTION)).await;
-    let user = "  user            alex (made 1 minute ago)\r\n";
+    let user = "  user            alex (created 1 minute ago)\r\n";
     assert!(shown.contains(user), "{shown}");
     let policy = "  inline policy   s3-access\r\n";
     assert!(shown.contains(policy), "{shown}");

@@ -26,7 +26,7 @@ async fn shows_what_it_found_and_asks_before_deleting() {
         let mut session = delete_at_terminal(&aws, &[]).await;
         let shown = session.shows(Some(QUESTION)).await;
         for step in [
-            "  user            alex (made 1 minute ago, never used)",
+            "  user            alex (created 1 minute ago, never used)",
             "  access key      ",
             "  policy          s3-access-for-alex\r\n",
             "  folder          s3://shared/alex/ (2 objects)",
@@ -152,8 +152,8 @@ async fn asks_once_for_all_users() {
     let shown = session.shows(Some(QUESTION)).await;
     for step in [
         "This will delete 2 users and 3 objects:",
-        "\n  alex  alex/ (2 objects, made 1 minute ago, never used)",
-        "\n  jaime  jaime/ (1 object, made 1 minute ago, never used)",
+        "\n  alex  alex/ (2 objects, created 1 minute ago, never used)",
+        "\n  jaime  jaime/ (1 object, created 1 minute ago, never used)",
     ] {
         assert!(shown.contains(step), "{step} is not in {shown}");
     }

@@ -9,7 +9,7 @@ use crate::support::{
 #[tokio::test]
 async fn both_programs_get_through() {
     for options in [
-        ["--verify", "--kit"].as_slice(),
+        ["--verify", "--kit=dir"].as_slice(),
         &["--verify", "--inline-policy", "--access", "read-write"],
     ] {
         let aws = aws_with_files().await;

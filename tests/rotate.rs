@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::support::{
     DRY_RUN, Fault, LocalAws, Sandbox, WELCOME, active_keys_of, aws_with_alex, delete_key,
     edit_policy_of_alex, fill_to_eight_keys, is_gone, keys_of, opens_folder, set_end, set_status,
+    tag_of,
 };
 
 #[tokio::test]
@@ -65,6 +66,36 @@ async fn old_key_can_be_kept_and_a_third_is_refused_naming_both() {
 }
 
 #[tokio::test]
+async fn what_becomes_of_the_old_key_is_one_option() {
+    for (what, kept, active) in
+        [("delete", false, false), ("suspend", true, false), ("keep", true, true)]
+    {
+        let (aws, sandbox) = aws_with_alex(&[]).await;
+        let old = sandbox.key_of("alex").0;
+        sandbox.create("alex", &["--rotate-key", "--old-key", what]).await.succeeded();
+        assert_eq!(keys_of(&aws, "alex").contains(&old), kept, "{what}");
+        assert_eq!(active_keys_of(&aws, "alex").contains(&old), active, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn new_key_comes_with_more_time_in_one_go() {
+    let (aws, sandbox) = aws_with_alex(&["--expires", "2090-12-31"]).await;
+    set_end(&aws, "alex", "2020-01-01T00:00:00Z");
+    let renew = ["--rotate-key", "--expires", "2099-12-31", "--access", "read-write", "--kit"];
+    let run = sandbox.create("alex", &renew).await.succeeded();
+    let key = sandbox.key_in("alex_accessKeys.2.csv");
+    assert_eq!(keys_of(&aws, "alex"), [key.0.as_str()]);
+    assert!(opens_folder(&aws, &key).await);
+    assert_eq!(tag_of(&aws, "alex", "s3-user:expires").unwrap(), "2100-01-01T00:00:00Z");
+    assert!(!run.stderr.contains("access ended"), "{run:?}");
+    assert!(run.stderr.contains("access: read -> read-write"), "{run:?}");
+    let again = sandbox.create("alex", &["--rotate-key", "--access", "read", "--dry-run"]).await;
+    let again = again.succeeded();
+    assert!(again.stderr.contains("access: read-write -> read\n"), "{again:?}");
+}
+
+#[tokio::test]
 async fn user_without_a_key_gets_one() {
     let (aws, sandbox) = aws_with_alex(&[]).await;
     delete_key(&aws, "alex", &sandbox.key_of("alex").0).await;
@@ -86,7 +117,7 @@ async fn failure_before_the_new_key_is_safe_leaves_the_old_one_alone() {
         let (aws, sandbox) = aws_with_alex(&[]).await;
         let old = sandbox.key_of("alex");
         aws.faults.at(call, 0, 2, fault);
-        let run = sandbox.create("alex", &["--rotate-key", "--kit"]).await;
+        let run = sandbox.create("alex", &["--rotate-key", "--kit=dir"]).await;
         let run = run.failed_with(call);
         // A key that this run may have made is named, since another may have, too.
         let named = |key: &String| run.stderr.contains(&format!("left: access key {key}"));
@@ -133,7 +164,7 @@ async fn new_key_that_opens_too_much_is_deleted_and_the_old_one_kept() {
     let sandbox = Sandbox::new(&aws);
     sandbox.create("alex", &[]).await.succeeded();
     let old = sandbox.key_of("alex");
-    let options = ["--rotate-key", "--verify", "--kit"];
+    let options = ["--rotate-key", "--verify", "--kit=dir"];
     let run = sandbox.create("alex", &options).await;
     run.failed_with("which its policy does not allow");
     assert_eq!(keys_of(&aws, "alex"), [old.0.as_str()]);
@@ -143,9 +174,9 @@ async fn new_key_that_opens_too_much_is_deleted_and_the_old_one_kept() {
 #[tokio::test]
 async fn kit_and_verification_follow_the_access_the_user_has() {
     let access = ["--access", "write", "--expires", "2099-12-31"];
-    let shared = ["--also-read", "jaime/", "--kit"];
+    let shared = ["--also-read", "jaime/", "--kit=dir"];
     let (aws, sandbox) = aws_with_alex(&[&access[..], &shared].concat()).await;
-    let options = ["--rotate-key", "--verify", "--kit", "-v"];
+    let options = ["--rotate-key", "--verify", "--kit=dir", "-v"];
     let run = sandbox.create("alex", &options).await.succeeded();
     for tried in [
         "can upload to s3://shared/alex/",
@@ -185,7 +216,7 @@ async fn only_users_of_ours_for_this_bucket_are_given_keys() {
     aws.add_bucket("other", &[]).await;
     let other = ["-b", "other", "-u", "alex", "--rotate-key"];
     let run = sandbox.run("create_s3_user", &other).await;
-    run.failed_with("was not made for bucket other");
+    run.failed_with("belongs to bucket shared");
     let run = sandbox.create("admin", &["--rotate-key"]).await;
     run.failed_with("was not created by create_s3_user");
     let run = sandbox.create("kim", &["--rotate-key"]).await;
@@ -487,7 +518,7 @@ async fn archive_that_goes_before_the_key_is_handed_over_costs_no_key() {
     let old = sandbox.key_of("alex").0;
     // Asked last, when everything is written.
     aws.faults.once("GetCallerIdentity", Fault::Pause);
-    let started = sandbox.start_create("alex", &["--rotate-key", "--kit"]);
+    let started = sandbox.start_create("alex", &["--rotate-key", "--kit=dir"]);
     aws.faults.paused().await;
     std::fs::remove_file(sandbox.path().join("alex_kit.2.zip")).unwrap();
     aws.faults.resume();
@@ -499,10 +530,10 @@ async fn archive_that_goes_before_the_key_is_handed_over_costs_no_key() {
 
 #[tokio::test]
 async fn files_of_a_rotation_get_a_number_that_the_archive_is_free_for_too() {
-    let (_aws, sandbox) = aws_with_alex(&["--kit"]).await;
+    let (_aws, sandbox) = aws_with_alex(&["--kit=dir"]).await;
     let other = sandbox.path().join("alex_kit.2.zip");
     std::fs::write(&other, "precious").unwrap();
-    let options = ["--rotate-key", "--kit", "--json"];
+    let options = ["--rotate-key", "--kit=dir", "--json"];
     let json = sandbox.create("alex", &options).await.succeeded().json();
     assert_eq!(json["key_file"], "alex_accessKeys.3.csv");
     assert_eq!(json["kit"], "alex_kit.3");

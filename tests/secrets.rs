@@ -28,10 +28,10 @@ async fn nothing_that_is_printed_holds_a_secret() {
     let mut runs: Vec<Run> = Vec::new();
     for options in [
         ["--dry-run", "--json", "-v"].as_slice(),
-        &["--kit", "--verify", "--access", "read-write", "-v"],
+        &["--kit=dir", "--verify", "--access", "read-write", "-v"],
         &["-v"],
         &["--update", "-v"],
-        &["--rotate-key", "--kit", "--verify", "--json", "-v"],
+        &["--rotate-key", "--kit=dir", "--verify", "--json", "-v"],
     ] {
         runs.push(sandbox.create("alex", options).await);
     }
@@ -85,7 +85,7 @@ async fn forged_tag_gets_into_no_suggested_command() {
         tag.unwrap().value = "other; touch pwned".to_owned();
     });
     let run = sandbox.delete("alex", &[]).await;
-    let run = run.failed_with("was not made for bucket shared");
+    let run = run.failed_with("belongs to bucket ");
     let hints = run.stderr.lines().filter(|line| line.starts_with("hint: "));
     assert_eq!(
         hints.collect::<Vec<_>>(),

@@ -174,7 +174,7 @@ async fn empty_folder_can_be_connected_to_only_with_its_object() {
             let aws = LocalAws::start().await;
             aws.add_bucket("shared", &FILES_OF_OTHERS).await;
             let sandbox = Sandbox::new(&aws);
-            let options = [&["--access", access, "--kit"], make_folder].concat();
+            let options = [&["--access", access, "--kit=dir"], make_folder].concat();
             sandbox.create("alex", &options).await.succeeded();
             let key = sandbox.key_of("alex");
             let [winscp, cyberduck] = &CLIENTS;

@@ -69,7 +69,7 @@ async fn suspended_key_is_refused_and_works_again_when_resumed() {
 
         let run = suspend(&sandbox, &[]).await.succeeded();
         let expected = format!(
-            "Suspended access key {}\nalex can't use s3://shared/alex/ until --resume \
+            "Suspended access key {}\nalex can't use s3://shared/alex/ until you run --resume \
              (this may take a few seconds)\n",
             key.0
         );
@@ -82,7 +82,7 @@ async fn suspended_key_is_refused_and_works_again_when_resumed() {
 
         let run = resume(&sandbox, &[]).await.succeeded();
         let expected = format!(
-            "Resumed access key {0}\nalex can use access key {0} again \
+            "Reactivated access key {0}\nalex can use access key {0} again \
              (this may take a few seconds)\n",
             key.0
         );
@@ -187,7 +187,7 @@ async fn dry_run_shows_the_steps_and_changes_nothing() {
 
     suspend(&sandbox, &[]).await.succeeded();
     let run = resume(&sandbox, &["--dry-run"]).await.succeeded();
-    let steps = format!("resume access key {key}");
+    let steps = format!("reactivate access key {key}");
     assert_eq!(run.stderr, format!("Would {steps}\n{DRY_RUN}"));
     assert_eq!(active_keys_of(&aws, "alex"), [""; 0]);
 }
@@ -199,7 +199,7 @@ async fn only_keys_of_users_of_ours_for_this_bucket_are_touched() {
     for option in ["--suspend", "--resume"] {
         let other = ["-b", "other", "-u", "alex", option];
         let run = sandbox.run("create_s3_user", &other).await;
-        run.failed_with("was not made for bucket other");
+        run.failed_with("belongs to bucket shared");
         let run = sandbox.create("admin", &[option]).await;
         run.failed_with("was not created by create_s3_user");
         let run = sandbox.create("Alex", &[option]).await;

@@ -179,7 +179,7 @@ async fn key_that_can_not_be_one_is_written_nowhere() {
         ("AKIAIOSFODNN7EXAMPLE", injected),
         ("AKIA&#10;[default]", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
     ] {
-        for options in [["--kit"].as_slice(), &["-o", "-"]] {
+        for options in [["--kit=dir"].as_slice(), &["-o", "-"]] {
             let aws = aws_with_files().await;
             let sandbox = Sandbox::new(&aws);
             let answer = Fault::Answer(answer_with_key(id, secret));
@@ -385,12 +385,12 @@ async fn panic_in_the_middle_leaves_nothing_behind() {
         "Created policy s3-access-for-alex",
         "Attached policy s3-access-for-alex",
         "Created an access key for alex",
-        "Made folder s3://shared/alex/",
+        "Created folder s3://shared/alex/",
         "Wrote alex_accessKeys.csv",
         "Wrote alex_kit/ and alex_kit.zip",
     ] {
         let sandbox = Sandbox::new(&aws).set("S3_USER_TEST_PANIC", Some(step));
-        let run = sandbox.create("alex", &["--kit", "--make-folder"]).await;
+        let run = sandbox.create("alex", &["--kit=dir", "--make-folder"]).await;
         assert_eq!(run.code, Some(1), "{step}: {run:?}");
         let told = [
             "create_s3_user: error: as the test wants it\n",

@@ -277,7 +277,7 @@ async fn only_the_one_policy_of_a_user_of_ours_is_replaced() {
     let (aws, sandbox) = aws_with_alex(&[]).await;
     aws.add_bucket("other", &[]).await;
     let run = sandbox.run("create_s3_user", &["-b", "other", "-u", "alex", "--update"]).await;
-    run.failed_with("was not made for bucket other");
+    run.failed_with("belongs to bucket shared");
     let run = sandbox.create("admin", &["--update"]).await;
     run.failed_with("was not created by create_s3_user");
     sandbox.create("kim", &["--update"]).await.failed_with("there is no user kim");
@@ -407,7 +407,7 @@ async fn policy_of_version_0_1_is_still_known() {
         assert!(run.stderr.contains(update), "{run:?}");
         assert_eq!(run.stdout, include_str!("policies/read-write.json"));
 
-        let rotate = ["--rotate-key", "--kit"];
+        let rotate = ["--rotate-key", "--kit=dir"];
         sandbox.create("alex", &rotate).await.succeeded();
         let readme = sandbox.path().join("alex_kit.2/README.txt");
         let readme = std::fs::read_to_string(readme).unwrap();

@@ -160,7 +160,7 @@ async fn key_that_is_not_known_yet_is_waited_for() {
 #[tokio::test]
 async fn store_that_ignores_policies_is_found_out_and_everything_undone() {
     for options in [
-        ["--verify", "--access", "read", "--kit"].as_slice(),
+        ["--verify", "--access", "read", "--kit=dir"].as_slice(),
         &["--verify", "--access", "write", "--make-folder"],
         &["--verify", "--inline-policy"],
     ] {

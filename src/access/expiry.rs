@@ -13,12 +13,13 @@ use super::ValueError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Expiry(Timestamp);
 
-const ACCEPTED: ValueError = ValueError(
+const ACCEPTED: ValueError = ValueError::new(
     "a time is a date such as 2026-12-31, an RFC 3339 time such as 2026-12-31T18:00:00+01:00, \
      a duration such as 2w, 90d or 12h, or never for no end",
 );
-const NO_SUCH_DAY: ValueError = ValueError("there is no such date");
-const TOO_FAR: ValueError = ValueError("the last time that can be given is 9999-12-30T22:00:00Z");
+const NO_SUCH_DAY: ValueError = ValueError::new("there is no such date");
+const TOO_FAR: ValueError =
+    ValueError::new("the last time that can be given is 9999-12-30T22:00:00Z");
 
 impl Expiry {
     /// Reads what [`Display`](fmt::Display) wrote, in the past too.
@@ -30,8 +31,8 @@ impl Expiry {
     fn parse(text: &str, now: Timestamp) -> Result<Self, ValueError> {
         let words = text.to_ascii_lowercase();
         if words.split(|c: char| !c.is_ascii_alphabetic()).any(is_vague_unit) {
-            return Err(ValueError(
-                "a duration is in weeks, days, hours or min, such as 2w, 90d, 12h or 30min, \
+            return Err(ValueError::new(
+                "a duration is in weeks, days, hours or minutes, such as 2w, 90d, 12h or 30min, \
                  since months and years have no fixed length",
             ));
         }
@@ -47,7 +48,11 @@ impl Expiry {
             let end = now.to_zoned_datetime(TimeZone::UTC).checked_add(span);
             Self(end.map_err(|_| TOO_FAR)?.timestamp())
         };
-        if expiry.0 > now { Ok(expiry) } else { Err(ValueError("that time has already passed")) }
+        if expiry.0 > now {
+            Ok(expiry)
+        } else {
+            Err(ValueError::new("that time has already passed"))
+        }
     }
 
     fn midnight(date: Date) -> Result<Self, ValueError> {

@@ -44,7 +44,7 @@ impl Target {
     pub(crate) fn check_path(&self, path: &str) -> Result<(), ValueError> {
         match folder_of_path(path, &self.bucket) {
             None => Ok(()),
-            Some(_) => Err(ValueError(
+            Some(_) => Err(ValueError::new(
                 "a path that begins with /s3-user/BUCKET/folder/ names a folder; give that by --folder",
             )),
         }
@@ -60,7 +60,7 @@ impl Target {
         if folder_path(&self.bucket, self.prefix()).is_some() {
             return Ok(());
         }
-        Err(ValueError(
+        Err(ValueError::new(
             "the folder's name is too long: the IAM path of its user would have more than 512 \
              characters, where all but letters, digits and . _ - / take three for each byte",
         ))

@@ -34,12 +34,11 @@ pub struct GrantChange {
     ///
     /// A time is in RFC 3339 format: 2026-12-31T18:00:00Z. A duration is in weeks, days,
     /// hours or minutes, such as 2w, 90d, 12h or 30min. A date includes that whole day in
-    /// UTC: with 2026-12-31, the first refused instant is 2027-01-01T00:00:00Z. With
-    /// --update, a later time also brings back access that has ended, and "never" removes the
-    /// end.
+    /// UTC: with 2026-12-31, access stops at 2027-01-01T00:00:00Z. With --update, a
+    /// later time also brings back access that has ended, and "never" removes the end.
     #[cfg_attr(
         feature = "cli",
-        arg(verbatim_doc_comment, long, value_name = "WHEN"),
+        arg(long, value_name = "WHEN"),
         arg(value_parser = |text: &str| setting("never", text, Expiry::from_str))
     )]
     pub expires: Option<Setting<Expiry>>,
@@ -50,7 +49,7 @@ pub struct GrantChange {
     /// earlier ones, and "any" removes the limit.
     #[cfg_attr(
         feature = "cli",
-        arg(verbatim_doc_comment, long = "source-ip", value_name = "CIDR"),
+        arg(long = "source-ip", value_name = "CIDR"),
         arg(value_parser = |text: &str| setting("any", text, cidr))
     )]
     pub source_ips: Option<Vec<Setting<IpNet>>>,
@@ -61,7 +60,7 @@ pub struct GrantChange {
     /// earlier ones, and "none" removes them.
     #[cfg_attr(
         feature = "cli",
-        arg(verbatim_doc_comment, hide_short_help = true, long, value_name = "PREFIX/"),
+        arg(hide_short_help = true, long, value_name = "PREFIX/"),
         arg(value_parser = |text: &str| setting("none", text, Prefix::from_str))
     )]
     pub also_read: Option<Vec<Setting<Prefix>>>,
@@ -71,7 +70,7 @@ pub struct GrantChange {
     /// the default one does. With --update, "none" removes it.
     #[cfg_attr(
         feature = "cli",
-        arg(verbatim_doc_comment, hide_short_help = true, long, value_name = "ARN"),
+        arg(hide_short_help = true, long, value_name = "ARN"),
         arg(value_parser = |text: &str| setting("none", text, KmsKey::from_str))
     )]
     pub kms_key: Option<Setting<KmsKey>>,
@@ -92,10 +91,10 @@ impl GrantChange {
     /// Fails if a list of values has the word for none among them.
     pub fn check(&self) -> Result<(), ValueError> {
         if is_mixed(&self.source_ips) {
-            return Err(ValueError("any can't be given with other addresses"));
+            return Err(ValueError::new("any can't be given with other addresses"));
         }
         if is_mixed(&self.also_read) {
-            return Err(ValueError("none can't be given with other folders"));
+            return Err(ValueError::new("none can't be given with other folders"));
         }
         Ok(())
     }
@@ -132,7 +131,7 @@ impl GrantChange {
         if new.access.rights().list || !new.browse_root {
             return Ok(());
         }
-        Err(ValueError(if self.browse_root {
+        Err(ValueError::new(if self.browse_root {
             "--browse-root needs access that lists, and the user may only upload; \
              add --access read or read-write"
         } else {

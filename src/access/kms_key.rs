@@ -30,11 +30,11 @@ impl FromStr for KmsKey {
             {
                 Ok(Self { arn: arn.to_owned(), region: region.to_owned() })
             }
-            [.., alias] if alias.starts_with("alias/") => Err(ValueError(
+            [.., alias] if alias.starts_with("alias/") => Err(ValueError::new(
                 "a policy needs the ARN of the key itself, not of an alias: \
                  see aws kms describe-key --key-id ALIAS",
             )),
-            _ => Err(ValueError(
+            _ => Err(ValueError::new(
                 "a KMS key is given by its ARN, arn:aws:kms:REGION:ACCOUNT:key/ID, or none for no key",
             )),
         }

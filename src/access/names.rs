@@ -1,5 +1,7 @@
 //! The names a run works on, parsed once at the edge and trusted inside.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -30,7 +32,13 @@ pub(super) use as_text;
 /// A value that can't be used, with what is accepted instead.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct ValueError(pub(crate) &'static str);
+pub struct ValueError(Cow<'static, str>);
+
+impl ValueError {
+    pub(crate) const fn new(accepted: &'static str) -> Self {
+        Self(Cow::Borrowed(accepted))
+    }
+}
 
 /// The name of a general purpose S3 bucket.
 ///
@@ -71,7 +79,7 @@ impl FromStr for BucketName {
         } else {
             return Ok(Self(name.to_owned()));
         };
-        Err(ValueError(wrong))
+        Err(ValueError::new(wrong))
     }
 }
 
@@ -91,17 +99,23 @@ pub struct UserName(String);
 
 as_text!(UserName);
 
+const LENGTH_AND_CHARACTERS: &str =
+    "a user name must be 1 to 64 characters: A-Z, a-z, 0-9 and _+=,.@-";
+
 impl FromStr for UserName {
     type Err = ValueError;
 
     fn from_str(name: &str) -> Result<Self, ValueError> {
-        let is_allowed = name.chars().all(|c| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c));
+        let is_allowed = |c: &char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(*c);
+        let others: BTreeSet<_> = name.chars().filter(|c| !is_allowed(c)).collect();
         let wrong = if name.contains('/') {
             "a user name has no /; to give the user a folder of another name, use --folder"
-        } else if name.is_empty() || !is_allowed {
-            "a user name has 1 to 64 characters of A-Z, a-z, 0-9 and _+=,.@-"
-        } else if name.len() > 64 {
-            "a user name has at most 64 characters"
+        } else if !others.is_empty() {
+            let others: Vec<_> = others.iter().take(5).map(|c| format!("{c:?}")).collect();
+            let wrong = format!("{LENGTH_AND_CHARACTERS}, and not {}", others.join(" "));
+            return Err(ValueError(wrong.into()));
+        } else if !(1..=64).contains(&name.len()) {
+            LENGTH_AND_CHARACTERS
         } else if name.starts_with('-') {
             "a user name does not start with -"
         } else if name == "." || name == ".." {
@@ -109,7 +123,7 @@ impl FromStr for UserName {
         } else {
             return Ok(Self(name.to_owned()));
         };
-        Err(ValueError(wrong))
+        Err(ValueError::new(wrong))
     }
 }
 

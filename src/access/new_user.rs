@@ -44,10 +44,10 @@ impl NewUser {
     pub fn check(&self) -> Result<(), ValueError> {
         let keys: HashSet<_> = self.tags.iter().map(|tag| tag.key.to_lowercase()).collect();
         if keys.len() < self.tags.len() {
-            return Err(ValueError("each tag key can be given once"));
+            return Err(ValueError::new("each tag key can be given once"));
         }
         if keys.len() > 46 {
-            return Err(ValueError(
+            return Err(ValueError::new(
                 "a user can have at most 46 tags besides the four that create_s3_user sets",
             ));
         }
@@ -69,7 +69,7 @@ impl FromStr for UserTag {
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
         let (key, value) =
-            text.split_once('=').ok_or(ValueError("a tag is written as KEY=VALUE"))?;
+            text.split_once('=').ok_or(ValueError::new("a tag is written as KEY=VALUE"))?;
         let lower = key.to_lowercase();
         let wrong = if !(1..=128).contains(&key.chars().count()) {
             "the key of a tag has 1 to 128 characters"
@@ -82,7 +82,7 @@ impl FromStr for UserTag {
         } else {
             return Ok(Self { key: key.to_owned(), value: value.to_owned() });
         };
-        Err(ValueError(wrong))
+        Err(ValueError::new(wrong))
     }
 }
 
@@ -93,7 +93,7 @@ fn path(text: &str) -> Result<String, ValueError> {
     let printable = text.chars().all(|c| c.is_ascii_graphic());
     let framed = text == "/" || text.len() > 2 && text.starts_with('/') && text.ends_with('/');
     if !(printable && framed && text.len() <= 512) {
-        return Err(ValueError(
+        return Err(ValueError::new(
             "a path begins and ends with /, and has at most 512 printable ASCII characters",
         ));
     }
@@ -103,7 +103,7 @@ fn path(text: &str) -> Result<String, ValueError> {
 fn policy_arn(text: &str) -> Result<String, ValueError> {
     match text.splitn(6, ':').collect::<Vec<_>>()[..] {
         ["arn", _, "iam", _, _, policy] if policy.starts_with("policy/") => Ok(text.to_owned()),
-        _ => Err(ValueError(
+        _ => Err(ValueError::new(
             "a permissions boundary is given by the ARN of a policy: arn:aws:iam::ACCOUNT:policy/NAME",
         )),
     }

@@ -99,7 +99,7 @@ impl FromStr for Prefix {
         } else {
             return Ok(Self(text.to_owned()));
         };
-        Err(PrefixError::Wrong(ValueError(wrong)))
+        Err(PrefixError::Wrong(ValueError::new(wrong)))
     }
 }
 
@@ -146,7 +146,7 @@ impl FromStr for GivenFolder {
     fn from_str(text: &str) -> Result<Self, PrefixError> {
         if text.is_empty() {
             let wrong = "a folder is given by its prefix, such as customers/acme/";
-            return Err(PrefixError::Wrong(ValueError(wrong)));
+            return Err(PrefixError::Wrong(ValueError::new(wrong)));
         }
         let lacked_slash = !text.ends_with('/');
         let prefix = if lacked_slash { format!("{text}/").parse() } else { text.parse() };

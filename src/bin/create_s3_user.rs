@@ -51,7 +51,7 @@ Shell completions and man page:
 /// is empty and one with a similar name exists, a note says so, and at a terminal you are
 /// asked first, unless you give --yes.
 #[derive(Parser)]
-#[command(name = NAME, version, override_usage = USAGE, verbatim_doc_comment)]
+#[command(name = NAME, version, override_usage = USAGE)]
 #[command(disable_help_flag = true, disable_version_flag = true)]
 #[command(after_help = AFTER_HELP, after_long_help = AFTER_LONG_HELP)]
 struct Args {
@@ -62,7 +62,7 @@ struct Args {
     /// Such as customers/acme/. Several users can share a folder, but no user's folder can be
     /// inside another user's. It can't be changed later. A "folder" column in a users file
     /// overrides it.
-    #[arg(verbatim_doc_comment, long, value_name = "FOLDER/", help_heading = "Users")]
+    #[arg(long, value_name = "FOLDER/", help_heading = "Users")]
     #[arg(display_order = 3, conflicts_with = "path")]
     folder: Option<GivenFolder>,
     #[command(flatten)]
@@ -94,14 +94,14 @@ struct Change {
     /// Nothing about them changes, whatever access the options name, and they don't count as
     /// failed: a run over many users that was interrupted can be run again. A user whose key
     /// was lost by a run that was killed fails: replace its key with --rotate-key.
-    #[arg(verbatim_doc_comment, hide_short_help = true, long, group = "mode")]
+    #[arg(hide_short_help = true, long, group = "mode")]
     skip_existing: bool,
     /// List the bucket's users with their access and keys
     ///
     /// All users made for the bucket, or those given by -u: folder, access, end, keys, last
-    /// use, and anything odd. A table, or with --json a line for each user. Changes nothing.
+    /// use, and warnings. A table, or with --json a line for each user. Changes nothing.
     /// Looks at 16 users at a time unless --jobs is given.
-    #[arg(verbatim_doc_comment, long, groups = ["mode", "users"])]
+    #[arg(long, groups = ["mode", "users"])]
     #[arg(conflicts_with_all = [args_of::<GrantChange>(), for_key(), for_new_user()].concat())]
     #[arg(conflicts_with = "dry_run")]
     list: bool,
@@ -110,32 +110,37 @@ struct Change {
     /// Changes only what the access options name. Replaces the user's policy and leaves the
     /// key alone. Prints what changes and what stays. A policy that somebody edited is
     /// replaced only if all access options are given.
-    #[arg(verbatim_doc_comment, long, group = "mode")]
-    #[arg(conflicts_with_all = [for_key(), for_new_user()].concat())]
+    #[arg(long, group = "mode")]
+    #[arg(conflicts_with_all = not_for_update())]
     update: bool,
     /// Replace the access key of an existing user
     ///
     /// Creates a new key, then deletes the old one. While the old key file exists, the new
     /// one is USER_accessKeys.2.csv, and so on. The old key works until the new one is safe,
     /// and is deleted only once STS, where the store has it, or --verify has tested that one.
-    #[arg(verbatim_doc_comment, long, group = "mode")]
+    /// Access options change the user's access at the same time, such as --expires 365d.
+    #[arg(long, group = "mode")]
     #[arg(conflicts_with_all = not_for_rotation())]
     rotate_key: bool,
-    /// With --rotate-key, leave the old key as it is
-    #[arg(hide_short_help = true, long, group = "old_keys", requires = "rotate_key")]
+    /// With --rotate-key, what becomes of the old key: delete, suspend or keep [default: delete]
+    ///
+    /// A key that is suspended is inactive: --resume makes it active again, and the next
+    /// --rotate-key deletes it.
+    #[arg(hide_short_help = true, long, value_name = "WHAT", hide_possible_values = true)]
+    #[arg(value_enum, group = "old_keys", requires = "rotate_key")]
+    #[arg(conflicts_with_all = not_for_rotation())]
+    old_key: Option<OldKeys>,
+    #[arg(hide = true, long, group = "old_keys", requires = "rotate_key")]
     #[arg(conflicts_with_all = not_for_rotation())]
     keep_old_keys: bool,
-    /// With --rotate-key, make the old key inactive instead of deleting it
-    ///
-    /// --resume makes it active again, and the next --rotate-key deletes it.
-    #[arg(hide_short_help = true, long, group = "old_keys", requires = "rotate_key")]
+    #[arg(hide = true, long, group = "old_keys", requires = "rotate_key")]
     #[arg(conflicts_with_all = not_for_rotation())]
     suspend_old: bool,
     /// Make all access keys of an existing user inactive
     ///
-    /// Everything else stays. The person has no access until --resume. It may take a few
+    /// Everything else stays. The person has no access until you run --resume. It may take a few
     /// seconds to apply.
-    #[arg(verbatim_doc_comment, long, group = "mode")]
+    #[arg(long, group = "mode")]
     #[arg(conflicts_with_all = [args_of::<GrantChange>(), for_key(), for_new_user()].concat())]
     suspend: bool,
     /// Make all access keys of an existing user active again
@@ -147,7 +152,15 @@ struct Change {
 /// The options for a new key, of a new user or an existing one.
 fn for_key() -> Vec<Id> {
     let mut options = args_of::<HandoverOptions>();
-    options.extend(["keep_old_keys", "suspend_old"].map(Id::from));
+    options.extend(["old_key", "keep_old_keys", "suspend_old"].map(Id::from));
+    options
+}
+
+/// The options that don't go with other access for an existing user. Of `--kit` more is said
+/// than clap could.
+fn not_for_update() -> Vec<Id> {
+    let mut options = [for_key(), for_new_user()].concat();
+    options.retain(|option| option != "kit");
     options
 }
 
@@ -160,7 +173,7 @@ fn for_new_user() -> Vec<Id> {
 
 /// The options that don't go with a new key for an existing user.
 fn not_for_rotation() -> Vec<Id> {
-    let mut options = [args_of::<GrantChange>(), for_new_user()].concat();
+    let mut options = for_new_user();
     options.push(Id::from("skip_existing"));
     options
 }
@@ -173,13 +186,13 @@ impl Change {
         } else if self.suspend_old {
             OldKeys::Suspend
         } else {
-            OldKeys::Delete
+            self.old_key.unwrap_or_default()
         }
     }
 
     /// The option that doesn't go with access options, if one is given.
     fn without_access(&self) -> Option<&'static str> {
-        self.mode().filter(|option| *option != "--update")
+        self.mode().filter(|option| !["--update", "--rotate-key"].contains(option))
     }
 
     /// The option that says what to do with existing users, if one is given.
@@ -201,8 +214,16 @@ impl Args {
         self.check_rows(users)?;
         self.grant.check()?;
         self.new_user.check()?;
+        ensure!(
+            !self.change.update || self.handover.kit.is_none(),
+            "--kit can't be used with --update: the secret is known only while a key is created; \
+             --rotate-key --kit creates another one"
+        );
         if let Destination::Open(_) = self.handover.to {
-            ensure!(!self.handover.kit, "--kit can't be used with -o -, which writes no files");
+            ensure!(
+                self.handover.kit.is_none(),
+                "--kit can't be used with -o -, which writes no files"
+            );
             ensure!(!self.output.json, "--json can't be used with -o -: the key goes to stdout");
             ensure!(users.len() <= 1, "-o - takes one user at a time");
         }
@@ -296,7 +317,7 @@ impl Args {
             session.update(grant, users).await
         } else if change.rotate_key {
             let old_keys = change.old_keys();
-            session.rotate(rotate::RotateOptions { handover, old_keys }, users).await
+            session.rotate(rotate::RotateOptions { handover, old_keys, access: grant }, users).await
         } else if change.suspend {
             session.suspend(Direction::Suspend, users).await
         } else if change.resume {

@@ -34,7 +34,7 @@ Shell completions and man page:
 /// interrupted. Started at a terminal, even by a script, it asks there first, unless you give
 /// --yes; where there is no terminal, it doesn't ask. Local key files stay.
 #[derive(Parser)]
-#[command(name = NAME, version, override_usage = USAGE, verbatim_doc_comment)]
+#[command(name = NAME, version, override_usage = USAGE)]
 #[command(disable_help_flag = true, disable_version_flag = true)]
 #[command(after_help = AFTER_HELP, after_long_help = AFTER_LONG_HELP)]
 struct Args {
@@ -45,7 +45,7 @@ struct Args {
     /// Access has ended if both the user's tag s3-user:expires and its policy say so, and have
     /// for more than a minute. On a store that keeps no tags, its policy alone says so. A user
     /// who has other policies, groups or a login to the console stays, with a note.
-    #[arg(verbatim_doc_comment, long, help_heading = "Users", group = "users")]
+    #[arg(long, help_heading = "Users", group = "users")]
     #[arg(conflicts_with_all = ["user", "users_from", "force", "folder"])]
     expired: bool,
     #[command(flatten)]

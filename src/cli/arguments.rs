@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Command, Id, Parser};
 
 use super::exit::exit_now;
@@ -19,8 +20,35 @@ pub fn parse<A: Parser>() -> A {
         if !error.use_stderr() {
             error.exit();
         }
-        bad_usage(A::command().get_name(), in_one_line(&error))
+        let command = A::command();
+        let line = in_one_line(&error);
+        match error.kind() {
+            // What is accepted is in the line.
+            ErrorKind::ValueValidation | ErrorKind::InvalidValue => {
+                bad_usage_lines(command.get_name(), [line])
+            }
+            ErrorKind::UnknownArgument if let Some(instead) = instead_of_word(&error) => {
+                bad_usage_lines(command.get_name(), [format!("{line}; {instead}")])
+            }
+            _ => bad_usage(command.get_name(), line),
+        }
     })
+}
+
+/// Says what to write in place of a bare word, if it names something that one of the
+/// programs does.
+fn instead_of_word(error: &clap::Error) -> Option<&'static str> {
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidArg) else { return None };
+    match word.as_str() {
+        "create" => Some("to create a user, run create_s3_user -b BUCKET -u USER"),
+        "delete" | "remove" => Some("to delete a user, run delete_s3_user -b BUCKET -u USER"),
+        "list" | "ls" => Some("to list the users, run create_s3_user -b BUCKET --list"),
+        "update" => Some("to change a user's access, run create_s3_user with --update"),
+        "rotate" => Some("for a new key, run create_s3_user with --rotate-key"),
+        "suspend" => Some("to suspend a user, run create_s3_user with --suspend"),
+        "resume" => Some("to resume a user's access, run create_s3_user with --resume"),
+        _ => None,
+    }
 }
 
 /// The IDs of the arguments of such a struct, for what conflicts with each of them: of a

@@ -102,7 +102,7 @@ fn total(ready: &[Ready<'_, Delete>]) -> String {
 async fn about(plan: &Plan<Delete>) -> Vec<String> {
     let now = Timestamp::now();
     let mut about = Vec::new();
-    about.extend(plan.work.created().map(|at| format!("made {} ago", span(at, now))));
+    about.extend(plan.work.created().map(|at| format!("created {} ago", span(at, now))));
     match delete::last_use(plan).await {
         Some(LastUse::At(at, _)) => about.push(format!("last used {} ago", span(at, now))),
         Some(LastUse::Never) => about.push("never used".to_owned()),

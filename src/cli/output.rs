@@ -174,7 +174,7 @@ impl Output {
         self.result(outcome, key_file(key));
         let mut report = self.report();
         report.keys += usize::from(key.is_some());
-        report.kits += usize::from(key.is_some_and(|key| key.kit.is_some()));
+        report.kits += usize::from(key.is_some_and(|key| key.kit_zip.is_some()));
     }
 
     /// Prints the last lines of a run, in which the file to send stands out.

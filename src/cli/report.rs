@@ -148,7 +148,7 @@ impl Output {
         }
         if self.report().kits > 0 {
             self.say(
-                "Next: send each person their new kit (the zip file) over a secure channel, then delete it and its directory.",
+                "Next: send each person their kit (the zip file) over a secure channel, then delete your copies of it.",
             );
             self.say("The key files are your own copies: keep them safe, or delete them too.");
         } else if self.report().keys > 0 {

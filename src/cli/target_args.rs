@@ -18,6 +18,7 @@ use crate::commands;
 pub struct TargetArgs {
     /// Bucket that all the users share
     #[arg(short, long, alias = "bucket_name", value_name = "BUCKET", allow_hyphen_values = true)]
+    #[arg(env = "S3_USER_BUCKET", hide_env_values = true)]
     pub bucket: BucketName,
     /// IAM user; may be repeated
     #[arg(
@@ -35,7 +36,7 @@ pub struct TargetArgs {
     /// column "user", other columns are "folder" and those named like the access options, such
     /// as access, expires or source-ip. A cell that isn't empty overrides the option for that
     /// user; several addresses or folders in a cell are separated by semicolons.
-    #[arg(verbatim_doc_comment, long, value_name = "FILE", group = "users")]
+    #[arg(long, value_name = "FILE", group = "users")]
     pub users_from: Option<PathBuf>,
     /// How many users to work on at a time, 1 to 32 [default: 4]
     #[arg(hide_short_help = true, long, value_name = "N", value_parser = value_parser!(u8).range(1..=32))]

@@ -241,7 +241,7 @@ mod tests {
         let (_, found) = read(text);
         let expected = [
             (2, "column access: accepted are read, read-write, write"),
-            (3, "a user name has"),
+            (3, "a user name must be"),
             (4, "column expires: that time has already passed"),
             (5, "2 cells, but the header has 4"),
             (6, "browse-root is yes or no"),

@@ -1,15 +1,15 @@
 //! The users that a command works on, from its arguments and from a file: a list of
 //! names, or a table with options of its own for each user (`users_csv`).
 
+use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::io::{self, IsTerminal, Read};
 use std::path::Path;
 
 use super::terminal::to_stderr;
 use super::users_csv::Table;
-use crate::access::{GivenFolder, GrantChange, UserName};
+use crate::access::{GivenFolder, GrantChange, UserName, ValueError};
 
 /// The most problems that are told.
 const MOST_PROBLEMS: usize = 20;
@@ -155,7 +155,7 @@ pub(super) fn user_name(name: &str) -> Result<UserName, String> {
     if name.contains(QUOTES) {
         return Err("remove the quotes".to_owned());
     }
-    name.parse().map_err(|error| format!("{error}{}", offending(name)))
+    name.parse().map_err(|error: ValueError| error.to_string())
 }
 
 /// True for what looks like the ID of an access key or its secret.
@@ -166,14 +166,6 @@ fn is_like_key(name: &str) -> bool {
     let is_secret =
         name.len() == 40 && name.chars().all(|c| c.is_ascii_alphanumeric() || "+/=".contains(c));
     is_id || is_secret
-}
-
-/// Names the characters that no user name has, but for `/`, of which an error says more.
-fn offending(name: &str) -> String {
-    let is_allowed = |c: &char| c.is_ascii_alphanumeric() || "_+=,.@-/".contains(*c);
-    let others: BTreeSet<_> = name.chars().filter(|c| !is_allowed(c)).collect();
-    let shown: Vec<_> = others.iter().take(5).map(|c| format!("{c:?}")).collect();
-    if shown.is_empty() { String::new() } else { format!(", and not {}", shown.join(" ")) }
 }
 
 /// True for a line that people write above a column of names, or several columns: it

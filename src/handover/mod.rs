@@ -26,7 +26,7 @@ mod verify;
 
 pub(crate) use key_files::KeyFiles;
 pub(crate) use kit::ClientSettings;
-pub use options::{Destination, HandoverOptions};
+pub use options::{Destination, HandoverOptions, KitForm};
 pub(crate) use verify::verify;
 
 /// A new access key, and where it was written.
@@ -38,11 +38,11 @@ pub struct HandedOver {
     #[serde(serialize_with = "lossy")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_file: Option<PathBuf>,
-    /// The directory with settings for the person's client, if it was asked for.
+    /// The directory with the files of `kit_zip`, if it was asked for.
     #[serde(serialize_with = "lossy")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kit: Option<PathBuf>,
-    /// The archive of that directory, as one file to send.
+    /// The archive with settings for the person's client, if it was asked for.
     #[serde(serialize_with = "lossy")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kit_zip: Option<PathBuf>,
@@ -98,9 +98,9 @@ impl Handover {
         };
         Self {
             file: dir.map(|dir| key_file::path(dir, user, number)),
-            kit: dir
-                .filter(|_| options.kit)
-                .map(|dir| Kit::in_directory(dir, user, number, options.contact.clone())),
+            kit: dir.zip(options.kit).map(|(dir, form)| {
+                Kit::in_directory(dir, user, number, form, options.contact.clone())
+            }),
             open,
             verify: options.verify,
             patience: Patience::of_new_key(options.verify_timeout),
@@ -142,7 +142,10 @@ impl Handover {
     }
 
     fn kit_step(&self) -> Option<Step> {
-        self.kit.as_ref().map(|kit| Step::WriteKit(kit.archive.clone()))
+        self.kit.as_ref().map(|kit| Step::WriteKit {
+            archive: kit.archive.clone(),
+            directory: kit.directory.clone(),
+        })
     }
 
     /// Makes room for the key file, before the key exists. Fails if a file or a kit
@@ -211,7 +214,7 @@ impl Delivery {
         Ok(HandedOver {
             access_key_id: key.id().to_owned(),
             key_file: self.handover.file,
-            kit,
+            kit: kit.flatten(),
             kit_zip,
         })
     }

@@ -25,6 +25,16 @@ pub enum Destination {
     Open(Arc<File>),
 }
 
+/// The form of a kit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
+pub enum KitForm {
+    /// One file to send.
+    Zip,
+    /// The same files in a directory, too.
+    Dir,
+}
+
 /// The delivery of a new key.
 #[derive(Debug, Clone)]
 #[cfg_attr(
@@ -44,9 +54,13 @@ pub struct HandoverOptions {
     /// Also write USER_kit.zip, ready to send to the person
     ///
     /// It has a README.txt, and settings for the AWS CLI, rclone, Cyberduck and WinSCP, which
-    /// hold the secret. The directory USER_kit has the same files.
-    #[cfg_attr(feature = "cli", arg(verbatim_doc_comment, long))]
-    pub kit: bool,
+    /// hold the secret. With --kit=dir, the directory USER_kit has the same files.
+    #[cfg_attr(
+        feature = "cli",
+        arg(long, value_name = "dir", num_args = 0..=1, require_equals = true),
+        arg(value_enum, default_missing_value = "zip", hide_possible_values = true)
+    )]
+    pub kit: Option<KitForm>,
     /// With --kit, whom the person can ask, such as "Kim, kim@example.com"
     #[cfg_attr(
         feature = "cli",
@@ -59,7 +73,7 @@ pub struct HandoverOptions {
     /// Some must be allowed, such as listing the folder, and the others refused. Waits until
     /// AWS knows the key, which takes a few seconds. If the key can do too much or too
     /// little, everything is undone. Test uploads are deleted again.
-    #[cfg_attr(feature = "cli", arg(verbatim_doc_comment, long))]
+    #[cfg_attr(feature = "cli", arg(long))]
     pub verify: bool,
     /// With --verify, seconds to wait for the new key to work, 1 to 3600 [default: 60]
     #[cfg_attr(
@@ -77,7 +91,7 @@ impl HandoverOptions {
     pub fn file_in(dir: impl Into<PathBuf>) -> Self {
         Self {
             to: Destination::Directory(dir.into()),
-            kit: false,
+            kit: None,
             contact: None,
             verify: false,
             verify_timeout: VERIFY_TIMEOUT,
@@ -93,10 +107,10 @@ fn destination(dir: PathBuf) -> Result<Destination, ValueError> {
     let handle = io::stdout().as_fd().try_clone_to_owned();
     let stdout = File::from(handle.expect("a program starts with stdout open"));
     if is_null_device(&stdout) {
-        return Err(ValueError("stdout must be a pipe or a file, or the secret is lost"));
+        return Err(ValueError::new("stdout must be a pipe or a file, or the secret is lost"));
     }
     if stdout.is_terminal() {
-        return Err(ValueError(
+        return Err(ValueError::new(
             "this is for a pipe or a file, not for a terminal, where others can read the secret",
         ));
     }
@@ -116,6 +130,6 @@ fn contact(text: &str) -> Result<String, ValueError> {
         line if (1..=200).contains(&line.len()) && !line.contains(char::is_control) => {
             Ok(line.to_owned())
         }
-        _ => Err(ValueError("a contact is one line of 1 to 200 characters")),
+        _ => Err(ValueError::new("a contact is one line of 1 to 200 characters")),
     }
 }

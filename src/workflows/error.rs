@@ -51,6 +51,19 @@ impl Error {
         call.is_some_and(|call| call.is_about_credentials() || call.has_no_answer())
     }
 
+    /// Adds what it led to.
+    pub(crate) fn context(self, words: String) -> Self {
+        match self {
+            Self::AlreadyExists(error) => Self::AlreadyExists(error.context(words)),
+            Self::NoSuchUser(error) => Self::NoSuchUser(error.context(words)),
+            Self::NotOurs(error) => Self::NotOurs(error.context(words)),
+            Self::NoSuchBucket(error) => Self::NoSuchBucket(error.context(words)),
+            Self::Call(error) => Self::Call(error.context(words)),
+            Self::Interrupted(error) => Self::Interrupted(error.context(words)),
+            Self::Other(error) => Self::Other(error.context(words)),
+        }
+    }
+
     /// Returns the error with its causes.
     pub fn inner(&self) -> &anyhow::Error {
         match self {

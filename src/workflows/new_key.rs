@@ -88,6 +88,9 @@ pub(super) async fn deliver(
     };
     if let Some(step) = delivery.write_kit(&settings)? {
         run.done(&step);
+        if grant.access.rights().list {
+            notes.extend(settings.notes()?);
+        }
     }
     Ok(notes)
 }

@@ -139,16 +139,15 @@ struct Refusal {
 
 /// The refusal of a user whose owner is not enough for the purpose.
 fn refusal_by_owner(target: &Target, owner: Owner, purpose: Purpose) -> Option<Refusal> {
-    let Target { bucket, user, .. } = target;
+    let Target { user, .. } = target;
     match owner {
         Owner::ThisBucket => None,
         Owner::Edited(_) if !matches!(purpose, Purpose::GiveKey | Purpose::Delete) => None,
         Owner::Edited(policy) => Some(Refusal::certain(format!(
             "policy {policy} of user {user} is not as create_s3_user writes it"
         ))),
-        Owner::OtherBucket(reason, made_for) => {
-            let message = format!("user {user} was not made for bucket {bucket}: {reason}");
-            Some(Refusal { made_for, ..Refusal::certain(message) })
+        Owner::OtherBucket(belongs, made_for) => {
+            Some(Refusal { made_for, ..Refusal::certain(format!("user {user} {belongs}")) })
         }
         Owner::NotOurs(Some(policy)) => Some(Refusal::doubtful(format!(
             "user {user} was not created by create_s3_user: it has no tag s3-user:bucket, \

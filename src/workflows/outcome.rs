@@ -132,7 +132,7 @@ impl Outcome for Created {
     fn advice(&self) -> Vec<String> {
         let mut lines = vec![String::new(), self.summary()];
         lines.extend(how_to_send(&self.key));
-        if self.key.kit.is_none() {
+        if self.key.kit_zip.is_none() {
             let start = self.target.folder_url();
             lines.push(format!("Tell them to start at {start} (with the slash at the end)."));
         }
@@ -182,19 +182,24 @@ impl Outcome for Skipped {
 
 /// Says what to send, and what to do with the copies.
 fn how_to_send(key: &HandedOver) -> Vec<String> {
-    match (&key.kit_zip, &key.kit, &key.key_file) {
-        (Some(zip), Some(kit), Some(file)) => vec![
-            format!(
-                "Next: send {} over a secure channel, then delete it and {}/.",
-                zip.display(),
-                kit.display()
-            ),
+    match (&key.kit_zip, &key.key_file) {
+        (Some(zip), Some(file)) => vec![
+            match &key.kit {
+                Some(dir) => format!(
+                    "Next: send {} over a secure channel, then delete it and {}/.",
+                    zip.display(),
+                    dir.display()
+                ),
+                None => {
+                    format!("Next: send {} over a secure channel, then delete it.", zip.display())
+                }
+            },
             format!(
                 "{} is your own copy of the key: keep it safe, or delete it too.",
                 file.display()
             ),
         ],
-        (_, _, Some(file)) => vec![format!(
+        (None, Some(file)) => vec![format!(
             "Next: send {} over a secure channel, then delete your copy.",
             file.display()
         )],
@@ -211,6 +216,10 @@ pub struct Rotated {
     /// The new access key, and where it was written.
     #[serde(flatten)]
     pub key: HandedOver,
+    /// The parts of its access that are different now, for people; empty if none was to
+    /// change.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<String>,
     /// The IDs of the former access keys that were deleted.
     pub deleted_keys: Vec<String>,
     /// The IDs of the former access keys that are suspended.
@@ -233,6 +242,9 @@ impl Outcome for Rotated {
                 [key] => summary += &format!("; {key} {state}s"),
                 keys => summary += &format!("; {} {state}", keys.join(" and ")),
             }
+        }
+        for change in &self.changes {
+            summary += &format!("; {change}");
         }
         summary
     }
@@ -283,7 +295,9 @@ impl Outcome for Suspended {
             (true, false) => format!("{user} is not suspended"),
             (false, true) => {
                 let folder = self.target.folder_url();
-                format!("{user} can't use {folder} until --resume (this may take a few seconds)")
+                format!(
+                    "{user} can't use {folder} until you run --resume (this may take a few seconds)"
+                )
             }
             (false, false) => format!(
                 "{user} can use {} again (this may take a few seconds)",

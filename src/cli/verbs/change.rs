@@ -59,7 +59,9 @@ impl Verb for rotate::RotateOptions {
     }
 
     async fn plan(&self, job: &Job<'_>, _: &Everybody) -> Result<Planned<Rotate>> {
-        Ok(Planned::Do(rotate::plan(&job.run, self).await?))
+        let access = self.access.overridden_by(&job.access);
+        let options = rotate::RotateOptions { access, ..self.clone() };
+        Ok(Planned::Do(rotate::plan(&job.run, &options).await?))
     }
 
     async fn apply(&self, plan: &Plan<Rotate>) -> Result<Rotated, Failed> {

@@ -1,5 +1,5 @@
-//! The kit: a directory with settings for the person's client and a README that
-//! explains them, and the same in one archive to send.
+//! The kit: an archive to send, with settings for the person's client and a README that
+//! explains them, and maybe a directory with the same.
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Cursor, Write};
@@ -7,14 +7,15 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use jiff::ZonedDateTime;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use tempfile::{Builder, TempDir};
 use zeroize::Zeroizing;
 use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, ZipWriter};
+use zip::{CompressionMethod, DateTime, ZipWriter};
 
 use super::private_file::{ReservedFile, WrittenFile};
-use super::{key_file, private_file};
+use super::{KitForm, key_file, private_file};
 use crate::access::UserName;
 
 use settings::NamedFile;
@@ -27,48 +28,55 @@ mod settings;
 /// A kit to write.
 #[derive(Debug, Clone)]
 pub(super) struct Kit {
-    pub directory: PathBuf,
-    /// The archive beside it.
     pub archive: PathBuf,
+    /// The directory beside it with the same files, if there is to be one.
+    pub directory: Option<PathBuf>,
     /// Somebody whom the person can ask.
     contact: Option<String>,
 }
 
 impl Kit {
-    /// `USER_kit` and `USER_kit.zip` in a directory, and from the second on
-    /// `USER_kit.N` and `USER_kit.N.zip`.
-    pub fn in_directory(dir: &Path, user: &UserName, number: u32, contact: Option<String>) -> Self {
+    /// `USER_kit.zip` and maybe `USER_kit` in a directory, and from the second on
+    /// `USER_kit.N.zip` and `USER_kit.N`.
+    pub fn in_directory(
+        dir: &Path,
+        user: &UserName,
+        number: u32,
+        form: KitForm,
+        contact: Option<String>,
+    ) -> Self {
         let name = match number {
             1 => format!("{user}_kit"),
             number => format!("{user}_kit.{number}"),
         };
         Self {
             archive: key_file::in_directory(dir, format!("{name}.zip")),
-            directory: key_file::in_directory(dir, name),
+            directory: (form == KitForm::Dir).then(|| key_file::in_directory(dir, name)),
             contact,
         }
     }
 
     /// The files and directories that would have to be overwritten.
     pub fn existing_files(&self) -> impl Iterator<Item = &PathBuf> {
-        let taken_directory = Some(&self.directory).filter(|path| !is_free(path));
+        let taken_directory = self.directory.as_ref().filter(|path| !is_free(path));
         let taken_archive = Some(&self.archive).filter(|path| path.symlink_metadata().is_ok());
         taken_directory.into_iter().chain(taken_archive)
     }
 
     /// Fails if directory or archive would have to be overwritten.
     pub fn check_free(&self) -> Result<()> {
-        check_free(&self.directory)?;
+        self.directory.as_deref().map_or(Ok(()), check_free)?;
         private_file::check_free(&self.archive)
     }
 
-    /// Writes directory and archive, and returns once they are on disk.
+    /// Writes the archive and the directory, and returns once they are on disk.
     pub fn write(&self, settings: &ClientSettings<'_>) -> Result<WrittenKit> {
         let contents = settings.files(self.contact.as_deref())?;
-        let name = self.directory.file_name().unwrap_or_default();
+        let name = self.archive.file_stem().unwrap_or_default();
         let zip = zipped(&name.to_string_lossy(), &contents)?;
+        let write = |path: &PathBuf| KitDirectory::beside(path, &contents);
         Ok(WrittenKit {
-            directory: KitDirectory::beside(&self.directory, &contents)?,
+            directory: self.directory.as_ref().map(write).transpose()?,
             archive: ReservedFile::beside(&self.archive)?.write(&zip)?,
         })
     }
@@ -81,7 +89,8 @@ fn zipped(directory: &str, files: &[NamedFile]) -> Result<Zeroizing<Vec<u8>>> {
     let mut archive = Zeroizing::new(Vec::with_capacity(size + 1024));
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Stored)
-        .unix_permissions(0o600);
+        .unix_permissions(0o600)
+        .last_modified_time(now());
     let mut zip = ZipWriter::new(Cursor::new(&mut *archive));
     for (name, content) in files {
         zip.start_file(format!("{directory}/{name}"), options)?;
@@ -89,6 +98,15 @@ fn zipped(directory: &str, files: &[NamedFile]) -> Result<Zeroizing<Vec<u8>>> {
     }
     zip.finish()?;
     Ok(archive)
+}
+
+/// The time of day here, as archives have it.
+fn now() -> DateTime {
+    let now = ZonedDateTime::now();
+    let [month, day, hour, minute, second] =
+        [now.month(), now.day(), now.hour(), now.minute(), now.second()].map(|it| it as u8);
+    let date = DateTime::from_date_and_time(now.year() as u16, month, day, hour, minute, second);
+    date.unwrap_or_default()
 }
 
 /// True if nothing is at `path`, or an empty directory.
@@ -110,16 +128,18 @@ fn check_free(path: &Path) -> Result<()> {
 /// A kit that is written, and gone when dropped unless kept.
 #[derive(Debug)]
 pub(super) struct WrittenKit {
-    directory: KitDirectory,
+    directory: Option<KitDirectory>,
     archive: WrittenFile,
 }
 
 impl WrittenKit {
-    /// Gives the directory its name. Fails where something has that name, or
-    /// the archive is gone.
+    /// Keeps archive and directory, and gives the latter its name. Fails where something has
+    /// that name, or the archive is gone.
     pub fn keep(self) -> Result<()> {
         self.archive.check()?;
-        self.directory.keep()?;
+        if let Some(directory) = self.directory {
+            directory.keep()?;
+        }
         self.archive.keep();
         Ok(())
     }

@@ -16,9 +16,6 @@ const ALSO: &str = include_str!("templates/readme/also.txt");
 const GET_SHARED: &str = include_str!("templates/readme/get-shared.txt");
 const BROWSE_SHARED: &str = include_str!("templates/readme/browse-shared.txt");
 
-/// A line for the admin to fill in.
-const NO_CONTACT: &str = "______________________________________________";
-
 impl ClientSettings<'_> {
     pub(super) fn readme(&self, contact: Option<&str>) -> String {
         let Self { grant, endpoint, .. } = *self;
@@ -33,6 +30,7 @@ impl ClientSettings<'_> {
             "They all do the same."
         };
         let values = [
+            ("sender", contact.map_or(String::new(), |it| format!("From {it}\n\n"))),
             ("title", title.to_owned()),
             ("underline", "=".repeat(title.len())),
             ("can", sentence_on(grant.access).to_owned()),
@@ -47,7 +45,7 @@ impl ClientSettings<'_> {
             ("same", in_common.to_owned()),
             ("ways", self.instructions()),
             ("start", start.trim_end().to_owned()),
-            ("contact", contact_lines(contact.unwrap_or(NO_CONTACT))),
+            ("contact", contact_lines(contact)),
         ];
         filled(MAIN, &values).replace('\n', "\r\n")
     }
@@ -63,6 +61,7 @@ impl ClientSettings<'_> {
             ("bookmark", self.bookmark_name()),
             ("folder", self.folder()),
             ("profile", self.profile()),
+            ("remote", self.remote()),
         ];
         if let Some(shared) = self.grant.also_read.first() {
             template += GET_SHARED;
@@ -103,7 +102,10 @@ fn filled(template: &str, values: &[(&str, String)]) -> String {
 }
 
 /// The contact in lines of at most 76 columns with their indent.
-fn contact_lines(contact: &str) -> String {
+fn contact_lines(contact: Option<&str>) -> String {
+    let Some(contact) = contact else {
+        return "Questions, or files lost? Ask whoever sent you these files.".to_owned();
+    };
     let mut lines = vec!["Questions, or files lost? Ask:".to_owned()];
     let mut line = String::from(" ");
     for word in contact.split_whitespace() {
@@ -130,7 +132,7 @@ fn sentence_on(access: Access) -> &'static str {
 fn sentence_on_end(grant: &Grant) -> String {
     match grant.expires {
         None => "Your access has no end date.".to_owned(),
-        Some(expiry) => format!("Your access works {}.", expiry.for_people()),
+        Some(expiry) => format!("Your access is valid {}.", expiry.for_people()),
     }
 }
 
@@ -185,7 +187,8 @@ mod tests {
     fn readme_is_filled_in_whatever_the_grant() {
         for readme in readmes() {
             let title = "Your files on Amazon S3\r\n=======================\r\n\r\n";
-            assert!(readme.starts_with(title), "{readme}");
+            assert!(readme.starts_with(title) || readme.starts_with("From Support"), "{readme}");
+            assert!(readme.contains(title), "{readme}");
             let own = readme.replace("{contact}", "");
             assert!(!own.contains(['{', '}']), "{readme}");
             assert!(!readme.contains("secret\r\n"), "{readme}");

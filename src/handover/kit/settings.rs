@@ -7,7 +7,7 @@ use serde::Serialize;
 use url::Url;
 use zeroize::Zeroizing;
 
-use crate::access::{AccessKey, Grant, Target, partition_of_region, s3_host};
+use crate::access::{AccessKey, Grant, Target, s3_host};
 
 /// The settings that the files of a kit give to the person's client.
 #[derive(Clone, Copy)]
@@ -45,9 +45,15 @@ impl ClientSettings<'_> {
         format!("{}.duck", file_stem(self.target.user.as_str()))
     }
 
-    /// The user's name as profile and remote: neither the AWS SDKs nor rclone
-    /// take `=` and `,` there, rclone no `-` at the end, and `default` would take
-    /// the place of the person's own.
+    /// The user's name as that of a remote: before version 1.62, rclone took no others
+    /// than these characters, and not `-` at the end.
+    pub(super) fn remote(&self) -> String {
+        let is_taken = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        self.profile().replace(|c| !is_taken(c), "_")
+    }
+
+    /// The user's name as a profile: the AWS SDKs take no `=` and `,` there, and `default`
+    /// would take the place of the person's own.
     pub(super) fn profile(&self) -> String {
         let name = self.target.user.as_str().replace(['=', ','], "_");
         if name.eq_ignore_ascii_case("default") || name.ends_with('-') { name + "_" } else { name }
@@ -79,9 +85,11 @@ impl ClientSettings<'_> {
             Some(url) => format!("provider = Other\nendpoint = {url}\nforce_path_style = true"),
         };
         let mut conf = self.filled_in(include_str!("templates/rclone.conf"), &store);
-        // Without the right to download, rclone can't look at what it uploaded.
+        // Without the right to download, rclone can't look at what it uploaded, and at what
+        // may be there already. Where it can, it must: it takes a file that it wasn't to look
+        // at for a folder, and downloads nothing.
         if !self.grant.access.rights().get {
-            conf.push_str("no_head = true\n");
+            conf.push_str("no_head = true\nno_head_object = true\n");
         }
         conf
     }
@@ -91,6 +99,7 @@ impl ClientSettings<'_> {
     fn filled_in(&self, template: &str, store: &str) -> Zeroizing<String> {
         let text = template
             .replace("{profile}", &self.profile())
+            .replace("{remote}", &self.remote())
             .replace("{region}", self.region)
             .replace("{store}", store)
             .replace("{id}", self.key.id());
@@ -102,16 +111,32 @@ impl ClientSettings<'_> {
         filled
     }
 
-    /// Host and port of the store.
+    /// Notes for the admin on clients that can't be given this endpoint, a line each.
+    pub fn notes(&self) -> Result<Vec<String>> {
+        let Some(url) = self.endpoint else { return Ok(Vec::new()) };
+        let parsed = parsed(url)?;
+        let mut notes = Vec::new();
+        if parsed.path() != "/" {
+            notes.push(format!(
+                "Cyberduck and WinSCP can't be used with this kit: they take no endpoint with a \
+                 path, such as {}",
+                parsed.path()
+            ));
+        } else if parsed.scheme() == "http" {
+            notes.push(
+                "Cyberduck needs its connection profile \"S3 (HTTP)\" to open the kit's bookmark, \
+                 since the endpoint is not https"
+                    .to_owned(),
+            );
+        }
+        Ok(notes)
+    }
+
+    /// Host and port of the store. An address of AWS names the region, since the one without
+    /// refuses keys in the regions that an account has to opt in to.
     fn host(&self) -> Result<(String, u16)> {
-        let Some(url) = self.endpoint else {
-            let host = match partition_of_region(self.region) {
-                "aws" => "s3.amazonaws.com".to_owned(),
-                _ => s3_host(self.region),
-            };
-            return Ok((host, 443));
-        };
-        let parsed = Url::parse(url).with_context(|| format!("can't read the endpoint {url}"))?;
+        let Some(url) = self.endpoint else { return Ok((s3_host(self.region), 443)) };
+        let parsed = parsed(url)?;
         let host = parsed.host_str().unwrap_or_default().to_owned();
         Ok((host, parsed.port_or_known_default().unwrap_or(443)))
     }
@@ -142,8 +167,10 @@ impl ClientSettings<'_> {
         };
         let password = Zeroizing::new(percent_encoded(self.key.secret()));
         let parts: Vec<_> = self.target.prefix().as_str().split('/').map(percent_encoded).collect();
+        let is_plain = self.endpoint.is_some_and(|url| url.starts_with("http:"));
+        let scheme = if is_plain { "s3plain" } else { "s3" };
         let url = format!(
-            "s3://{}:{}{style}@{host}{port}/{}/{}\r\n",
+            "{scheme}://{}:{}{style}@{host}{port}/{}/{}\r\n",
             self.key.id(),
             *password,
             self.target.bucket,
@@ -151,6 +178,10 @@ impl ClientSettings<'_> {
         );
         Ok(url.into())
     }
+}
+
+fn parsed(endpoint: &str) -> Result<Url> {
+    Url::parse(endpoint).with_context(|| format!("can't read the endpoint {endpoint}"))
 }
 
 /// The name of a user as that of a file: Windows has [no files][reserved] of the

@@ -19,7 +19,7 @@ pub(super) async fn user_exists(run: &Run, user: &User, handover: &Handover) -> 
 }
 
 async fn refusal(run: &Run, user: &User, handover: &Handover) -> Result<anyhow::Error> {
-    let Target { bucket, user: name, .. } = &run.target;
+    let Target { user: name, .. } = &run.target;
     if user.name != name.as_str() {
         bail!(
             "user {name} can't be made: there is a user {}, and IAM user names must differ in more than case",
@@ -31,7 +31,7 @@ async fn refusal(run: &Run, user: &User, handover: &Handover) -> Result<anyhow::
         Owner::ThisBucket | Owner::Edited(_) => {
             return our_user_exists(run, holdings, handover).await;
         }
-        Owner::OtherBucket(reason, _) => format!("was not made for bucket {bucket}: {reason}"),
+        Owner::OtherBucket(belongs, _) => belongs,
         Owner::NotOurs(_) => "was not created by create_s3_user".to_owned(),
     };
     let message = format!("user {name} already exists, and {reason}");

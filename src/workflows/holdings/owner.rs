@@ -12,7 +12,7 @@ pub(crate) enum Owner {
     /// This bucket too, by this inline policy, which somebody edited, if the store
     /// keeps no tags: all that it allows is in the bucket.
     Edited(String),
-    /// Another bucket, with the reason in words, and its name if that is known.
+    /// Another bucket, in words that follow the user's name, and its name if that is known.
     OtherBucket(String, Option<BucketName>),
     /// No bucket: neither this tool nor the Python scripts before it made the user. With
     /// the policy that has one of their names all the same, if there is one.
@@ -26,8 +26,8 @@ impl Owner {
         if tagged == bucket.as_str() {
             return Some(Self::ThisBucket);
         }
-        let reason = format!("it is tagged for bucket {tagged}");
-        Some(Self::OtherBucket(reason, tagged.parse().ok()))
+        let belongs = format!("belongs to bucket {tagged}");
+        Some(Self::OtherBucket(belongs, tagged.parse().ok()))
     }
 
     /// True if the user is surely enough one of ours to be listed.
@@ -58,8 +58,8 @@ impl Holdings {
         match (naming, ours.first()) {
             (Some(policy), _) => Owner::NotOurs(Some(policy.name.clone())),
             (None, Some(other)) => {
-                let reason = format!("its policy {} is for another bucket", other.name);
-                Owner::OtherBucket(reason, None)
+                let belongs = format!("belongs to another bucket, by its policy {}", other.name);
+                Owner::OtherBucket(belongs, None)
             }
             (None, None) => Owner::NotOurs(None),
         }

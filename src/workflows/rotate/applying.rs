@@ -24,7 +24,19 @@ use crate::workflows::undo::Undo;
 /// before, the new key is deleted and an old one that works still does: the only
 /// one that may be gone then was suspended. If an old one can't be taken out of
 /// use after that, the new one works and the old one is `left`.
+///
+/// Access that comes with the new key is changed first, and changed back where the new key
+/// is not handed over.
 pub async fn apply(plan: &Plan<Rotate>) -> Result<Rotated, Failed> {
+    let Some(renewal) = &plan.work.renewal else { return replace_key(plan).await };
+    renewal.apply().await?;
+    match replace_key(plan).await {
+        Ok(rotated) => Ok(rotated),
+        Err(failed) => Err(renewal.after(failed).await),
+    }
+}
+
+async fn replace_key(plan: &Plan<Rotate>) -> Result<Rotated, Failed> {
     let Plan { run, work, preview } = plan;
     let undo = Undo::new(run);
     let delivery = work.handover.reserve()?;
@@ -41,7 +53,8 @@ pub async fn apply(plan: &Plan<Rotate>) -> Result<Rotated, Failed> {
             return Err(not_retired(&key, panicked, left));
         }
     }
-    Ok(work.outcome(run.target.clone(), key, [&preview.notes[..], &notes].concat()))
+    let notes = [&preview.notes[..], &notes].concat();
+    Ok(work.outcome(run.target.clone(), key, preview.changes.clone(), notes))
 }
 
 /// Deletes the suspended key that the new one takes the place of.
@@ -192,10 +205,17 @@ impl Rotate {
     }
 
     /// The outcome when everything is done.
-    fn outcome(&self, target: Target, key: HandedOver, notes: Vec<String>) -> Rotated {
+    fn outcome(
+        &self,
+        target: Target,
+        key: HandedOver,
+        changes: Vec<String>,
+        notes: Vec<String>,
+    ) -> Rotated {
         let mut rotated = Rotated {
             target,
             key,
+            changes,
             deleted_keys: Vec::new(),
             suspended_keys: Vec::new(),
             kept_keys: Vec::new(),

@@ -3,7 +3,7 @@
 
 use anyhow::Result;
 
-use crate::access::{Grant, grant_of_scripts};
+use crate::access::{Grant, GrantChange, grant_of_scripts};
 use crate::aws::Run;
 use crate::commands;
 use crate::errors::{Hint, Hinted};
@@ -18,9 +18,11 @@ use crate::workflows::plan::{Plan, Preview};
 pub use applying::apply;
 pub use old_keys::OldKeys;
 use old_keys::{Retirement, surplus_key};
+use renewal::Renewal;
 
 mod applying;
 mod old_keys;
+mod renewal;
 
 /// The way in which a key is replaced.
 #[derive(Debug, Clone)]
@@ -29,6 +31,8 @@ pub struct RotateOptions {
     pub handover: handover::HandoverOptions,
     /// The fate of the old keys.
     pub old_keys: OldKeys,
+    /// The change of the user's access that comes with the new key.
+    pub access: GrantChange,
 }
 
 /// A rotate run: the keys to replace, and the way to do it.
@@ -45,6 +49,8 @@ pub struct Rotate {
     handover: Handover,
     /// The user's access, if the handover needs to know it.
     grant: Option<Grant>,
+    /// The change of that access, if it changes.
+    renewal: Option<Renewal>,
 }
 
 /// Checks that there is such a user, that it is ours for this bucket and has
@@ -59,6 +65,7 @@ pub async fn plan(run: &Run, options: &RotateOptions) -> Result<Plan<Rotate>, Er
 async fn plan_rotation(run: &Run, options: &RotateOptions) -> Result<Plan<Rotate>> {
     let RotateOptions { old_keys, .. } = *options;
     let handover = Handover::another(&options.handover, &run.target.user)?;
+    let renewal = Renewal::plan(run, &options.access).await?;
     let (run, mut holdings) = find_ours(run, Purpose::GiveKey).await?;
     let before = iam::access_keys(&run).await?;
     let surplus = surplus_key(&run, &before, old_keys).await?;
@@ -66,25 +73,34 @@ async fn plan_rotation(run: &Run, options: &RotateOptions) -> Result<Plan<Rotate
     if holdings.our_policies_read().is_empty() {
         return Err(no_policy(&run, &handover).into());
     }
-    let grant = if handover.needs_grant() { Some(readable_grant(&holdings)?) } else { None };
+    let grant = match &renewal {
+        Some(renewal) => Some(renewal.grant().clone()),
+        None if handover.needs_grant() => Some(readable_grant(&holdings)?),
+        None => None,
+    };
     let mut retiring = Vec::new();
     for key in &before {
         if surplus.as_ref() != Some(&key.id) {
             retiring.extend(old_keys.retirement(key));
         }
     }
-    let mut steps = Vec::from_iter(surplus.clone().map(Step::DeleteSuspendedKey));
+    let mut preview = Preview::new(&run.target, Vec::new());
+    if let Some(renewal) = &renewal {
+        preview = renewal.update().preview.clone();
+    } else {
+        preview.notes.extend(ended_note(&holdings));
+    }
+    let steps = &mut preview.steps;
+    steps.extend(surplus.clone().map(Step::DeleteSuspendedKey));
     steps.push(Step::CreateAccessKey(run.target.user.to_string()));
     steps.extend(handover.steps(&run.target, grant.as_ref()));
     steps.extend(retiring.iter().map(Retirement::step));
-    let mut preview = Preview::new(&run.target, steps);
     if !before.is_empty() && before.iter().all(|key| !key.is_active) {
         let note = format!("user {} is suspended; the new key gives access again", run.target.user);
         preview.notes.push(note);
     }
-    preview.notes.extend(ended_note(&holdings));
     let Holdings { user, .. } = holdings;
-    let work = Rotate { user, before, surplus, retiring, old_keys, handover, grant };
+    let work = Rotate { user, before, surplus, retiring, old_keys, handover, grant, renewal };
     Ok(Plan { preview, run, work })
 }
 

@@ -14,9 +14,11 @@ use crate::step::Step;
 const MOST_KEYS: usize = 2;
 
 /// The fate of the old keys once the new one is handed over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum OldKeys {
     /// They are deleted.
+    #[default]
     Delete,
     /// They are made inactive; a later rotation deletes them.
     Suspend,

@@ -4,7 +4,8 @@
 use anyhow::{Context, Result, ensure};
 
 use super::Update;
-use crate::aws::{Made, until_known};
+use crate::access::{Expiry, Grant, PolicyDocument};
+use crate::aws::{Made, Run, until_known};
 use crate::commands::delete_policy;
 use crate::errors::{Hint, Hinted, caught};
 use crate::iam::{self, Policy, Tags};
@@ -78,7 +79,7 @@ async fn take(plan: &Plan<Update>, undo: &Undo, step: &Step) -> Result<Option<St
             } else {
                 check_same_user(plan).await?;
             }
-            return tag(plan).await;
+            return tag(&plan.run, &plan.work.grant).await;
         }
         Step::CreatePolicy(_) => create_policy(plan, undo).await?,
         Step::AttachPolicy(_) => {
@@ -197,10 +198,9 @@ async fn create_policy(plan: &Plan<Update>, undo: &Undo) -> Result<()> {
     Err(error.into())
 }
 
-/// Sets the tag. Returns a note if the store keeps no tags.
-async fn tag(plan: &Plan<Update>) -> Result<Option<String>> {
-    let Plan { run, work, .. } = plan;
-    let tagged = match work.grant.expires {
+/// Sets the tag that says when access ends. Returns a note if the store keeps no tags.
+async fn tag(run: &Run, grant: &Grant) -> Result<Option<String>> {
+    let tagged = match grant.expires {
         None => iam::untag_expiry(run).await,
         Some(expires) => {
             let tags = Tags { expires: Some(expires.to_string()), ..Tags::default() };
@@ -224,27 +224,81 @@ async fn tag(plan: &Plan<Update>) -> Result<Option<String>> {
 /// Gives the policy its new document, if it is still the one that was looked at.
 async fn replace_policy(plan: &Plan<Update>) -> Result<()> {
     let Plan { run, work, .. } = plan;
-    let Some(arn) = work.policy.as_ref().and_then(|policy| policy.arn.as_ref()) else {
-        check_unchanged(plan).await?;
-        return Ok(iam::put_inline_policy(run, &work.document).await?);
+    write_policy(run, work.policy.as_ref(), &work.document, async || check_unchanged(plan).await)
+        .await
+}
+
+/// Gives a policy a document; the inline one where there is no managed one. Nothing is
+/// written before `check`.
+async fn write_policy(
+    run: &Run,
+    policy: Option<&PolicyRef>,
+    document: &PolicyDocument,
+    check: impl AsyncFn() -> Result<()>,
+) -> Result<()> {
+    let Some(arn) = policy.and_then(|policy| policy.arn.as_ref()) else {
+        check().await?;
+        return Ok(iam::put_inline_policy(run, document).await?);
     };
     let former = iam::former_versions(run, arn).await?;
-    check_unchanged(plan).await?;
+    check().await?;
     if let Some(oldest) = former.first().filter(|_| former.len() + 1 >= MOST_VERSIONS) {
         iam::delete_policy_version(run, arn, oldest).await?;
     }
-    let created = iam::create_policy_version(run, arn, &work.document).await;
+    let created = iam::create_policy_version(run, arn, document).await;
     // The policy itself tells whether it was done although an answer got lost.
-    if created.is_err() && is_current(plan, arn).await {
+    if created.is_err() && is_current(run, arn, document).await {
         return Ok(());
     }
     Ok(created?)
 }
 
-/// True if the policy is known to have the new document.
-async fn is_current(plan: &Plan<Update>, arn: &str) -> bool {
-    let Plan { run, work, .. } = plan;
-    let mut policy = Policy::managed(String::new(), arn.to_owned());
-    iam::read_document(run, &mut policy).await.is_ok()
-        && policy.text_is(|text| work.document.is(text))
+/// True if the managed policy is known to have this document.
+async fn is_current(run: &Run, arn: &str, document: &PolicyDocument) -> bool {
+    let managed = Policy::managed(String::new(), arn.to_owned());
+    has_document(run, managed, document).await
+}
+
+async fn has_document(run: &Run, mut policy: Policy, document: &PolicyDocument) -> bool {
+    iam::read_document(run, &mut policy).await.is_ok() && policy.text_is(|text| document.is(text))
+}
+
+/// Gives the user the access again that it had before, right after the plan was carried out,
+/// or failed half-way (`is_done`). No signal stops it.
+///
+/// Fails if that could not be read, or the user was made anew meanwhile. What the plan has not
+/// written stays as it is.
+pub(in crate::workflows) async fn change_back(plan: &Plan<Update>, is_done: bool) -> Result<()> {
+    let Plan { work, .. } = plan;
+    let run = &plan.run.undoing();
+    let before = work.before.as_ref().context("the access before could not be read")?;
+    let Some(policy) = &work.policy else { return Ok(()) };
+    check_same_user(plan).await?;
+    // The store may not show yet what was just written.
+    let unread = match &policy.arn {
+        Some(arn) => Policy::managed(policy.name.clone(), arn.clone()),
+        None => Policy::inline(policy.name.clone(), None),
+    };
+    let has_policy = is_done || has_document(run, unread, &work.document).await;
+    let has_tag = is_done || is_tagged_until(run, work.grant.expires).await;
+    let is_extended =
+        before.expires.is_none_or(|end| work.grant.expires.is_some_and(|it| it < end));
+    // The tag never says an earlier end than the policy.
+    if has_tag && is_extended {
+        tag(run, before).await?;
+    }
+    if has_policy {
+        let document = PolicyDocument::new(before, &run.target, &run.aws.region);
+        write_policy(run, Some(policy), &document, async || Ok(())).await?;
+        run.done(&Step::UpdatePolicy(policy.name.clone()));
+    }
+    if has_tag && !is_extended {
+        tag(run, before).await?;
+    }
+    Ok(())
+}
+
+async fn is_tagged_until(run: &Run, end: Option<Expiry>) -> bool {
+    let user = iam::get_user(run).await.ok().flatten();
+    user.is_some_and(|user| user.tags.expires == end.map(|end| end.to_string()))
 }

@@ -22,6 +22,7 @@ use crate::s3::bucket;
 use crate::step::{Step, named_users};
 
 pub use applying::apply;
+pub(super) use applying::change_back;
 
 mod applying;
 
@@ -30,7 +31,9 @@ const POLICIES_OF_SCRIPTS: usize = 2;
 
 /// An update run: the access to set.
 pub struct Update {
-    grant: Grant,
+    /// The access before; none if it can't be read.
+    before: Option<Grant>,
+    pub(super) grant: Grant,
     document: PolicyDocument,
     /// The policy that the user has then; none if it keeps those of the Python scripts.
     policy: Option<PolicyRef>,
@@ -79,13 +82,14 @@ async fn plan_update(run: &Run, change: &GrantChange) -> Result<Plan<Update>> {
         preview.changes = grant.all_as_changes();
     }
     let scripts_note = current.scripts_note();
+    let known = current.grant.clone();
     preview.notes = notes(&run, &mut holdings, &before, &grant).await;
     preview.notes.extend(scripts_note);
     preview.policy = policy.clone().map(|PolicyRef { name, .. }| PlannedPolicy {
         name: Some(name),
         document: document.clone(),
     });
-    Ok(Plan { preview, run, work: Update { grant, document, policy, holdings } })
+    Ok(Plan { preview, run, work: Update { before: known, grant, document, policy, holdings } })
 }
 
 /// The policies that give the user its access before the update.
