@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+#[cfg(feature = "cli")]
+use crate::access::UserName;
 use crate::access::{BucketName, Grant, Target, folder_path, folder_text};
 use crate::removal::{Leftover, Removal};
 
@@ -72,6 +74,13 @@ pub(crate) fn set_access(target: &Target, grant: &Grant) -> Command {
 /// Deletes a user and its folder.
 pub(crate) fn delete_user_and_folder(bucket: &BucketName, user: &str) -> Command {
     Command::new(&["delete_s3_user", "-b", bucket.as_str(), "-u", user])
+}
+
+/// Deletes users and their folders.
+#[cfg(feature = "cli")]
+pub(crate) fn delete_users(bucket: &BucketName, users: &[UserName]) -> Command {
+    let names = users.iter().flat_map(|user| ["-u", user.as_str()]);
+    Command::new(&["delete_s3_user", "-b", bucket.as_str()]).with(&names.collect::<Vec<_>>())
 }
 
 /// Deletes a user and leaves the folder as it is.

@@ -11,7 +11,9 @@ use crate::support::{
 };
 
 const LONG_AGO: &str = "2020-01-01T00:00:00Z";
+const LONG_AGO_IN_WORDS: &str = "2019-12-31";
 const LONG_HENCE: &str = "2099-01-01T00:00:00Z";
+const LONG_HENCE_IN_WORDS: &str = "2098-12-31";
 const NOBODY: &str = "No expired users in bucket shared\n";
 
 async fn expired(sandbox: &Sandbox, options: &[&str]) -> Run {
@@ -68,11 +70,16 @@ async fn access_that_has_not_surely_ended_is_left() {
     }
 }
 
+/// A time, such as 2026-06-15T12:30:00Z, as it is told.
+fn in_words(time: &str) -> String {
+    format!("{} {} UTC", &time[..10], &time[11..16])
+}
+
 #[tokio::test]
 async fn user_whose_policy_still_gives_access_stays_and_is_named() {
     for (what, why) in [
-        ("later", format!("by its policy s3-access-for-alex it ends at {LONG_HENCE}")),
-        ("a moment ago", "by its policy s3-access-for-alex it ends at AGO".to_owned()),
+        ("later", format!("by its policy s3-access-for-alex it ends on {LONG_HENCE_IN_WORDS}")),
+        ("a moment ago", "by its policy s3-access-for-alex it ends on AGO".to_owned()),
         ("never", "its policy s3-access-for-alex has no end".to_owned()),
         ("edited", "its policy s3-access-for-alex is not as create_s3_user writes it".to_owned()),
         (
@@ -115,8 +122,9 @@ async fn user_whose_policy_still_gives_access_stays_and_is_named() {
         let run = expired(&sandbox, &[]).await;
         let is_told_by_tag = !["replaced", "group"].contains(&what);
         let by = if is_told_by_tag { "its tag says that " } else { "" };
-        let tagged = format!("{by}access ended at {LONG_AGO}");
-        let note = format!("note: user alex stays: {tagged}, but {why}\n").replace("AGO", &ago);
+        let tagged = format!("{by}access ended on {LONG_AGO_IN_WORDS}");
+        let note =
+            format!("note: user alex stays: {tagged}, but {why}\n").replace("AGO", &in_words(&ago));
         assert_nobody(&aws, &before, run, &note);
     }
 }
@@ -151,7 +159,7 @@ async fn users_without_our_tags_and_those_of_other_buckets_stay() {
     aws.faults.forget();
     let before = state_of(&aws);
     let run = expired(&sandbox, &[]).await;
-    let note = "note: user lee stays: its tag says that access ended at 2020-01-01T00:00:00Z, \
+    let note = "note: user lee stays: its tag says that access ended on 2019-12-31, \
                 but its policy s3-get-for-lee has no end\n";
     assert_nobody(&aws, &before, run, note);
 }
@@ -201,7 +209,8 @@ async fn user_who_holds_more_than_our_policy_stays_and_is_named() {
             }
             let before = state_of(&aws);
             let run = expired(&sandbox, &[]).await;
-            let note = format!("note: user alex stays: access ended at {LONG_AGO}, but {but}\n");
+            let note =
+                format!("note: user alex stays: access ended on {LONG_AGO_IN_WORDS}, but {but}\n");
             assert_nobody(&aws, &before, run, &note);
         }
     }
@@ -291,7 +300,7 @@ async fn options_are_those_of_any_delete() {
     let lines = run.json_lines();
     assert_eq!(lines.len(), 2, "{run:?}");
     assert!(lines.iter().all(|line| line["dry_run"] == true), "{run:?}");
-    let end = format!("note: alex, kim: access ended at {LONG_AGO}\n");
+    let end = format!("note: alex, kim: access ended on {LONG_AGO_IN_WORDS}\n");
     assert!(run.stderr.contains(&end), "{run:?}");
     assert_eq!(state_of(&aws), before);
 
@@ -355,7 +364,7 @@ async fn question_names_each_user_and_when_its_access_ended() {
         for user in ["alex", "kim"] {
             assert!(shown.contains(&format!("\n  {user}  {user}/ (")), "{shown}");
         }
-        let ended = format!("note: alex, kim: access ended at {LONG_AGO}\r\n");
+        let ended = format!("note: alex, kim: access ended on {LONG_AGO_IN_WORDS}\r\n");
         assert!(shown.contains(&ended), "{shown}");
         assert!(!shown.contains("jaime"), "{shown}");
         assert_eq!(state_of(&aws), before);
@@ -417,7 +426,7 @@ async fn access_that_is_extended_late_saves_the_folder() {
     for (how, why) in [
         ("update", "its access has not ended"),
         ("tag", "its access has not ended"),
-        ("policy", "by its policy s3-access-for-alex it ends at"),
+        ("policy", "by its policy s3-access-for-alex it ends on"),
         ("team policy", "but it also has policy team"),
         ("login", "but it also has a login to the console"),
     ] {

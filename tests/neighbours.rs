@@ -122,7 +122,7 @@ async fn users_of_one_run_take_their_folder_along() {
     let note = "note: ann, bob: s3://shared/customers/acme/ is shared with user cleo";
     assert!(run.stderr.contains(note), "{run:?}");
     assert!(run.stderr.contains("is shared with users ann, bob, deleted first"), "{run:?}");
-    assert_eq!(run.stderr.matches("Would delete 2 objects").count(), 1, "{run:?}");
+    assert_eq!(run.stdout.matches(", 2 objects\n").count(), 1, "{run:?}");
     assert_nothing_is_deleted(&aws);
 
     let two = ["-b", "shared", "-u", "bob", "-u", "ann"];

@@ -44,6 +44,7 @@ mod stores;
 mod suggestions;
 mod support;
 mod suspend;
+mod sync;
 mod troubleshooting;
 mod undo;
 mod update;

@@ -250,7 +250,7 @@ async fn access_that_has_ended_meanwhile_is_told() {
         "2020-01-01T00:00:00Z".clone_into(&mut expires.unwrap().value);
     });
     let run = resume(&sandbox, &[]).await.succeeded();
-    let note = "note: access ended at 2020-01-01T00:00:00Z; --update extends it\n";
+    let note = "note: access ended on 2019-12-31; --update extends it\n";
     assert!(run.stderr.contains(note), "{run:?}");
 }
 

@@ -22,6 +22,8 @@ const TOO_FAR: ValueError =
     ValueError::new("the last time that can be given is 9999-12-30T22:00:00Z");
 
 impl Expiry {
+    pub(crate) const PASSED: ValueError = ValueError::new("that time has already passed");
+
     /// Reads what [`Display`](fmt::Display) wrote, in the past too.
     pub(crate) fn at(text: &str) -> Option<Self> {
         let time: Timestamp = text.parse().ok()?;
@@ -29,6 +31,12 @@ impl Expiry {
     }
 
     fn parse(text: &str, now: Timestamp) -> Result<Self, ValueError> {
+        let expiry = Self::parse_any(text, now)?;
+        if expiry.0 > now { Ok(expiry) } else { Err(Self::PASSED) }
+    }
+
+    /// Reads a time that may have passed.
+    fn parse_any(text: &str, now: Timestamp) -> Result<Self, ValueError> {
         let words = text.to_ascii_lowercase();
         if words.split(|c: char| !c.is_ascii_alphabetic()).any(is_vague_unit) {
             return Err(ValueError::new(
@@ -36,23 +44,25 @@ impl Expiry {
                  since months and years have no fixed length",
             ));
         }
-        let expiry = if let Ok(time) = text.parse::<Timestamp>() {
-            Self(Timestamp::from_second(time.as_second()).map_err(|_| TOO_FAR)?)
+        if let Ok(time) = text.parse::<Timestamp>() {
+            Ok(Self(Timestamp::from_second(time.as_second()).map_err(|_| TOO_FAR)?))
         } else if let Ok(date) = Date::strptime("%Y-%m-%d", text) {
             // The whole day counts.
-            Self::midnight(date.checked_add(1.day()).map_err(|_| TOO_FAR)?)?
+            Self::midnight(date.checked_add(1.day()).map_err(|_| TOO_FAR)?)
         } else {
             let Some(span) = text.parse().ok().filter(|span: &Span| !span.is_negative()) else {
                 return Err(if names_no_day(text) { NO_SUCH_DAY } else { ACCEPTED });
             };
             let end = now.to_zoned_datetime(TimeZone::UTC).checked_add(span);
-            Self(end.map_err(|_| TOO_FAR)?.timestamp())
-        };
-        if expiry.0 > now {
-            Ok(expiry)
-        } else {
-            Err(ValueError::new("that time has already passed"))
+            Ok(Self(end.map_err(|_| TOO_FAR)?.timestamp()))
         }
+    }
+
+    /// Reads a time as it stands in a list of users: it may have passed since. Tells, too,
+    /// whether it is named by how long it is from now.
+    #[cfg(feature = "cli")]
+    pub(crate) fn in_list(text: &str) -> Result<(Self, bool), ValueError> {
+        Ok((Self::parse_any(text, this_second()?)?, text.parse::<Span>().is_ok()))
     }
 
     fn midnight(date: Date) -> Result<Self, ValueError> {
@@ -76,6 +86,14 @@ impl Expiry {
         match self.last_day() {
             Some(day) => format!("until the end of {} (UTC)", day.strftime("%-d %B %Y")),
             None => format!("until {} UTC", self.in_utc().strftime("%-d %B %Y, %H:%M")),
+        }
+    }
+
+    /// The end as it is typed: the last day, or the minute.
+    pub(crate) fn in_words(&self) -> String {
+        match self.last_day() {
+            Some(day) => day.to_string(),
+            None => format!("{} UTC", self.in_table()),
         }
     }
 
@@ -118,12 +136,15 @@ fn names_no_day(text: &str) -> bool {
         && Date::strptime("%Y-%m-%d", date).is_err()
 }
 
+fn this_second() -> Result<Timestamp, ValueError> {
+    Timestamp::from_second(Timestamp::now().as_second()).map_err(|_| TOO_FAR)
+}
+
 impl FromStr for Expiry {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        let second = Timestamp::now().as_second();
-        Self::parse(text, Timestamp::from_second(second).map_err(|_| TOO_FAR)?)
+        Self::parse(text, this_second()?)
     }
 }
 

@@ -45,7 +45,12 @@ impl Grant {
         };
         [
             Part::new("access", "--access", Some(self.access), "", |it| it.access.is_some()),
-            Part::new("expires", "--expires", self.expires, "never", |it| it.expires.is_some()),
+            Part {
+                value: self.expires.map_or("never".to_owned(), |end| end.in_words()),
+                ..Part::new("expires", "--expires", self.expires, "never", |it| {
+                    it.expires.is_some()
+                })
+            },
             Part::new("source addresses", "--source-ip", &self.source_ips, "any", |it| {
                 it.source_ips.is_some()
             }),

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::{bail, ensure};
+use anyhow::{anyhow, bail, ensure};
 use clap::{Id, Parser};
 use s3_user::cli::{
     self, Existing, Exit, Folders, NamedUser, OutputArgs, Session, StopWords, TargetArgs, args_of,
@@ -96,6 +96,16 @@ struct Change {
     /// was lost by a run that was killed fails: replace its key with --rotate-key.
     #[arg(hide_short_help = true, long, group = "mode")]
     skip_existing: bool,
+    /// Create and update users so that they match the users file
+    ///
+    /// Creates who is missing, gives the others the access that their row names, leaves the rest
+    /// alone, and names the bucket's users who are not in the file; it deletes nobody. A column
+    /// that the file doesn't have is left alone for users that exist, and an empty cell stands
+    /// for the default. Users that are suspended, or have no key or an edited policy, are named
+    /// and left. --dry-run shows what would change.
+    #[arg(long, group = "mode", requires = "users_from", conflicts_with = "user")]
+    #[arg(conflicts_with_all = [args_of::<GrantChange>(), vec![Id::from("folder")]].concat())]
+    sync: bool,
     /// List the bucket's users with their access and keys
     ///
     /// All users made for the bucket, or those given by -u: folder, access, end, keys, last
@@ -258,7 +268,7 @@ impl Args {
         let folders = Folders::of(users, self.folder.as_ref(), &self.target);
         let mut problems = Vec::new();
         for user in users {
-            let error = match self.check_grant(&folders.target(user), user) {
+            let error = match self.check_row(&folders.target(user), user) {
                 Err(error) => Some(error.to_string()),
                 Ok(()) if self.change.mode().is_none() => folders.problem(user),
                 Ok(()) => None,
@@ -271,7 +281,16 @@ impl Args {
         problems
     }
 
-    fn check_grant(&self, target: &Target, user: &NamedUser) -> anyhow::Result<()> {
+    fn check_row(&self, target: &Target, user: &NamedUser) -> anyhow::Result<()> {
+        if self.change.sync {
+            ensure!(
+                !user.lasts,
+                "column expires: a duration would end later at each run; write a date such as \
+                 2026-12-31"
+            );
+        } else {
+            user.check_end().map_err(|error| anyhow!("column expires: {error}"))?;
+        }
         let grant = self.grant.overridden_by(&user.access).apply_to(&Grant::default());
         // What an existing user has besides is not known yet.
         if self.change.mode().is_some() {
@@ -322,6 +341,10 @@ impl Args {
             session.suspend(Direction::Suspend, users).await
         } else if change.resume {
             session.suspend(Direction::Resume, users).await
+        } else if change.sync {
+            let grant = Grant::default();
+            let options = create::CreateOptions { folder, grant, new_user, make_folder, handover };
+            session.sync(options, users).await
         } else {
             let existing = if change.skip_existing { Existing::Skip } else { Existing::Refuse };
             let options = create::CreateOptions {

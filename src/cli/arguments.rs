@@ -30,6 +30,12 @@ pub fn parse<A: Parser>() -> A {
             ErrorKind::UnknownArgument if let Some(instead) = instead_of_word(&error) => {
                 bad_usage_lines(command.get_name(), [format!("{line}; {instead}")])
             }
+            ErrorKind::ArgumentConflict
+                if ["--update", "--skip-existing"].iter().all(|it| line.contains(it)) =>
+            {
+                let sync = "--sync creates who is missing and updates the others";
+                bad_usage_lines(command.get_name(), [format!("{line}; {sync}")])
+            }
             _ => bad_usage(command.get_name(), line),
         }
     })

@@ -58,6 +58,8 @@ pub(super) enum Ending {
     Unchanged,
     /// The user exists already, and was to be skipped then.
     Skipped,
+    /// The user differs from its row, and is left as it is for a reason that is told.
+    Left,
     /// Something failed.
     Failed,
     /// A signal came before it was done.

@@ -11,6 +11,7 @@ use crate::errors::one_line;
 use crate::handover::HandedOver;
 use crate::removal::{Leftover, Removal};
 use crate::step::{Step, named_keys};
+use crate::workflows::create::UserExists;
 use crate::workflows::deleted::Deleted;
 use crate::workflows::outcome::{Failed, State};
 
@@ -55,7 +56,13 @@ impl Output {
                 self.error_detail(&line);
             }
         }
-        self.error(&error);
+        // Of many, all who exist are named at the end.
+        let is_one_of_many = !self.is_alone() && failed.error.inner().is::<UserExists>();
+        if is_one_of_many {
+            self.report().existing.push(target.user.clone());
+        } else {
+            self.error(&error);
+        }
         match &failed.state {
             State::Deleted(deleted) => {
                 for line in deleted_lines(deleted) {
@@ -67,7 +74,9 @@ impl Output {
             }
             _ => self.how_to_clean_up(target, left),
         }
-        self.hints(failed.error.inner());
+        if !is_one_of_many {
+            self.hints(failed.error.inner());
+        }
         if let State::Deleted(deleted) = &failed.state {
             self.incomplete(deleted, &error);
         } else {

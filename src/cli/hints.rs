@@ -27,6 +27,13 @@ impl Output {
             self.print(&format!("{}{line}", self.prefix()));
         }
     }
+
+    /// Prints advice that belongs to no error, unless quiet.
+    pub(super) fn advise_unless_quiet(&self, label: &str, words: &str, command: &Command) {
+        if !self.args.quiet {
+            self.advise(label, words, Some(command));
+        }
+    }
 }
 
 /// The command for the admin's shell, with the connection options of this run.

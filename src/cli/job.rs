@@ -5,9 +5,10 @@ use anyhow::{Result, anyhow};
 use super::exit::Ending;
 use super::verbs::Verb;
 use super::{NamedUser, Output, Session};
-use crate::access::{GivenFolder, GrantChange, UserName};
+use crate::access::{GivenFolder, UserName};
 use crate::aws::{Aws, Run};
 use crate::errors::caught;
+use crate::handover::HandoverOptions;
 use crate::workflows::error::Error;
 use crate::workflows::inventory::Everybody;
 use crate::workflows::outcome::{Failed, Outcome, Skipped};
@@ -18,10 +19,8 @@ pub(super) struct Job<'a> {
     pub session: &'a Session,
     pub run: Run,
     pub out: Output,
-    /// The access that the user's own row in a table names.
-    pub access: GrantChange,
-    /// The folder that the row names.
-    pub folder: Option<GivenFolder>,
+    /// The user with what its own row in a table says.
+    pub row: NamedUser,
 }
 
 impl<'a> Job<'a> {
@@ -34,12 +33,18 @@ impl<'a> Job<'a> {
             session.signals.cancel.clone(),
             move |step| printer.step(step),
         );
-        Self { session, run, out, access: user.access.clone(), folder: user.folder.clone() }
+        Self { session, run, out, row: user.clone() }
     }
 
     /// The folder that the user's own row names, or else the one for all.
     pub fn folder_or(&self, for_all: &Option<GivenFolder>) -> Option<GivenFolder> {
-        self.folder.clone().or_else(|| for_all.clone())
+        self.row.folder.clone().or_else(|| for_all.clone())
+    }
+
+    /// The delivery of a key, with whom the row names as the contact.
+    pub fn handover(&self, for_all: &HandoverOptions) -> HandoverOptions {
+        let contact = self.row.contact.clone().or_else(|| for_all.contact.clone());
+        HandoverOptions { contact, ..for_all.clone() }
     }
 
     pub fn user(&self) -> &UserName {
@@ -59,6 +64,7 @@ impl<'a> Job<'a> {
         let planning = caught(verb.plan(self, everybody));
         let planned = self.session.signals.or_interrupted(planning).await.map_err(Error::from);
         let mut report = self.session.out.report();
+        report.checked += 1;
         match &planned {
             Ok(_) => report.has_plans = true,
             Err(error) if !report.has_plans && error.is_about_all() => {
@@ -77,7 +83,7 @@ impl<'a> Job<'a> {
         match planned {
             Ok(Planned::Skip(outcome)) => self.skip(&outcome),
             Ok(Planned::Do(plan)) => {
-                if let Some(plan) = self.unless_dry_run(plan) {
+                if let Some(plan) = self.unless_dry_run(verb, plan) {
                     self.apply(verb, plan).await;
                 }
             }
@@ -86,12 +92,13 @@ impl<'a> Job<'a> {
     }
 
     /// Returns the plan to carry it out. In a dry run shows it instead, and is done.
-    pub fn unless_dry_run<W>(&self, plan: Plan<W>) -> Option<Plan<W>> {
+    pub fn unless_dry_run<V: Verb>(&self, verb: &V, plan: Plan<V::Work>) -> Option<Plan<V::Work>> {
         if !self.out.args.dry_run {
             return Some(plan);
         }
-        self.out.plan(&plan.preview);
-        self.session.end(self.user(), Ending::Done);
+        verb.show(&self.out, &plan);
+        let ending = if plan.preview.steps.is_empty() { Ending::Unchanged } else { Ending::Done };
+        self.session.end(self.user(), ending);
         None
     }
 

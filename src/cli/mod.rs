@@ -9,6 +9,7 @@ use tokio::runtime::Runtime;
 
 mod arguments;
 mod delete_question;
+mod dry_run;
 mod exit;
 mod failure;
 mod folders;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use clap::{ArgAction, Args};
 use indicatif::ProgressBar;
 
+use super::dry_run;
 use super::report::Report;
 use super::results::key_file;
 use super::terminal::{Terminal, check_mark, label, print_error, to_copy, to_stderr};
@@ -146,19 +147,26 @@ impl Output {
         }
     }
 
-    /// Prints what a run would do, and on stdout the policy or all as JSON.
+    /// Prints what a run would do, and on stdout the policy or all as JSON; of several users
+    /// a line for each, at the end, unless more was asked for.
     pub fn plan(&self, preview: &Preview) {
+        if !self.is_alone() && !self.args.verbose {
+            self.report().planned.extend(dry_run::line(preview));
+            self.result(preview, None);
+            preview.notes.iter().for_each(|note| self.note(note));
+            return;
+        }
         preview.changes.iter().for_each(|change| self.say(change));
         preview.kept.iter().for_each(|part| self.say(unchanged(part)));
         preview.steps.iter().for_each(|step| self.say(format!("Would {step}")));
+        let policy = &preview.policy;
+        self.result(preview, policy.as_ref().map(|planned| planned.document.to_json_pretty()));
+        preview.notes.iter().for_each(|note| self.note(note));
         if preview.steps.is_empty() {
             self.say(format!("Nothing to change for user {}", preview.target.user));
         } else if self.is_alone() {
             self.say("Dry run: nothing was changed");
         }
-        let policy = &preview.policy;
-        self.result(preview, policy.as_ref().map(|planned| planned.document.to_json_pretty()));
-        preview.notes.iter().for_each(|note| self.note(note));
     }
 
     /// Prints how it ended well: in a few lines for the only user, in one for one

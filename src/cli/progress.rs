@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use super::Output;
 use super::report::locked;
 use crate::aws::Pace;
+use crate::step::counted;
 
 impl Output {
     /// Shows at the terminal how many of several users are done, failed and left,
@@ -16,6 +17,17 @@ impl Output {
         let users = self.users;
         let so_far = self.report.clone();
         (users > 1).then(|| self.progress(move |_| locked(&so_far).bar(users)))
+    }
+
+    /// Shows at the terminal how many of several users were looked at so far, or how long that
+    /// takes, until the result is dropped.
+    pub fn count_checked(&self) -> ProgressLine {
+        if self.is_alone() {
+            return self.wait_for_response();
+        }
+        let all = counted(self.users as u64, "user");
+        let so_far = self.report.clone();
+        self.progress(move |_| format!("checked {} of {all}", locked(&so_far).checked))
     }
 
     /// Shows at the terminal how long the work takes, until the result is dropped.

@@ -3,7 +3,10 @@
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::dry_run::Line;
 use super::exit::{Ending, Exit};
+use super::terminal::label;
+use super::verbs::Verb;
 use super::{NamedUser, Output, Session};
 use crate::access::UserName;
 use crate::errors::Interrupted;
@@ -31,6 +34,12 @@ pub(super) struct Report {
     pub notes: Vec<Note>,
     /// True if stdout didn't take a result.
     pub has_lost_results: bool,
+    /// What a dry run would do, a line for each user.
+    pub planned: Vec<Line>,
+    /// The users that were to be created and exist, in that order.
+    pub existing: Vec<UserName>,
+    /// The number of users that were planned for.
+    pub checked: usize,
     /// The errors and hints that were printed.
     said: HashSet<String>,
     /// True if any user could be planned for.
@@ -66,20 +75,24 @@ impl Session {
         self.out.report().endings.push((user.clone(), ending));
     }
 
-    /// Says how it went with several users, of whom each that is done is now `done`, such
-    /// as "created", and returns how the program ends.
-    pub(super) fn conclude(&self, users: &[NamedUser], done: &str) -> Exit {
+    /// Says how it went with several users, and returns how the program ends.
+    pub(super) fn conclude<V: Verb>(&self, users: &[NamedUser], verb: &V) -> Exit {
         let failed = self.ended(users, Ending::Failed);
         let interrupted = self.ended(users, Ending::Interrupted);
         let not_started = self.not_started(users);
+        self.out.planned();
         if users.len() > 1 {
-            self.out.summary(users.len(), done);
+            self.out.existing();
+            self.out.summary(users.len(), verb.past_participle());
             for (what, names) in
                 [("failed", &failed), ("interrupted", &interrupted), ("not started", &not_started)]
             {
                 if !names.is_empty() {
                     self.out.error_detail(&format!("{what}: {}", names.join(", ")));
                 }
+            }
+            if !(interrupted.is_empty() && not_started.is_empty()) {
+                self.out.advise(&format!("{} ", label("hint")), verb.how_to_go_on(), None);
             }
         }
         if not_started.len() == users.len() {
@@ -141,10 +154,16 @@ impl Output {
             0 => String::new(),
             unchanged => format!(", {unchanged} unchanged"),
         };
+        let left = match self.report().users(Ending::Left).len() {
+            0 => String::new(),
+            left => format!(", {left} left as they are"),
+        };
         if self.args.dry_run {
-            self.say(format!("Dry run for {count} of {total}: nothing was changed{exist}"));
+            self.say(format!(
+                "Dry run for {count} of {total}{unchanged}{exist}{left}: nothing was changed"
+            ));
         } else {
-            self.say(format!("{count} of {total} {done}{unchanged}{exist}"));
+            self.say(format!("{count} of {total} {done}{unchanged}{exist}{left}"));
         }
         if self.report().kits > 0 {
             self.say(
@@ -156,6 +175,21 @@ impl Output {
                 "Next: send each person their file over a secure channel, then delete your copies.",
             );
         }
+    }
+
+    /// Prints which users were to be created and exist, and what can be done about it.
+    fn existing(&self) {
+        let existing = std::mem::take(&mut self.report().existing);
+        let all = self.for_all();
+        let what = match existing.len() {
+            0 => return,
+            1 => "user already exists",
+            _ => "users already exist",
+        };
+        all.error(&format!("{} {what}: {}", existing.len(), names(&existing)));
+        let words = "add --skip-existing to leave them as they are, or --sync to give them the \
+                     access that the users file names";
+        all.advise(&format!("{} ", label("hint")), words, None);
     }
 
     /// Notes on many users as lines, each note once.

@@ -93,7 +93,7 @@ impl Session {
             }
             None => {}
         }
-        self.conclude(&users, verb.past_participle())
+        self.conclude(&users, verb)
     }
 
     /// Does the same as [`run`](Self::run) by clients that are loaded.
@@ -114,7 +114,7 @@ impl Session {
             let _line = self.out.count_users();
             self.at_a_time(jobs, async |job: Job<'_>| job.plan_and_apply(verb).await).await;
         }
-        self.conclude(&users, verb.past_participle())
+        self.conclude(&users, verb)
     }
 
     /// Plans for all users before anything is done. Returns the plans to carry out, and
@@ -125,7 +125,7 @@ impl Session {
         verb: &V,
         jobs: Vec<Job<'a>>,
     ) -> (Vec<Ready<'a, V::Work>>, Vec<(Job<'a>, Skipped)>) {
-        let line = self.out.wait_for_response();
+        let line = self.out.count_checked();
         let everybody = Everybody::of(aws, &self.target.bucket);
         let plan = async |job: Job<'a>| (job.plan(verb, &everybody).await, job);
         let asked = self.signals.cancel.run_until_cancelled(everybody.all());
@@ -149,7 +149,9 @@ impl Session {
                 Ok(Planned::Do(mut plan)) => {
                     let readers_note = readers.note(&plan.preview.target);
                     match verb.review(&job, &mut plan, readers_note).await {
-                        Ok(()) => to_apply.extend(job.unless_dry_run(plan).map(|plan| (job, plan))),
+                        Ok(()) => {
+                            to_apply.extend(job.unless_dry_run(verb, plan).map(|plan| (job, plan)))
+                        }
                         Err(error) => job.failed(verb, error),
                     }
                 }

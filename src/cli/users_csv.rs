@@ -1,143 +1,237 @@
-//! A users file that is a table: CSV whose header has a column `user`, and
-//! columns named like the access options, and `folder`.
+//! A users file that is a table: CSV, as spreadsheets write it, whose header has a column
+//! `user`, and columns named like the access options, `folder` and `contact`.
 
 use std::error::Error;
 
 use clap::error::{ContextKind, ContextValue};
 use clap::{Args, Command, FromArgMatches};
-use csv::{ReaderBuilder, StringRecord, Terminator};
+use csv::{ReaderBuilder, StringRecord};
 
 use super::arguments::in_one_line;
 use super::users_file::{NamedUser, user_name};
-use crate::access::GrantChange;
+use crate::access::{Expiry, GrantChange, ValueError};
+use crate::handover::contact;
 
-/// The columns that take a value.
-const VALUES: [&str; 3] = ["access", "expires", "kms-key"];
-/// The columns that take several, separated by semicolons.
+/// The columns with a part of the access, each with the word that an empty cell stands for
+/// where the table says everything.
+const ACCESS: [(&str, &str); 6] = [
+    ("access", "read"),
+    (EXPIRES, "never"),
+    ("source-ip", "any"),
+    ("also-read", "none"),
+    ("kms-key", "none"),
+    (YES_OR_NO, "no"),
+];
+/// The columns that take several values.
 const LISTS: [&str; 2] = ["source-ip", "also-read"];
-/// The column that names the folder.
+/// The columns with something else.
+const OTHERS: [&str; 3] = [USER, FOLDER, CONTACT];
+
+const USER: &str = "user";
 const FOLDER: &str = "folder";
+const CONTACT: &str = "contact";
+const EXPIRES: &str = "expires";
 /// The column that takes yes or no.
 const YES_OR_NO: &str = "browse-root";
 
 /// A table of users.
 pub(super) struct Table {
     columns: Vec<String>,
+    separator: char,
 }
 
 impl Table {
     /// The table that begins with this line, or `None` if the line names no column `user`.
     ///
-    /// Fails on columns that commas don't separate, and on one that is unknown or there
-    /// twice: a misspelled `expires` would give access without an end.
+    /// Fails on a column that is unknown or there twice: a misspelled `expires` would give
+    /// access without an end. One whose name begins with `#` is for people.
     pub fn with_header(line: &str) -> Result<Option<Self>, String> {
-        for (separator, separators) in [(';', "semicolons"), ('\t', "tabs")] {
-            if line.contains(separator) && !line.contains(',') {
+        let separator = [',', ';', '\t'].into_iter().find(|separator| {
+            let cells = cells(line, *separator);
+            cells.is_ok_and(|names| names.iter().any(|name| column(name) == USER))
+        });
+        let Some(separator) = separator else { return Ok(None) };
+        let mut columns = Vec::new();
+        for name in &one_line_of_cells(line, separator)? {
+            let name = column(name);
+            if !(is_known(&name) || name.is_empty() || is_for_people(&name)) {
+                let access = ACCESS.map(|(column, _)| column);
+                let known = [&OTHERS[..], &access].concat().join(", ");
                 return Err(format!(
-                    "the columns are separated by {separators}; save the file as CSV with \
-                     commas, or write one name on each line"
+                    "unknown column {name:?}; the columns are {known}, and a name that begins \
+                     with # is ignored"
                 ));
             }
-        }
-        if !cells(line).is_ok_and(|names| names.iter().any(is_user)) {
-            return Ok(None);
-        }
-        let known = [&["user", FOLDER], &VALUES[..], &LISTS, &[YES_OR_NO]].concat();
-        let mut columns = Vec::new();
-        for cell in &one_line_of_cells(line)? {
-            let name = cell.to_ascii_lowercase();
-            if !known.contains(&name.as_str()) {
-                let known = known.join(", ");
-                return Err(format!("unknown column {name:?}; the columns are {known}"));
-            }
-            if columns.contains(&name) {
+            if columns.contains(&name) && is_known(&name) {
                 return Err(format!("column {name} appears twice"));
             }
             columns.push(name);
         }
-        Ok(Some(Self { columns }))
+        while columns.last().is_some_and(String::is_empty) {
+            columns.pop();
+        }
+        match columns.iter().position(String::is_empty) {
+            Some(index) => Err(format!("column {} has no name", index + 1)),
+            None => Ok(Some(Self { columns, separator })),
+        }
     }
 
     /// The user of a row, or `None` if the row is empty, as spreadsheets write some.
     pub fn user(&self, line: &str) -> Result<Option<NamedUser>, String> {
-        let row = one_line_of_cells(line)?;
-        if row.iter().all(str::is_empty) {
+        let mut row: Vec<_> =
+            one_line_of_cells(line, self.separator)?.iter().map(str::to_owned).collect();
+        if row.iter().all(String::is_empty) {
             return Ok(None);
+        }
+        while row.len() > self.columns.len() && row.last().is_some_and(String::is_empty) {
+            row.pop();
         }
         if row.len() != self.columns.len() {
             return Err(format!("{} cells, but the header has {}", row.len(), self.columns.len()));
         }
-        let name = self.cell("user", &row);
+        let name = self.cell(USER, &row);
         if name.is_empty() {
             return Err("no user name".to_owned());
         }
-        let user = NamedUser::from(user_name(name)?);
-        let mut options = Vec::new();
-        for (column, value) in self.columns.iter().zip(&row) {
-            options.extend(as_options(column, value)?);
-        }
-        let access = parsed(&options).map_err(|error| without_value(&error))?;
-        access.check().map_err(|error| error.to_string())?;
-        let folder = match self.cell(FOLDER, &row) {
+        let mut user = NamedUser::from(user_name(name)?);
+        (user.access, user.lasts) = self.access(&row)?;
+        user.whole = self.empty_cells(&row)?.overridden_by(&user.access);
+        user.folder = match self.cell(FOLDER, &row) {
             "" => None,
             text => Some(text.parse().map_err(|error| format!("column {FOLDER}: {error}"))?),
         };
-        Ok(Some(NamedUser { access, folder, ..user }))
+        user.contact = match self.cell(CONTACT, &row) {
+            "" => None,
+            text => Some(contact(text).map_err(|error| format!("column {CONTACT}: {error}"))?),
+        };
+        Ok(Some(user))
+    }
+
+    /// The access that the cells with something in them name, and whether it lasts for a time
+    /// from now on.
+    fn access(&self, row: &[String]) -> Result<(GrantChange, bool), String> {
+        let mut options = Vec::new();
+        for (name, value) in self.access_cells(row).filter(|(_, value)| !value.is_empty()) {
+            options.extend(self.as_options(name, value)?);
+        }
+        let mut access = parsed(&options).map_err(|error| without_value(&error))?;
+        access.check().map_err(|error| error.to_string())?;
+        let mut lasts = false;
+        match self.cell(EXPIRES, row) {
+            "" => {}
+            never if never.eq_ignore_ascii_case("never") => access.expires = Some(None),
+            text => {
+                let read = Expiry::in_list(text).map_err(|error| wrong_end(text, &error))?;
+                (access.expires, lasts) = (Some(Some(read.0)), read.1);
+            }
+        }
+        Ok((access, lasts))
+    }
+
+    /// The access that the empty cells stand for where the table says everything.
+    fn empty_cells(&self, row: &[String]) -> Result<GrantChange, String> {
+        let mut options = Vec::new();
+        for (name, _) in self.access_cells(row).filter(|(_, value)| value.is_empty()) {
+            let word = ACCESS.iter().find(|(known, _)| *known == name);
+            options.extend(self.as_options(name, word.map_or("", |(_, word)| word))?);
+        }
+        let mut access = parsed(&options).map_err(|error| without_value(&error))?;
+        let has_end = self.columns.iter().any(|name| name == EXPIRES);
+        access.expires = has_end.then_some(None);
+        Ok(access)
+    }
+
+    /// The cells of the columns with a part of the access.
+    fn access_cells<'a>(&'a self, row: &'a [String]) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let cells = self.columns.iter().map(String::as_str).zip(row.iter().map(String::as_str));
+        cells.filter(|(name, _)| ACCESS.iter().any(|(known, _)| known == name))
+    }
+
+    /// A cell as it would stand on the command line; nothing for the end, whose words differ.
+    fn as_options(&self, column: &str, value: &str) -> Result<Vec<String>, String> {
+        if column == EXPIRES {
+            return Ok(Vec::new());
+        }
+        if column == YES_OR_NO {
+            return match word(value).as_str() {
+                "yes" => Ok(vec![format!("--{YES_OR_NO}")]),
+                "no" => Ok(vec![format!("--no-{YES_OR_NO}")]),
+                _ => Err(format!("{YES_OR_NO} is yes or no")),
+            };
+        }
+        if !LISTS.contains(&column) {
+            return Ok(vec![format!("--{column}={}", word(value))]);
+        }
+        // Where semicolons separate the columns, a list would need quotes.
+        let is_between = |c: char| c == ';' || self.separator == ';' && c == ' ';
+        let values = value.split(is_between).map(str::trim).filter(|value| !value.is_empty());
+        Ok(values.map(|value| format!("--{column}={}", word(value))).collect())
     }
 
     /// The cell of a column; empty without that column.
-    fn cell<'a>(&self, column: &str, row: &'a StringRecord) -> &'a str {
+    fn cell<'a>(&self, column: &str, row: &'a [String]) -> &'a str {
         let index = self.columns.iter().position(|it| it == column);
-        index.and_then(|index| row.get(index)).unwrap_or_default()
+        index.and_then(|index| row.get(index)).map_or("", String::as_str)
     }
 }
 
-fn is_user(column: &str) -> bool {
-    column.trim().eq_ignore_ascii_case("user")
+/// The name of a column, as the options are written.
+fn column(name: &str) -> String {
+    name.trim().to_ascii_lowercase().replace([' ', '_'], "-")
 }
 
-fn one_line_of_cells(line: &str) -> Result<StringRecord, String> {
-    let mut row = cells(line)?;
+fn is_known(column: &str) -> bool {
+    OTHERS.contains(&column) || ACCESS.iter().any(|(known, _)| *known == column)
+}
+
+fn is_for_people(column: &str) -> bool {
+    column.starts_with('#')
+}
+
+/// A word such as `Read` in lower case, as the options take it; anything else as it is.
+fn word(value: &str) -> String {
+    let is_word = value.chars().all(|c| c.is_ascii_alphabetic() || c == '-');
+    if is_word { value.to_ascii_lowercase() } else { value.to_owned() }
+}
+
+/// What is wrong with an end. Spreadsheets show dates in the way of the country.
+fn wrong_end(text: &str, error: &ValueError) -> String {
+    let is_number = text.starts_with(|c: char| c.is_ascii_digit());
+    let is_of_spreadsheet = is_number
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "/.- ".contains(c))
+        && (text.contains(['/', '.', ' ']) || text.chars().all(|c| c.is_ascii_digit()));
+    if is_of_spreadsheet {
+        return format!(
+            "column {EXPIRES}: write the date as 2026-12-31, in a column that is formatted as text, \
+             so that the spreadsheet keeps it so"
+        );
+    }
+    format!("column {EXPIRES}: {error}")
+}
+
+fn one_line_of_cells(line: &str, separator: char) -> Result<StringRecord, String> {
+    let mut row = cells(line, separator)?;
     // A quote within a cell took the line break into it.
-    if row.iter().any(|cell| cell.contains(['\r', '\n'])) {
+    if row.iter().any(|cell| cell.contains('\n')) {
         return Err("a row must be one line of CSV".to_owned());
     }
     row.trim();
     Ok(row)
 }
 
-fn cells(line: &str) -> Result<StringRecord, String> {
+fn cells(line: &str, separator: char) -> Result<StringRecord, String> {
     if !line.matches('"').count().is_multiple_of(2) {
-        // The rest may be in a comment or on the next line.
-        return Err("a quote is not closed on this line, before any comment".to_owned());
+        // The rest may be on the next line.
+        return Err("a quote is not closed on this line".to_owned());
     }
     let mut cells = StringRecord::new();
     ReaderBuilder::new()
         .has_headers(false)
-        // By default a lone carriage return would end a row, and not its line.
-        .terminator(Terminator::Any(b'\n'))
+        .delimiter(separator as u8)
         .from_reader(format!("{line}\n").as_bytes())
         .read_record(&mut cells)
         .map_err(|error| error.to_string())?;
     Ok(cells)
-}
-
-/// A cell as it would stand on the command line; nothing for an empty one.
-fn as_options(column: &str, value: &str) -> Result<Vec<String>, String> {
-    if value.is_empty() || ["user", FOLDER].contains(&column) {
-        Ok(Vec::new())
-    } else if LISTS.contains(&column) {
-        let values = value.split(';').map(str::trim).filter(|value| !value.is_empty());
-        Ok(values.map(|value| format!("--{column}={value}")).collect())
-    } else if column != YES_OR_NO {
-        Ok(vec![format!("--{column}={value}")])
-    } else if value.eq_ignore_ascii_case("yes") {
-        Ok(vec![format!("--{YES_OR_NO}")])
-    } else if value.eq_ignore_ascii_case("no") {
-        Ok(vec![format!("--no-{YES_OR_NO}")])
-    } else {
-        Err(format!("{YES_OR_NO} is yes or no"))
-    }
 }
 
 fn parsed(options: &[String]) -> Result<GrantChange, clap::Error> {
@@ -165,66 +259,57 @@ fn without_value(error: &clap::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::users_file::lines;
+    use super::super::users_file::users_in;
     use super::*;
-    use crate::access::Access;
-
-    /// The users of a table, and what is wrong in it, by line.
-    fn read(text: &str) -> (Vec<NamedUser>, Vec<(usize, String)>) {
-        let mut lines = lines(text);
-        let (line, header) = lines.next().unwrap();
-        let table = match Table::with_header(header) {
-            Ok(table) => table.unwrap(),
-            Err(problem) => return (Vec::new(), vec![(line, problem)]),
-        };
-        let mut users = Vec::new();
-        let mut problems = Vec::new();
-        for (line, row) in lines {
-            match table.user(row) {
-                Ok(user) => users.extend(user),
-                Err(problem) => problems.push((line, problem)),
-            }
-        }
-        (users, problems)
-    }
-
-    fn has_header(text: &str) -> bool {
-        let first = lines(text).next();
-        first.is_some_and(|(_, line)| matches!(Table::with_header(line), Ok(Some(_))))
-    }
+    use crate::access::{Access, Grant};
 
     #[test]
     fn header_is_a_line_with_a_column_user() {
+        let is_header = |line| matches!(Table::with_header(line), Ok(Some(_)));
         for header in [
             "user",
-            "User\r\nalex",
-            "\n# customers\nuser,access\n",
             "access, user ,expires",
             "\"user\",\"access\"",
+            "Access;User;Source IP",
+            "user\taccess\tBrowse_Root\t\t",
+            "#id,user,#phone",
         ] {
-            assert!(has_header(header), "{header:?}");
+            assert!(is_header(header), "{header:?}");
         }
-        for names in ["", "alex\nuser\n", "users", "alex,user2", "user,\"access\nalex,read\n"] {
-            assert!(!has_header(names), "{names:?}");
+        for names in ["", "alex", "users", "alex,user2", "user,\"access", "user.access", "#user"] {
+            assert!(!is_header(names), "{names:?}");
         }
     }
 
     #[test]
-    fn cells_are_options_and_empty_ones_are_not_there() {
-        let text = "user,access,expires,source-ip,browse-root\r\n\
-                    alex,read-write,2099-12-31,203.0.113.7; 2001:db8::/32,yes\r\n\
-                    # a comment\r\n\
-                    \r\n\
-                    ,,,,\r\n\
-                    kim,,,, # since May\r\n";
-        let (users, problems) = read(text);
-        assert_eq!(problems, []);
-        assert_eq!(users.len(), 2);
-        let alex = &users[0].access;
-        assert_eq!(alex.access, Some(Access::ReadWrite));
-        assert_eq!(alex.source_ips.as_ref().unwrap().len(), 2);
-        assert!(alex.browse_root && alex.expires.is_some());
-        assert_eq!(users[1].access, GrantChange::default());
+    fn tables_are_read_as_spreadsheets_write_them() {
+        for text in [
+            "user,access,source-ip\nalex,read-write,203.0.113.7; 2001:db8::/32\nkim,,\n",
+            "\u{feff}User,Access,Source IP,,\r\n\r\nalex,Read-Write,203.0.113.7;2001:db8::/32,,\r\n,,,,\r\nkim,,,,\r\n",
+            "# customers\nUSER;ACCESS;SOURCE_IP\nalex;read-write;203.0.113.7 2001:db8::/32\nkim;;\n",
+            "user\taccess\t#since\tsource-ip\ralex\tREAD-WRITE\t# May, \t203.0.113.7;2001:db8::/32\rkim\t\t#1\t\r",
+            "#no,user,access,source-ip\n# all of sales\n#1,alex,read-write,\"203.0.113.7;2001:db8::/32\"\n2,kim,,Any\n",
+        ] {
+            let users = users_in(text).unwrap();
+            let names: Vec<_> = users.iter().map(|user| user.name.as_str()).collect();
+            assert_eq!(names, ["alex", "kim"], "{text:?}");
+            assert_eq!(users[0].access.access, Some(Access::ReadWrite));
+            assert_eq!(users[0].access.source_ips.as_ref().unwrap().len(), 2, "{text:?}");
+            assert_eq!(users[1].access.access, None);
+        }
+    }
+
+    #[test]
+    fn empty_cells_stand_for_the_default_where_the_table_says_everything() {
+        let header = "user,access,expires,source-ip,also-read,kms-key,browse-root\n";
+        let users = users_in(&format!("{header}alex,,,,,,\n")).unwrap();
+        assert_eq!(users[0].access, GrantChange::default());
+        assert_eq!(users[0].whole.unnamed(), [""; 0]);
+        assert_eq!(users[0].whole.apply_to(&Grant::default()), Grant::default());
+        let users = users_in("user,expires,#access\nalex,Never,read\nkim,90d,\n").unwrap();
+        assert_eq!(users[0].whole.unnamed().len(), 5);
+        assert_eq!(users[0].whole.expires, Some(None));
+        assert!(users[1].lasts && !users[0].lasts);
     }
 
     #[test]
@@ -232,38 +317,53 @@ mod tests {
         let text = "user,access,expires,browse-root\n\
                     alex,all,,\n\
                     al ex,,,\n\
-                    kim,,2020-01-01,\n\
+                    kim,,2030-02-30,\n\
                     lee,read\n\
                     ida,,,maybe\n\
                     ,read,,\n\
-                    max,\"read # or more\",,\n\
-                    ben,,a,\n";
-        let (_, found) = read(text);
+                    max,\"read,,\n\
+                    ben,,a,\n\
+                    eva,,31.12.2026,\n\
+                    ina,,12/31/2026,\n\
+                    joe,,46387,\n\
+                    tom,,,,x\n";
+        let found = users_in(text).unwrap_err();
         let expected = [
-            (2, "column access: accepted are read, read-write, write"),
-            (3, "a user name must be"),
-            (4, "column expires: that time has already passed"),
-            (5, "2 cells, but the header has 4"),
-            (6, "browse-root is yes or no"),
-            (7, "no user name"),
-            (8, "a quote is not closed"),
-            (9, "column expires: a time is a date such as 2026-12-31, "),
+            "column access: accepted are read, read-write, write",
+            "a user name must be",
+            "column expires: there is no such date",
+            "2 cells, but the header has 4",
+            "browse-root is yes or no",
+            "no user name",
+            "a quote is not closed",
+            "column expires: a time is a date such as 2026-12-31, ",
+            "column expires: write the date as 2026-12-31, in a column ",
+            "column expires: write the date as 2026-12-31, in a column ",
+            "column expires: write the date as 2026-12-31, in a column ",
+            "5 cells, but the header has 4",
         ];
         assert_eq!(found.len(), expected.len(), "{found:#?}");
-        for ((line, problem), (at, part)) in found.iter().zip(expected) {
-            assert!(*line == at && problem.starts_with(part), "{line}: {problem}");
+        for (line, (problem, part)) in (2..).zip(found.iter().zip(expected)) {
+            assert!(problem.starts_with(&format!("users:{line}: {part}")), "{problem}");
         }
+    }
+
+    #[test]
+    fn end_that_has_passed_is_for_the_caller_to_judge() {
+        let users = users_in("user,expires\nalex,2020-01-01\nkim,2099-01-01\n").unwrap();
+        assert!(users[0].check_end().is_err() && users[1].check_end().is_ok());
     }
 
     #[test]
     fn unknown_and_double_columns_are_refused() {
         for (header, part) in [
-            ("user,expire", "unknown column \"expire\"; the columns are user, folder"),
-            ("user,access,access", "column access appears twice"),
+            ("user,expire", "unknown column \"expire\"; the columns are user, folder, contact, "),
+            ("user,Source IP,source_ip", "column source-ip appears twice"),
+            ("user,,access", "column 2 has no name"),
         ] {
-            let (_, found) = read(&format!("{header}\nalex,,\n"));
+            let found = users_in(&format!("{header}\nalex,,\n")).unwrap_err();
             assert_eq!(found.len(), 1);
-            assert!(found[0].1.starts_with(part), "{found:?}");
+            assert!(found[0].contains(part), "{found:?}");
         }
     }
 }

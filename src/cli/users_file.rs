@@ -9,7 +9,7 @@ use std::path::Path;
 
 use super::terminal::to_stderr;
 use super::users_csv::Table;
-use crate::access::{GivenFolder, GrantChange, UserName, ValueError};
+use crate::access::{Expiry, GivenFolder, GrantChange, UserName, ValueError};
 
 /// The most problems that are told.
 const MOST_PROBLEMS: usize = 20;
@@ -24,8 +24,14 @@ pub struct NamedUser {
     pub name: UserName,
     /// The access that the user's row in a table names; nothing without one.
     pub access: GrantChange,
+    /// The same with what each empty cell stands for, where the table says everything.
+    pub whole: GrantChange,
+    /// True if the row says how long access lasts from now on, and not when it ends.
+    pub lasts: bool,
     /// The folder that the row names; none without one.
     pub folder: Option<GivenFolder>,
+    /// Whom the person can ask, if the row says so.
+    pub contact: Option<String>,
     /// The file and line that name the user; none for -u.
     pub place: Option<String>,
 }
@@ -33,7 +39,23 @@ pub struct NamedUser {
 impl From<UserName> for NamedUser {
     /// A user without options of its own.
     fn from(name: UserName) -> Self {
-        Self { name, access: GrantChange::default(), folder: None, place: None }
+        Self {
+            name,
+            access: GrantChange::default(),
+            whole: GrantChange::default(),
+            lasts: false,
+            folder: None,
+            contact: None,
+            place: None,
+        }
+    }
+}
+
+impl NamedUser {
+    /// Fails on an end of access that has passed, as rows of a list may have.
+    pub fn check_end(&self) -> Result<(), ValueError> {
+        let end = self.access.expires.flatten();
+        if end.is_some_and(|end| end.has_passed()) { Err(Expiry::PASSED) } else { Ok(()) }
     }
 }
 
@@ -41,8 +63,8 @@ impl From<UserName> for NamedUser {
 /// the names, a line each.
 ///
 /// `file` has a name on each line, without commas, or begins with a header that
-/// has a column `user`. Blank lines and what follows a `#` are skipped. `-` stands
-/// for stdin.
+/// has a column `user`. Blank lines are skipped, and what follows a `#`; of a table only lines
+/// that begin with `# `. `-` stands for stdin.
 pub(super) fn read(
     given: Vec<UserName>,
     file: Option<&Path>,
@@ -81,10 +103,7 @@ pub(super) fn first_of(mut problems: Vec<String>) -> Vec<String> {
 /// The names in a file with this text.
 #[cfg(fuzzing)]
 pub(crate) fn names_in(text: &str) -> Result<Vec<String>, Vec<String>> {
-    let mut list = List::default();
-    list.add_text("users", text);
-    let users = list.into_users()?.into_iter();
-    Ok(users.map(|user| user.name.to_string()).collect())
+    Ok(users_in(text)?.into_iter().map(|user| user.name.to_string()).collect())
 }
 
 /// The text of a file, which spreadsheets and Windows may save in other encodings.
@@ -132,8 +151,29 @@ fn content(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The lines with something else than a comment in them, with their numbers from 1.
-pub(super) fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+/// The table that a text is, with the line of its header; `None` for a list of names.
+fn table_in(text: &str) -> Result<Option<(usize, Table)>, (usize, String)> {
+    for (number, line) in rows(text) {
+        if let Some(table) = Table::with_header(line).map_err(|problem| (number, problem))? {
+            return Ok(Some((number, table)));
+        }
+        if !line.starts_with('#') {
+            break;
+        }
+    }
+    Ok(None)
+}
+
+/// The lines of a table, with their numbers from 1: in a cell `#` is a character as any
+/// other.
+fn rows(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let numbered = (1..).zip(text.lines());
+    numbered.filter(|(_, line)| !line.trim().is_empty() && *line != "#" && !line.starts_with("# "))
+}
+
+/// The lines of a list of names with something else than a comment in them, with their
+/// numbers from 1.
+fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     (1..)
         .zip(text.lines())
         .map(|(number, line)| (number, without_comment(line).trim()))
@@ -145,6 +185,14 @@ pub(super) fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
 fn without_comment(line: &str) -> &str {
     let mut signs = line.match_indices('#').map(|(index, _)| &line[..index]);
     signs.find(|before| before.is_empty() || before.ends_with(char::is_whitespace)).unwrap_or(line)
+}
+
+/// The users in a text, or all that is wrong with it.
+#[cfg(any(test, fuzzing))]
+pub(super) fn users_in(text: &str) -> Result<Vec<NamedUser>, Vec<String>> {
+    let mut list = List::default();
+    list.add_text("users", text);
+    list.into_users()
 }
 
 /// A user's name, or what is wrong with it. Never the text itself: it may be a secret.
@@ -190,24 +238,29 @@ struct List {
 
 impl List {
     fn add_text(&mut self, file: &str, text: &str) {
-        let mut named = lines(text.trim_start_matches('\u{feff}')).peekable();
-        let Some(&(number, first)) = named.peek() else { return };
-        let table = match Table::with_header(first) {
-            Ok(table) => table,
-            Err(problem) => return self.problems.push(format!("{file}:{number}: {problem}")),
-        };
-        self.has_header = table.is_some();
-        for (number, line) in named.skip(usize::from(self.has_header)) {
-            let place = format!("{file}:{number}");
-            let read = match &table {
-                Some(table) => table.user(line),
-                None => self.user(line).map(Some),
-            };
-            match read {
-                Ok(Some(user)) => self.add(NamedUser { place: Some(place), ..user }),
-                Ok(None) => {}
-                Err(problem) => self.problems.push(format!("{place}: {problem}")),
+        let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n").replace('\r', "\n");
+        match table_in(&text) {
+            Ok(Some((number, table))) => {
+                self.has_header = true;
+                for (number, line) in rows(&text).filter(|(row, _)| *row > number) {
+                    self.add_read(format!("{file}:{number}"), table.user(line));
+                }
             }
+            Ok(None) => {
+                for (number, line) in lines(&text) {
+                    let user = self.user(line).map(Some);
+                    self.add_read(format!("{file}:{number}"), user);
+                }
+            }
+            Err((number, problem)) => self.problems.push(format!("{file}:{number}: {problem}")),
+        }
+    }
+
+    fn add_read(&mut self, place: String, read: Result<Option<NamedUser>, String>) {
+        match read {
+            Ok(Some(user)) => self.add(NamedUser { place: Some(place), ..user }),
+            Ok(None) => {}
+            Err(problem) => self.problems.push(format!("{place}: {problem}")),
         }
     }
 
@@ -317,7 +370,7 @@ mod tests {
             distinct.sort();
             distinct.dedup();
             prop_assert_eq!(distinct.len(), users.len());
-            let named = text.lines().filter(|line| {
+            let named = text.split(['\n', '\r']).filter(|line| {
                 !line.trim_start_matches('\u{feff}').trim().is_empty()
             });
             prop_assert!(users.len() + problems.len() <= named.count() + 1);

@@ -26,6 +26,8 @@ mod verify;
 
 pub(crate) use key_files::KeyFiles;
 pub(crate) use kit::ClientSettings;
+#[cfg(feature = "cli")]
+pub(crate) use options::contact;
 pub use options::{Destination, HandoverOptions, KitForm};
 pub(crate) use verify::verify;
 

@@ -125,7 +125,7 @@ fn is_null_device(file: &File) -> bool {
 }
 
 /// One line of text.
-fn contact(text: &str) -> Result<String, ValueError> {
+pub(crate) fn contact(text: &str) -> Result<String, ValueError> {
     match text.trim() {
         line if (1..=200).contains(&line.len()) && !line.contains(char::is_control) => {
             Ok(line.to_owned())

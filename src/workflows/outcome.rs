@@ -157,11 +157,23 @@ pub struct Skipped {
     skipped: bool,
     /// The IDs of its access keys.
     pub access_keys: Vec<String>,
+    /// Why it isn't made to be as was asked for; none if it is so already.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 impl Skipped {
-    pub(super) fn new(target: &Target, access_keys: Vec<String>) -> Self {
-        Self { target: target.clone(), skipped: true, access_keys }
+    pub(crate) fn new(target: &Target, access_keys: Vec<String>) -> Self {
+        Self { target: target.clone(), skipped: true, access_keys, reason: None }
+    }
+
+    #[cfg(feature = "cli")]
+    pub(crate) fn because(
+        target: &Target,
+        access_keys: Vec<String>,
+        reason: impl Into<String>,
+    ) -> Self {
+        Self { reason: Some(reason.into()), ..Self::new(target, access_keys) }
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::{Serialize, Serializer};
 
 use super::outcome::Skipped;
-use crate::access::{PolicyDocument, Target};
+use crate::access::{Grant, PolicyDocument, Target};
 use crate::aws::Run;
 use crate::step::Step;
 
@@ -36,8 +36,11 @@ pub struct Preview {
     /// The steps, in order.
     #[serde(serialize_with = "in_words")]
     pub steps: Vec<Step>,
-    /// The parts of an existing user's access that will be different, for people.
+    /// The access that a new user will have.
     #[serde(skip)]
+    pub grant: Option<Grant>,
+    /// The parts of an existing user's access that will be different, for people.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<String>,
     /// The parts that will stay as they are, for people.
     #[serde(skip)]
@@ -65,6 +68,7 @@ impl Preview {
             target: target.clone(),
             policy: None,
             steps,
+            grant: None,
             changes: Vec::new(),
             kept: Vec::new(),
             notes: Vec::new(),

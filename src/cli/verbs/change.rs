@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::Verb;
+use super::{SAME_AGAIN, Verb};
 use crate::access::GrantChange;
 use crate::cli::exit::Exit;
 use crate::cli::{Job, NamedUser, Session};
@@ -39,8 +39,12 @@ impl Verb for GrantChange {
         "updated"
     }
 
+    fn how_to_go_on(&self) -> &'static str {
+        SAME_AGAIN
+    }
+
     async fn plan(&self, job: &Job<'_>, _: &Everybody) -> Result<Planned<Update>> {
-        let change = self.overridden_by(&job.access);
+        let change = self.overridden_by(&job.row.access);
         Ok(Planned::Do(update::plan(&job.run, &change).await?))
     }
 
@@ -58,9 +62,14 @@ impl Verb for rotate::RotateOptions {
         "given a new key"
     }
 
+    fn how_to_go_on(&self) -> &'static str {
+        "run the command for the others to go on"
+    }
+
     async fn plan(&self, job: &Job<'_>, _: &Everybody) -> Result<Planned<Rotate>> {
-        let access = self.access.overridden_by(&job.access);
-        let options = rotate::RotateOptions { access, ..self.clone() };
+        let access = self.access.overridden_by(&job.row.access);
+        let handover = job.handover(&self.handover);
+        let options = rotate::RotateOptions { access, handover, ..self.clone() };
         Ok(Planned::Do(rotate::plan(&job.run, &options).await?))
     }
 
@@ -79,6 +88,10 @@ impl Verb for Direction {
             Self::Suspend => "suspended",
             Self::Resume => "resumed",
         }
+    }
+
+    fn how_to_go_on(&self) -> &'static str {
+        SAME_AGAIN
     }
 
     async fn plan(&self, job: &Job<'_>, _: &Everybody) -> Result<Planned<Suspend>> {

@@ -65,10 +65,15 @@ impl Verb for Creation {
         "created"
     }
 
+    fn how_to_go_on(&self) -> &'static str {
+        "run the same command with --skip-existing to go on"
+    }
+
     async fn plan(&self, job: &Job<'_>, everybody: &Everybody) -> Result<Planned<Create>> {
-        let grant = self.access.overridden_by(&job.access).apply_to(&Grant::default());
+        let grant = self.access.overridden_by(&job.row.access).apply_to(&Grant::default());
         let folder = job.folder_or(&self.options.folder);
-        let options = create::CreateOptions { folder, grant, ..self.options.clone() };
+        let handover = job.handover(&self.options.handover);
+        let options = create::CreateOptions { folder, grant, handover, ..self.options.clone() };
         match self.existing {
             Existing::Skip => Ok(create::plan_or_skip(&job.run, &options, everybody).await?),
             Existing::Refuse => {

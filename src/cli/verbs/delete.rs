@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::{Result, anyhow};
 use indicatif::HumanCount;
 
-use super::Verb;
+use super::{SAME_AGAIN, Verb};
 use crate::access::Target;
 use crate::cli::exit::{Ending, Exit};
 use crate::cli::progress::ProgressLine;
@@ -75,6 +75,10 @@ impl Verb for Deletion {
 
     fn past_participle(&self) -> &'static str {
         "deleted"
+    }
+
+    fn how_to_go_on(&self) -> &'static str {
+        SAME_AGAIN
     }
 
     async fn plan(&self, job: &Job<'_>, everybody: &Everybody) -> Result<Planned<Delete>> {

@@ -14,8 +14,12 @@ use crate::workflows::plan::{Plan, Planned};
 mod change;
 mod create;
 mod delete;
+mod sync;
 
 pub use create::Existing;
+
+/// How to go on where all that is done stays done.
+const SAME_AGAIN: &str = "run the same command again to go on";
 
 /// Something to do with each user.
 pub(super) trait Verb {
@@ -35,12 +39,20 @@ pub(super) trait Verb {
     /// Says what users are when it is done, such as "created".
     fn past_participle(&self) -> &'static str;
 
+    /// Says how to go on with several users after an interruption.
+    fn how_to_go_on(&self) -> &'static str;
+
     /// Finds out what there is to do, and changes nothing. Users on the list needn't be looked
     /// up again.
     async fn plan(&self, job: &Job<'_>, everybody: &Everybody) -> Result<Planned<Self::Work>>;
 
     /// Does what is planned.
     async fn apply(&self, plan: &Plan<Self::Work>) -> Result<Self::Outcome, Failed>;
+
+    /// Shows what would be done.
+    fn show(&self, out: &Output, plan: &Plan<Self::Work>) {
+        out.plan(&plan.preview);
+    }
 
     /// Adds what else there is to note to a plan, such as who may read the folder, and
     /// asks about it if it looks wrong.

@@ -132,6 +132,7 @@ pub(crate) async fn plan_among(
     let work = Create { folder: contents, options, handover, document, path, make_folder };
     let mut preview = Preview::new(target, work.steps(target, policy.name.clone()));
     preview.policy = Some(policy);
+    preview.grant = Some(grant.clone());
     preview.notes = notes;
     // A delegate creates users within a boundary, and has access to them by tag.
     let is_delegate = new_user.permissions_boundary.is_some();

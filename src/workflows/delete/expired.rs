@@ -95,7 +95,8 @@ impl End {
                 Ok(Self::Ahead)
             }
             Self::Passed(at) if iam::has_login_profile(run).await? => Ok(Self::Disputed(format!(
-                "access ended at {at}, but it also has a login to the console"
+                "access ended on {}, but it also has a login to the console",
+                at.in_words()
             ))),
             end => Ok(end),
         }
@@ -111,7 +112,8 @@ impl End {
             (None, _) => return Self::Ahead,
             (Some(tagged), Ok(by_policies)) => by_policies.map_or(tagged, |at| at.max(tagged)),
             (Some(tagged), Err(but)) => {
-                let why = format!("its tag says that access ended at {tagged}, but {but}");
+                let why =
+                    format!("its tag says that access ended on {}, but {but}", tagged.in_words());
                 return Self::Disputed(why);
             }
         };
@@ -119,7 +121,7 @@ impl End {
         if others.is_empty() {
             return Self::Passed(end);
         }
-        Self::Disputed(format!("access ended at {end}, but it also has {others}"))
+        Self::Disputed(format!("access ended on {}, but it also has {others}", end.in_words()))
     }
 }
 
@@ -136,7 +138,7 @@ fn end_by_policies(holdings: &Holdings, now: Timestamp) -> Result<Option<Expiry>
         match grant.expires {
             None => return Err(format!("its policy {name} has no end")),
             Some(end) if !end.has_surely_passed(now) => {
-                return Err(format!("by its policy {name} it ends at {end}"));
+                return Err(format!("by its policy {name} it ends on {}", end.in_words()));
             }
             end => last = last.max(end),
         }

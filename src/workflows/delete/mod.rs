@@ -255,7 +255,7 @@ async fn plan_user(run: Run, holdings: Holdings, options: &DeleteOptions) -> Res
     let mut notes = Vec::new();
     if options.only_expired {
         let end = expired::check(&run, &holdings, None).await?;
-        notes.push(format!("access ended at {end}"));
+        notes.push(format!("access ended on {}", end.in_words()));
     }
     let own_folder = guard::own_folder(&holdings, options)?;
     let tags = guard::missing_tags(&run, &user, own_folder.as_ref(), options);

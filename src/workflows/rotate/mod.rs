@@ -137,7 +137,11 @@ fn readable_grant(holdings: &Holdings) -> Result<Grant> {
     if let Some(ended) = grant.ended() {
         let extend = commands::create_s3_user(target, "--update").with(&["--expires", "WHEN"]);
         let hint = Hint::run("extend it first", extend);
-        return Err(Hinted::new(format!("access of user {user} ended at {ended}"), hint).into());
+        return Err(Hinted::new(
+            format!("access of user {user} ended on {}", ended.in_words()),
+            hint,
+        )
+        .into());
     }
     Ok(grant)
 }

@@ -6,6 +6,8 @@ use anyhow::{Result, ensure};
 use super::error::Error;
 use super::holdings::{Holdings, names};
 use super::neighbours::{Neighbours, also_read_notes};
+#[cfg(feature = "cli")]
+use super::ours::check_ours;
 use super::ours::{Purpose, find_ours, set_access_hint};
 use super::outcome::PolicyRef;
 use super::plan::{Plan, PlannedPolicy, Preview};
@@ -56,8 +58,25 @@ pub async fn plan(run: &Run, change: &GrantChange) -> Result<Plan<Update>, Error
 async fn plan_update(run: &Run, change: &GrantChange) -> Result<Plan<Update>> {
     let (found, mut holdings) = find_ours(run, Purpose::Update).await?;
     holdings.read_our_policies(&found).await?;
-    let Some(folder) = holdings.folder()? else { return Err(no_folder(&found, &holdings).await) };
-    let run = found.in_folder(folder);
+    plan_of(&found, holdings, change).await
+}
+
+/// Plans likewise for a user that an inventory of the bucket has found.
+#[cfg(feature = "cli")]
+pub(crate) async fn plan_listed(
+    run: &Run,
+    listed: &Holdings,
+    change: &GrantChange,
+) -> Result<Plan<Update>, Error> {
+    let in_region = run.with_aws(run.aws.in_region(&listed.region));
+    let holdings = check_ours(&in_region, listed.clone(), Purpose::Update).await?;
+    Ok(plan_of(&in_region, holdings, change).await?)
+}
+
+/// Plans for a user whose policies are known, by the clients in the bucket's region.
+async fn plan_of(run: &Run, mut holdings: Holdings, change: &GrantChange) -> Result<Plan<Update>> {
+    let Some(folder) = holdings.folder()? else { return Err(no_folder(run, &holdings).await) };
+    let run = run.in_folder(folder);
     let current = Current::find(&holdings, change)?;
     current.check_replaceable(&run, change)?;
     let before = current.grant.clone().unwrap_or_default();
@@ -273,7 +292,7 @@ async fn notes(run: &Run, holdings: &mut Holdings, before: &Grant, grant: &Grant
     }
     notes.extend(more_access_note(holdings));
     if let Some(ended) = grant.ended() {
-        notes.push(format!("access ended at {ended}; --expires extends it"));
+        notes.push(format!("access ended on {}; --expires extends it", ended.in_words()));
     }
     notes.extend(folders);
     notes.extend(kms_note);

@@ -1,0 +1,252 @@
+//! `--sync`: users are created and changed until they are as their rows say. Nobody is
+//! deleted.
+
+use std::collections::{HashMap, HashSet};
+
+use anyhow::{Result, ensure};
+use serde::Serialize;
+
+use super::{SAME_AGAIN, Verb};
+use crate::access::{Grant, Target};
+use crate::cli::exit::{Ending, Exit};
+use crate::cli::report::names;
+use crate::cli::terminal::label;
+use crate::cli::{Folders, Job, NamedUser, Session};
+use crate::commands;
+use crate::handover::HandedOver;
+use crate::iam;
+use crate::workflows::create::{self, Create};
+use crate::workflows::holdings::Holdings;
+use crate::workflows::inventory::{Everybody, Inventory};
+use crate::workflows::outcome::{Created, Failed, Outcome, Skipped, Updated};
+use crate::workflows::plan::{Plan, Planned};
+use crate::workflows::update::{self, Update};
+
+/// The most users whose deletion a hint shows.
+const NAMED: usize = 20;
+
+struct Syncing {
+    /// Everything but the access, which is the row's.
+    options: create::CreateOptions,
+    /// The bucket's users by name.
+    found: HashMap<String, Holdings>,
+    /// Those of them who have no row, by name.
+    others: Vec<Target>,
+}
+
+/// The work on one user.
+enum Work {
+    Create(Plan<Create>),
+    Update(Plan<Update>),
+}
+
+/// What came of it.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Synced {
+    Created(Created),
+    Updated(Updated),
+}
+
+impl Session {
+    /// Creates the users who are missing, gives the others the access that their rows name,
+    /// and names those of the bucket who have no row.
+    pub async fn sync(&self, options: create::CreateOptions, users: Vec<NamedUser>) -> Exit {
+        let find = async {
+            let aws = self.load().await?;
+            let at_a_time = self.target.jobs_to_list();
+            let found = Inventory::new(&aws, &self.target.bucket, at_a_time).all().await?;
+            Ok((aws, found))
+        };
+        let line = self.out.wait_for_response();
+        let found = self.signals.or_interrupted(find).await;
+        drop(line);
+        let (aws, found) = match found {
+            Ok(found) => found,
+            Err(error) => return self.failed(&error),
+        };
+        let rows: HashSet<_> = users.iter().map(|user| user.name.as_str()).collect();
+        let others = found.iter().map(|holdings| holdings.target.clone());
+        let mut others: Vec<_> = others.filter(|it| !rows.contains(it.user.as_str())).collect();
+        others.sort_by_cached_key(|target| target.user.to_string());
+        let by_name = |holdings: Holdings| (holdings.target.user.to_string(), holdings);
+        let found: HashMap<_, _> = found.into_iter().map(by_name).collect();
+        let missing = users.iter().filter(|user| !found.contains_key(user.name.as_str()));
+        let missing: Vec<_> = missing.cloned().collect();
+        for shared in Folders::of(&missing, None, &self.target).shared() {
+            self.out.note(&shared);
+        }
+        // Boxed, since the compiler takes futures within futures only so deep.
+        Box::pin(self.run_as(&aws, &Syncing { options, found, others }, users)).await
+    }
+}
+
+impl Verb for Syncing {
+    type Work = Work;
+    type Outcome = Synced;
+    const PLANS_ALL_FIRST: bool = true;
+
+    fn target(&self, session: &Session, user: &NamedUser) -> Target {
+        session.target.new_target(user, None)
+    }
+
+    fn past_participle(&self) -> &'static str {
+        "created or updated"
+    }
+
+    fn how_to_go_on(&self) -> &'static str {
+        SAME_AGAIN
+    }
+
+    async fn plan(&self, job: &Job<'_>, everybody: &Everybody) -> Result<Planned<Work>> {
+        match self.found.get(job.user().as_str()) {
+            Some(holdings) => self.plan_existing(job, holdings).await,
+            None => self.plan_missing(job, everybody).await,
+        }
+    }
+
+    async fn apply(&self, plan: &Plan<Work>) -> Result<Synced, Failed> {
+        match &plan.work {
+            Work::Create(plan) => create::apply(plan).await.map(Synced::Created),
+            Work::Update(plan) => update::apply(plan).await.map(Synced::Updated),
+        }
+    }
+
+    async fn review(
+        &self,
+        _: &Job<'_>,
+        plan: &mut Plan<Work>,
+        readers_note: Option<String>,
+    ) -> Result<()> {
+        if let Work::Create(create) = &mut plan.work {
+            create.preview.notes.extend(readers_note.clone());
+            plan.preview.notes.extend(readers_note);
+        }
+        Ok(())
+    }
+
+    /// Names the users who stay as they are although they differ from their rows, and those
+    /// who have no row.
+    async fn skip(&self, session: &Session, skipped: Vec<(Job<'_>, Skipped)>) {
+        let unchanged = skipped.iter().filter(|(_, outcome)| outcome.reason.is_none()).count();
+        session.out.unchanged(unchanged);
+        for (job, outcome) in skipped {
+            job.out.result(&outcome, None);
+            let ending = if let Some(why) = &outcome.reason {
+                job.out.left(&outcome.target, '!', why);
+                Ending::Left
+            } else {
+                Ending::Unchanged
+            };
+            session.end(job.user(), ending);
+        }
+        let out = session.out.for_all();
+        for target in &self.others {
+            let outcome = Skipped::because(target, Vec::new(), NOT_IN_FILE);
+            out.result(&outcome, None);
+            if session.out.args.dry_run {
+                session.out.for_user(&target.user).left(target, '?', NOT_IN_FILE);
+            }
+        }
+        // Before the hint.
+        session.out.planned();
+        if !self.others.is_empty() {
+            self.name_others(session);
+        }
+    }
+}
+
+const NOT_IN_FILE: &str = "not in the file";
+
+impl Syncing {
+    async fn plan_missing(&self, job: &Job<'_>, everybody: &Everybody) -> Result<Planned<Work>> {
+        let grant = job.row.whole.apply_to(&Grant::default());
+        if let Some(ended) = grant.ended() {
+            let why = format!("not created, since its access ended {}", ended.in_words());
+            return Ok(Planned::Skip(Skipped::because(&job.run.target, Vec::new(), why)));
+        }
+        let folder = job.row.folder.clone();
+        let handover = job.handover(&self.options.handover);
+        let options = create::CreateOptions { folder, grant, handover, ..self.options.clone() };
+        let plan = create::plan_among(&job.run, &options, everybody).await?;
+        let (preview, run) = (plan.preview.clone(), plan.run.clone());
+        Ok(Planned::Do(Plan { preview, run, work: Work::Create(plan) }))
+    }
+
+    async fn plan_existing(&self, job: &Job<'_>, holdings: &Holdings) -> Result<Planned<Work>> {
+        let target = &holdings.target;
+        let row = job.row.folder.as_ref().map(|given| &given.prefix);
+        ensure!(
+            row.is_none_or(|row| row == target.prefix()),
+            "user {} has the folder {}, and a user's folder never changes",
+            target.user,
+            target.prefix()
+        );
+        let keys = iam::access_keys(&job.run).await?;
+        let ids = keys.iter().map(|key| key.id.clone()).collect();
+        let why = if keys.is_empty() {
+            Some("has no access key, so it stays as it is")
+        } else if keys.iter().all(|key| !key.is_active) {
+            Some("is suspended, so it stays as it is")
+        } else if holdings.grant().is_none() {
+            Some("has no policy, or one that somebody edited, so it stays as it is")
+        } else {
+            None
+        };
+        if let Some(why) = why {
+            return Ok(Planned::Skip(Skipped::because(target, ids, why)));
+        }
+        let plan = update::plan_listed(&job.run, holdings, &job.row.whole).await?;
+        if plan.preview.steps.is_empty() {
+            return Ok(Planned::Skip(Skipped::new(target, ids)));
+        }
+        let (preview, run) = (plan.preview.clone(), plan.run.clone());
+        Ok(Planned::Do(Plan { preview, run, work: Work::Update(plan) }))
+    }
+
+    /// Names the users who have no row, with the command that shows what is theirs.
+    fn name_others(&self, session: &Session) {
+        let users: Vec<_> = self.others.iter().map(|target| target.user.clone()).collect();
+        if !session.out.args.dry_run {
+            session.out.note(&format!("{NOT_IN_FILE}: {}", names(&users)));
+        }
+        let delete =
+            commands::delete_users(&session.target.bucket, &users[..users.len().min(NAMED)]);
+        let words = "to see what deleting them would delete, run";
+        session.out.for_all().advise_unless_quiet(
+            &format!("{} ", label("hint")),
+            words,
+            &delete.with(&["--dry-run"]),
+        );
+    }
+}
+
+impl Outcome for Synced {
+    fn summary(&self) -> String {
+        match self {
+            Self::Created(created) => created.summary(),
+            Self::Updated(updated) => updated.summary(),
+        }
+    }
+
+    fn advice(&self) -> Vec<String> {
+        match self {
+            Self::Created(created) => created.advice(),
+            Self::Updated(updated) => updated.advice(),
+        }
+    }
+
+    fn notes(&self) -> &[String] {
+        match self {
+            Self::Created(created) => created.notes(),
+            Self::Updated(updated) => updated.notes(),
+        }
+    }
+
+    fn handed_over(&self) -> Option<&HandedOver> {
+        match self {
+            Self::Created(created) => created.handed_over(),
+            Self::Updated(_) => None,
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! `--sync`: the users file is the truth.
+
+use crate::support::{
+    ALLOW_ALL, Fault, LocalAws, Run, Sandbox, active_keys_of, assert_complete, assert_usage,
+    aws_with_files, delete_key, edit_policy, is_gone, keys_of, tag_of,
+};
+
+const FILE: &str = "\
+User;Access;Expires;Source IP;#note\r
+tom;read;2090-06-30;;since May\r
+kim;;;;\r
+sus;Read-Write;;;\r
+nokey;;;;\r
+odd;read;;;\r
+zoe;read;2091-01-31;203.0.113.7 198.51.100.0/24;\r
+old;;2020-01-01;;\r
+";
+
+/// All in IAM that the runs may change.
+fn state(aws: &LocalAws) -> String {
+    aws.iam(|iam| {
+        let mut users: Vec<_> =
+            iam.users.values().map(|it| format!("{} {:?}", it.arn, it.tags)).collect();
+        let policies = iam.policies.values();
+        users.extend(policies.map(|it| {
+            let texts: Vec<_> = it.versions.iter().map(|version| &version.document).collect();
+            format!("{} {} {texts:?}", it.arn, it.default_version_id)
+        }));
+        users.extend(iam.access_keys.iter().map(|(user, keys)| {
+            let keys: Vec<_> =
+                keys.iter().map(|key| format!("{} {}", key.access_key_id, key.status)).collect();
+            format!("{user} {keys:?}")
+        }));
+        users.sort();
+        users.join("\n")
+    })
+}
+
+/// A bucket with users of every kind, of whom the file names all but eve.
+async fn bucket_of_customers() -> (LocalAws, Sandbox) {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    let others = ["-u", "eve", "-u", "sus", "-u", "nokey", "-u", "kim", "-u", "odd"];
+    sandbox.create("tom", &others).await.succeeded();
+    sandbox.create("sus", &["--suspend"]).await.succeeded();
+    let key = sandbox.key_of("nokey").0;
+    delete_key(&aws, "nokey", &key).await;
+    edit_policy(&aws, "s3-access-for-odd", "s3:GetObject", "s3:GetObjectTagging");
+    aws.add_user("stranger", ALLOW_ALL).await;
+    std::fs::write(sandbox.path().join("customers.csv"), FILE).unwrap();
+    aws.faults.forget();
+    (aws, sandbox)
+}
+
+async fn sync(sandbox: &Sandbox, options: &[&str]) -> Run {
+    let args = [&["-b", "shared", "--users-from", "customers.csv", "--sync"], options].concat();
+    sandbox.run("create_s3_user", &args).await
+}
+
+#[tokio::test]
+async fn dry_run_shows_what_would_change_and_changes_nothing() {
+    let (aws, sandbox) = bucket_of_customers().await;
+    let before = state(&aws);
+    let run = sync(&sandbox, &["--dry-run"]).await.succeeded();
+    let expected = "\
++ zoe    zoe/    read, ends 2091-01-31, only from 203.0.113.7/32 198.51.100.0/24
+~ tom    tom/    expires: never -> 2090-06-30
+! nokey  nokey/  has no access key, so it stays as it is
+! odd    odd/    has no policy, or one that somebody edited, so it stays as it is
+! old    old/    not created, since its access ended 2020-01-01
+! sus    sus/    is suspended, so it stays as it is
+= 1 unchanged
+? eve    eve/    not in the file
+";
+    assert_eq!(run.stdout, expected);
+    let hint = "hint: to see what deleting them would delete, run: delete_s3_user -b shared -u eve --dry-run\n";
+    assert!(run.stderr.contains(hint), "{run:?}");
+    let closing =
+        "Dry run for 2 of 7 users, 1 unchanged, 4 left as they are: nothing was changed\n";
+    assert!(run.stderr.ends_with(closing), "{run:?}");
+    assert_eq!(state(&aws), before);
+    let json = sync(&sandbox, &["--dry-run", "--json", "-q"]).await.succeeded();
+    let lines = json.json_lines();
+    assert_eq!(lines.len(), 8, "{json:?}");
+    let of = |user: &str| lines.iter().find(|line| line["user"] == user).unwrap();
+    assert_eq!(of("tom")["changes"][0], "expires: never -> 2090-06-30");
+    assert_eq!(of("zoe")["dry_run"], true);
+    assert!(of("kim")["skipped"] == true && of("kim").get("reason").is_none());
+    assert_eq!(of("eve")["reason"], "not in the file");
+    assert_eq!(json.stderr, "");
+}
+
+#[tokio::test]
+async fn users_are_created_and_changed_until_they_are_as_the_file_says() {
+    let (aws, sandbox) = bucket_of_customers().await;
+    let others = |aws: &LocalAws| {
+        let all = state(aws);
+        let own = ["tom", "zoe"];
+        let lines = all.lines().filter(|line| !own.iter().any(|name| line.contains(name)));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let before = others(&aws);
+    let run = sync(&sandbox, &[]).await.succeeded();
+    let closing = "2 of 7 users created or updated, 1 unchanged, 4 left as they are\n";
+    assert!(run.stderr.contains(closing), "{run:?}");
+    assert!(run.stderr.contains("note: not in the file: eve\n"), "{run:?}");
+    assert_eq!(tag_of(&aws, "tom", "s3-user:expires").unwrap(), "2090-07-01T00:00:00Z");
+    assert_eq!(keys_of(&aws, "tom"), [sandbox.key_of("tom").0]);
+    assert_complete(&aws, &sandbox, "zoe");
+    assert!(is_gone(&aws, "old"));
+    assert_eq!(others(&aws), before);
+    assert!(active_keys_of(&aws, "sus").is_empty());
+    let after = state(&aws);
+    let again = sync(&sandbox, &[]).await.succeeded();
+    assert!(again.stderr.contains("0 of 7 users created or updated, 3 unchanged"), "{again:?}");
+    assert_eq!(again.stdout, "");
+    assert_eq!(state(&aws), after);
+    // An empty cell is the default, and a column that isn't there says nothing.
+    let fewer = "user,expires\ntom,\nzoe,2091-01-31\n";
+    std::fs::write(sandbox.path().join("customers.csv"), fewer).unwrap();
+    let run = sync(&sandbox, &["--dry-run"]).await.succeeded();
+    assert!(run.stdout.starts_with("~ tom  "), "{run:?}");
+    assert!(run.stdout.contains("expires: 2090-06-30 -> never\n"), "{run:?}");
+    assert!(run.stdout.contains("\n= 1 unchanged\n"), "{run:?}");
+}
+
+#[tokio::test]
+async fn one_that_fails_stops_no_other() {
+    let (aws, sandbox) = bucket_of_customers().await;
+    let file = "user,folder,expires\ntom,elsewhere/,\nstranger,,\nkim,,2090-01-01\nzoe,,\n";
+    std::fs::write(sandbox.path().join("customers.csv"), file).unwrap();
+    aws.faults.once("CreateAccessKey", Fault::DENIED);
+    let run = sync(&sandbox, &[]).await;
+    assert_eq!(run.code, Some(1), "{run:?}");
+    for part in [
+        "error: tom: user tom has the folder tom/, and a user's folder never changes\n",
+        "error: stranger: user stranger already exists, and was not created by create_s3_user\n",
+        "error: zoe: CreateAccessKey: AccessDenied",
+        "1 of 4 users created or updated\n",
+        "failed: tom, stranger, zoe\n",
+    ] {
+        assert!(run.stderr.contains(part), "{part}: {run:?}");
+    }
+    assert!(is_gone(&aws, "zoe"));
+    assert_eq!(keys_of(&aws, "stranger").len(), 1);
+    assert!(tag_of(&aws, "kim", "s3-user:expires").is_some());
+}
+
+#[tokio::test]
+async fn interrupted_run_is_finished_by_running_it_again() {
+    let (aws, sandbox) = bucket_of_customers().await;
+    aws.faults.once("CreateAccessKey", Fault::Pause);
+    let args = ["-b", "shared", "--users-from", "customers.csv", "--sync"];
+    let started = sandbox.start("create_s3_user", &args);
+    let run = started.stopped_while_paused(&aws, "INT").await.ended_by(2);
+    assert!(run.stderr.contains("hint: run the same command again to go on\n"), "{run:?}");
+    assert!(is_gone(&aws, "zoe"));
+    sync(&sandbox, &[]).await.succeeded();
+    assert_complete(&aws, &sandbox, "zoe");
+}
+
+#[tokio::test]
+async fn what_would_differ_at_each_run_is_refused_before_any_call() {
+    let (aws, sandbox) = bucket_of_customers().await;
+    std::fs::write(sandbox.path().join("customers.csv"), "user,expires\ntom,90d\n").unwrap();
+    assert_usage(&sync(&sandbox, &[]).await, "customers.csv:2: column expires: a duration");
+    assert_usage(&sync(&sandbox, &["--access", "read"]).await, "--access");
+    assert_usage(&sync(&sandbox, &["-u", "kim"]).await, "--user");
+    assert_usage(&sandbox.create("tom", &["--sync"]).await, "--user");
+    let both = sandbox.create("tom", &["--update", "--skip-existing"]).await;
+    assert_usage(&both, "--sync creates who is missing and updates the others\n");
+    assert_eq!(aws.faults.operations(), [""; 0]);
+}
