@@ -91,10 +91,13 @@ pub(crate) fn delete_user(bucket: &BucketName, user: &str) -> Command {
 /// Deletes a user, but not its folder, and moves files out of the way of a new one.
 pub(crate) fn start_over(target: &Target, existing: &[impl AsRef<Path>]) -> Command {
     let delete = delete_user(&target.bucket, target.user.as_str());
-    existing.iter().fold(delete, |command, file| {
-        let path = file.as_ref().to_string_lossy();
-        command.and_then(Command::local(&["mv", "-n", "--", &path, &format!("{path}.old")]))
-    })
+    existing.iter().fold(delete, |command, file| command.and_then(move_away(file.as_ref())))
+}
+
+/// Gives a file another name.
+pub(crate) fn move_away(file: &Path) -> Command {
+    let path = file.to_string_lossy();
+    Command::local(&["mv", "-n", "--", &path, &format!("{path}.old")])
 }
 
 /// Shows whose credentials are in use.

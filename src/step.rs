@@ -46,6 +46,8 @@ pub enum Step {
     Check(String),
     /// Replace a policy's document.
     UpdatePolicy(String),
+    /// Give a policy the document again that it had before, since a run failed.
+    RestorePolicy(String),
     /// Tag a user: as ours, with its folder, or with when its access ends.
     TagUser(String),
     /// Delete an access key that is suspended, to make room for another.
@@ -78,6 +80,18 @@ impl Step {
         format!("{}{rest} {object}", first.to_uppercase())
     }
 
+    /// True for what gives or takes rights, and records that, of a user that stays.
+    pub(crate) fn is_about_access(&self) -> bool {
+        matches!(
+            self,
+            Self::CreatePolicy(_)
+                | Self::AttachPolicy(_)
+                | Self::UpdatePolicy(_)
+                | Self::TagUser(_)
+                | Self::Remove(Removal::Attachment(_) | Removal::Policy(_))
+        )
+    }
+
     /// The verb as it is to be done and as it was, and its object.
     fn words(&self) -> (&'static str, &'static str, String) {
         match self {
@@ -102,6 +116,7 @@ impl Step {
             }
             Self::Check(what) => ("verify:", "verified:", what.clone()),
             Self::UpdatePolicy(name) => ("update", "updated", format!("policy {name}")),
+            Self::RestorePolicy(name) => ("restore", "restored", format!("policy {name}")),
             Self::TagUser(user) => ("tag", "tagged", format!("user {user}")),
             Self::DeleteSuspendedKey(id) => {
                 let object = format!("suspended access key {id}, to make room for a new one");

@@ -97,7 +97,7 @@ async fn bucket_may_be_named_by_a_variable() {
     let (aws, sandbox) = aws_with_alex(&[]).await;
     let sandbox = sandbox.set("S3_USER_BUCKET", Some("shared"));
     let run = sandbox.run("create_s3_user", &["--list"]).await.succeeded();
-    assert!(run.stdout.contains("alex/"), "{run:?}");
+    assert!(run.stdout.contains("\nalex  read "), "{run:?}");
     let other = sandbox.run("create_s3_user", &["-b", "other", "--list"]).await;
     other.failed_with("there is no bucket other");
     sandbox.run("delete_s3_user", &["-u", "alex"]).await.succeeded();
@@ -362,6 +362,7 @@ fn options() -> Vec<Vec<&'static str>> {
         (_, "<CIDR>") => "203.0.113.0/24",
         (_, "<PREFIX/>") => "a/",
         (_, "<WHAT>") => "keep",
+        (_, "<BY>") => "ends",
         ("--kms-key", _) => KMS_KEY,
         ("--permissions-boundary", _) => "arn:aws:iam::aws:policy/ReadOnlyAccess",
         (_, "</PATH/>") => "/a/",
@@ -414,8 +415,13 @@ const OF_A_NEW_USER: &[&str] =
     &["--folder", "--make-folder", "--path", "--permissions-boundary", "--tag", "--inline-policy"];
 
 /// Options that are nothing without another one.
-const NEEDS: [(&str, &str); 3] =
-    [("--contact", "--kit"), ("--verify-timeout", "--verify"), ("--old-key", "--rotate-key")];
+const NEEDS: [(&str, &str); 5] = [
+    ("--contact", "--kit"),
+    ("--verify-timeout", "--verify"),
+    ("--old-key", "--rotate-key"),
+    ("--csv", "--list"),
+    ("--sort", "--list"),
+];
 
 /// The options that an error names, but for --help.
 fn named(run: &Run) -> Vec<&str> {
@@ -433,7 +439,7 @@ async fn options_that_make_no_sense_together_are_refused_naming_both() {
     let options = options();
     assert!(options.len() > 35, "{options:?}");
     for (mode, beside) in [
-        ("--list", vec![]),
+        ("--list", vec![&["--csv", "--sort"][..]]),
         ("--suspend", vec![]),
         ("--resume", vec![]),
         ("--update", vec![OF_ACCESS]),

@@ -41,7 +41,9 @@ async fn deletes_the_user_and_its_folder_and_nothing_else() {
 
     let run = sandbox.delete("alex", &[]).await.succeeded();
     assert_eq!(run.stdout, "");
-    assert_eq!(run.stderr.lines().last(), Some("Deleted user alex"));
+    let still_here = "note: alex_accessKeys.csv is still here; the key in it no longer works";
+    let last: Vec<_> = run.stderr.lines().rev().take(2).collect();
+    assert_eq!(last, [still_here, "Deleted user alex"]);
     assert!(run.stderr.contains("Deleted 2 objects under s3://shared/alex/"), "{run:?}");
 
     assert!(is_gone(&aws, "alex"));
@@ -121,6 +123,7 @@ async fn json_tells_all_that_was_done_in_one_line() {
         "uploads": 0,
         "user_deleted": true,
         "failed": [],
+        "notes": ["alex_accessKeys.csv is still here; the key in it no longer works"],
     });
     assert_eq!(run.json(), expected);
 }

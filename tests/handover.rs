@@ -188,7 +188,7 @@ async fn archive_that_exists_is_not_overwritten() {
     std::fs::write(sandbox.path().join("kim_kit/README.txt"), "precious").unwrap();
     let run = sandbox.create("kim", &["--kit=dir"]).await;
     let run = run.failed_with("kim_kit already exists; not overwriting it");
-    assert!(run.stderr.contains("\nhint: it may hold the user's only key"), "{run:?}");
+    assert!(run.stderr.contains("\nhint: it may hold the key of an earlier user"), "{run:?}");
     std::fs::remove_dir_all(sandbox.path().join("kim_kit")).unwrap();
     assert_eq!(sandbox.files(), ["alex_kit.zip"]);
     assert_eq!(std::fs::read(&path).unwrap(), b"precious");

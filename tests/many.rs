@@ -688,7 +688,7 @@ async fn table_is_checked_as_a_whole_before_any_call() {
         (
             "user,expire\nalex,2099-12-31\n",
             &[
-                "customers.csv:1: unknown column \"expire\"; the columns are user, folder, contact, access,",
+                "customers.csv:1: column 2 \"expire\" is unknown; the columns are user, folder, contact, access,",
             ],
         ),
         (

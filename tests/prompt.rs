@@ -52,7 +52,7 @@ async fn key_pressed_before_the_question_answers_nothing() {
     session.shows(Some(QUESTION)).await;
     session.types("n\n").await;
     let shown = session.ends_with(1).await;
-    assert!(shown.contains("not confirmed, so nothing was deleted"), "{shown}");
+    assert!(shown.contains("nothing was deleted\r\n") && !shown.contains("error"), "{shown}");
     assert!(!is_gone(&aws, "alex"));
 }
 
@@ -110,7 +110,7 @@ async fn anything_but_yes_deletes_nothing() {
         session.shows(Some(QUESTION)).await;
         session.types(&format!("{answer}\n")).await;
         let shown = session.ends_with(1).await;
-        assert!(shown.contains("not confirmed, so nothing was deleted"), "{shown}");
+        assert!(shown.contains("nothing was deleted\r\n"), "{shown}");
         assert!(!is_gone(&aws, "alex"));
         assert_eq!(aws.keys("shared").len(), 4);
     }
@@ -212,7 +212,7 @@ async fn whole_question_reaches_the_terminal_wherever_the_streams_go() {
         session.types("n\n").await;
         session.ends_with(code).await;
         let log = std::fs::read_to_string(sandbox.path().join("log")).unwrap();
-        assert!(log.contains("not confirmed"), "{log}");
+        assert!(log.contains("nothing was deleted\n"), "{log}");
         assert!(!log.contains("This will delete"), "{log}");
         assert_complete(&aws, &sandbox, "alex");
     }
@@ -313,7 +313,7 @@ async fn name_that_looks_misspelled_is_asked_about_before_anything_is_made() {
             assert_eq!(sandbox.files(), [""; 0]);
         }
         assert!(!shown.contains("undoing"), "{shown}");
-        let refused = shown.contains("not confirmed, so nothing was created");
+        let refused = shown.contains("nothing was created\r\n");
         assert_eq!(refused, code == 1, "{shown}");
     }
 }

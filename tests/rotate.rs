@@ -96,6 +96,43 @@ async fn new_key_comes_with_more_time_in_one_go() {
 }
 
 #[tokio::test]
+async fn renewal_that_fails_leaves_what_others_changed_meanwhile() {
+    let (aws, sandbox) = aws_with_alex(&[]).await;
+    aws.faults.once("CreateAccessKey", Fault::Pause);
+    let started = sandbox.start_create("alex", &["--rotate-key", "--expires", "2099-12-31"]);
+    aws.faults.paused().await;
+    let other = ["--update", "--expires", "2050-12-31", "--source-ip", "203.0.113.9"];
+    Sandbox::new(&aws).create("alex", &other).await.succeeded();
+    std::fs::write(sandbox.path().join("alex_accessKeys.2.csv"), "somebody's").unwrap();
+    aws.faults.resume();
+    let run = started.ended().await.failed_with("the access of user alex stays changed");
+    assert!(run.stderr.contains("somebody else has changed policy s3-access-for-alex"), "{run:?}");
+    let policy = policy_text_of_alex(&aws);
+    assert!(policy.contains("203.0.113.9") && policy.contains("2051-01-01"), "{policy}");
+    assert_eq!(tag_of(&aws, "alex", "s3-user:expires").unwrap(), "2051-01-01T00:00:00Z");
+    assert_eq!(keys_of(&aws, "alex"), [sandbox.key_of("alex").0]);
+}
+
+/// The text of the policy that gives alex access.
+fn policy_text_of_alex(aws: &LocalAws) -> String {
+    aws.iam(|iam| {
+        let policy = iam.policies.values().find(|it| it.policy_name.ends_with("-alex")).unwrap();
+        let mut versions = policy.versions.iter();
+        versions.find(|it| it.version_id == policy.default_version_id).unwrap().document.clone()
+    })
+}
+
+#[tokio::test]
+async fn kit_is_not_made_for_access_that_stays_ended() {
+    let (aws, sandbox) = aws_with_alex(&["--expires", "2090-12-31"]).await;
+    set_end(&aws, "alex", "2020-01-01T00:00:00Z");
+    let options = ["--rotate-key", "--kit", "--access", "read-write"];
+    let run = sandbox.create("alex", &options).await;
+    run.failed_with("access of user alex ended on 2019-12-31");
+    assert_eq!(keys_of(&aws, "alex"), [sandbox.key_of("alex").0]);
+}
+
+#[tokio::test]
 async fn user_without_a_key_gets_one() {
     let (aws, sandbox) = aws_with_alex(&[]).await;
     delete_key(&aws, "alex", &sandbox.key_of("alex").0).await;

@@ -76,7 +76,7 @@ async fn users_come_and_go_where_iam_is_like_that_of_ceph() {
     let aws = aws_with_files().await;
     let sandbox = Sandbox::new(&aws);
     aws.faults.be_like_ceph();
-    let args = ["--verify", "--kit=dir", "--expires", "2d"];
+    let args = ["--verify", "--kit=dir", "--expires", "90d"];
     let run = sandbox.create("alex", &args).await.succeeded();
     for note in [
         "note: this store has no managed policies, so an inline policy is used\n",

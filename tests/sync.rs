@@ -147,6 +147,66 @@ async fn one_that_fails_stops_no_other() {
 }
 
 #[tokio::test]
+async fn rows_are_read_as_they_stand() {
+    let (aws, sandbox) = bucket_of_customers().await;
+    for (file, expected) in [
+        // The first column is for people, so that no line is a comment.
+        (
+            "#tier,user,expires\n# 1,tom,2090-06-30\ngold,kim,\n",
+            "~ tom  tom/  expires: never -> 2090-06-30\n= 1",
+        ),
+        (
+            "user;also-read\ntom;price list/ lists/2026/\n",
+            "~ tom  tom/  other folders: none -> price list/, lists/2026/\n",
+        ),
+        ("user,access\nnew,read-write\n", "+ new  new/  read-write, no end, any address\n"),
+        (
+            "user,browse-root\nnew,yes\n",
+            "+ new  new/  read, no end, any address, sees the top level of the bucket\n",
+        ),
+    ] {
+        std::fs::write(sandbox.path().join("customers.csv"), file).unwrap();
+        let run = sync(&sandbox, &["--dry-run"]).await.succeeded();
+        let words: Vec<_> = run.stdout.split_whitespace().collect();
+        let expected: Vec<_> = expected.split_whitespace().collect();
+        assert!(words.starts_with(&expected), "{run:?}");
+    }
+    aws.faults.forget();
+    for (file, part) in [
+        ("user,expires\ntom,26-12-31\n", "customers.csv:2: column expires: "),
+        ("user,source-ip\ntom,;\n", "customers.csv:2: column source-ip has nothing but separators"),
+        (
+            "user,wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY\ntom,\n",
+            "customers.csv:1: column 2 is unknown",
+        ),
+    ] {
+        std::fs::write(sandbox.path().join("customers.csv"), file).unwrap();
+        let run = sync(&sandbox, &["--dry-run"]).await;
+        assert_usage(&run, part);
+        assert!(!run.stderr.to_lowercase().contains("wjalrx"), "{run:?}");
+    }
+    assert_eq!(aws.faults.operations(), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_all_is_said_once_and_for_each_in_json() {
+    let (_, sandbox) = bucket_of_customers().await;
+    let args = ["-b", "nowhere", "--users-from", "customers.csv", "--sync", "--json"];
+    let run = sandbox.run("create_s3_user", &args).await;
+    assert_eq!((run.code, run.json_lines().len()), (Some(1), 7), "{run:?}");
+    assert_eq!(run.stderr.matches("there is no bucket nowhere").count(), 1, "{run:?}");
+}
+
+#[tokio::test]
+async fn name_in_another_case_is_nobody_to_delete() {
+    let (_, sandbox) = bucket_of_customers().await;
+    let names = "user\nTom\neve\nsus\nnokey\nkim\nodd\n";
+    std::fs::write(sandbox.path().join("customers.csv"), names).unwrap();
+    let run = sync(&sandbox, &["--dry-run"]).await;
+    assert!(!run.stdout.contains("not in the file"), "{run:?}");
+}
+
+#[tokio::test]
 async fn interrupted_run_is_finished_by_running_it_again() {
     let (aws, sandbox) = bucket_of_customers().await;
     aws.faults.once("CreateAccessKey", Fault::Pause);

@@ -13,15 +13,15 @@ use super::ValueError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Expiry(Timestamp);
 
-const ACCEPTED: ValueError = ValueError::new(
-    "a time is a date such as 2026-12-31, an RFC 3339 time such as 2026-12-31T18:00:00+01:00, \
-     a duration such as 2w, 90d or 12h, or never for no end",
-);
 const NO_SUCH_DAY: ValueError = ValueError::new("there is no such date");
 const TOO_FAR: ValueError =
     ValueError::new("the last time that can be given is 9999-12-30T22:00:00Z");
 
 impl Expiry {
+    pub(crate) const ACCEPTED: ValueError = ValueError::new(
+        "a time is a date such as 2026-12-31, an RFC 3339 time such as 2026-12-31T18:00:00+01:00, \
+         a duration such as 2w, 90d or 12h, or never for no end",
+    );
     pub(crate) const PASSED: ValueError = ValueError::new("that time has already passed");
 
     /// Reads what [`Display`](fmt::Display) wrote, in the past too.
@@ -44,6 +44,11 @@ impl Expiry {
                  since months and years have no fixed length",
             ));
         }
+        if text.starts_with(|c: char| c.is_ascii_digit())
+            && text.split_once('-').is_some_and(|(year, _)| year.len() != 4)
+        {
+            return Err(Self::ACCEPTED);
+        }
         if let Ok(time) = text.parse::<Timestamp>() {
             Ok(Self(Timestamp::from_second(time.as_second()).map_err(|_| TOO_FAR)?))
         } else if let Ok(date) = Date::strptime("%Y-%m-%d", text) {
@@ -51,7 +56,7 @@ impl Expiry {
             Self::midnight(date.checked_add(1.day()).map_err(|_| TOO_FAR)?)
         } else {
             let Some(span) = text.parse().ok().filter(|span: &Span| !span.is_negative()) else {
-                return Err(if names_no_day(text) { NO_SUCH_DAY } else { ACCEPTED });
+                return Err(if names_no_day(text) { NO_SUCH_DAY } else { Self::ACCEPTED });
             };
             let end = now.to_zoned_datetime(TimeZone::UTC).checked_add(span);
             Ok(Self(end.map_err(|_| TOO_FAR)?.timestamp()))
@@ -72,6 +77,17 @@ impl Expiry {
 
     pub(crate) fn has_passed(&self) -> bool {
         self.0 <= Timestamp::now()
+    }
+
+    /// True if it is still to come, and at this time or before.
+    pub(crate) fn is_ahead_until(&self, latest: Timestamp) -> bool {
+        !self.has_passed() && self.0 <= latest
+    }
+
+    /// The time from `now` until then in days, or in hours if it is less than one.
+    pub(crate) fn time_left(&self, now: Timestamp) -> (i64, &'static str) {
+        let hours = (self.0.as_second() - now.as_second()) / 3600;
+        if hours < 24 { (hours.max(1), "hour") } else { (hours / 24, "day") }
     }
 
     /// True if it had passed more than a minute before `now`, so that clocks that
@@ -95,6 +111,12 @@ impl Expiry {
             Some(day) => day.to_string(),
             None => format!("{} UTC", self.in_table()),
         }
+    }
+
+    /// The end as a users file has it: the last day, or the time.
+    #[cfg(feature = "cli")]
+    pub(crate) fn in_list_cell(&self) -> String {
+        self.last_day().map_or_else(|| self.to_string(), |day| day.to_string())
     }
 
     /// The end without words, for a table of times in UTC.

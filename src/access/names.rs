@@ -243,7 +243,7 @@ mod tests {
             (".", "not . or .."),
             ("..", "not . or .."),
             ("-alex", "start with -"),
-            (too_long.as_str(), "at most 64"),
+            (too_long.as_str(), "1 to 64"),
             ("al ex", "A-Z"),
             ("customers/alex", "--folder"),
             ("al*", "A-Z"),

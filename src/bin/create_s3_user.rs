@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use anyhow::{anyhow, bail, ensure};
 use clap::{Id, Parser};
 use s3_user::cli::{
-    self, Existing, Exit, Folders, NamedUser, OutputArgs, Session, StopWords, TargetArgs, args_of,
+    self, Existing, Exit, Folders, ListOptions, NamedUser, OutputArgs, Session, StopWords,
+    TargetArgs, args_of,
 };
 use s3_user::rotate::OldKeys;
 use s3_user::suspend::Direction;
@@ -115,6 +116,8 @@ struct Change {
     #[arg(conflicts_with_all = [args_of::<GrantChange>(), for_key(), for_new_user()].concat())]
     #[arg(conflicts_with = "dry_run")]
     list: bool,
+    #[command(flatten)]
+    list_options: ListOptions,
     /// Change the access of an existing user
     ///
     /// Changes only what the access options name. Replaces the user's policy and leaves the
@@ -224,6 +227,11 @@ impl Args {
         self.check_rows(users)?;
         self.grant.check()?;
         self.new_user.check()?;
+        // Clap lets it pass where anything given doesn't go with --list.
+        ensure!(
+            self.change.list || !self.change.list_options.are_given(),
+            "the following required arguments were not provided: --list"
+        );
         ensure!(
             !self.change.update || self.handover.kit.is_none(),
             "--kit can't be used with --update: the secret is known only while a key is created; \
@@ -292,8 +300,8 @@ impl Args {
             user.check_end().map_err(|error| anyhow!("column expires: {error}"))?;
         }
         let grant = self.grant.overridden_by(&user.access).apply_to(&Grant::default());
-        // What an existing user has besides is not known yet.
-        if self.change.mode().is_some() {
+        // What an existing user has besides, or its folder, is not known yet.
+        if self.change.mode().is_some() || self.change.sync {
             return grant.check();
         }
         create::check_target(target, &self.new_user)?;
@@ -331,7 +339,7 @@ impl Args {
     async fn carry_out(self, session: Session, users: Vec<NamedUser>) -> Exit {
         let Self { folder, grant, handover, change, new_user, make_folder, .. } = self;
         if change.list {
-            session.list(users).await
+            session.list(change.list_options, users).await
         } else if change.update {
             session.update(grant, users).await
         } else if change.rotate_key {

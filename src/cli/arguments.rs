@@ -48,6 +48,8 @@ fn instead_of_word(error: &clap::Error) -> Option<&'static str> {
     match word.as_str() {
         "create" => Some("to create a user, run create_s3_user -b BUCKET -u USER"),
         "delete" | "remove" => Some("to delete a user, run delete_s3_user -b BUCKET -u USER"),
+        "sync" => Some("to have the users follow a file, run create_s3_user with --sync"),
+        "dir" => Some("for a directory beside the zip file, write --kit=dir"),
         "list" | "ls" => Some("to list the users, run create_s3_user -b BUCKET --list"),
         "update" => Some("to change a user's access, run create_s3_user with --update"),
         "rotate" => Some("for a new key, run create_s3_user with --rotate-key"),

@@ -21,10 +21,12 @@ pub(super) fn line(preview: &Preview) -> Option<Line> {
         return None;
     } else if deletes {
         ('-', what_goes(steps))
-    } else if !preview.changes.is_empty() {
-        ('~', preview.changes.join("; "))
     } else {
-        ('~', steps.iter().map(Step::to_string).collect::<Vec<_>>().join(", "))
+        // What changes says more than that a policy is updated.
+        let has_changes = !preview.changes.is_empty();
+        let said = |step: &&Step| has_changes && step.is_about_access();
+        let steps = steps.iter().filter(|step| !said(step)).map(Step::to_string);
+        ('~', preview.changes.iter().cloned().chain(steps).collect::<Vec<_>>().join("; "))
     };
     Some([format!("{sign} {}", target.user), target.prefix().to_string(), what])
 }
@@ -40,6 +42,8 @@ fn access(grant: &Grant) -> String {
         format!("only from {}", addresses.join(" "))
     });
     parts.extend(grant.also_read.iter().map(|folder| format!("also reads {folder}")));
+    parts.extend(grant.kms_key.iter().map(|key| format!("KMS key {key}")));
+    parts.extend(grant.browse_root.then(|| "sees the top level of the bucket".to_owned()));
     parts.join(", ")
 }
 

@@ -18,6 +18,11 @@ use crate::workflows::outcome::{Failed, State};
 /// The most failed objects that are named on the terminal; `--json` has all of them.
 const NAMED: usize = 20;
 
+/// Somebody was asked, and said no.
+#[derive(Debug, thiserror::Error)]
+#[error("nothing was created")]
+pub(super) struct NotConfirmed;
+
 /// A failure as JSON.
 #[derive(Serialize)]
 struct Failure<'a> {
@@ -60,6 +65,8 @@ impl Output {
         let is_one_of_many = !self.is_alone() && failed.error.inner().is::<UserExists>();
         if is_one_of_many {
             self.report().existing.push(target.user.clone());
+        } else if failed.error.inner().is::<NotConfirmed>() {
+            self.error_detail(&error);
         } else {
             self.error(&error);
         }

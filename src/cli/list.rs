@@ -4,22 +4,61 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Result;
+use clap::{Args, ValueEnum};
+use jiff::{Timestamp, ToSpan};
 
 use super::exit::{Ending, Exit};
+use super::list_csv;
 use super::list_table::table;
 use super::{NamedUser, Session};
 use crate::aws::Aws;
 use crate::step::{counted, thousands};
 use crate::workflows::inventory::{Inventory, LastUse, Listed, Readers};
 
+/// What else can be done with existing users.
+const OTHER_MODES: [&str; 6] =
+    ["skip_existing", "sync", "update", "rotate_key", "suspend", "resume"];
+
+/// The form of a list, and its order.
+#[derive(Debug, Clone, Args)]
+pub struct ListOptions {
+    /// With --list, print CSV, which a spreadsheet opens and --sync takes
+    #[arg(hide_short_help = true, long, requires = "list", conflicts_with = "json")]
+    #[arg(conflicts_with_all = OTHER_MODES)]
+    csv: bool,
+    /// With --list, sort by name, ends (the first to end first) or used (never used first)
+    #[arg(hide_short_help = true, long, value_name = "BY", requires = "list", value_enum)]
+    #[arg(conflicts_with_all = OTHER_MODES)]
+    #[arg(hide_possible_values = true)]
+    sort: Option<SortBy>,
+}
+
+impl ListOptions {
+    /// True if any is given.
+    pub fn are_given(&self) -> bool {
+        self.csv || self.sort.is_some()
+    }
+}
+
+/// What a list is sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SortBy {
+    /// The user's name.
+    Name,
+    /// The end of access; users without one come last.
+    Ends,
+    /// The last use of any key; users whose keys were never used come first.
+    Used,
+}
+
 impl Session {
-    /// Lists the users of the bucket, or those of them that are named, as a table or
+    /// Lists the users of the bucket, or those of them that are named, as a table, as CSV or
     /// as JSON.
     ///
     /// Prints all of the list or, where anything fails, nothing of it.
-    pub async fn list(&self, users: Vec<NamedUser>) -> Exit {
+    pub async fn list(&self, options: ListOptions, users: Vec<NamedUser>) -> Exit {
         let work = async { self.look_up(&self.load().await?, users).await };
-        let listed = match self.signals.or_interrupted(work).await {
+        let mut listed = match self.signals.or_interrupted(work).await {
             Ok(Some(listed)) => listed,
             Ok(None) => return Exit::Failure,
             Err(error) => return self.failed(&error),
@@ -28,7 +67,15 @@ impl Session {
             self.out.say(format!("No users for bucket {}", self.target.bucket));
             return Exit::Success;
         }
-        self.out.results(&listed, &table(&listed));
+        sort(&mut listed, options.sort.unwrap_or(SortBy::Name));
+        let text = if options.csv { list_csv::text(&listed) } else { Ok(table(&listed)) };
+        match text {
+            Ok(text) => self.out.results(&listed, &text),
+            Err(error) => return self.failed(&error),
+        }
+        if !(options.csv || self.out.args.json) && listed.len() > 1 {
+            self.out.say(summary(&listed));
+        }
         if any_key_was_used(&listed, &LastUse::Unknown) {
             self.out.note(
                 "last use of keys is unknown (needs the permission iam:GetAccessKeyLastUsed)",
@@ -82,6 +129,33 @@ impl Session {
             Ending::Interrupted => self.signals.exit(),
             _ => Exit::Failure,
         }
+    }
+}
+
+/// Sorts users that are in the order of their names.
+fn sort(users: &mut [Listed], by: SortBy) {
+    match by {
+        SortBy::Name => {}
+        SortBy::Ends => users.sort_by_key(|user| (user.expires.is_none(), user.expires)),
+        SortBy::Used => users
+            .sort_by_key(|user| user.keys.iter().map(|key| key.last_use.time()).max().flatten()),
+    }
+}
+
+/// How many users there are, and how many of them need a look.
+fn summary(users: &[Listed]) -> String {
+    let soon = Timestamp::now() + (14 * 24).hours();
+    let with_notes = users.iter().filter(|user| !user.odd.is_empty()).count();
+    let ending =
+        users.iter().filter(|user| user.expires.is_some_and(|end| end.is_ahead_until(soon)));
+    let mut summary = counted(users.len() as u64, "user");
+    if with_notes > 0 {
+        summary += &format!(", {with_notes} with notes");
+    }
+    match ending.count() {
+        0 => summary,
+        1 => summary + ", 1 ends within 14 days",
+        several => summary + &format!(", {several} end within 14 days"),
     }
 }
 

@@ -9,10 +9,12 @@ use crate::errors::harmless;
 use crate::step::counted;
 use crate::workflows::inventory::{KeyInfo, LastUse, Listed};
 
-const HEADER: [&str; 7] = ["USER", "FOLDER", "ACCESS", "ENDS (UTC)", "KEY", "LAST USED", "NOTES"];
+const HEADER: [&str; 7] = ["USER", FOLDER, "ACCESS", "ENDS (UTC)", KEY, "LAST USED", "NOTES"];
 
+/// The column that is left out where each folder is named after its user.
+const FOLDER: &str = "FOLDER";
 /// The column with words to copy, which are broken last.
-const KEY: usize = 4;
+const KEY: &str = "KEY";
 
 /// The space after each column.
 const GAP: u16 = 2;
@@ -39,35 +41,48 @@ pub(super) fn table(users: &[Listed]) -> String {
             rows.push([name, folder, access, ends, key, used, odd]);
         }
     }
-    text(rows, width_of_terminal())
+    text(&rows, width_of_terminal())
 }
 
 /// The rows below the header. Cells wrap where the table would be wider than `most`.
-fn text(rows: Vec<[String; HEADER.len()]>, most: Option<u16>) -> String {
+fn text(rows: &[[String; HEADER.len()]], most: Option<u16>) -> String {
+    let shown: Vec<_> = (0..HEADER.len())
+        .filter(|column| {
+            HEADER[*column] != FOLDER || rows.iter().any(|row| !row[*column].is_empty())
+        })
+        .collect();
+    let key = shown.iter().position(|column| HEADER[*column] == KEY);
     let mut table = Table::new();
-    table.load_style(NOTHING).set_header(HEADER).add_rows(rows);
+    table.load_style(NOTHING).set_header(shown.iter().map(|column| HEADER[*column]));
+    table.add_rows(rows.iter().map(|row| shown.iter().map(|column| &row[*column])));
     for column in table.column_iter_mut() {
         column.set_padding((0, GAP));
     }
-    if let Some(most) = most {
-        // The gap after the last column is not shown.
-        let room = most.saturating_add(GAP);
-        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(room);
-        let longest_words: Vec<_> = (0..HEADER.len())
-            .map(|column| {
-                let cells = table.column_cells_with_header_iter(column).flatten();
-                cells.map(longest_word).max().unwrap_or(0) + GAP
-            })
-            .collect();
-        let words_fit = longest_words.iter().sum::<u16>() <= room;
-        for (index, column) in table.column_iter_mut().enumerate() {
-            if words_fit || index == KEY {
-                let width = Width::Fixed(longest_words[index]);
-                column.set_constraint(ColumnConstraint::LowerBoundary(width));
-            }
+    let natural = table.trim_fmt();
+    let Some(most) = most.filter(|most| widest(&natural) > usize::from(*most)) else {
+        return natural;
+    };
+    // The gap after the last column is not shown.
+    let room = most.saturating_add(GAP);
+    table.set_content_arrangement(ContentArrangement::Dynamic).set_width(room);
+    let longest_words: Vec<_> = (0..shown.len())
+        .map(|column| {
+            let cells = table.column_cells_with_header_iter(column).flatten();
+            cells.map(longest_word).max().unwrap_or(0) + GAP
+        })
+        .collect();
+    let words_fit = longest_words.iter().sum::<u16>() <= room;
+    for (index, column) in table.column_iter_mut().enumerate() {
+        if words_fit || Some(index) == key {
+            let width = Width::Fixed(longest_words[index]);
+            column.set_constraint(ColumnConstraint::LowerBoundary(width));
         }
     }
     table.trim_fmt()
+}
+
+fn widest(table: &str) -> usize {
+    table.lines().map(|line| line.chars().count()).max().unwrap_or(0)
 }
 
 fn longest_word(cell: &Cell) -> u16 {
@@ -90,8 +105,12 @@ fn odd_cell(user: &Listed, takes: impl Fn(Option<&String>) -> bool) -> String {
     odd.map(|odd| harmless(&odd.text)).collect::<Vec<_>>().join("; ")
 }
 
-/// The user's folder, and those that it may read besides.
+/// The user's folder, and those that it may read besides; nothing for the folder that is named
+/// after the user alone.
 fn folder_cell(user: &Listed) -> String {
+    if user.target.has_likely_folder() && user.also_read.is_empty() {
+        return String::new();
+    }
     let mut folders = user.target.prefix().to_string();
     for shared in &user.also_read {
         folders += &format!(" + {}", harmless(shared));
@@ -99,11 +118,13 @@ fn folder_cell(user: &Listed) -> String {
     folders
 }
 
-/// The user's access, and its end; unknown where its policy can't be read back.
+/// The user's access with a mark if it is limited to addresses, and its end; unknown where
+/// its policy can't be read back.
 fn access_cells(user: &Listed) -> (String, String) {
+    let mark = if user.source_ips.is_empty() { "" } else { " (IP)" };
     match (user.access, &user.expires) {
-        (Some(access), Some(end)) => (access.to_string(), end.in_table()),
-        (Some(access), None) => (access.to_string(), "never".to_owned()),
+        (Some(access), Some(end)) => (format!("{access}{mark}"), end.in_table()),
+        (Some(access), None) => (format!("{access}{mark}"), "never".to_owned()),
         (None, _) => {
             let tag = user.expires_tag.as_deref().map(harmless);
             ("unknown".to_owned(), tag.unwrap_or("unknown".to_owned()))
@@ -114,27 +135,39 @@ fn access_cells(user: &Listed) -> (String, String) {
 /// A key with its state and age, and when it was last used.
 fn key_cells(key: &KeyInfo, now: Timestamp) -> (String, String) {
     let mut cell = harmless(&key.id);
-    cell += if key.is_active { " active" } else { " suspended" };
+    if !key.is_active {
+        cell += " suspended";
+    }
     if let Some(created) = key.created {
-        cell += &format!(", {} old", span(created, now));
+        cell += &format!(" {}", short_span(created, now));
     }
     let used = match &key.last_use {
         LastUse::Unknown | LastUse::NotOffered => "unknown".to_owned(),
         LastUse::Never => "never".to_owned(),
-        LastUse::At(at, _) => format!("{} ago", span(*at, now)),
+        LastUse::At(at, _) => format!("{} ago", short_span(*at, now)),
     };
     (cell, used)
 }
 
 /// The time between two instants in minutes, hours or days.
 pub(super) fn span(from: Timestamp, to: Timestamp) -> String {
+    let (count, unit) = in_one_unit(from, to);
+    counted(count as u64, unit)
+}
+
+/// The same as `32d`, `5h` or `3m`.
+fn short_span(from: Timestamp, to: Timestamp) -> String {
+    let (count, unit) = in_one_unit(from, to);
+    format!("{count}{}", &unit[..1])
+}
+
+fn in_one_unit(from: Timestamp, to: Timestamp) -> (i64, &'static str) {
     let minutes = (to.as_second() - from.as_second()) / 60;
-    let (count, unit) = match minutes {
+    match minutes {
         ..60 => (minutes.max(1), "minute"),
         60..2880 => (minutes / 60, "hour"),
         _ => (minutes / 60 / 24, "day"),
-    };
-    counted(count as u64, unit)
+    }
 }
 
 #[cfg(test)]
@@ -143,12 +176,12 @@ mod tests {
 
     fn rows() -> Vec<[String; 7]> {
         [
-            ["alex", "alex/", "read", "never", "AKIAIOSFODNN7EXAMPLE active, 12 days old", "", ""],
-            ["", "", "", "", "AKIAIOSFODNN8EXAMPLE suspended, 2 days old", "never", ""],
+            ["alex", "", "read", "never", "AKIAIOSFODNN7EXAMPLE 12d", "", ""],
+            ["", "", "", "", "AKIAIOSFODNN8EXAMPLE suspended 2d", "never", ""],
             [
                 "kim",
                 "kim/ + prices/",
-                "read-write",
+                "read-write (IP)",
                 "2099-12-31",
                 "none",
                 "",
@@ -162,34 +195,41 @@ mod tests {
     #[test]
     fn columns_are_as_wide_as_they_need_to_be() {
         let expected = "\
-USER  FOLDER          ACCESS      ENDS (UTC)  KEY                                         LAST USED  NOTES
-alex  alex/           read        never       AKIAIOSFODNN7EXAMPLE active, 12 days old
-                                              AKIAIOSFODNN8EXAMPLE suspended, 2 days old  never
-kim   kim/ + prices/  read-write  2099-12-31  none                                                   no access key; in group partners";
-        assert_eq!(text(rows(), None), expected);
-        assert_eq!(text(rows(), Some(133)), expected);
+USER  FOLDER          ACCESS           ENDS (UTC)  KEY                                LAST USED  NOTES
+alex                  read             never       AKIAIOSFODNN7EXAMPLE 12d
+                                                   AKIAIOSFODNN8EXAMPLE suspended 2d  never
+kim   kim/ + prices/  read-write (IP)  2099-12-31  none                                          no access key; in group partners";
+        assert_eq!(text(&rows(), None), expected);
+        assert_eq!(text(&rows(), Some(129)), expected);
+    }
+
+    #[test]
+    fn folders_are_left_out_where_none_has_a_name_of_its_own() {
+        let shown = text(&rows()[..2], Some(80));
+        let expected = "\
+USER  ACCESS  ENDS (UTC)  KEY                                LAST USED  NOTES
+alex  read    never       AKIAIOSFODNN7EXAMPLE 12d
+                          AKIAIOSFODNN8EXAMPLE suspended 2d  never";
+        assert_eq!(shown, expected);
     }
 
     #[test]
     fn words_to_copy_are_broken_last() {
-        let expected = "\
-USER  FOLDER   ACCESS      ENDS (UTC)  KEY                   LAST USED  NOTES";
-        let shown = text(rows(), Some(80));
-        assert!(shown.starts_with(expected), "{shown}");
-        for word in ["AKIAIOSFODNN8EXAMPLE", "suspended,", "prices/", "read-write", "partners"] {
+        let shown = text(&rows(), Some(80));
+        for word in ["AKIAIOSFODNN8EXAMPLE", "suspended", "prices/", "read-write", "partners"] {
             assert!(shown.contains(word), "{word} is broken in\n{shown}");
         }
-        assert!(text(rows(), Some(50)).contains("AKIAIOSFODNN8EXAMPLE"));
+        assert!(text(&rows(), Some(50)).contains("AKIAIOSFODNN8EXAMPLE"));
     }
 
     #[test]
     fn table_is_never_wider_than_the_terminal_and_nothing_is_cut() {
         for most in 44..140 {
-            let shown = text(rows(), Some(most));
+            let shown = text(&rows(), Some(most));
             let widest = shown.lines().map(|line| line.chars().count()).max().unwrap();
             assert!(widest <= most.into(), "{most}:\n{shown}");
             let letters = |text: &str| text.chars().filter(|c| *c != ' ' && *c != '\n').count();
-            assert_eq!(letters(&shown), letters(&text(rows(), None)), "{most}:\n{shown}");
+            assert_eq!(letters(&shown), letters(&text(&rows(), None)), "{most}:\n{shown}");
         }
     }
 

@@ -55,6 +55,8 @@ pub(super) struct Output {
     /// The one of many users that each line is about.
     user: Option<UserName>,
     pub users: usize,
+    /// True for work on a list of users, however many it holds.
+    pub is_of_many: bool,
     pub report: Arc<Mutex<Report>>,
     pub line: ProgressBar,
     /// The pace of the calls to IAM, once there are clients.
@@ -74,6 +76,7 @@ impl Output {
             connection,
             user: None,
             users,
+            is_of_many: false,
             report: Arc::default(),
             line,
             pace: Arc::default(),
@@ -93,7 +96,7 @@ impl Output {
 
     /// True if there is only one user.
     pub fn is_alone(&self) -> bool {
-        self.users == 1
+        self.users == 1 && !self.is_of_many
     }
 
     /// A line as it is shown.

@@ -81,7 +81,7 @@ impl Session {
         let interrupted = self.ended(users, Ending::Interrupted);
         let not_started = self.not_started(users);
         self.out.planned();
-        if users.len() > 1 {
+        if !self.out.is_alone() {
             self.out.existing();
             self.out.summary(users.len(), verb.past_participle());
             for (what, names) in

@@ -14,8 +14,8 @@ use super::verbs::Verb;
 use super::{Job, NamedUser, Output, OutputArgs, StopWords, TargetArgs};
 use crate::access::similar_name;
 use crate::aws::{Aws, Call, Connection, LoadError};
-use crate::errors::{did_you_mean, harmless};
-use crate::workflows::error::Error;
+use crate::errors::{ErrorKind, Hinted, did_you_mean, harmless};
+use crate::workflows::error::{Error, hints};
 use crate::workflows::inventory::{Everybody, Readers};
 use crate::workflows::outcome::Skipped;
 use crate::workflows::plan::{Plan, Planned};
@@ -82,18 +82,28 @@ impl Session {
     pub(super) async fn run<V: Verb>(&self, verb: &V, users: Vec<NamedUser>) -> Exit {
         match self.signals.cancel.run_until_cancelled(self.load()).await {
             // Boxed, since the compiler takes futures within futures only so deep.
-            Some(Ok(aws)) => return Box::pin(self.run_as(&aws, verb, users)).await,
-            Some(Err(error)) => {
-                for user in &users {
-                    let target = verb.target(self, user);
-                    let failed = verb.failed(&target, error.clone().into());
-                    self.out.fail(&target, &failed);
-                    self.end(&user.name, Ending::Failed);
-                }
-            }
-            None => {}
+            Some(Ok(aws)) => Box::pin(self.run_as(&aws, verb, users)).await,
+            Some(Err(error)) => self.fail_all(verb, &users, &error.into()),
+            None => self.conclude(&users, verb),
         }
-        self.conclude(&users, verb)
+    }
+
+    /// Says that nothing came of the work on any of the users, for one reason.
+    pub(super) fn fail_all<V: Verb>(
+        &self,
+        verb: &V,
+        users: &[NamedUser],
+        error: &anyhow::Error,
+    ) -> Exit {
+        // Errors can't be copied, but what they say can.
+        let (message, hints) = (format!("{error:#}"), hints(error));
+        let said = Hinted { message, hints, kind: ErrorKind::Other };
+        for user in users {
+            let target = verb.target(self, user);
+            self.out.fail(&target, &verb.failed(&target, said.clone().into()));
+            self.end(&user.name, Ending::after(error));
+        }
+        self.conclude(users, verb)
     }
 
     /// Does the same as [`run`](Self::run) by clients that are loaded.

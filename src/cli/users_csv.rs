@@ -11,6 +11,7 @@ use super::arguments::in_one_line;
 use super::users_file::{NamedUser, user_name};
 use crate::access::{Expiry, GrantChange, ValueError};
 use crate::handover::contact;
+use crate::step::counted;
 
 /// The columns with a part of the access, each with the word that an empty cell stands for
 /// where the table says everything.
@@ -52,13 +53,15 @@ impl Table {
         });
         let Some(separator) = separator else { return Ok(None) };
         let mut columns = Vec::new();
-        for name in &one_line_of_cells(line, separator)? {
+        for (number, name) in (1..).zip(&one_line_of_cells(line, separator)?) {
             let name = column(name);
             if !(is_known(&name) || name.is_empty() || is_for_people(&name)) {
                 let access = ACCESS.map(|(column, _)| column);
                 let known = [&OTHERS[..], &access].concat().join(", ");
+                // A secret in the wrong line is longer.
+                let shown = if name.len() <= 20 { format!(" {name:?}") } else { String::new() };
                 return Err(format!(
-                    "unknown column {name:?}; the columns are {known}, and a name that begins \
+                    "column {number}{shown} is unknown; the columns are {known}, and a name that begins \
                      with # is ignored"
                 ));
             }
@@ -76,6 +79,12 @@ impl Table {
         }
     }
 
+    /// True for a line that is no row. Where the first column is for people, such as `#id`,
+    /// each is one.
+    pub fn is_comment(&self, line: &str) -> bool {
+        (line == "#" || line.starts_with("# ")) && !is_for_people(&self.columns[0])
+    }
+
     /// The user of a row, or `None` if the row is empty, as spreadsheets write some.
     pub fn user(&self, line: &str) -> Result<Option<NamedUser>, String> {
         let mut row: Vec<_> =
@@ -87,7 +96,8 @@ impl Table {
             row.pop();
         }
         if row.len() != self.columns.len() {
-            return Err(format!("{} cells, but the header has {}", row.len(), self.columns.len()));
+            let cells = counted(row.len() as u64, "cell");
+            return Err(format!("{cells}, but the header has {}", self.columns.len()));
         }
         let name = self.cell(USER, &row);
         if name.is_empty() {
@@ -162,10 +172,25 @@ impl Table {
         if !LISTS.contains(&column) {
             return Ok(vec![format!("--{column}={}", word(value))]);
         }
-        // Where semicolons separate the columns, a list would need quotes.
-        let is_between = |c: char| c == ';' || self.separator == ';' && c == ' ';
-        let values = value.split(is_between).map(str::trim).filter(|value| !value.is_empty());
-        Ok(values.map(|value| format!("--{column}={}", word(value))).collect())
+        let values = self.list(column, value);
+        if values.is_empty() {
+            return Err(format!("column {column} has nothing but separators"));
+        }
+        Ok(values.iter().map(|value| format!("--{column}={}", word(value))).collect())
+    }
+
+    /// The values in a cell, which semicolons separate; spaces where semicolons would need
+    /// quotes. In a folder's name there may be spaces, but not after a slash.
+    fn list(&self, column: &str, value: &str) -> Vec<String> {
+        let marked = if column == "source-ip" {
+            value.replace([',', ' '], ";")
+        } else if self.separator == ';' {
+            value.replace("/ ", "/;")
+        } else {
+            value.to_owned()
+        };
+        let values = marked.split(';').map(str::trim).filter(|value| !value.is_empty());
+        values.map(str::to_owned).collect()
     }
 
     /// The cell of a column; empty without that column.
@@ -197,10 +222,11 @@ fn word(value: &str) -> String {
 /// What is wrong with an end. Spreadsheets show dates in the way of the country.
 fn wrong_end(text: &str, error: &ValueError) -> String {
     let is_number = text.starts_with(|c: char| c.is_ascii_digit());
+    let digits = text.chars().filter(char::is_ascii_digit).count();
     let is_of_spreadsheet = is_number
         && text.chars().all(|c| c.is_ascii_alphanumeric() || "/.- ".contains(c))
-        && (text.contains(['/', '.', ' ']) || text.chars().all(|c| c.is_ascii_digit()));
-    if is_of_spreadsheet {
+        && (text.contains(['/', '.']) || digits >= 5);
+    if is_of_spreadsheet && *error == Expiry::ACCEPTED {
         return format!(
             "column {EXPIRES}: write the date as 2026-12-31, in a column that is formatted as text, \
              so that the spreadsheet keeps it so"
@@ -287,8 +313,8 @@ mod tests {
             "user,access,source-ip\nalex,read-write,203.0.113.7; 2001:db8::/32\nkim,,\n",
             "\u{feff}User,Access,Source IP,,\r\n\r\nalex,Read-Write,203.0.113.7;2001:db8::/32,,\r\n,,,,\r\nkim,,,,\r\n",
             "# customers\nUSER;ACCESS;SOURCE_IP\nalex;read-write;203.0.113.7 2001:db8::/32\nkim;;\n",
-            "user\taccess\t#since\tsource-ip\ralex\tREAD-WRITE\t# May, \t203.0.113.7;2001:db8::/32\rkim\t\t#1\t\r",
-            "#no,user,access,source-ip\n# all of sales\n#1,alex,read-write,\"203.0.113.7;2001:db8::/32\"\n2,kim,,Any\n",
+            "sep=\t\nuser\taccess\t#since\tsource-ip\ralex\tREAD-WRITE\t# May, \t203.0.113.7;2001:db8::/32\rkim\t\t#1\t\r",
+            "#no,user,access,source-ip\n# 1,alex,read-write,\"203.0.113.7;2001:db8::/32\"\n2,kim,,Any\n",
         ] {
             let users = users_in(text).unwrap();
             let names: Vec<_> = users.iter().map(|user| user.name.as_str()).collect();
@@ -357,7 +383,10 @@ mod tests {
     #[test]
     fn unknown_and_double_columns_are_refused() {
         for (header, part) in [
-            ("user,expire", "unknown column \"expire\"; the columns are user, folder, contact, "),
+            (
+                "user,expire",
+                "column 2 \"expire\" is unknown; the columns are user, folder, contact, ",
+            ),
             ("user,Source IP,source_ip", "column source-ip appears twice"),
             ("user,,access", "column 2 has no name"),
         ] {

@@ -153,22 +153,21 @@ fn content(path: &Path) -> io::Result<Vec<u8>> {
 
 /// The table that a text is, with the line of its header; `None` for a list of names.
 fn table_in(text: &str) -> Result<Option<(usize, Table)>, (usize, String)> {
-    for (number, line) in rows(text) {
+    for (number, line) in numbered(text) {
         if let Some(table) = Table::with_header(line).map_err(|problem| (number, problem))? {
             return Ok(Some((number, table)));
         }
-        if !line.starts_with('#') {
+        // Above a header stand comments, and what tells Excel the separator.
+        if !line.starts_with('#') && !line.starts_with("sep=") {
             break;
         }
     }
     Ok(None)
 }
 
-/// The lines of a table, with their numbers from 1: in a cell `#` is a character as any
-/// other.
-fn rows(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    let numbered = (1..).zip(text.lines());
-    numbered.filter(|(_, line)| !line.trim().is_empty() && *line != "#" && !line.starts_with("# "))
+/// The lines that aren't blank, with their numbers from 1.
+fn numbered(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty())
 }
 
 /// The lines of a list of names with something else than a comment in them, with their
@@ -240,9 +239,10 @@ impl List {
     fn add_text(&mut self, file: &str, text: &str) {
         let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n").replace('\r', "\n");
         match table_in(&text) {
-            Ok(Some((number, table))) => {
+            Ok(Some((header, table))) => {
                 self.has_header = true;
-                for (number, line) in rows(&text).filter(|(row, _)| *row > number) {
+                let rows = numbered(&text).filter(|(row, _)| *row > header);
+                for (number, line) in rows.filter(|(_, line)| !table.is_comment(line)) {
                     self.add_read(format!("{file}:{number}"), table.user(line));
                 }
             }

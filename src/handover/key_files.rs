@@ -23,6 +23,32 @@ pub(crate) struct KeyFiles {
     hidden_names: Vec<String>,
 }
 
+/// The names of a user's key files and kits in a directory, sorted.
+#[cfg(feature = "cli")]
+pub(crate) fn files_of(dir: &Path, user: &UserName) -> Vec<String> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let mut found: Vec<_> = names.filter(|name| is_of(name, user)).collect();
+    found.sort();
+    found
+}
+
+/// True for a name such as `USER_accessKeys.csv`, `USER_accessKeys.2.csv`, `USER_kit` or
+/// `USER_kit.2.zip`.
+#[cfg(feature = "cli")]
+fn is_of(name: &str, user: &UserName) -> bool {
+    let Some(rest) = name.strip_prefix(user.as_str()) else { return false };
+    let number = if let Some(rest) = rest.strip_prefix("_accessKeys") {
+        rest.strip_suffix(".csv")
+    } else if let Some(rest) = rest.strip_prefix("_kit") {
+        Some(rest.strip_suffix(".zip").unwrap_or(rest))
+    } else {
+        None
+    };
+    let digits = |number: &str| !number.is_empty() && number.chars().all(|c| c.is_ascii_digit());
+    number.is_some_and(|rest| rest.is_empty() || rest.strip_prefix('.').is_some_and(digits))
+}
+
 impl KeyFiles {
     /// Looks for the keys with these IDs in every CSV file of the directory, by
     /// whatever name it goes. A file that can't be read holds none.
@@ -69,6 +95,24 @@ fn content(entry: &DirEntry) -> Option<Zeroizing<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_of_a_user_are_no_others() {
+        let alex = "alex".parse().unwrap();
+        for name in ["alex_accessKeys.csv", "alex_accessKeys.12.csv", "alex_kit", "alex_kit.3.zip"]
+        {
+            assert!(is_of(name, &alex), "{name}");
+        }
+        for name in [
+            "alex_accessKeys.old.csv",
+            "alexander_kit",
+            "alex_kit.zip.old",
+            "alex_kits",
+            "alex.csv",
+        ] {
+            assert!(!is_of(name, &alex), "{name}");
+        }
+    }
 
     #[test]
     fn keys_are_found_by_their_whole_id_in_any_csv_file() {

@@ -25,6 +25,8 @@ mod private_file;
 mod verify;
 
 pub(crate) use key_files::KeyFiles;
+#[cfg(feature = "cli")]
+pub(crate) use key_files::files_of;
 pub(crate) use kit::ClientSettings;
 #[cfg(feature = "cli")]
 pub(crate) use options::contact;

@@ -13,6 +13,7 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 use tempfile::{Builder, NamedTempFile};
 
 use crate::commands;
+use crate::commands::move_away;
 use crate::errors::{ErrorKind, Hint, Hinted};
 
 /// An empty file of mode 0600 in the same directory as the one to write, under a temporary
@@ -115,9 +116,10 @@ const OTHER_DIRECTORY: &str = "write to another directory with -o DIR";
 /// The error for an existing file, which is not overwritten since it may hold a key.
 pub(super) fn already_exists(path: &Path) -> anyhow::Error {
     let message = format!("{} already exists; not overwriting it", path.display());
-    let hint = "it may hold the user's only key; give another directory with -o, \
-                or make another key with --rotate-key";
-    Hinted::new(message, Hint::new(hint)).of_kind(ErrorKind::AlreadyExists).into()
+    let words = "it may hold the key of an earlier user, or of one in another bucket; to keep it \
+                 under another name, run";
+    let hint = Hint { words: words.to_owned(), command: Some(move_away(path)) };
+    Hinted::new(message, hint).of_kind(ErrorKind::AlreadyExists).into()
 }
 
 fn check_directory(dir: &Path) -> Result<()> {

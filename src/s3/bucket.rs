@@ -106,6 +106,8 @@ pub(crate) struct Versioning {
     pub keeps_versions: bool,
     /// Suspended: deletions leave markers of version `null`.
     pub is_suspended: bool,
+    /// It could not be read, for lack of a permission.
+    pub is_refused: bool,
     /// MFA Delete is on, so only the root user can delete versions.
     pub needs_mfa: bool,
 }
@@ -113,10 +115,14 @@ pub(crate) struct Versioning {
 /// Looks up the bucket's versioning. Counts as off if it can't be read.
 pub(crate) async fn versioning(run: &Run) -> Versioning {
     let get = run.aws.s3.get_bucket_versioning().bucket(run.bucket());
-    let Ok(answer) = run.aws.call("GetBucketVersioning", get.send()).await else {
-        return Versioning::default();
+    let answer = match run.aws.call("GetBucketVersioning", get.send()).await {
+        Ok(answer) => answer,
+        Err(error) => {
+            return Versioning { is_refused: error.is_forbidden(), ..Versioning::default() };
+        }
     };
     Versioning {
+        is_refused: false,
         keeps_versions: answer.status.is_some(),
         is_suspended: answer.status == Some(BucketVersioningStatus::Suspended),
         needs_mfa: answer.mfa_delete == Some(MfaDeleteStatus::Enabled),

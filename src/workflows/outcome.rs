@@ -355,7 +355,7 @@ impl Outcome for Updated {
         if self.changes.is_empty() {
             format!("Nothing to change for user {user}")
         } else {
-            format!("Changed {user}'s access: {}", self.changes.join("; "))
+            format!("Changed user {user}: {}", self.changes.join("; "))
         }
     }
 

@@ -23,7 +23,7 @@ pub struct Span {
 /// is the one of AWS's documentation, since it is another each time.
 pub async fn lines_at_terminal() -> Vec<Vec<Span>> {
     let aws = aws_of_the_examples().await;
-    let sandbox = Sandbox::new(&aws).set("TERM", Some("xterm"));
+    let sandbox = Sandbox::with_host_of_aws(&aws).set("TERM", Some("xterm"));
     let mut terminal = vt100::Parser::new(ROWS, COLUMNS, 0);
     for (command, answer) in [(CREATE, None), (DELETE, Some("y\n"))] {
         let shown = run(&sandbox, command, answer).await;

@@ -1,11 +1,12 @@
 //! Creating users: a name that looks misspelled is asked about, and with
 //! `--skip-existing` users that are there already are skipped.
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 
 use super::Verb;
 use crate::access::{Grant, GrantChange, Target, UserName, similar_name};
 use crate::cli::exit::Exit;
+use crate::cli::failure::NotConfirmed;
 use crate::cli::hints::in_shell;
 use crate::cli::report::names;
 use crate::cli::{Folders, Job, NamedUser, Session};
@@ -102,7 +103,7 @@ impl Verb for Creation {
             plan.preview.notes.push(format!("{doubt} If so, delete the user with: {undo}"));
         } else if !is_confirmed(job, &doubt).await {
             job.run.go_on()?;
-            return Err(anyhow!("not confirmed, so nothing was created"));
+            return Err(NotConfirmed.into());
         }
         Ok(())
     }
@@ -184,7 +185,7 @@ fn unused_note(users: &[UserName]) -> String {
 
 /// Says what makes the folder's name look misspelled, if anything does: it is empty, and
 /// there is one with a similar name beside it.
-fn doubt(plan: &Plan<Create>) -> Option<String> {
+pub(super) fn doubt(plan: &Plan<Create>) -> Option<String> {
     let target = &plan.preview.target;
     let (parent, name) = target.prefix().parent_and_name();
     let similar = similar_name(name, &plan.work.folder.others)?;

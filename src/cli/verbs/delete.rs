@@ -1,5 +1,6 @@
 //! Deleting users: those that are named, or all whose access has ended (`--expired`).
 
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Result, anyhow};
@@ -12,6 +13,7 @@ use crate::cli::progress::ProgressLine;
 use crate::cli::session::Ready;
 use crate::cli::{Job, NamedUser, Output, Session, delete_question};
 use crate::errors::Interrupted;
+use crate::handover;
 use crate::workflows::delete::{self, Delete, Expired};
 use crate::workflows::deleted::Deleted;
 use crate::workflows::inventory::Everybody;
@@ -93,7 +95,15 @@ impl Verb for Deletion {
     }
 
     async fn apply(&self, plan: &Plan<Delete>) -> Result<Deleted, Failed> {
-        delete::apply(plan).await
+        let mut deleted = delete::apply(plan).await?;
+        let files = handover::files_of(Path::new("."), &deleted.target.user);
+        if deleted.user_deleted && !files.is_empty() {
+            let (are, them) = if files.len() == 1 { ("is", "it") } else { ("are", "them") };
+            let note =
+                format!("{} {are} still here; the key in {them} no longer works", files.join(", "));
+            deleted.notes.push(note);
+        }
+        Ok(deleted)
     }
 
     async fn review(
@@ -121,7 +131,11 @@ impl Verb for Deletion {
             anyhow!("not confirmed, so nothing was deleted")
         };
         let line = error.to_string();
-        session.out.error(&line);
+        if error.is::<Interrupted>() {
+            session.out.error(&line);
+        } else {
+            session.out.error_detail("nothing was deleted");
+        }
         for (job, plan) in plans {
             job.out.incomplete(&Deleted::nothing(&plan.preview.target), &line);
             session.end(job.user(), Ending::after(&error));

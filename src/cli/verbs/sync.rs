@@ -6,8 +6,9 @@ use std::collections::{HashMap, HashSet};
 use anyhow::{Result, ensure};
 use serde::Serialize;
 
+use super::create::doubt;
 use super::{SAME_AGAIN, Verb};
-use crate::access::{Grant, Target};
+use crate::access::{Grant, Target, UserName};
 use crate::cli::exit::{Ending, Exit};
 use crate::cli::report::names;
 use crate::cli::terminal::label;
@@ -51,7 +52,8 @@ enum Synced {
 impl Session {
     /// Creates the users who are missing, gives the others the access that their rows name,
     /// and names those of the bucket who have no row.
-    pub async fn sync(&self, options: create::CreateOptions, users: Vec<NamedUser>) -> Exit {
+    pub async fn sync(mut self, options: create::CreateOptions, users: Vec<NamedUser>) -> Exit {
+        self.out.is_of_many = true;
         let find = async {
             let aws = self.load().await?;
             let at_a_time = self.target.jobs_to_list();
@@ -63,11 +65,16 @@ impl Session {
         drop(line);
         let (aws, found) = match found {
             Ok(found) => found,
-            Err(error) => return self.failed(&error),
+            Err(error) => {
+                let nobody = Syncing { options, found: HashMap::new(), others: Vec::new() };
+                return self.fail_all(&nobody, &users, &error);
+            }
         };
-        let rows: HashSet<_> = users.iter().map(|user| user.name.as_str()).collect();
+        // IAM has no two names that differ only in case.
+        let lower = |user: &UserName| user.as_str().to_ascii_lowercase();
+        let rows: HashSet<_> = users.iter().map(|user| lower(&user.name)).collect();
         let others = found.iter().map(|holdings| holdings.target.clone());
-        let mut others: Vec<_> = others.filter(|it| !rows.contains(it.user.as_str())).collect();
+        let mut others: Vec<_> = others.filter(|it| !rows.contains(&lower(&it.user))).collect();
         others.sort_by_cached_key(|target| target.user.to_string());
         let by_name = |holdings: Holdings| (holdings.target.user.to_string(), holdings);
         let found: HashMap<_, _> = found.into_iter().map(by_name).collect();
@@ -119,8 +126,9 @@ impl Verb for Syncing {
         readers_note: Option<String>,
     ) -> Result<()> {
         if let Work::Create(create) = &mut plan.work {
-            create.preview.notes.extend(readers_note.clone());
-            plan.preview.notes.extend(readers_note);
+            let notes = readers_note.into_iter().chain(doubt(create));
+            create.preview.notes.extend(notes);
+            plan.preview.notes.clone_from(&create.preview.notes);
         }
         Ok(())
     }
@@ -165,6 +173,7 @@ impl Syncing {
             let why = format!("not created, since its access ended {}", ended.in_words());
             return Ok(Planned::Skip(Skipped::because(&job.run.target, Vec::new(), why)));
         }
+        grant.check_for(job.run.target.prefix())?;
         let folder = job.row.folder.clone();
         let handover = job.handover(&self.options.handover);
         let options = create::CreateOptions { folder, grant, handover, ..self.options.clone() };
@@ -212,10 +221,14 @@ impl Syncing {
         }
         let delete =
             commands::delete_users(&session.target.bucket, &users[..users.len().min(NAMED)]);
-        let words = "to see what deleting them would delete, run";
+        let them = match users.len() {
+            ..=NAMED => "them".to_owned(),
+            _ => format!("the first {NAMED} of them"),
+        };
+        let words = format!("to see what deleting {them} would delete, run");
         session.out.for_all().advise_unless_quiet(
             &format!("{} ", label("hint")),
-            words,
+            &words,
             &delete.with(&["--dry-run"]),
         );
     }
@@ -240,6 +253,13 @@ impl Outcome for Synced {
         match self {
             Self::Created(created) => created.notes(),
             Self::Updated(updated) => updated.notes(),
+        }
+    }
+
+    fn has_changed(&self) -> bool {
+        match self {
+            Self::Created(created) => created.has_changed(),
+            Self::Updated(updated) => updated.has_changed(),
         }
     }
 

@@ -30,7 +30,7 @@ impl ClientSettings<'_> {
             "They all do the same."
         };
         let values = [
-            ("sender", contact.map_or(String::new(), |it| format!("From {it}\n\n"))),
+            ("sender", contact.map_or(String::new(), |it| wrapped("From", it) + "\n\n")),
             ("title", title.to_owned()),
             ("underline", "=".repeat(title.len())),
             ("can", sentence_on(grant.access).to_owned()),
@@ -101,15 +101,20 @@ fn filled(template: &str, values: &[(&str, String)]) -> String {
     text + rest
 }
 
-/// The contact in lines of at most 76 columns with their indent.
+/// The sentence on whom to ask.
 fn contact_lines(contact: Option<&str>) -> String {
     let Some(contact) = contact else {
         return "Questions, or files lost? Ask whoever sent you these files.".to_owned();
     };
-    let mut lines = vec!["Questions, or files lost? Ask:".to_owned()];
-    let mut line = String::from(" ");
-    for word in contact.split_whitespace() {
-        if line.len() > 1 && line.chars().count() + 1 + word.chars().count() > 76 {
+    format!("Questions, or files lost? Ask:\n{}", wrapped(" ", contact))
+}
+
+/// A text after a start, in lines of at most 76 columns, of which all but the first are indented.
+fn wrapped(start: &str, text: &str) -> String {
+    let mut lines = Vec::new();
+    let mut line = start.to_owned();
+    for word in text.split_whitespace() {
+        if line.len() > start.len() && line.chars().count() + 1 + word.chars().count() > 76 {
             lines.push(std::mem::replace(&mut line, String::from(" ")));
         }
         line += " ";

@@ -23,6 +23,8 @@ pub(super) struct Folder {
     pub versioning: Option<Versioning>,
     /// True if this run leaves versions behind, as far as the folder shows now.
     pub will_leave_versions: bool,
+    /// True if it is not known whether the bucket keeps versions.
+    pub versioning_is_unknown: bool,
 }
 
 /// The number of things in a folder.
@@ -81,6 +83,7 @@ impl Folder {
             first_page,
             versioning: leaves_versions.then_some(versioning),
             will_leave_versions: false,
+            versioning_is_unknown: versioning.is_refused && !options.all_versions,
         };
         folder.will_leave_versions = folder.versions_remain(run, folder.content.count > 0).await;
         Ok(folder)
@@ -108,6 +111,13 @@ impl Folder {
             return has_objects;
         };
         page.next.is_some() || page.entries.iter().any(|entry| stays(entry, versioning))
+    }
+
+    /// The note that nobody looked for earlier versions, if that was refused.
+    pub fn unchecked_note(&self) -> Option<String> {
+        let note = "can't tell whether earlier versions of the objects remain (needs the permission \
+                    s3:GetBucketVersioning)";
+        self.versioning_is_unknown.then(|| note.to_owned())
     }
 
     /// The note that earlier versions stay, if there are any.

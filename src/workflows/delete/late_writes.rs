@@ -242,6 +242,7 @@ mod tests {
             first_page: Page::default(),
             versioning: None,
             will_leave_versions: false,
+            versioning_is_unknown: false,
         };
         let user = User {
             name: "alex".to_owned(),

@@ -339,6 +339,7 @@ async fn plan_leftovers(run: Run, options: &DeleteOptions) -> Result<Plan<Delete
 /// Adds the folder to a plan that has the step for it.
 fn plan_folder(mut plan: Plan<Delete>, folder: Option<Folder>) -> Plan<Delete> {
     plan.preview.notes.extend(folder.as_ref().and_then(Folder::versions_note));
+    plan.add_lasting_notes(folder.as_ref().and_then(Folder::unchecked_note));
     plan.work.folder = folder;
     plan
 }

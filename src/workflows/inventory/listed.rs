@@ -1,12 +1,14 @@
 //! A user in a list, with the fields of `--list --json`. No calls.
 
+use std::collections::BTreeMap;
+
 use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::oddities::{Oddity, oddities};
 use super::{Holdings, Readers};
-use crate::access::{Access, Expiry, KmsKey, Prefix, Target};
+use crate::access::{Access, Expiry, KmsKey, Prefix, Target, UserTag};
 use crate::iam::{KeyInfo, text_or_null};
 use crate::workflows::outcome::PolicyRef;
 
@@ -45,6 +47,8 @@ pub struct Listed {
     pub groups: Vec<String>,
     /// Its access keys, the oldest first.
     pub keys: Vec<KeyInfo>,
+    /// The admin's own tags.
+    pub tags: BTreeMap<String, String>,
     /// Everything odd about it.
     pub odd: Vec<Oddity>,
 }
@@ -57,6 +61,10 @@ pub enum MadeBy {
     CreateS3User,
     /// The Python scripts that came before it.
     PythonScripts,
+}
+
+fn pair(tag: &UserTag) -> (String, String) {
+    (tag.key.clone(), tag.value.clone())
 }
 
 impl Listed {
@@ -90,6 +98,7 @@ impl Listed {
             policies: holdings.policies.iter().map(PolicyRef::from).collect(),
             groups: holdings.groups.clone(),
             keys,
+            tags: holdings.user.tags.others.iter().map(pair).collect(),
             odd,
         }
     }

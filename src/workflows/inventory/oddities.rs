@@ -1,7 +1,7 @@
 //! What is odd about a user in a list: its keys, the end of its access, its policies,
 //! and who reads whose folder. No calls.
 
-use jiff::Timestamp;
+use jiff::{Timestamp, ToSpan};
 use serde::Serialize;
 
 use super::{Holdings, Readers};
@@ -14,6 +14,10 @@ use crate::workflows::holdings::names;
 const OLD: i64 = 365;
 /// A key that was not used for so many days is odd.
 const UNUSED: i64 = 90;
+/// An end of access within so many days is pointed out.
+const SOON: i64 = 14;
+/// A use this soon after a key was created, in seconds, was our own test of it.
+const OWN_TEST: i64 = 10 * 60;
 /// A key that was never used is odd once it is so many days old: IAM takes hours
 /// to tell of a use.
 const NEVER_USED: i64 = 1;
@@ -52,7 +56,7 @@ pub(super) fn oddities(
         odd.extend(odd_age(key, now));
         odd.extend(odd_use(key, now));
     }
-    odd.extend(odd_end(holdings, access.as_ref()));
+    odd.extend(odd_end(holdings, access.as_ref(), now));
     odd.extend(odd_policies(holdings, access.as_ref()));
     odd.extend(odd_folder(holdings, readers));
     odd.extend(odd_readers(&holdings.target, access.as_ref(), readers));
@@ -74,7 +78,7 @@ fn odd_age(key: &KeyInfo, now: Timestamp) -> Option<Oddity> {
 }
 
 fn odd_use(key: &KeyInfo, now: Timestamp) -> Option<Oddity> {
-    match &key.last_use {
+    match &last_use_by_person(key) {
         LastUse::Never => {
             let is_new = key.created.is_some_and(|created| days(created, now) < NEVER_USED);
             (!is_new).then(|| Oddity::about_key("never-used", key, "key never used"))
@@ -87,8 +91,19 @@ fn odd_use(key: &KeyInfo, now: Timestamp) -> Option<Oddity> {
     }
 }
 
+/// The last use of a key, but for the requests that tested it, which are no use by the person.
+fn last_use_by_person(key: &KeyInfo) -> LastUse {
+    match (&key.last_use, key.created) {
+        (LastUse::At(_, service), _) if service == "sts" => LastUse::Never,
+        (LastUse::At(at, _), Some(created)) if at.as_second() - created.as_second() <= OWN_TEST => {
+            LastUse::Never
+        }
+        (last_use, _) => last_use.clone(),
+    }
+}
+
 /// Compares when access ends by policy and by tag, with each other and with the clock.
-fn odd_end(holdings: &Holdings, grant: Option<&Grant>) -> Vec<Oddity> {
+fn odd_end(holdings: &Holdings, grant: Option<&Grant>, now: Timestamp) -> Vec<Oddity> {
     let tag = holdings.user.tags.expires.as_deref();
     let tagged = tag.and_then(Expiry::at);
     let Some(grant) = grant else {
@@ -99,6 +114,10 @@ fn odd_end(holdings: &Holdings, grant: Option<&Grant>) -> Vec<Oddity> {
     let mut odd = Vec::new();
     if grant.ended().is_some() {
         odd.push(Oddity::new("access-ended", "access ended"));
+    } else if let Some(end) = grant.expires.filter(|end| end.is_ahead_until(soon(now))) {
+        let (count, unit) = end.time_left(now);
+        let text = format!("ends in {}", counted(count as u64, unit));
+        odd.push(Oddity::new("ends-soon", text));
     }
     if grant.expires != tagged && !holdings.is_tagless {
         odd.push(match tag {
@@ -175,6 +194,10 @@ fn odd_readers(target: &Target, access: Option<&Grant>, readers: &Readers) -> Ve
         }
     }
     odd
+}
+
+fn soon(now: Timestamp) -> Timestamp {
+    now + (SOON * 24).hours()
 }
 
 /// The whole days between two times.

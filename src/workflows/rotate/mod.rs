@@ -3,7 +3,7 @@
 
 use anyhow::Result;
 
-use crate::access::{Grant, GrantChange, grant_of_scripts};
+use crate::access::{Grant, GrantChange, Target, grant_of_scripts};
 use crate::aws::Run;
 use crate::commands;
 use crate::errors::{Hint, Hinted};
@@ -74,7 +74,12 @@ async fn plan_rotation(run: &Run, options: &RotateOptions) -> Result<Plan<Rotate
         return Err(no_policy(&run, &handover).into());
     }
     let grant = match &renewal {
-        Some(renewal) => Some(renewal.grant().clone()),
+        Some(renewal) => {
+            if handover.needs_grant() {
+                check_not_ended(&run.target, renewal.grant())?;
+            }
+            Some(renewal.grant().clone())
+        }
         None if handover.needs_grant() => Some(readable_grant(&holdings)?),
         None => None,
     };
@@ -134,6 +139,13 @@ fn readable_grant(holdings: &Holdings) -> Result<Grant> {
         );
         return Err(Hinted::new(message, set_access_hint(target, &Grant::default())).into());
     };
+    check_not_ended(target, &grant)?;
+    Ok(grant)
+}
+
+/// Fails if access has ended: a kit would open nothing.
+fn check_not_ended(target: &Target, grant: &Grant) -> Result<()> {
+    let user = &target.user;
     if let Some(ended) = grant.ended() {
         let extend = commands::create_s3_user(target, "--update").with(&["--expires", "WHEN"]);
         let hint = Hint::run("extend it first", extend);
@@ -143,5 +155,5 @@ fn readable_grant(holdings: &Holdings) -> Result<Grant> {
         )
         .into());
     }
-    Ok(grant)
+    Ok(())
 }

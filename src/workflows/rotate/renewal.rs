@@ -35,23 +35,19 @@ impl Renewal {
     pub async fn apply(&self) -> Result<(), Failed> {
         match update::apply(&self.0).await {
             Ok(_) => Ok(()),
-            Err(failed) => Err(self.change_back(failed, false).await),
+            Err(failed) => Err(self.after(failed).await),
         }
     }
 
     /// Changes the access back after a failure to replace the key, unless the person has the
     /// new one. No signal stops it.
     pub async fn after(&self, failed: Failed) -> Failed {
-        self.change_back(failed, true).await
-    }
-
-    async fn change_back(&self, failed: Failed, is_done: bool) -> Failed {
         let Plan { run, preview, .. } = &self.0;
         let Failed { error, state } = failed;
         if preview.steps.is_empty() || matches!(state, State::HandedOver { .. }) {
             return Failed { error, state };
         }
-        match caught(update::change_back(&self.0, is_done)).await {
+        match caught(update::change_back(&self.0)).await {
             Ok(()) if matches!(state, State::NothingLeft) => Failed { error, state: State::Undone },
             Ok(()) => Failed { error, state },
             Err(stays) => {

@@ -4,7 +4,7 @@
 use anyhow::{Context, Result, ensure};
 
 use super::Update;
-use crate::access::{Expiry, Grant, PolicyDocument};
+use crate::access::{Grant, PolicyDocument};
 use crate::aws::{Made, Run, until_known};
 use crate::commands::delete_policy;
 use crate::errors::{Hint, Hinted, caught};
@@ -255,50 +255,57 @@ async fn write_policy(
 
 /// True if the managed policy is known to have this document.
 async fn is_current(run: &Run, arn: &str, document: &PolicyDocument) -> bool {
-    let managed = Policy::managed(String::new(), arn.to_owned());
-    has_document(run, managed, document).await
-}
-
-async fn has_document(run: &Run, mut policy: Policy, document: &PolicyDocument) -> bool {
+    let mut policy = Policy::managed(String::new(), arn.to_owned());
     iam::read_document(run, &mut policy).await.is_ok() && policy.text_is(|text| document.is(text))
 }
 
 /// Gives the user the access again that it had before, right after the plan was carried out,
-/// or failed half-way (`is_done`). No signal stops it.
+/// or failed half-way. No signal stops it.
 ///
-/// Fails if that could not be read, or the user was made anew meanwhile. What the plan has not
-/// written stays as it is.
-pub(in crate::workflows) async fn change_back(plan: &Plan<Update>, is_done: bool) -> Result<()> {
+/// What the plan has not written stays as it is. Fails if the access before could not be read,
+/// the user was made anew meanwhile, or somebody else has changed its policy since.
+pub(in crate::workflows) async fn change_back(plan: &Plan<Update>) -> Result<()> {
     let Plan { work, .. } = plan;
     let run = &plan.run.undoing();
     let before = work.before.as_ref().context("the access before could not be read")?;
     let Some(policy) = &work.policy else { return Ok(()) };
-    check_same_user(plan).await?;
-    // The store may not show yet what was just written.
-    let unread = match &policy.arn {
-        Some(arn) => Policy::managed(policy.name.clone(), arn.clone()),
-        None => Policy::inline(policy.name.clone(), None),
-    };
-    let has_policy = is_done || has_document(run, unread, &work.document).await;
-    let has_tag = is_done || is_tagged_until(run, work.grant.expires).await;
+    let former = PolicyDocument::new(before, &run.target, &run.aws.region);
+    let found = check_same(run, Some(&work.holdings.user)).await?;
+    let tagged = found.and_then(|user| user.tags.expires);
+    // A tag by somebody else stays.
+    let has_tag = before.expires != work.grant.expires
+        && tagged == work.grant.expires.map(|end| end.to_string());
     let is_extended =
         before.expires.is_none_or(|end| work.grant.expires.is_some_and(|it| it < end));
     // The tag never says an earlier end than the policy.
     if has_tag && is_extended {
         tag(run, before).await?;
     }
-    if has_policy {
-        let document = PolicyDocument::new(before, &run.target, &run.aws.region);
-        write_policy(run, Some(policy), &document, async || Ok(())).await?;
-        run.done(&Step::UpdatePolicy(policy.name.clone()));
-    }
+    let check = async || check_still_ours(run, policy, [&work.document, &former]).await;
+    write_policy(run, Some(policy), &former, check).await?;
+    run.done(&Step::RestorePolicy(policy.name.clone()));
     if has_tag && !is_extended {
         tag(run, before).await?;
     }
     Ok(())
 }
 
-async fn is_tagged_until(run: &Run, end: Option<Expiry>) -> bool {
-    let user = iam::get_user(run).await.ok().flatten();
-    user.is_some_and(|user| user.tags.expires == end.map(|end| end.to_string()))
+/// Fails unless the policy has one of these documents: a store may still show the former one
+/// for a while.
+async fn check_still_ours(
+    run: &Run,
+    policy: &PolicyRef,
+    documents: [&PolicyDocument; 2],
+) -> Result<()> {
+    let mut found = match &policy.arn {
+        Some(arn) => Policy::managed(policy.name.clone(), arn.clone()),
+        None => Policy::inline(policy.name.clone(), None),
+    };
+    iam::read_document(run, &mut found).await?;
+    ensure!(
+        documents.into_iter().any(|document| found.text_is(|text| document.is(text))),
+        "somebody else has changed policy {} meanwhile",
+        policy.name
+    );
+    Ok(())
 }
