@@ -164,10 +164,10 @@ pub(crate) fn block_public_acls(bucket: &BucketName) -> Command {
         .with(&["--public-access-block-configuration", settings])
 }
 
-/// The options that make a user within a permissions boundary, as
+/// The option that makes a user within the permissions boundary, as
 /// `permissions/delegate.json` allows it.
-pub(crate) fn within_boundary(boundary: &str) -> Command {
-    Command::local(&["--inline-policy", "--permissions-boundary", boundary])
+pub(crate) fn as_delegate() -> Command {
+    Command::local(&["--delegate"])
 }
 
 /// Makes a directory for key files.

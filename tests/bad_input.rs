@@ -411,8 +411,15 @@ const OF_ACCESS: &[&str] = &[
 const OF_A_KEY: &[&str] = &["--output-dir", "--kit", "--verify"];
 
 /// What is for a new user alone.
-const OF_A_NEW_USER: &[&str] =
-    &["--folder", "--make-folder", "--path", "--permissions-boundary", "--tag", "--inline-policy"];
+const OF_A_NEW_USER: &[&str] = &[
+    "--folder",
+    "--make-folder",
+    "--path",
+    "--permissions-boundary",
+    "--tag",
+    "--inline-policy",
+    "--delegate",
+];
 
 /// Options that are nothing without another one.
 const NEEDS: [(&str, &str); 5] = [

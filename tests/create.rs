@@ -283,6 +283,16 @@ async fn user_that_is_set_up_already_is_left_alone_with_a_hint() {
 }
 
 #[tokio::test]
+async fn name_with_a_comma_is_pointed_out() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    let run = sandbox.create("zoe,tom", &[]).await.succeeded();
+    let note = "note: zoe,tom is the name of one user; did you mean 2 users, each with -u? If so, \
+                delete the user with: delete_s3_user -b shared -u 'zoe,tom' --keep-objects\n";
+    assert!(run.stderr.contains(note), "{run:?}");
+}
+
+#[tokio::test]
 async fn existing_key_file_is_never_overwritten() {
     let aws = aws_with_files().await;
     let sandbox = Sandbox::new(&aws);

@@ -166,16 +166,18 @@ async fn refused_create_names_the_options_of_the_boundary() {
     let aws = aws_with_boundary().await;
     let delegate = delegate_of(&aws).await;
     let run = delegate.create("alex", &[]).await.failed_with("CreateUser");
-    let options = format!("--inline-policy --permissions-boundary {BOUNDARY}");
-    assert!(run.stderr.ends_with(&format!("add: {options}\n")), "{run:?}");
+    assert!(run.stderr.ends_with("add: --delegate\n"), "{run:?}");
     assert!(is_gone(&aws, "alex"));
-    let script = format!("\"$0\" -b shared -u alex {options}");
-    let run = delegate.run_script(&script, "create_s3_user").await;
-    run.succeeded();
+    delegate.create("alex", &["--delegate"]).await.succeeded();
+    aws.iam(|iam| {
+        let boundary = iam.users["alex"].permissions_boundary.as_deref();
+        assert_eq!(boundary, Some(BOUNDARY));
+        assert!(iam.user_inline_policies["alex"].contains_key("s3-access"));
+    });
 
     let other = ["-b", "other", "-u", "kim"];
     let run = delegate.run("create_s3_user", &other).await;
-    assert!(!run.stderr.contains("--permissions-boundary"), "{run:?}");
+    assert!(!run.stderr.contains("--delegate"), "{run:?}");
 }
 
 #[tokio::test]

@@ -383,7 +383,7 @@ async fn list_is_sorted_as_asked() {
         assert_eq!(names, expected, "{by}");
     }
     let users = listed(&sandbox, &["-u", "max"]).await;
-    assert_eq!((codes(&users[0]), texts(&users[0])), (vec!["ends-soon"], vec!["ends in 1 day"]));
+    assert_eq!((codes(&users[0]), texts(&users[0])), (vec!["ends-soon"], vec!["ends in 30 hours"]));
     let run = list(&sandbox, &[]).await.succeeded();
     assert!(run.stderr.ends_with(" with notes, 1 ends within 14 days\n"), "{run:?}");
 }

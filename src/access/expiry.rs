@@ -84,10 +84,10 @@ impl Expiry {
         !self.has_passed() && self.0 <= latest
     }
 
-    /// The time from `now` until then in days, or in hours if it is less than one.
+    /// The time from `now` until then in days, or in hours if it is less than two.
     pub(crate) fn time_left(&self, now: Timestamp) -> (i64, &'static str) {
-        let hours = (self.0.as_second() - now.as_second()) / 3600;
-        if hours < 24 { (hours.max(1), "hour") } else { (hours / 24, "day") }
+        let hours = (self.0.as_second() - now.as_second() + 3599) / 3600;
+        if hours < 48 { (hours, "hour") } else { ((hours + 12) / 24, "day") }
     }
 
     /// True if it had passed more than a minute before `now`, so that clocks that

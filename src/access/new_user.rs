@@ -13,6 +13,16 @@ pub struct NewUser {
     /// Put the policy into the user instead of making a managed policy
     #[cfg_attr(feature = "cli", arg(hide_short_help = true, long))]
     pub inline_policy: bool,
+    /// Create users as a delegate may, within the bucket's permissions boundary
+    ///
+    /// Stands for --inline-policy and --permissions-boundary with the policy
+    /// s3-user-boundary-BUCKET of your own account.
+    #[cfg_attr(
+        feature = "cli",
+        arg(hide_short_help = true, long),
+        arg(conflicts_with_all = ["inline_policy", "permissions_boundary", "path"])
+    )]
+    pub delegate: bool,
     /// Policy that limits what the user can ever be allowed
     #[cfg_attr(
         feature = "cli",
@@ -36,7 +46,7 @@ pub struct NewUser {
 impl NewUser {
     /// The kind of policy that the user gets.
     pub fn policy_kind(&self) -> PolicyKind {
-        if self.inline_policy { PolicyKind::Inline } else { PolicyKind::Managed }
+        if self.inline_policy || self.delegate { PolicyKind::Inline } else { PolicyKind::Managed }
     }
 
     /// Fails on tags that can't go together: IAM takes 50, of which four are

@@ -183,10 +183,17 @@ fn unused_note(users: &[UserName]) -> String {
     )
 }
 
-/// Says what makes the folder's name look misspelled, if anything does: it is empty, and
-/// there is one with a similar name beside it.
+/// Says what makes the name look misspelled, if anything does: it has a comma in it, or the
+/// folder is empty, and there is one with a similar name beside it.
 pub(super) fn doubt(plan: &Plan<Create>) -> Option<String> {
     let target = &plan.preview.target;
+    let names = target.user.as_str().split(',').count();
+    if names > 1 {
+        return Some(format!(
+            "{} is the name of one user; did you mean {names} users, each with -u?",
+            target.user
+        ));
+    }
     let (parent, name) = target.prefix().parent_and_name();
     let similar = similar_name(name, &plan.work.folder.others)?;
     let other = format!("s3://{}/{parent}{similar}/", target.bucket);

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use super::error::Error;
 use super::inventory::Everybody;
@@ -14,7 +14,7 @@ use super::outcome::Skipped;
 use super::plan::{Plan, Planned, PlannedPolicy, Preview};
 use crate::access::{
     GivenFolder, Grant, INLINE_POLICY_NAME, NewUser, PolicyDocument, PolicyKind, Prefix, Target,
-    folder_path, managed_policy_name,
+    boundary_name, folder_path, managed_policy_name,
 };
 use crate::aws::Run;
 use crate::errors::{Hint, Hinted};
@@ -57,6 +57,20 @@ impl CreateOptions {
             handover: handover::HandoverOptions::file_in(dir.as_ref()),
         }
     }
+
+    /// The options with what it takes to create users as a delegate, if that is asked for.
+    async fn for_delegate(&self, run: &Run) -> Result<Self> {
+        let mut options = self.clone();
+        if options.new_user.delegate {
+            let boundary = iam::policy_arn_of_caller(run, &boundary_name(&run.target.bucket)).await;
+            let boundary = boundary.context(
+                "can't tell the number of this account, which is in the ARN of the permissions boundary",
+            )?;
+            options.new_user.permissions_boundary = Some(boundary);
+            options.new_user.inline_policy = true;
+        }
+        Ok(options)
+    }
 }
 
 /// A create run: what it makes, and what it has found.
@@ -97,7 +111,8 @@ pub(crate) async fn plan_among(
     options: &CreateOptions,
     everybody: &Everybody,
 ) -> Result<Plan<Create>> {
-    let CreateOptions { folder, grant, new_user, .. } = options;
+    let options = options.for_delegate(run).await?;
+    let CreateOptions { folder, grant, new_user, .. } = &options;
     let run = run.in_folder(Prefix::of_user(&run.target.user, folder.as_ref()));
     let target = &run.target;
     check_target(target, new_user)?;
@@ -128,14 +143,20 @@ pub(crate) async fn plan_among(
     let policy_name = planned_policy_name(&run, new_user);
     let policy = PlannedPolicy { name: policy_name, document: document.clone() };
     let path = path_of_user(&run, new_user);
-    let options = options.clone();
-    let work = Create { folder: contents, options, handover, document, path, make_folder };
+    let is_delegate = new_user.permissions_boundary.is_some();
+    let work = Create {
+        folder: contents,
+        options: options.clone(),
+        handover,
+        document,
+        path,
+        make_folder,
+    };
     let mut preview = Preview::new(target, work.steps(target, policy.name.clone()));
     preview.policy = Some(policy);
     preview.grant = Some(grant.clone());
     preview.notes = notes;
     // A delegate creates users within a boundary, and has access to them by tag.
-    let is_delegate = new_user.permissions_boundary.is_some();
     let run = if is_delegate { run.allowed_by_tags() } else { run };
     Ok(Plan { preview, run, work })
 }

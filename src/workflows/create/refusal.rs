@@ -152,8 +152,7 @@ pub(super) async fn create_refused(
         && let Ok(Some(_)) = iam::get_policy(run, &arn).await
     {
         let words = "if you may create users only within this bucket's permissions boundary, add";
-        let within = commands::within_boundary(&arn);
-        return Hinted::new(error.to_string(), Hint::run(words, within)).into();
+        return Hinted::new(error.to_string(), Hint::run(words, commands::as_delegate())).into();
     }
     error.into()
 }
