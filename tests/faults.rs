@@ -10,7 +10,8 @@ use tokio::task::JoinSet;
 
 use crate::support::{
     ALLOW_ALL, Fault, LocalAws, Run, Sandbox, active_keys_of, add_every_blocker, assert_complete,
-    aws_with_files, begin_upload, delete_key, is_gone, keys_of, set_end, tag_of,
+    aws_with_files, begin_upload, delete_key, is_gone, keys_of, policy_text_of_alex, set_end,
+    tag_of,
 };
 
 /// How many points of all tests are tried at a time.
@@ -599,27 +600,12 @@ async fn verified_rotation_leaves_a_key_that_works() {
     at_every_call(VERIFIED_ROTATE).await;
 }
 
-/// The text of the policy that gives alex access.
-fn policy_of_alex(world: &World) -> String {
-    world.aws.iam(|iam| {
-        let inline = iam.user_inline_policies.get("alex");
-        let inline = inline.and_then(|policies| policies.get("s3-access").cloned());
-        let managed = iam.policies.values().find(|it| it.policy_name.ends_with("-alex"));
-        let managed = managed.map(|policy| {
-            let mut versions = policy.versions.iter();
-            let default = versions.find(|it| it.version_id == policy.default_version_id);
-            default.unwrap().document.clone()
-        });
-        inline.or(managed).unwrap()
-    })
-}
-
 /// The new key with the new access; or the access as it was, unless it is said that it
 /// stays changed.
 fn new_key_and_access_or_neither(world: &World, run: &Run, what: &str) {
     new_key_or_old_one(world, run, what);
     let has_new_key = key_files(&world.sandbox).len() > 1;
-    let has_new_access = policy_of_alex(world).contains("2100-");
+    let has_new_access = policy_text_of_alex(&world.aws).contains("2100-");
     let is_tagged = tag_of(&world.aws, "alex", "s3-user:expires").is_some();
     if run.code == Some(0) {
         assert!(has_new_access && is_tagged, "{what}: {run:?}");
@@ -644,7 +630,7 @@ async fn renewal_gives_a_new_key_and_access_or_neither() {
 
 /// The policy is the old one or the new one, and the key as it was.
 fn old_access_or_new(world: &World, run: &Run, what: &str) {
-    let document = policy_of_alex(world);
+    let document = policy_text_of_alex(&world.aws);
     let (writes, expires) = (document.contains("PutObject"), document.contains("2100-"));
     assert_eq!(writes, expires, "{what}: {run:?}");
     let tag = tag_of(&world.aws, "alex", "s3-user:expires");

@@ -4,8 +4,8 @@ use serde_json::json;
 
 use crate::support::{
     DRY_RUN, Fault, LocalAws, Sandbox, WELCOME, active_keys_of, aws_with_alex, delete_key,
-    edit_policy_of_alex, fill_to_eight_keys, is_gone, keys_of, opens_folder, set_end, set_status,
-    tag_of,
+    edit_policy_of_alex, fill_to_eight_keys, is_gone, keys_of, opens_folder, policy_text_of_alex,
+    set_end, set_status, tag_of,
 };
 
 #[tokio::test]
@@ -111,15 +111,6 @@ async fn renewal_that_fails_leaves_what_others_changed_meanwhile() {
     assert!(policy.contains("203.0.113.9") && policy.contains("2051-01-01"), "{policy}");
     assert_eq!(tag_of(&aws, "alex", "s3-user:expires").unwrap(), "2051-01-01T00:00:00Z");
     assert_eq!(keys_of(&aws, "alex"), [sandbox.key_of("alex").0]);
-}
-
-/// The text of the policy that gives alex access.
-fn policy_text_of_alex(aws: &LocalAws) -> String {
-    aws.iam(|iam| {
-        let policy = iam.policies.values().find(|it| it.policy_name.ends_with("-alex")).unwrap();
-        let mut versions = policy.versions.iter();
-        versions.find(|it| it.version_id == policy.default_version_id).unwrap().document.clone()
-    })
 }
 
 #[tokio::test]

@@ -98,6 +98,9 @@ pub struct Created {
     /// The end of access, RFC 3339 in UTC; none if it doesn't end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires: Option<String>,
+    /// The addresses that requests may come from; any if there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub source_ips: Vec<String>,
     /// The other folders that it may list and download.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub also_read: Vec<Prefix>,
@@ -123,10 +126,13 @@ impl Outcome for Created {
             };
             summary += &format!("{also} {}", self.target.url_of(shared));
         }
+        if !self.source_ips.is_empty() {
+            summary += &format!(", only from {},", self.source_ips.join(" and "));
+        }
         if let Some(end) = self.expires.as_deref().and_then(Expiry::at) {
             summary += &format!(" {}", end.for_people());
         }
-        summary
+        summary.trim_end_matches(',').to_owned()
     }
 
     fn advice(&self) -> Vec<String> {

@@ -35,7 +35,7 @@ async fn person_can(mode: Mode) {
     let secret = format!("{alex}ander/secret.txt");
     ceph.put(&[&report, &secret]).await;
 
-    let options = ["--access", mode.name, "--verify", "--kit"];
+    let options = ["--access", mode.name, "--verify", "--kit=dir"];
     let run = ceph.create(&alex, &options).await.succeeded();
     assert!(run.stderr.contains("Verified: "), "{run:?}");
     let (id, _) = ceph.sandbox.key_of(&alex);

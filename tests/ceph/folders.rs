@@ -11,7 +11,7 @@ async fn folder_of_two_people_goes_with_the_last_of_them() {
     let keys = ["Müller/acme/a.txt", "Müller/acme2/b.txt", "Müller/c.txt"];
     ceph.put(&keys).await;
     let folder = ["--folder", "Müller/acme/"];
-    let kit = [&folder[..], &["--kit", "--verify"]].concat();
+    let kit = [&folder[..], &["--kit=dir", "--verify"]].concat();
     ceph.create(&ann, &kit).await.succeeded();
     let run = ceph.create(&bob, &folder).await.succeeded();
     assert!(run.stderr.contains(&format!("is shared with user {ann}")), "{run:?}");

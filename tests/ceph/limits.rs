@@ -11,7 +11,7 @@ async fn other_folder_can_be_read_and_not_changed() {
     let alex = ceph.user("alex");
     ceph.put(&["prices/2026.csv", "private/2026.csv"]).await;
     let options = ["--access", "read-write", "--also-read", "prices/"];
-    let options = [&options[..], &["--kit", "--verify"]].concat();
+    let options = [&options[..], &["--kit=dir", "--verify"]].concat();
     ceph.create(&alex, &options).await.succeeded();
 
     let person = ceph.person(&alex);
@@ -39,9 +39,9 @@ async fn key_gives_access_from_its_addresses_alone() {
     let files = [&here, &elsewhere].map(|user| format!("{user}/a.txt"));
     ceph.put(&files.each_ref().map(String::as_str)).await;
     let addresses = ["--source-ip", "203.0.113.0/24", "--source-ip", "127.0.0.1"];
-    let options = [&["--kit", "--verify"], &addresses[..]].concat();
+    let options = [&["--kit=dir", "--verify"], &addresses[..]].concat();
     ceph.create(&here, &options).await.succeeded();
-    let options = [&["--kit"], &addresses[..2]].concat();
+    let options = [&["--kit=dir"], &addresses[..2]].concat();
     ceph.create(&elsewhere, &options).await.succeeded();
     let (from_here, from_elsewhere) = (ceph.person(&here), ceph.person(&elsewhere));
     assert!(from_here.gets_in().await && !from_elsewhere.gets_in().await);
@@ -62,7 +62,7 @@ async fn access_ends_at_its_time() {
     ceph.put(&[&format!("{guest}/a.txt"), &of_friend]).await;
     ceph.create(&friend, &["--expires", "1d"]).await.succeeded();
     let end = Timestamp::now() + SignedDuration::from_secs(30);
-    let options = ["--kit", "--expires", &format!("{end:.0}")];
+    let options = ["--kit=dir", "--expires", &format!("{end:.0}")];
     ceph.create(&guest, &options).await.succeeded();
     let person = ceph.person(&guest);
     assert!(person.gets_in().await);

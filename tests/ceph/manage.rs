@@ -10,7 +10,7 @@ async fn user_is_listed_updated_suspended_resumed_and_rotated() {
     let ceph = Ceph::without_public_acls().await;
     let alex = ceph.user("alex");
     ceph.put(&[&format!("{alex}/report.txt")]).await;
-    ceph.create(&alex, &["--kit", "--expires", "90d"]).await.succeeded();
+    ceph.create(&alex, &["--kit=dir", "--expires", "90d"]).await.succeeded();
     let (id, _) = ceph.sandbox.key_of(&alex);
     let person = ceph.person(&alex);
     let keys = async |status: &str| {

@@ -17,7 +17,7 @@ async fn gateway(command: &str) -> Run {
 async fn deletion_that_ceph_did_not_survive_is_finished_by_the_same_command() {
     let ceph = Ceph::new().await;
     let alex = ceph.user("alex");
-    ceph.create(&alex, &["--access", "read-write", "--kit"]).await.succeeded();
+    ceph.create(&alex, &["--access", "read-write", "--kit=dir"]).await.succeeded();
     let files = ceph.sandbox.path().join(format!("{alex}_kit/files"));
     std::fs::create_dir(&files).expect("the kit is a directory");
     for number in 0..FILES {

@@ -88,3 +88,18 @@ pub fn assert_only_read(aws: &LocalAws) {
     let calls = aws.faults.operations();
     assert!(calls.iter().all(is_read), "{calls:?}");
 }
+
+/// The text of the policy that gives alex access.
+pub fn policy_text_of_alex(aws: &LocalAws) -> String {
+    aws.iam(|iam| {
+        let inline = iam.user_inline_policies.get("alex");
+        let inline = inline.and_then(|policies| policies.get("s3-access").cloned());
+        let managed = iam.policies.values().find(|it| it.policy_name.ends_with("-alex"));
+        let managed = managed.map(|policy| {
+            let mut versions = policy.versions.iter();
+            let default = versions.find(|it| it.version_id == policy.default_version_id);
+            default.unwrap().document.clone()
+        });
+        inline.or(managed).unwrap()
+    })
+}

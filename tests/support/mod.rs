@@ -21,7 +21,7 @@ mod tls;
 
 pub use asserts::{
     active_keys_of, assert_complete, assert_nothing_left, assert_only_read, assert_usage, is_gone,
-    keys_of, state_of, tag_of,
+    keys_of, policy_text_of_alex, state_of, tag_of,
 };
 pub use by_hand::{
     add_every_blocker, add_role, add_user_of_the_scripts, attach_new_policy, attach_policy,

@@ -64,6 +64,7 @@ async fn make(plan: &Plan<Create>, undo: &Undo) -> Result<Created> {
         arn: user.arn,
         access: grant.access,
         expires: grant.expires.map(|at| at.to_string()),
+        source_ips: grant.source_ips.iter().map(ToString::to_string).collect(),
         also_read: grant.also_read.clone(),
         policy: reference(policy),
         key: delivery.finish(&key, &run.target.user)?,
