@@ -11,8 +11,13 @@ impl Output {
     /// Prints the hints at what can be done about an error, a line each.
     pub(super) fn hints(&self, error: &anyhow::Error) {
         for hint in hints(error) {
-            self.advise(&format!("{} ", label("hint")), &hint.words, hint.command.as_ref());
+            self.hint(&hint.words, hint.command.as_ref());
         }
+    }
+
+    /// Prints a hint, unless the same was printed for another user.
+    pub(super) fn hint(&self, words: &str, command: Option<&Command>) {
+        self.advise(&format!("{} ", label("hint")), words, command);
     }
 
     /// Prints advice in one line, in which the command stands out, unless the same was printed
@@ -25,13 +30,6 @@ impl Output {
         }
         if self.is_news(&line) {
             self.print(&format!("{}{line}", self.prefix()));
-        }
-    }
-
-    /// Prints advice that belongs to no error, unless quiet.
-    pub(super) fn advise_unless_quiet(&self, label: &str, words: &str, command: &Command) {
-        if !self.args.quiet {
-            self.advise(label, words, Some(command));
         }
     }
 }

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use jiff::{Timestamp, ToSpan};
 
 use super::exit::{Ending, Exit};
 use super::list_csv;
@@ -13,7 +12,7 @@ use super::list_table::table;
 use super::{NamedUser, Session};
 use crate::aws::Aws;
 use crate::step::{counted, thousands};
-use crate::workflows::inventory::{Inventory, LastUse, Listed, Readers};
+use crate::workflows::inventory::{ENDS_SOON, Inventory, LastUse, Listed, Readers, SOON};
 
 /// What else can be done with existing users.
 const OTHER_MODES: [&str; 6] =
@@ -144,18 +143,16 @@ fn sort(users: &mut [Listed], by: SortBy) {
 
 /// How many users there are, and how many of them need a look.
 fn summary(users: &[Listed]) -> String {
-    let soon = Timestamp::now() + (14 * 24).hours();
     let with_notes = users.iter().filter(|user| !user.odd.is_empty()).count();
-    let ending =
-        users.iter().filter(|user| user.expires.is_some_and(|end| end.is_ahead_until(soon)));
+    let ending = users.iter().filter(|user| user.odd.iter().any(|odd| odd.code == ENDS_SOON));
     let mut summary = counted(users.len() as u64, "user");
     if with_notes > 0 {
         summary += &format!(", {with_notes} with notes");
     }
     match ending.count() {
         0 => summary,
-        1 => summary + ", 1 ends within 14 days",
-        several => summary + &format!(", {several} end within 14 days"),
+        1 => summary + &format!(", 1 ends within {SOON} days"),
+        several => summary + &format!(", {several} end within {SOON} days"),
     }
 }
 

@@ -5,7 +5,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::dry_run::Line;
 use super::exit::{Ending, Exit};
-use super::terminal::label;
 use super::verbs::Verb;
 use super::{NamedUser, Output, Session};
 use crate::access::UserName;
@@ -92,7 +91,7 @@ impl Session {
                 }
             }
             if !(interrupted.is_empty() && not_started.is_empty()) {
-                self.out.advise(&format!("{} ", label("hint")), verb.how_to_go_on(), None);
+                self.out.hint(verb.how_to_go_on(), None);
             }
         }
         if not_started.len() == users.len() {
@@ -189,7 +188,7 @@ impl Output {
         all.error(&format!("{} {what}: {}", existing.len(), names(&existing)));
         let words = "add --skip-existing to leave them as they are, or --sync to give them the \
                      access that the users file names";
-        all.advise(&format!("{} ", label("hint")), words, None);
+        all.hint(words, None);
     }
 
     /// Notes on many users as lines, each note once.

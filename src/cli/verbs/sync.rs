@@ -11,7 +11,6 @@ use super::{SAME_AGAIN, Verb};
 use crate::access::{Grant, Target, UserName};
 use crate::cli::exit::{Ending, Exit};
 use crate::cli::report::names;
-use crate::cli::terminal::label;
 use crate::cli::{Folders, Job, NamedUser, Session};
 use crate::commands;
 use crate::handover::HandedOver;
@@ -158,7 +157,7 @@ impl Verb for Syncing {
         }
         // Before the hint.
         session.out.planned();
-        if !self.others.is_empty() {
+        if !self.others.is_empty() && !out.args.quiet {
             self.name_others(session);
         }
     }
@@ -178,8 +177,7 @@ impl Syncing {
         let handover = job.handover(&self.options.handover);
         let options = create::CreateOptions { folder, grant, handover, ..self.options.clone() };
         let plan = create::plan_among(&job.run, &options, everybody).await?;
-        let (preview, run) = (plan.preview.clone(), plan.run.clone());
-        Ok(Planned::Do(Plan { preview, run, work: Work::Create(plan) }))
+        Ok(around(plan, Work::Create))
     }
 
     async fn plan_existing(&self, job: &Job<'_>, holdings: &Holdings) -> Result<Planned<Work>> {
@@ -209,8 +207,7 @@ impl Syncing {
         if plan.preview.steps.is_empty() {
             return Ok(Planned::Skip(Skipped::new(target, ids)));
         }
-        let (preview, run) = (plan.preview.clone(), plan.run.clone());
-        Ok(Planned::Do(Plan { preview, run, work: Work::Update(plan) }))
+        Ok(around(plan, Work::Update))
     }
 
     /// Names the users who have no row, with the command that shows what is theirs.
@@ -226,12 +223,14 @@ impl Syncing {
             _ => format!("the first {NAMED} of them"),
         };
         let words = format!("to see what deleting {them} would delete, run");
-        session.out.for_all().advise_unless_quiet(
-            &format!("{} ", label("hint")),
-            &words,
-            &delete.with(&["--dry-run"]),
-        );
+        session.out.for_all().hint(&words, Some(&delete.with(&["--dry-run"])));
     }
+}
+
+/// The plan of either workflow as one of this verb.
+fn around<W>(plan: Plan<W>, work: fn(Plan<W>) -> Work) -> Planned<Work> {
+    let (preview, run) = (plan.preview.clone(), plan.run.clone());
+    Planned::Do(Plan { preview, run, work: work(plan) })
 }
 
 impl Outcome for Synced {

@@ -16,7 +16,7 @@ use crate::s3::bucket::{self, BucketError};
 pub use super::holdings::Holdings;
 pub use crate::iam::{KeyInfo, LastUse};
 pub use listed::{Listed, MadeBy};
-pub use oddities::Oddity;
+pub use oddities::{ENDS_SOON, Oddity, SOON};
 pub(crate) use readers::Everybody;
 pub use readers::Readers;
 

@@ -15,7 +15,9 @@ const OLD: i64 = 365;
 /// A key that was not used for so many days is odd.
 const UNUSED: i64 = 90;
 /// An end of access within so many days is pointed out.
-const SOON: i64 = 14;
+pub const SOON: i64 = 14;
+/// The code of an end that is so near.
+pub const ENDS_SOON: &str = "ends-soon";
 /// A use this soon after a key was created, in seconds, was our own test of it.
 const OWN_TEST: i64 = 10 * 60;
 /// A key that was never used is odd once it is so many days old: IAM takes hours
@@ -117,7 +119,7 @@ fn odd_end(holdings: &Holdings, grant: Option<&Grant>, now: Timestamp) -> Vec<Od
     } else if let Some(end) = grant.expires.filter(|end| end.is_ahead_until(soon(now))) {
         let (count, unit) = end.time_left(now);
         let text = format!("ends in {}", counted(count as u64, unit));
-        odd.push(Oddity::new("ends-soon", text));
+        odd.push(Oddity::new(ENDS_SOON, text));
     }
     if grant.expires != tagged && !holdings.is_tagless {
         odd.push(match tag {
