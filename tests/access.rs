@@ -338,7 +338,7 @@ async fn options_that_make_no_sense_are_refused_before_any_call() {
         (&["--update", "--suspend-old"], "--suspend-old"),
         (&["--update", "-o", "."], "--output-dir"),
         (&["--update", "--inline-policy"], "--inline-policy"),
-        (&["--update", "--tag", "a=b"], "--tag"),
+        (&["--rotate-key", "--tag", "a=b"], "--tag"),
         (&["--rotate-key", "--path", "/a/"], "--path"),
         (&["--rotate-key", "--make-folder"], "--make-folder"),
         (&["--keep-old-keys"], "--rotate-key"),

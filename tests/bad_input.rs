@@ -449,7 +449,7 @@ async fn options_that_make_no_sense_together_are_refused_naming_both() {
         ("--list", vec![&["--csv", "--sort"][..]]),
         ("--suspend", vec![]),
         ("--resume", vec![]),
-        ("--update", vec![OF_ACCESS]),
+        ("--update", vec![OF_ACCESS, &["--tag"]]),
         ("--rotate-key", vec![OF_ACCESS, OF_A_KEY, &["--old-key"]]),
         ("--skip-existing", vec![OF_ACCESS, OF_A_KEY, OF_A_NEW_USER]),
     ] {

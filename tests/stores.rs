@@ -2,7 +2,7 @@
 
 use crate::support::{
     ALLOW_ALL, FILES_OF_OTHERS, Fault, Sandbox, aws_with_alex, aws_with_files, gets, is_gone,
-    opens_folder, put_inline_policy, puts,
+    opens_folder, policy_text_of_alex, put_inline_policy, puts,
 };
 
 #[tokio::test]
@@ -96,7 +96,7 @@ async fn users_come_and_go_where_iam_is_like_that_of_ceph() {
     let extend = ["--update", "--expires", "2030-12-31T00:00:00Z"];
     for (args, steps) in [
         ([&extend[..], &["--dry-run"]].concat(), "Would update policy s3-access\nDry run"),
-        (extend.to_vec(), "Updated policy s3-access\nChanged alex's access"),
+        (extend.to_vec(), "Updated policy s3-access\nChanged user alex"),
         (extend.to_vec(), "Nothing to change for user alex:\n"),
     ] {
         let run = sandbox.create("alex", &args).await.succeeded();
@@ -196,6 +196,12 @@ async fn tags_of_the_admin_are_not_lost_without_a_word() {
     let run = sandbox.create("alex", &["--tag", "team=sales"]).await;
     run.failed_with("this store keeps no tags, so --tag can't be used");
     assert!(is_gone(&aws, "alex"));
+    sandbox.create("alex", &[]).await.succeeded();
+    let policy = policy_text_of_alex(&aws);
+    let options = ["--update", "--tag", "team=sales", "--access", "read-write"];
+    let run = sandbox.create("alex", &options).await;
+    run.failed_with("this store keeps no tags, so --tag can't be used");
+    assert_eq!(policy_text_of_alex(&aws), policy);
 }
 
 #[tokio::test]

@@ -1,9 +1,9 @@
 //! `--update`: other access for an existing user, in no more than what is asked.
 
 use crate::support::{
-    ACCOUNT, ALLOW_ALL, DRY_RUN, Fault, KMS_KEY, Run, Sandbox, attach_new_policy, attach_policy,
-    aws_with_alex, edit_policy_of_alex, gets, is_gone, lists, policy_for, policy_of_alex,
-    put_inline_policy, puts, tag_of,
+    ACCOUNT, ALLOW_ALL, DRY_RUN, Fault, KMS_KEY, Run, Sandbox, assert_usage, attach_new_policy,
+    attach_policy, aws_with_alex, edit_policy_of_alex, gets, is_gone, lists, policy_for,
+    policy_of_alex, put_inline_policy, puts, tag_of,
 };
 
 const EXPIRES: &str = "s3-user:expires";
@@ -21,7 +21,7 @@ async fn access_changes_as_the_options_say_and_the_key_stays() {
         let changed = ["--access", "read-write", "--expires", "2099-12-31"];
         let run = update(&sandbox, &changed).await.succeeded();
         for line in [
-            "Changed alex's access to s3://shared/alex/:",
+            "Changed user alex (s3://shared/alex/):",
             "  access: read -> read-write",
             "  expires: never -> 2099-12-31",
             "  source addresses: any (unchanged)",
@@ -270,6 +270,52 @@ async fn refused_tag_is_an_error_that_running_again_mends() {
     aws.faults.forget();
     update(&sandbox, &["--expires", "2099-12-31"]).await.succeeded();
     assert!(tag_of(&aws, "alex", EXPIRES).is_some());
+}
+
+#[tokio::test]
+async fn tags_are_set_beside_those_that_the_user_has() {
+    let (aws, sandbox) = aws_with_alex(&["--tag", "team=a", "--tag", "cost=1"]).await;
+    let policy = policy_of_alex(&aws);
+    let run = update(&sandbox, &["--tag", "team=b", "--tag", "since=", "--tag", "Cost=1"]).await;
+    let run = run.succeeded();
+    for line in
+        ["  tag team: \"a\" -> \"b\"", "  tag since: none -> \"\"", "  access: read (unchanged)"]
+    {
+        assert!(run.stderr.lines().any(|it| it == line), "{line}: {run:?}");
+    }
+    assert!(!run.stderr.contains("ost: "), "{run:?}");
+    assert_eq!(policy_of_alex(&aws), policy);
+    let tags = ["team", "cost", "since", "s3-user:bucket"].map(|key| tag_of(&aws, "alex", key));
+    assert_eq!(tags.map(Option::unwrap), ["b", "1", "", "shared"]);
+
+    // Again, with access that ends earlier: the tag of the end is set after the policy.
+    aws.faults.forget();
+    let both = ["--tag", "team=c", "--tag", "since=", "--expires", "2099-12-31", "--json"];
+    let json = update(&sandbox, &both).await.succeeded().json();
+    let changes = ["expires: never -> 2099-12-31", "tag team: \"b\" -> \"c\""];
+    assert_eq!(json["changes"], serde_json::json!(changes));
+    let calls = aws.faults.operations();
+    let place = |call: &str| calls.iter().position(|it| it == call).unwrap();
+    assert!(place("CreatePolicyVersion") < place("TagUser"), "{calls:?}");
+    assert_eq!(aws.faults.counts()["TagUser"], 1);
+    assert!(tag_of(&aws, "alex", EXPIRES).is_some());
+    assert!(tag_of(&aws, "alex", "team").as_deref() == Some("c"));
+}
+
+#[tokio::test]
+async fn tags_that_can_not_be_set_change_nothing() {
+    let (aws, sandbox) = aws_with_alex(&[]).await;
+    let policy = policy_of_alex(&aws);
+    let options = ["--tag", "team=a", "--access", "read-write"];
+    aws.faults.always("TagUser", Fault::Refuse(409, "LimitExceeded"));
+    let run = update(&sandbox, &options).await.failed_with("TagUser: LimitExceeded");
+    assert!(run.stderr.contains("user alex lacks its new tags"), "{run:?}");
+    assert_eq!(policy_of_alex(&aws), policy);
+    aws.faults.forget();
+    for wrong in ["no-value", "s3-user:bucket=other", "aws:x=y"] {
+        assert_usage(&update(&sandbox, &["--tag", wrong]).await, "--tag");
+    }
+    assert_eq!(aws.faults.operations(), [""; 0]);
 }
 
 #[tokio::test]

@@ -36,6 +36,8 @@ pub struct NewUser {
     )]
     pub path: Option<String>,
     /// Tag of the user; may be repeated
+    ///
+    /// With --update, its other tags stay.
     #[cfg_attr(
         feature = "cli",
         arg(hide_short_help = true, long = "tag", value_name = "KEY=VALUE")

@@ -1,6 +1,6 @@
 //! The IAM, S3 and STS clients, and the one way in which they are called.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aws_config::retry::RetryConfig;
@@ -52,8 +52,6 @@ pub struct Aws {
     own_key: AdminKey,
     /// The caller, once that was asked.
     identity: Arc<OnceCell<Option<Identity>>>,
-    /// The bucket of a run and its region, once it was found.
-    known_bucket: Arc<OnceLock<(String, String)>>,
     /// True if the store keeps tags of users; empty until that was asked.
     pub(crate) keeps_tags: Arc<OnceCell<bool>>,
     log: Option<CallLog>,
@@ -108,7 +106,6 @@ impl Aws {
             store,
             own_key,
             identity: Arc::default(),
-            known_bucket: Arc::default(),
             keeps_tags: Arc::default(),
             log: None,
             clock,
@@ -165,19 +162,11 @@ impl Aws {
         Self { s3: aws_sdk_s3::Client::from_conf(configured.build()), ..self.clone() }
     }
 
-    /// Remembers where a bucket is, for a run that is about one.
-    pub(crate) fn remember_bucket(&self, name: &str, region: &str) {
-        self.known_bucket.get_or_init(|| (name.to_owned(), region.to_owned()));
-    }
-
-    /// The region of the bucket, if it is the one that is remembered.
-    pub(crate) fn remembered_region(&self, name: &str) -> Option<&str> {
-        let known = self.known_bucket.get().filter(|(known, _)| known == name);
-        known.map(|(_, region)| region.as_str())
-    }
-
-    /// Returns clients with S3 in another region.
+    /// Returns clients with S3 in this region.
     pub(crate) fn in_region(&self, region: &str) -> Self {
+        if region == self.region {
+            return self.clone();
+        }
         Self {
             region: region.to_owned(),
             ..self.with_s3(|s3| s3.region(Region::new(region.to_owned())))
@@ -343,7 +332,6 @@ mod tests {
                 store: Store::default(),
                 own_key: AdminKey { id: String::new(), is_session: false },
                 identity: Arc::default(),
-                known_bucket: Arc::default(),
                 keeps_tags: Arc::default(),
                 log: None,
                 clock: Clock::default(),

@@ -12,7 +12,7 @@ use s3_user::rotate::OldKeys;
 use s3_user::suspend::Direction;
 use s3_user::{
     Connection, Destination, GivenFolder, Grant, GrantChange, HandoverOptions, NewUser,
-    PolicyDocument, Target, create, rotate,
+    PolicyDocument, Target, create, rotate, update,
 };
 
 const NAME: &str = "create_s3_user";
@@ -118,9 +118,9 @@ struct Change {
     list: bool,
     #[command(flatten)]
     list_options: ListOptions,
-    /// Change the access of an existing user
+    /// Change the access or the tags of an existing user
     ///
-    /// Changes only what the access options name. Replaces the user's policy and leaves the
+    /// Changes only what the access options and --tag name. Replaces the user's policy and leaves the
     /// key alone. Prints what changes and what stays. A policy that somebody edited is
     /// replaced only if all access options are given.
     #[arg(long, group = "mode")]
@@ -169,11 +169,11 @@ fn for_key() -> Vec<Id> {
     options
 }
 
-/// The options that don't go with other access for an existing user. Of `--kit` more is said
-/// than clap could.
+/// The options that don't go with other access or tags for an existing user. Of `--kit` more is
+/// said than clap could.
 fn not_for_update() -> Vec<Id> {
     let mut options = [for_key(), for_new_user()].concat();
-    options.retain(|option| option != "kit");
+    options.retain(|option| option != "kit" && option != "tags");
     options
 }
 
@@ -311,7 +311,7 @@ impl Args {
         policy.check_size(self.new_user.policy_kind())
     }
 
-    fn stop_words(&self) -> StopWords {
+    fn stop_words(&self, users: &[NamedUser]) -> StopWords {
         if self.change.list {
             return StopWords { first: "stopping", second: "stopped".to_owned() };
         }
@@ -325,8 +325,15 @@ impl Args {
             first: "stopping, and undoing what was made; press Ctrl-C again to stop at once",
             second: if self.change.rotate_key {
                 let list = self.target.list_keys(&self.connection);
+                let mut access = users.iter().map(|user| self.grant.overridden_by(&user.access));
+                let access = if access.any(|it| it != GrantChange::default()) {
+                    "access may have changed; "
+                } else {
+                    ""
+                };
                 format!(
-                    "stopped; a new key without a file can be deleted; list the keys with: {list}"
+                    "stopped; {access}a new key without a file can be deleted; list the keys \
+                     with: {list}"
                 )
             } else {
                 let delete = self.target.delete_user(&self.connection);
@@ -341,7 +348,8 @@ impl Args {
         if change.list {
             session.list(change.list_options, users).await
         } else if change.update {
-            session.update(grant, users).await
+            let options = update::UpdateOptions { access: grant, tags: new_user.tags };
+            session.update(options, users).await
         } else if change.rotate_key {
             let old_keys = change.old_keys();
             session.rotate(rotate::RotateOptions { handover, old_keys, access: grant }, users).await
@@ -384,7 +392,7 @@ async fn work() -> Exit {
         &args.output,
         &args.connection,
         users.len(),
-        args.stop_words(),
+        args.stop_words(&users),
     );
     args.carry_out(session, users).await
 }

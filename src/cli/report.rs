@@ -87,7 +87,9 @@ impl Session {
                 [("failed", &failed), ("interrupted", &interrupted), ("not started", &not_started)]
             {
                 if !names.is_empty() {
-                    self.out.error_detail(&format!("{what}: {}", names.join(", ")));
+                    let is_all = names.len() == users.len() && names.len() > NAMED;
+                    let named = if is_all { "all" } else { &names.join(", ") };
+                    self.out.error_detail(&format!("{what}: {named}"));
                 }
             }
             if !(interrupted.is_empty() && not_started.is_empty()) {

@@ -10,7 +10,7 @@ use crate::commands;
 use crate::errors::{Hint, did_you_mean};
 
 /// The reasons why a bucket can't be used.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum BucketError {
     /// There is none of this name; maybe one of a similar name was meant.
     #[error("there is no bucket {bucket}{}", did_you_mean(.similar.as_deref()))]
@@ -41,13 +41,10 @@ impl BucketError {
     }
 }
 
-/// Returns clients for the bucket's region, without a call if that is remembered.
+/// Returns clients for the bucket's region.
 ///
 /// Fails if the bucket doesn't exist or the admin can't access it.
 pub(crate) async fn find(aws: &Aws, bucket: &BucketName) -> Result<Aws, BucketError> {
-    if let Some(region) = aws.remembered_region(bucket.as_str()) {
-        return Ok(if region == aws.region { aws.clone() } else { aws.in_region(region) });
-    }
     let mut there = aws.clone();
     let mut answer = head(&there, bucket).await;
     // The SDK tries again by the server's clock, but only after an answer with a code, which

@@ -4,6 +4,7 @@
 use anyhow::{Result, ensure};
 
 use super::holdings::{Holdings, Owner};
+use super::inventory::Everybody;
 use crate::access::{
     BucketName, Expiry, Grant, Target, UserName, path_of_users, read_policy, similar_name,
 };
@@ -31,7 +32,7 @@ pub(super) enum Purpose {
 /// Finds the run's bucket and user, which must be ours for it. Returns the run in the
 /// bucket's region and with the user's folder, as far as that is known.
 pub(super) async fn find_ours(run: &Run, purpose: Purpose) -> Result<(Run, Holdings)> {
-    let (bucket, user) = look_up(run).await?;
+    let (bucket, user) = look_up(run, &Everybody::default()).await?;
     let in_region = reachable(&run.aws, bucket).await?;
     let Some(user) = user else {
         return Err(no_such_user(&in_region).await);
@@ -48,15 +49,16 @@ pub(super) async fn find_ours(run: &Run, purpose: Purpose) -> Result<(Run, Holdi
 /// or why there is none, and the user if there is one.
 pub(super) async fn look_up(
     run: &Run,
+    everybody: &Everybody,
 ) -> Result<(Result<Run, BucketError>, Option<User>), AwsError> {
-    let (bucket, user) = tokio::join!(find_bucket(run), iam::get_user(run));
+    let (bucket, user) = tokio::join!(find_bucket(run, everybody), iam::get_user(run));
     // A failed GetUser tells why; a refused HeadBucket has no code for that.
     Ok((bucket, user?))
 }
 
 /// The run in the bucket's region, or why there is none.
-pub(super) async fn find_bucket(run: &Run) -> Result<Run, BucketError> {
-    Ok(run.with_aws(bucket::find(&run.aws, &run.target.bucket).await?))
+pub(super) async fn find_bucket(run: &Run, everybody: &Everybody) -> Result<Run, BucketError> {
+    Ok(run.with_aws(everybody.in_region(&run.aws, &run.target.bucket).await?))
 }
 
 /// Returns what was found in the bucket's region. The error that there is no such bucket

@@ -370,7 +370,7 @@ impl Outcome for Updated {
             format!("{}:", self.summary())
         } else {
             let folder = self.target.folder_url();
-            format!("Changed {}'s access to {folder}:", self.target.user)
+            format!("Changed user {} ({folder}):", self.target.user)
         }];
         lines.extend(self.changes.iter().map(|part| format!("  {part}")));
         lines.extend(self.kept.iter().map(|part| format!("  {}", unchanged(part))));

@@ -3,7 +3,6 @@
 use anyhow::Result;
 
 use super::{SAME_AGAIN, Verb};
-use crate::access::GrantChange;
 use crate::cli::exit::Exit;
 use crate::cli::{Job, NamedUser, Session};
 use crate::workflows::inventory::Everybody;
@@ -11,12 +10,12 @@ use crate::workflows::outcome::{Failed, Rotated, Suspended, Updated};
 use crate::workflows::plan::{Plan, Planned};
 use crate::workflows::rotate::{self, Rotate};
 use crate::workflows::suspend::{self, Direction, Suspend};
-use crate::workflows::update::{self, Update};
+use crate::workflows::update::{self, Update, UpdateOptions};
 
 impl Session {
     /// Changes what the users may do; what a user's own row says goes first.
-    pub async fn update(&self, change: GrantChange, users: Vec<NamedUser>) -> Exit {
-        self.run(&change, users).await
+    pub async fn update(&self, options: UpdateOptions, users: Vec<NamedUser>) -> Exit {
+        self.run(&options, users).await
     }
 
     /// Replaces the users' keys.
@@ -30,7 +29,7 @@ impl Session {
     }
 }
 
-impl Verb for GrantChange {
+impl Verb for UpdateOptions {
     type Work = Update;
     type Outcome = Updated;
     const PLANS_ALL_FIRST: bool = false;
@@ -44,8 +43,9 @@ impl Verb for GrantChange {
     }
 
     async fn plan(&self, job: &Job<'_>, _: &Everybody) -> Result<Planned<Update>> {
-        let change = self.overridden_by(&job.row.access);
-        Ok(Planned::Do(update::plan(&job.run, &change).await?))
+        let access = self.access.overridden_by(&job.row.access);
+        let options = Self { access, tags: self.tags.clone() };
+        Ok(Planned::Do(update::plan(&job.run, &options).await?))
     }
 
     async fn apply(&self, plan: &Plan<Update>) -> Result<Updated, Failed> {

@@ -203,7 +203,8 @@ impl Syncing {
         if let Some(why) = why {
             return Ok(Planned::Skip(Skipped::because(target, ids, why)));
         }
-        let plan = update::plan_listed(&job.run, holdings, &job.row.whole).await?;
+        let change = job.row.whole.clone().into();
+        let plan = update::plan_listed(&job.run, holdings, &change).await?;
         if plan.preview.steps.is_empty() {
             return Ok(Planned::Skip(Skipped::new(target, ids)));
         }

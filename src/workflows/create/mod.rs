@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use super::error::Error;
 use super::inventory::Everybody;
 use super::neighbours::{Neighbours, also_read_notes};
-use super::ours::reachable;
+use super::ours::{find_bucket, reachable};
 use super::outcome::Skipped;
 use super::plan::{Plan, Planned, PlannedPolicy, Preview};
 use crate::access::{
@@ -118,7 +118,7 @@ pub(crate) async fn plan_among(
     check_target(target, new_user)?;
     let handover = Handover::first(&options.handover, &target.user);
     let (found, user, neighbours, other_folders) = tokio::join!(
-        look_into_bucket(&run, options.make_folder),
+        look_into_bucket(&run, options.make_folder, everybody),
         iam::get_user(&run),
         Neighbours::of_new(&run, !new_user.inline_policy, everybody),
         also_read_notes(&run, &grant.also_read),
@@ -209,13 +209,15 @@ fn path_of_user(run: &Run, new_user: &NewUser) -> Option<String> {
 
 /// Finds the bucket and looks into the user's folder and at those beside it. Returns the run in
 /// the bucket's region. Fails where the folder can't be listed, if it is to be made.
-async fn look_into_bucket(run: &Run, make_folder: bool) -> Result<(Run, FolderContents)> {
+async fn look_into_bucket(
+    run: &Run,
+    make_folder: bool,
+    everybody: &Everybody,
+) -> Result<(Run, FolderContents)> {
     // Mostly the bucket is where the clients are.
-    let (found, here) = tokio::join!(
-        bucket::find(&run.aws, &run.target.bucket),
-        look_into_folder(run, make_folder)
-    );
-    let in_region = run.with_aws(reachable(&run.aws, found).await?);
+    let (found, here) =
+        tokio::join!(find_bucket(run, everybody), look_into_folder(run, make_folder));
+    let in_region = reachable(&run.aws, found).await?;
     let contents = if in_region.aws.region == run.aws.region {
         here
     } else {

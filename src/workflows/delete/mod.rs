@@ -205,7 +205,7 @@ pub(crate) async fn plan_among(
     everybody: &Everybody,
 ) -> Result<Plan<Delete>> {
     if let Some(listed) = everybody.find(run).await
-        && let Ok(in_region) = find_bucket(run).await
+        && let Ok(in_region) = find_bucket(run, everybody).await
     {
         match plan_listed(in_region, listed, options).await {
             // The list still has a user that is gone.
@@ -213,7 +213,7 @@ pub(crate) async fn plan_among(
             planned => return planned,
         }
     }
-    let (bucket, user) = look_up(run).await?;
+    let (bucket, user) = look_up(run, everybody).await?;
     let in_region = match bucket {
         Err(BucketError::Missing { .. }) if options.keep_objects => run.clone(),
         Err(missing @ BucketError::Missing { .. }) if guard::is_left(run, user.as_ref()).await => {

@@ -9,7 +9,7 @@ use super::{Holdings, holdings};
 use crate::access::{BucketName, Prefix, Target, names_bucket, path_of_users};
 use crate::aws::{Aws, AwsError, Run};
 use crate::iam::{self, User, UserDetails};
-use crate::s3::bucket;
+use crate::s3::bucket::{self, BucketError};
 use crate::workflows::holdings::Owner;
 
 /// What is asked once for all users of a run, by whoever needs it first. Nobody is known
@@ -19,6 +19,8 @@ use crate::workflows::holdings::Owner;
 pub(crate) struct Everybody {
     /// The bucket of the run; none if nobody is to be asked about.
     place: Option<(Aws, BucketName)>,
+    /// The region of the run's bucket, or why that can't be used.
+    region: OnceCell<Result<String, BucketError>>,
     /// The users of the account, whichever bucket they were made for.
     all: OnceCell<Vec<UserDetails>>,
     /// The users under the bucket's IAM path.
@@ -31,17 +33,21 @@ impl Everybody {
         Self { place: Some((aws.clone(), bucket.clone())), ..Self::default() }
     }
 
-    /// Asks for all users, unless that was done. Looks for the bucket meanwhile, so that the
-    /// clients know its region then.
+    /// Returns clients for the bucket's region, or why there are none: the bucket of the run,
+    /// which is looked for once.
+    pub async fn in_region(&self, aws: &Aws, bucket: &BucketName) -> Result<Aws, BucketError> {
+        let find = async || Ok(bucket::find(aws, bucket).await?.region);
+        let region = self.region.get_or_init(find).await;
+        region.as_ref().map_err(Clone::clone).map(|region| aws.in_region(region))
+    }
+
+    /// Asks for all users, unless that was done, and looks for the bucket meanwhile.
     pub async fn all(&self) -> &[UserDetails] {
         let ask = async || {
             let Some((aws, bucket)) = &self.place else { return Vec::new() };
             let all = iam::all_details(aws, |_| true, |text| names_bucket(text, bucket));
             // Where it isn't found, each plan says so.
-            let (all, found) = tokio::join!(all, bucket::find(aws, bucket));
-            if let Ok(there) = found {
-                aws.remember_bucket(bucket.as_str(), &there.region);
-            }
+            let (all, _) = tokio::join!(all, self.in_region(aws, bucket));
             all.unwrap_or_default()
         };
         self.all.get_or_init(ask).await

@@ -18,7 +18,7 @@ impl Renewal {
         if *access == GrantChange::default() {
             return Ok(None);
         }
-        Ok(Some(Self(update::plan(run, access).await?)))
+        Ok(Some(Self(update::plan(run, &access.clone().into()).await?)))
     }
 
     /// The plan, for its steps and notes.

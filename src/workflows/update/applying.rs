@@ -3,8 +3,8 @@
 
 use anyhow::{Context, Result, ensure};
 
-use super::Update;
-use crate::access::{Grant, PolicyDocument};
+use super::{TagChange, Update};
+use crate::access::PolicyDocument;
 use crate::aws::{Made, Run, until_known};
 use crate::commands::delete_policy;
 use crate::errors::{Hint, Hinted, caught};
@@ -79,7 +79,7 @@ async fn take(plan: &Plan<Update>, undo: &Undo, step: &Step) -> Result<Option<St
             } else {
                 check_same_user(plan).await?;
             }
-            return tag(&plan.run, &plan.work.grant).await;
+            return plan.work.tags.apply(run).await;
         }
         Step::CreatePolicy(_) => create_policy(plan, undo).await?,
         Step::AttachPolicy(_) => {
@@ -198,29 +198,6 @@ async fn create_policy(plan: &Plan<Update>, undo: &Undo) -> Result<()> {
     Err(error.into())
 }
 
-/// Sets the tag that says when access ends. Returns a note if the store keeps no tags.
-async fn tag(run: &Run, grant: &Grant) -> Result<Option<String>> {
-    let tagged = match grant.expires {
-        None => iam::untag_expiry(run).await,
-        Some(expires) => {
-            let tags = Tags { expires: Some(expires.to_string()), ..Tags::default() };
-            iam::tag_user(run, &tags).await
-        }
-    };
-    if tagged.as_ref().is_err_and(|error| run.aws.store.lacks_tags(error)) {
-        let note = "this store keeps no tags, so only the policy says when access ends";
-        return Ok(Some(note.to_owned()));
-    }
-    tagged.with_context(|| {
-        format!(
-            "user {} lacks the tag that says when access ends; \
-             running the same command again sets it",
-            run.target.user
-        )
-    })?;
-    Ok(None)
-}
-
 /// Gives the policy its new document, if it is still the one that was looked at.
 async fn replace_policy(plan: &Plan<Update>) -> Result<()> {
     let Plan { run, work, .. } = plan;
@@ -279,13 +256,13 @@ pub(in crate::workflows) async fn change_back(plan: &Plan<Update>) -> Result<()>
         before.expires.is_none_or(|end| work.grant.expires.is_some_and(|it| it < end));
     // The tag never says an earlier end than the policy.
     if has_tag && is_extended {
-        tag(run, before).await?;
+        TagChange::to_end(before.expires).apply(run).await?;
     }
     let check = async || check_still_ours(run, policy, [&work.document, &former]).await;
     write_policy(run, Some(policy), &former, check).await?;
     run.done(&Step::RestorePolicy(policy.name.clone()));
     if has_tag && !is_extended {
-        tag(run, before).await?;
+        TagChange::to_end(before.expires).apply(run).await?;
     }
     Ok(())
 }

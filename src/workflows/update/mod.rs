@@ -12,24 +12,41 @@ use super::ours::{Purpose, find_ours, set_access_hint};
 use super::outcome::PolicyRef;
 use super::plan::{Plan, PlannedPolicy, Preview};
 use crate::access::{
-    Expiry, Grant, GrantChange, PolicyDocument, PolicyKind, Target, grant_of_scripts,
+    Grant, GrantChange, PolicyDocument, PolicyKind, Target, UserTag, grant_of_scripts,
     managed_policy_name,
 };
 use crate::aws::Run;
 use crate::commands;
 use crate::errors::{ErrorKind, Hint, Hinted};
-use crate::iam::{self, Policy, User};
+use crate::iam::{self, Policy};
 use crate::removal::Removal;
 use crate::s3::bucket;
 use crate::step::{Step, named_users};
 
 pub use applying::apply;
 pub(super) use applying::change_back;
+use tags::TagChange;
 
 mod applying;
+mod tags;
 
 /// The number of policies that the Python scripts gave a user.
 const POLICIES_OF_SCRIPTS: usize = 2;
+
+/// The options of an update run.
+#[derive(Debug, Clone, Default)]
+pub struct UpdateOptions {
+    /// The access to change.
+    pub access: GrantChange,
+    /// Tags to set; all others stay.
+    pub tags: Vec<UserTag>,
+}
+
+impl From<GrantChange> for UpdateOptions {
+    fn from(access: GrantChange) -> Self {
+        Self { access, tags: Vec::new() }
+    }
+}
 
 /// An update run: the access to set.
 pub struct Update {
@@ -39,6 +56,7 @@ pub struct Update {
     document: PolicyDocument,
     /// The policy that the user has then; none if it keeps those of the Python scripts.
     policy: Option<PolicyRef>,
+    tags: TagChange,
     /// The user and its policies as they were looked at.
     holdings: Holdings,
 }
@@ -47,18 +65,18 @@ pub struct Update {
 /// the one policy that `create` makes, or the two of the Python scripts, and
 /// changes nothing.
 ///
-/// A part of the access that `change` doesn't name stays as it is. Fails if that
-/// can't be read, since somebody edited the policy, unless `change` names every
-/// part. The policies of the Python scripts are replaced if `change` names
-/// anything.
-pub async fn plan(run: &Run, change: &GrantChange) -> Result<Plan<Update>, Error> {
-    Ok(plan_update(run, change).await?)
+/// A part of the access that the options don't name stays as it is. Fails if that
+/// can't be read, since somebody edited the policy, unless they name every
+/// part. The policies of the Python scripts are replaced if they name
+/// any. Fails, too, if there are tags to set and the store keeps none.
+pub async fn plan(run: &Run, options: &UpdateOptions) -> Result<Plan<Update>, Error> {
+    Ok(plan_update(run, options).await?)
 }
 
-async fn plan_update(run: &Run, change: &GrantChange) -> Result<Plan<Update>> {
+async fn plan_update(run: &Run, options: &UpdateOptions) -> Result<Plan<Update>> {
     let (found, mut holdings) = find_ours(run, Purpose::Update).await?;
     holdings.read_our_policies(&found).await?;
-    plan_of(&found, holdings, change).await
+    plan_of(&found, holdings, options).await
 }
 
 /// Plans likewise for a user that an inventory of the bucket has found.
@@ -66,15 +84,19 @@ async fn plan_update(run: &Run, change: &GrantChange) -> Result<Plan<Update>> {
 pub(crate) async fn plan_listed(
     run: &Run,
     listed: &Holdings,
-    change: &GrantChange,
+    options: &UpdateOptions,
 ) -> Result<Plan<Update>, Error> {
     let in_region = run.with_aws(run.aws.in_region(&listed.region));
     let holdings = check_ours(&in_region, listed.clone(), Purpose::Update).await?;
-    Ok(plan_of(&in_region, holdings, change).await?)
+    Ok(plan_of(&in_region, holdings, options).await?)
 }
 
 /// Plans for a user whose policies are known, by the clients in the bucket's region.
-async fn plan_of(run: &Run, mut holdings: Holdings, change: &GrantChange) -> Result<Plan<Update>> {
+async fn plan_of(
+    run: &Run,
+    mut holdings: Holdings,
+    UpdateOptions { access: change, tags }: &UpdateOptions,
+) -> Result<Plan<Update>> {
     let Some(folder) = holdings.folder()? else { return Err(no_folder(run, &holdings).await) };
     let run = run.in_folder(folder);
     let current = Current::find(&holdings, change)?;
@@ -89,8 +111,11 @@ async fn plan_of(run: &Run, mut holdings: Holdings, change: &GrantChange) -> Res
     }
     let mut steps = current.write_steps(policy.as_ref(), &document);
     steps.extend(current.detach_steps());
-    if policy.is_some() {
-        add_tag_step(&mut steps, &run, &holdings.user, grant.expires).await;
+    let tagged_grant = policy.is_some().then_some(&grant);
+    let tags = TagChange::find(&run, &holdings.user, tagged_grant, tags).await?;
+    if tags != TagChange::default() {
+        let position = if tags.comes_first(&holdings.user) { 0 } else { steps.len() };
+        steps.insert(position, Step::TagUser(run.target.user.to_string()));
     }
     steps.extend(current.delete_steps());
     let mut preview = Preview::new(&run.target, steps);
@@ -100,6 +125,7 @@ async fn plan_of(run: &Run, mut holdings: Holdings, change: &GrantChange) -> Res
     } else {
         preview.changes = grant.all_as_changes();
     }
+    preview.changes.extend(tags.in_words(&holdings.user));
     let scripts_note = current.scripts_note();
     let known = current.grant.clone();
     preview.notes = notes(&run, &mut holdings, &before, &grant).await;
@@ -108,7 +134,8 @@ async fn plan_of(run: &Run, mut holdings: Holdings, change: &GrantChange) -> Res
         name: Some(name),
         document: document.clone(),
     });
-    Ok(Plan { preview, run, work: Update { before: known, grant, document, policy, holdings } })
+    let work = Update { before: known, grant, document, policy, tags, holdings };
+    Ok(Plan { preview, run, work })
 }
 
 /// The policies that give the user its access before the update.
@@ -244,20 +271,6 @@ async fn check_neighbours(run: &Run, holdings: &Holdings) -> Result<()> {
         run.target.user
     );
     Ok(())
-}
-
-/// Adds the step that sets the tag of the end of access, if the tag says otherwise.
-async fn add_tag_step(steps: &mut Vec<Step>, run: &Run, user: &User, expires: Option<Expiry>) {
-    let tagged = user.tags.expires.as_deref();
-    let is_tagged = tagged == expires.map(|at| at.to_string()).as_deref();
-    if is_tagged || !iam::keeps_tags(run, user).await {
-        return;
-    }
-    // What deletes ended users goes by the tag: it must never end first.
-    let is_extended = expires
-        .is_none_or(|end| tagged.and_then(Expiry::at).is_some_and(|tagged_end| end > tagged_end));
-    let position = if is_extended { 0 } else { steps.len() };
-    steps.insert(position, Step::TagUser(run.target.user.to_string()));
 }
 
 /// Fails unless the change names every part of the access, since the policy can't tell
