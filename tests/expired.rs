@@ -362,7 +362,10 @@ async fn question_names_each_user_and_when_its_access_ended() {
         let mut session = at_terminal(&sandbox).await;
         let shown = session.shows(Some(QUESTION)).await;
         for user in ["alex", "kim"] {
-            assert!(shown.contains(&format!("\n  {user}  {user}/ (")), "{shown}");
+            assert!(
+                shown.contains(&format!("\n  {user:<4}  {:<5}  ", format!("{user}/"))),
+                "{shown}"
+            );
         }
         let ended = format!("note: alex, kim: access ended on {LONG_AGO_IN_WORDS}\r\n");
         assert!(shown.contains(&ended), "{shown}");

@@ -174,6 +174,33 @@ async fn what_is_wrong_with_all_is_said_once() {
 }
 
 #[tokio::test]
+async fn what_is_wrong_with_several_in_the_same_way_is_said_once() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    for user in ["kim", "alex"] {
+        std::fs::write(sandbox.path().join(format!("{user}_accessKeys.csv")), "old").unwrap();
+    }
+    let users = ["-u", "kim", "-u", "jaime", "-u", "alex"];
+    let run = create(&sandbox, &users).await;
+    assert_eq!(run.code, Some(1), "{run:?}");
+    let lines: Vec<_> = run.stderr.lines().collect();
+    let error = "create_s3_user: error: 2 users have a key file or kit here that would be \
+                 overwritten: alex, kim";
+    assert!(lines.contains(&error) && lines.last() == Some(&"failed: kim, alex"), "{run:?}");
+    assert_eq!(lines.iter().filter(|line| line.contains("hint: ")).count(), 1, "{run:?}");
+    assert!(is_gone(&aws, "alex") && !is_gone(&aws, "jaime"));
+
+    let run = delete(&sandbox, &users).await;
+    assert_eq!(run.code, Some(1), "{run:?}");
+    let error = "delete_s3_user: error: 2 users don't exist: alex, kim\n";
+    assert!(!run.stderr.contains(error), "a folder that stays is told by itself: {run:?}");
+    let run = create(&sandbox, &[&users[..], &["--suspend"]].concat()).await;
+    let error = "create_s3_user: error: 3 users don't exist: alex, jaime, kim\n\
+                 hint: to see all users: create_s3_user -b shared --list\n";
+    assert!(run.stderr.starts_with(error), "{run:?}");
+}
+
+#[tokio::test]
 async fn only_what_changed_counts_as_updated() {
     let (_aws, sandbox) = aws_with_alex(&[]).await;
     create(&sandbox, &["-u", "jaime", "-u", "kim"]).await.succeeded();
@@ -220,7 +247,7 @@ async fn secret_in_a_file_given_by_mistake_is_not_printed() {
     let rows = "user,access,expires,folder,source-ip,kms-key,also-read\n";
     let in_a_row = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
     for (content, part) in [
-        (keys.clone(), "looks like a key file, and not like a list of users"),
+        (keys.clone(), "looks like a key file, not like a list of users"),
         (format!("\u{feff}\n{keys}"), "looks like a key file"),
         (credentials, "looks like a key file"),
         (format!("[wasabi]\ntype = s3\npass = {in_a_row}\n"), "looks like a config file, or JSON"),
@@ -389,10 +416,9 @@ async fn dry_runs_show_the_steps_of_each_user() {
     let sandbox = Sandbox::new(&aws);
     let users = ["-u", "alex", "-u", "jaime"];
     let run = create(&sandbox, &[&users[..], &["--dry-run"]].concat()).await.succeeded();
-    let lines = "+ alex   alex/   read, no end, any address\n\
-                 + jaime  jaime/  read, no end, any address\n";
+    let lines = "+ alex   alex/   read, no end\n+ jaime  jaime/  read, no end\n";
     assert_eq!(run.stdout, lines);
-    assert_eq!(run.stderr, "Dry run for 2 of 2 users: nothing was changed\n");
+    assert_eq!(run.stderr, "Dry run: 2 of 2 users would be created; nothing was changed\n");
     let run = create(&sandbox, &[&users[..], &["--dry-run", "-v"]].concat()).await.succeeded();
     assert!(run.stderr.contains("jaime: Would create user jaime"), "{run:?}");
     assert!(run.stdout.contains("\"s3:prefix\""), "{run:?}");
@@ -474,7 +500,8 @@ async fn dry_run_shows_who_would_be_skipped() {
     let (aws, sandbox) = aws_with_alex(&[]).await;
     let options = ["-u", "kim", "--skip-existing", "--dry-run", "--json"];
     let run = sandbox.create("alex", &options).await.succeeded();
-    assert!(run.stderr.contains("User alex already exists, "), "{run:?}");
+    let closing = "Dry run: 1 of 2 users would be created, 1 already exists; nothing was changed\n";
+    assert_eq!(run.stderr, closing);
     let skipped: Vec<_> = run.json_lines().iter().map(|it| it["skipped"] == true).collect();
     assert_eq!(skipped.iter().filter(|it| **it).count(), 1, "{run:?}");
     assert!(is_gone(&aws, "kim"));

@@ -152,8 +152,8 @@ async fn asks_once_for_all_users() {
     let shown = session.shows(Some(QUESTION)).await;
     for step in [
         "This will delete 2 users and 3 objects:",
-        "\n  alex  alex/ (2 objects, created 1 minute ago, never used)",
-        "\n  jaime  jaime/ (1 object, created 1 minute ago, never used)",
+        "\n  alex   alex/   2 objects, created 1 minute ago, never used",
+        "\n  jaime  jaime/  1 object, created 1 minute ago, never used",
     ] {
         assert!(shown.contains(step), "{step} is not in {shown}");
     }
@@ -347,7 +347,7 @@ async fn names_that_look_misspelled_are_asked_about_one_at_a_time() {
     session.types("y\n").await;
     let shown = session.ends_with(1).await;
     assert!(shown.contains("2 of 3 users created"), "{shown}");
-    assert!(shown.contains("failed: alexandr"), "{shown}");
+    assert!(!shown.contains("failed: "), "{shown}");
     assert!(is_gone(&aws, "alexandr"));
     assert_complete(&aws, &sandbox, "kim");
     assert_complete(&aws, &sandbox, "jamie");

@@ -827,7 +827,7 @@ async fn key_directory_that_takes_no_file_costs_no_suspended_key() {
         [&["--rotate-key", "-o", "/proc", "--dry-run"][..], &["--rotate-key", "-o", "/proc"]]
     {
         let run = sandbox.create("alex", options).await;
-        run.failed_with("can't create /proc/alex_accessKeys.csv");
+        run.failed_with("can't create a file in /proc: ");
     }
     assert_eq!(keys_of(&aws, "alex"), [suspended, active]);
 }

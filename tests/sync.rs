@@ -73,10 +73,10 @@ async fn dry_run_shows_what_would_change_and_changes_nothing() {
 ? eve    eve/    not in the file
 ";
     assert_eq!(run.stdout, expected);
-    let hint = "hint: to see what deleting them would delete, run: delete_s3_user -b shared -u eve --dry-run\n";
+    let hint = "hint: to see what would be deleted with them, run: delete_s3_user -b shared -u eve --dry-run\n";
     assert!(run.stderr.contains(hint), "{run:?}");
-    let closing =
-        "Dry run for 2 of 7 users, 1 unchanged, 4 left as they are: nothing was changed\n";
+    let closing = "Dry run: 2 of 7 users would be created or updated, 1 unchanged, 4 left as they are; \
+         nothing was changed\n";
     assert!(run.stderr.ends_with(closing), "{run:?}");
     assert_eq!(state(&aws), before);
     let json = sync(&sandbox, &["--dry-run", "--json", "-q"]).await.succeeded();
@@ -147,6 +147,18 @@ async fn one_that_fails_stops_no_other() {
 }
 
 #[tokio::test]
+async fn tags_are_for_all_users_of_the_file() {
+    let (aws, sandbox) = bucket_of_customers().await;
+    let tag = ["--tag", "team=sales"];
+    sync(&sandbox, &tag).await.succeeded();
+    for (user, value) in [("zoe", Some("sales")), ("kim", Some("sales")), ("eve", None)] {
+        assert_eq!(tag_of(&aws, user, "team").as_deref(), value, "{user}");
+    }
+    let run = sync(&sandbox, &tag).await.succeeded();
+    assert!(run.stderr.contains("0 of 7 users created or updated, 3 unchanged"), "{run:?}");
+}
+
+#[tokio::test]
 async fn rows_are_read_as_they_stand() {
     let (aws, sandbox) = bucket_of_customers().await;
     for (file, expected) in [
@@ -159,10 +171,10 @@ async fn rows_are_read_as_they_stand() {
             "user;also-read\ntom;price list/ lists/2026/\n",
             "~ tom  tom/  other folders: none -> price list/, lists/2026/\n",
         ),
-        ("user,access\nnew,read-write\n", "+ new  new/  read-write, no end, any address\n"),
+        ("user,access\nnew,read-write\n", "+ new  new/  read-write, no end\n"),
         (
             "user,browse-root\nnew,yes\n",
-            "+ new  new/  read, no end, any address, sees the top level of the bucket\n",
+            "+ new  new/  read, no end, sees the top level of the bucket\n",
         ),
     ] {
         std::fs::write(sandbox.path().join("customers.csv"), file).unwrap();

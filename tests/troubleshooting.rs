@@ -142,7 +142,7 @@ fn as_on_the_page(line: &str, sandbox: &Sandbox) -> String {
     let url = urls.find(|(name, _)| name == "AWS_ENDPOINT_URL");
     let line = line.replace(&url.unwrap().1, "https://s3.example.com");
     // Root isn't refused, but told something else where nobody can write.
-    let cannot_create = "can't create keys/kim_accessKeys.csv: ";
+    let cannot_create = "can't create a file in keys: ";
     match line.split_once(cannot_create) {
         Some((start, _)) => {
             format!("{start}{cannot_create}Permission denied (os error 13)")

@@ -2,8 +2,8 @@
 
 use crate::support::{
     ACCOUNT, ALLOW_ALL, DRY_RUN, Fault, KMS_KEY, Run, Sandbox, assert_usage, attach_new_policy,
-    attach_policy, aws_with_alex, edit_policy_of_alex, gets, is_gone, lists, policy_for,
-    policy_of_alex, put_inline_policy, puts, tag_of,
+    attach_policy, aws_with_alex, aws_with_files, edit_policy_of_alex, gets, is_gone, lists,
+    policy_for, policy_of_alex, put_inline_policy, puts, tag_of,
 };
 
 const EXPIRES: &str = "s3-user:expires";
@@ -316,6 +316,33 @@ async fn tags_that_can_not_be_set_change_nothing() {
         assert_usage(&update(&sandbox, &["--tag", wrong]).await, "--tag");
     }
     assert_eq!(aws.faults.operations(), [""; 0]);
+}
+
+#[tokio::test]
+async fn tags_that_iam_has_no_room_for_are_refused_before_anything_changes() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::with_host_of_aws(&aws);
+    let tags: Vec<_> =
+        (0..46).flat_map(|number| ["--tag".into(), format!("k{number}=v")]).collect();
+    let tags: Vec<_> = tags.iter().map(String::as_str).collect();
+    sandbox.create("alex", &tags).await.succeeded();
+    let policy = policy_of_alex(&aws);
+    for (options, message) in [
+        (["--tag", "more=a", "--access", "write"].as_slice(), Some("would have 51 tags")),
+        (&["--tag", "more=a", "--dry-run"], Some("IAM takes 50, so remove some first")),
+        (&["--tag", "k0=w"], None),
+        (&["--expires", "2099-12-31"], None),
+    ] {
+        let run = update(&sandbox, options).await;
+        match message {
+            Some(part) => {
+                run.failed_with(part);
+                assert_eq!(policy_of_alex(&aws), policy);
+            }
+            None => drop(run.succeeded()),
+        }
+    }
+    assert_eq!(tag_of(&aws, "alex", "k0").as_deref(), Some("w"));
 }
 
 #[tokio::test]

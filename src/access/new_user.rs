@@ -56,7 +56,9 @@ impl NewUser {
     pub fn check(&self) -> Result<(), ValueError> {
         let keys: HashSet<_> = self.tags.iter().map(|tag| tag.key.to_lowercase()).collect();
         if keys.len() < self.tags.len() {
-            return Err(ValueError::new("each tag key can be given once"));
+            return Err(ValueError::new(
+                "each tag key can be given once; its upper and lower case don't matter",
+            ));
         }
         if keys.len() > 46 {
             return Err(ValueError::new(
@@ -83,8 +85,8 @@ impl FromStr for UserTag {
         let (key, value) =
             text.split_once('=').ok_or(ValueError::new("a tag is written as KEY=VALUE"))?;
         let lower = key.to_lowercase();
-        let wrong = if !(1..=128).contains(&key.chars().count()) {
-            "the key of a tag has 1 to 128 characters"
+        let wrong = if key.trim().is_empty() || key.chars().count() > 128 {
+            "the key of a tag has 1 to 128 characters, and not only spaces"
         } else if value.chars().count() > 256 {
             "the value of a tag has at most 256 characters"
         } else if !text.chars().all(|c| c.is_alphanumeric() || " _.:/=+-@".contains(c)) {
@@ -134,6 +136,7 @@ mod tests {
         for (text, part) in [
             ("no-value", "KEY=VALUE"),
             ("=v", "1 to 128"),
+            (" =v", "1 to 128"),
             (long_key.as_str(), "1 to 128"),
             ("k=a,b", "only letters"),
             ("AWS:k=v", "aws:"),

@@ -322,7 +322,12 @@ impl Args {
             };
         }
         StopWords {
-            first: "stopping, and undoing what was made; press Ctrl-C again to stop at once",
+            first: if users.len() > 1 {
+                "stopping, and undoing what was made for the users under way; press Ctrl-C again \
+                 to stop at once"
+            } else {
+                "stopping, and undoing what was made; press Ctrl-C again to stop at once"
+            },
             second: if self.change.rotate_key {
                 let list = self.target.list_keys(&self.connection);
                 let mut access = users.iter().map(|user| self.grant.overridden_by(&user.access));

@@ -28,6 +28,8 @@ pub fn parse<A: Parser>() -> A {
                 bad_usage_lines(command.get_name(), [line])
             }
             ErrorKind::UnknownArgument if let Some(instead) = instead_of_word(&error) => {
+                // Not what clap takes for a similar option.
+                let (line, _) = line.split_once("; ").unwrap_or((&line, ""));
                 bad_usage_lines(command.get_name(), [format!("{line}; {instead}")])
             }
             ErrorKind::ArgumentConflict
@@ -47,14 +49,24 @@ fn instead_of_word(error: &clap::Error) -> Option<&'static str> {
     let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidArg) else { return None };
     match word.as_str() {
         "create" => Some("to create a user, run create_s3_user -b BUCKET -u USER"),
-        "delete" | "remove" => Some("to delete a user, run delete_s3_user -b BUCKET -u USER"),
+        "delete" | "remove" | "--delete" | "--remove" => {
+            Some("to delete a user, run delete_s3_user -b BUCKET -u USER")
+        }
         "sync" => Some("to have the users follow a file, run create_s3_user with --sync"),
         "dir" => Some("for a directory beside the zip file, write --kit=dir"),
         "list" | "ls" => Some("to list the users, run create_s3_user -b BUCKET --list"),
-        "update" => Some("to change a user's access, run create_s3_user with --update"),
-        "rotate" => Some("for a new key, run create_s3_user with --rotate-key"),
-        "suspend" => Some("to suspend a user, run create_s3_user with --suspend"),
-        "resume" => Some("to resume a user's access, run create_s3_user with --resume"),
+        "update" => {
+            Some("to change a user's access, run create_s3_user -b BUCKET -u USER --update")
+        }
+        "rotate" => Some("for a new key, run create_s3_user -b BUCKET -u USER --rotate-key"),
+        "suspend" => Some("to suspend a user, run create_s3_user -b BUCKET -u USER --suspend"),
+        "resume" => {
+            Some("to resume a user's access, run create_s3_user -b BUCKET -u USER --resume")
+        }
+        "expired" => {
+            Some("to delete users whose access has ended, run delete_s3_user -b BUCKET --expired")
+        }
+        word if !word.starts_with('-') => Some("a user is named with -u USER"),
         _ => None,
     }
 }

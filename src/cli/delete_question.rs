@@ -4,6 +4,7 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 
 use super::Job;
+use super::dry_run::{Line, in_columns};
 use super::list_table::span;
 use super::session::Ready;
 use crate::removal::Removal;
@@ -61,7 +62,8 @@ async fn of_many(ready: &[Ready<'_, Delete>]) -> Vec<String> {
         return Vec::new();
     };
     let mut lines = vec![total(ready)];
-    lines.extend(join_all(ready.iter().take(SHOWN).map(in_a_line)).await);
+    let rows = join_all(ready.iter().take(SHOWN).map(in_a_line)).await;
+    lines.extend(in_columns(&rows).lines().map(str::to_owned));
     if ready.len() > SHOWN {
         lines.push(format!("  and {} more", ready.len() - SHOWN));
     }
@@ -73,16 +75,12 @@ async fn of_many(ready: &[Ready<'_, Delete>]) -> Vec<String> {
     lines
 }
 
-async fn in_a_line((job, plan): &Ready<'_, Delete>) -> String {
+async fn in_a_line((job, plan): &Ready<'_, Delete>) -> Line {
     let mut has = Vec::new();
     has.extend(plan.work.content().map(|content| content.to_string()));
     has.extend(about(plan).await);
-    let folder = if plan.work.content().is_some() {
-        format!("  {}", plan.preview.target.prefix())
-    } else {
-        String::new()
-    };
-    format!("  {}{folder}{}", job.user(), in_brackets(&has))
+    let folder = plan.work.content().map(|_| plan.preview.target.prefix().to_string());
+    [format!("  {}", job.user()), folder.unwrap_or_default(), has.join(", ")]
 }
 
 /// The numbers of users and objects in all.

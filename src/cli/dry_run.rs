@@ -36,11 +36,9 @@ fn access(grant: &Grant) -> String {
     let mut parts = vec![grant.access.to_string()];
     parts.push(grant.expires.map_or("no end".to_owned(), |end| format!("ends {}", end.in_words())));
     let addresses: Vec<_> = grant.source_ips.iter().map(ToString::to_string).collect();
-    parts.push(if addresses.is_empty() {
-        "any address".to_owned()
-    } else {
-        format!("only from {}", addresses.join(" "))
-    });
+    if !addresses.is_empty() {
+        parts.push(format!("only from {}", addresses.join(" ")));
+    }
     parts.extend(grant.also_read.iter().map(|folder| format!("also reads {folder}")));
     parts.extend(grant.kms_key.iter().map(|key| format!("KMS key {key}")));
     parts.extend(grant.browse_root.then(|| "sees the top level of the bucket".to_owned()));
@@ -60,8 +58,8 @@ fn what_goes(steps: &[Step]) -> String {
 }
 
 /// The lines in columns.
-fn in_columns(lines: &[Line]) -> String {
-    let of_users = || lines.iter().filter(|line| !line[1].is_empty());
+pub(super) fn in_columns(lines: &[Line]) -> String {
+    let of_users = || lines.iter().filter(|line| !line[2].is_empty());
     let width = |column: usize| of_users().map(|line| line[column].chars().count()).max();
     let (first, second) = (width(0).unwrap_or(0), width(1).unwrap_or(0));
     let rows = lines.iter().map(|[user, folder, what]| {

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use super::failure::NotConfirmed;
 use crate::errors::Interrupted;
 
 /// The end of a program.
@@ -60,6 +61,8 @@ pub(super) enum Ending {
     Skipped,
     /// The user differs from its row, and is left as it is for a reason that is told.
     Left,
+    /// Somebody was asked, and said no.
+    Declined,
     /// Something failed.
     Failed,
     /// A signal came before it was done.
@@ -69,6 +72,12 @@ pub(super) enum Ending {
 impl Ending {
     /// The ending of work that ended with this error.
     pub fn after(error: &anyhow::Error) -> Self {
-        if error.is::<Interrupted>() { Self::Interrupted } else { Self::Failed }
+        if error.is::<Interrupted>() {
+            Self::Interrupted
+        } else if error.is::<NotConfirmed>() {
+            Self::Declined
+        } else {
+            Self::Failed
+        }
     }
 }

@@ -4,6 +4,7 @@
 use serde::Serialize;
 
 use super::Output;
+use super::grouped::Grouped;
 use super::results::key_file;
 use crate::access::Target;
 use crate::commands;
@@ -11,7 +12,6 @@ use crate::errors::one_line;
 use crate::handover::HandedOver;
 use crate::removal::{Leftover, Removal};
 use crate::step::{Step, named_keys};
-use crate::workflows::create::UserExists;
 use crate::workflows::deleted::Deleted;
 use crate::workflows::outcome::{Failed, State};
 
@@ -20,8 +20,8 @@ const NAMED: usize = 20;
 
 /// Somebody was asked, and said no.
 #[derive(Debug, thiserror::Error)]
-#[error("nothing was created")]
-pub(super) struct NotConfirmed;
+#[error("not confirmed, so nothing was {0}")]
+pub(super) struct NotConfirmed(pub &'static str);
 
 /// A failure as JSON.
 #[derive(Serialize)]
@@ -61,12 +61,12 @@ impl Output {
                 self.error_detail(&line);
             }
         }
-        // Of many, all who exist are named at the end.
-        let is_one_of_many = !self.is_alone() && failed.error.inner().is::<UserExists>();
-        if is_one_of_many {
-            self.report().existing.push(target.user.clone());
-        } else if failed.error.inner().is::<NotConfirmed>() {
-            self.error_detail(&error);
+        let grouped = Grouped::of(failed.error.inner(), &target.user);
+        let grouped = grouped.filter(|_| !self.is_alone());
+        if let Some(kind) = grouped {
+            self.report().grouped.push((kind, target.user.clone()));
+        } else if let Some(NotConfirmed(what)) = failed.error.inner().downcast_ref() {
+            self.error_detail(&format!("nothing was {what}"));
         } else {
             self.error(&error);
         }
@@ -81,7 +81,7 @@ impl Output {
             }
             _ => self.how_to_clean_up(target, left),
         }
-        if !is_one_of_many {
+        if grouped.is_none() {
             self.hints(failed.error.inner());
         }
         if let State::Deleted(deleted) = &failed.state {

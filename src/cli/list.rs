@@ -149,6 +149,10 @@ fn summary(users: &[Listed]) -> String {
     if with_notes > 0 {
         summary += &format!(", {with_notes} with notes");
     }
+    match users.iter().filter(|user| user.expires.is_some_and(|end| end.has_passed())).count() {
+        0 => {}
+        ended => summary += &format!(", {ended} ended"),
+    }
     match ending.count() {
         0 => summary,
         1 => summary + &format!(", 1 ends within {SOON} days"),

@@ -14,6 +14,7 @@ mod exit;
 mod failure;
 mod folders;
 mod generate;
+mod grouped;
 mod hints;
 mod job;
 mod list;

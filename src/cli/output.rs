@@ -179,7 +179,7 @@ impl Output {
         outcome.notes().iter().for_each(|note| self.note(note));
         if self.is_alone() {
             self.what_to_do(&outcome.advice(), key);
-        } else {
+        } else if outcome.has_changed() || self.args.verbose {
             self.for_all().say_done(outcome.summary());
         }
         self.result(outcome, key_file(key));

@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::dry_run::Line;
 use super::exit::{Ending, Exit};
+use super::grouped::Grouped;
 use super::verbs::Verb;
 use super::{NamedUser, Output, Session};
 use crate::access::UserName;
@@ -35,8 +36,8 @@ pub(super) struct Report {
     pub has_lost_results: bool,
     /// What a dry run would do, a line for each user.
     pub planned: Vec<Line>,
-    /// The users that were to be created and exist, in that order.
-    pub existing: Vec<UserName>,
+    /// The users whose errors are said once for all of a kind, in that order.
+    pub grouped: Vec<(Grouped, UserName)>,
     /// The number of users that were planned for.
     pub checked: usize,
     /// The errors and hints that were printed.
@@ -50,7 +51,7 @@ pub(super) struct Report {
 impl Report {
     /// As a bar and in numbers, of so many users.
     pub fn bar(&self, users: usize) -> String {
-        let failures = [Ending::Failed, Ending::Interrupted];
+        let failures = [Ending::Failed, Ending::Declined, Ending::Interrupted];
         let failed = self.endings.iter().filter(|(_, ending)| failures.contains(ending)).count();
         let done = self.endings.len() - failed;
         let full = self.endings.len().min(users) * BAR / users.max(1);
@@ -79,9 +80,10 @@ impl Session {
         let failed = self.ended(users, Ending::Failed);
         let interrupted = self.ended(users, Ending::Interrupted);
         let not_started = self.not_started(users);
+        let is_declined = !self.ended(users, Ending::Declined).is_empty();
         self.out.planned();
         if !self.out.is_alone() {
-            self.out.existing();
+            self.say_grouped();
             self.out.summary(users.len(), verb.past_participle());
             for (what, names) in
                 [("failed", &failed), ("interrupted", &interrupted), ("not started", &not_started)]
@@ -101,7 +103,7 @@ impl Session {
         }
         if !interrupted.is_empty() || !not_started.is_empty() {
             self.signals.exit()
-        } else if !failed.is_empty() || self.out.report().has_lost_results {
+        } else if is_declined || !failed.is_empty() || self.out.report().has_lost_results {
             Exit::Failure
         } else {
             Exit::Success
@@ -161,7 +163,8 @@ impl Output {
         };
         if self.args.dry_run {
             self.say(format!(
-                "Dry run for {count} of {total}{unchanged}{exist}{left}: nothing was changed"
+                "Dry run: {count} of {total} would be {done}{unchanged}{exist}{left}; nothing was \
+                 changed"
             ));
         } else {
             self.say(format!("{count} of {total} {done}{unchanged}{exist}{left}"));
@@ -176,21 +179,6 @@ impl Output {
                 "Next: send each person their file over a secure channel, then delete your copies.",
             );
         }
-    }
-
-    /// Prints which users were to be created and exist, and what can be done about it.
-    fn existing(&self) {
-        let existing = std::mem::take(&mut self.report().existing);
-        let all = self.for_all();
-        let what = match existing.len() {
-            0 => return,
-            1 => "user already exists",
-            _ => "users already exist",
-        };
-        all.error(&format!("{} {what}: {}", existing.len(), names(&existing)));
-        let words = "add --skip-existing to leave them as they are, or --sync to give them the \
-                     access that the users file names";
-        all.hint(words, None);
     }
 
     /// Notes on many users as lines, each note once.

@@ -97,7 +97,13 @@ impl Table {
         }
         if row.len() != self.columns.len() {
             let cells = counted(row.len() as u64, "cell");
-            return Err(format!("{cells}, but the header has {}", self.columns.len()));
+            let quote = match self.separator {
+                separator @ (',' | ';') if row.len() > self.columns.len() => {
+                    format!("; put a cell with {separator} in it in quotes")
+                }
+                _ => String::new(),
+            };
+            return Err(format!("{cells}, but the header has {}{quote}", self.columns.len()));
         }
         let name = self.cell(USER, &row);
         if name.is_empty() {

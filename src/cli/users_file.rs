@@ -109,6 +109,10 @@ pub(crate) fn names_in(text: &str) -> Result<Vec<String>, Vec<String>> {
 /// The text of a file, which spreadsheets and Windows may save in other encodings.
 fn text(path: &Path, file: &str) -> Result<String, String> {
     let bytes = content(path).map_err(|error| format!("can't read {file}: {error}"))?;
+    // How a zip archive begins, which such a workbook is.
+    if bytes.starts_with(b"PK\x03\x04") {
+        return Err(format!("{file} is a workbook; save it as CSV in UTF-8"));
+    }
     // No text in UTF-8 has a NUL in it, and all but a few in UTF-16 have.
     let is_utf16 = bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff");
     if is_utf16 || bytes.contains(&0) {
@@ -117,7 +121,7 @@ fn text(path: &Path, file: &str) -> Result<String, String> {
     let text = String::from_utf8(bytes);
     let text = text.map_err(|_| format!("{file} is not UTF-8; save it as UTF-8"))?;
     match other_content(&text) {
-        Some(what) => Err(format!("{file} looks like {what}, and not like a list of users")),
+        Some(what) => Err(format!("{file} looks like {what}, not like a list of users")),
         None => Ok(text),
     }
 }

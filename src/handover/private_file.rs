@@ -32,7 +32,8 @@ impl ReservedFile {
             .prefix(&temporary_prefix(path))
             .make_in(directory_of(path), |path| create_in(CWD, path))
             .map_err(|error| {
-                let message = format!("can't create {}: {error}", path.display());
+                let dir = directory_of(path).display();
+                let message = format!("can't create a file in {dir}: {error}");
                 Hinted::new(message, Hint::new(OTHER_DIRECTORY))
             })?;
         Ok(Self { path: path.to_owned(), file })
@@ -106,9 +107,13 @@ pub(super) fn check_free(path: &Path) -> Result<()> {
         Err(error) if matches!(error.kind(), NotFound | NotADirectory) => {
             check_directory(directory_of(path))
         }
-        Err(error) => Err(error).with_context(|| format!("can't check {}", path.display())),
+        Err(error) => Err(cant_use(directory_of(path), error)),
         Ok(_) => Err(already_exists(path)),
     }
+}
+
+fn cant_use(dir: &Path, error: io::Error) -> anyhow::Error {
+    anyhow::Error::from(error).context(format!("can't use directory {}", dir.display()))
 }
 
 const OTHER_DIRECTORY: &str = "write to another directory with -o DIR";
@@ -134,7 +139,7 @@ fn check_directory(dir: &Path) -> Result<()> {
             let hint = Hint::run("make it with", commands::make_directory(dir));
             Err(Hinted::new(message, hint).into())
         }
-        Err(error) => Err(error).with_context(|| format!("can't use directory {}", dir.display())),
+        Err(error) => Err(cant_use(dir, error)),
     }
 }
 

@@ -56,6 +56,11 @@ impl Tags {
         found
     }
 
+    /// The number of tags.
+    pub fn count(&self) -> usize {
+        self.to_sdk().len()
+    }
+
     pub(super) fn to_sdk(&self) -> Vec<Tag> {
         let ours = [
             (BUCKET, &self.bucket),

@@ -193,6 +193,10 @@ impl Outcome for Skipped {
         vec![self.summary()]
     }
 
+    fn has_changed(&self) -> bool {
+        false
+    }
+
     fn notes(&self) -> &[String] {
         &[]
     }
@@ -311,21 +315,26 @@ impl Outcome for Suspended {
         match (self.changed_keys.is_empty(), self.suspended) {
             (true, true) => format!("{user} is already suspended"),
             (true, false) => format!("{user} is not suspended"),
-            (false, true) => {
-                let folder = self.target.folder_url();
-                format!(
-                    "{user} can't use {folder} until you run --resume (this may take a few seconds)"
-                )
-            }
-            (false, false) => format!(
-                "{user} can use {} again (this may take a few seconds)",
-                named_keys(&self.changed_keys)
-            ),
+            (false, true) => format!("Suspended user {user}"),
+            (false, false) => format!("Resumed user {user}"),
         }
     }
 
     fn advice(&self) -> Vec<String> {
-        vec![self.summary()]
+        let Target { user, .. } = &self.target;
+        let folder = self.target.folder_url();
+        let keys = named_keys(&self.changed_keys);
+        let soon = "(this may take a few seconds)";
+        vec![match (self.changed_keys.is_empty(), self.suspended) {
+            (true, _) => self.summary(),
+            (false, true) => format!("{user} can't use {folder} until you run --resume {soon}"),
+            (false, false) => format!("{user} can use {keys} again {soon}"),
+        }]
+    }
+
+    fn has_changed(&self) -> bool {
+        // That there is no key to suspend must be said.
+        self.unchanged_keys.is_empty() || !self.changed_keys.is_empty()
     }
 
     fn notes(&self) -> &[String] {

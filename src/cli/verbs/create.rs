@@ -103,7 +103,7 @@ impl Verb for Creation {
             plan.preview.notes.push(format!("{doubt} If so, delete the user with: {undo}"));
         } else if !is_confirmed(job, &doubt).await {
             job.run.go_on()?;
-            return Err(NotConfirmed.into());
+            return Err(NotConfirmed("created").into());
         }
         Ok(())
     }

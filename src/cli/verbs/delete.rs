@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use indicatif::HumanCount;
 
 use super::{SAME_AGAIN, Verb};
 use crate::access::Target;
 use crate::cli::exit::{Ending, Exit};
+use crate::cli::failure::NotConfirmed;
 use crate::cli::progress::ProgressLine;
 use crate::cli::session::Ready;
 use crate::cli::{Job, NamedUser, Output, Session, delete_question};
@@ -125,10 +126,10 @@ impl Verb for Deletion {
         if plans.is_empty() || is_confirmed(session, &plans).await {
             return plans;
         }
-        let error = if session.signals.cancel.is_cancelled() {
+        let error: anyhow::Error = if session.signals.cancel.is_cancelled() {
             Interrupted.into()
         } else {
-            anyhow!("not confirmed, so nothing was deleted")
+            NotConfirmed("deleted").into()
         };
         let line = error.to_string();
         if error.is::<Interrupted>() {

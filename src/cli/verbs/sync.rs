@@ -15,15 +15,16 @@ use crate::cli::{Folders, Job, NamedUser, Session};
 use crate::commands;
 use crate::handover::HandedOver;
 use crate::iam;
+use crate::step::counted;
 use crate::workflows::create::{self, Create};
 use crate::workflows::holdings::Holdings;
 use crate::workflows::inventory::{Everybody, Inventory};
 use crate::workflows::outcome::{Created, Failed, Outcome, Skipped, Updated};
 use crate::workflows::plan::{Plan, Planned};
-use crate::workflows::update::{self, Update};
+use crate::workflows::update::{self, Update, UpdateOptions};
 
 /// The most users whose deletion a hint shows.
-const NAMED: usize = 20;
+const NAMED: usize = 5;
 
 struct Syncing {
     /// Everything but the access, which is the row's.
@@ -36,8 +37,8 @@ struct Syncing {
 
 /// The work on one user.
 enum Work {
-    Create(Plan<Create>),
-    Update(Plan<Update>),
+    Create(Box<Plan<Create>>),
+    Update(Box<Plan<Update>>),
 }
 
 /// What came of it.
@@ -203,7 +204,8 @@ impl Syncing {
         if let Some(why) = why {
             return Ok(Planned::Skip(Skipped::because(target, ids, why)));
         }
-        let change = job.row.whole.clone().into();
+        let tags = self.options.new_user.tags.clone();
+        let change = UpdateOptions { access: job.row.whole.clone(), tags };
         let plan = update::plan_listed(&job.run, holdings, &change).await?;
         if plan.preview.steps.is_empty() {
             return Ok(Planned::Skip(Skipped::new(target, ids)));
@@ -217,21 +219,25 @@ impl Syncing {
         if !session.out.args.dry_run {
             session.out.note(&format!("{NOT_IN_FILE}: {}", names(&users)));
         }
-        let delete =
-            commands::delete_users(&session.target.bucket, &users[..users.len().min(NAMED)]);
-        let them = match users.len() {
-            ..=NAMED => "them".to_owned(),
-            _ => format!("the first {NAMED} of them"),
-        };
-        let words = format!("to see what deleting {them} would delete, run");
-        session.out.for_all().hint(&words, Some(&delete.with(&["--dry-run"])));
+        let out = session.out.for_all();
+        if users.len() > NAMED {
+            let count = counted(users.len() as u64, "user");
+            out.hint(
+                &format!("{count} of the bucket are not in the file: is it the whole list?"),
+                None,
+            );
+            return;
+        }
+        let delete = commands::delete_users(&session.target.bucket, &users);
+        let words = "to see what would be deleted with them, run";
+        out.hint(words, Some(&delete.with(&["--dry-run"])));
     }
 }
 
 /// The plan of either workflow as one of this verb.
-fn around<W>(plan: Plan<W>, work: fn(Plan<W>) -> Work) -> Planned<Work> {
+fn around<W>(plan: Plan<W>, work: fn(Box<Plan<W>>) -> Work) -> Planned<Work> {
     let (preview, run) = (plan.preview.clone(), plan.run.clone());
-    Planned::Do(Plan { preview, run, work: work(plan) })
+    Planned::Do(Plan { preview, run, work: work(Box::new(plan)) })
 }
 
 impl Outcome for Synced {

@@ -6,6 +6,9 @@ use crate::access::{Expiry, Grant, UserTag};
 use crate::aws::{AwsError, Run};
 use crate::iam::{self, Tags, User};
 
+/// The number of tags that IAM takes for a user.
+const MOST_TAGS: usize = 50;
+
 /// The tags to set, and to remove.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct TagChange {
@@ -35,11 +38,38 @@ impl TagChange {
         let mut change = end.filter(|end| end.set.expires != user.tags.expires).unwrap_or_default();
         let is_new = |tag: &&UserTag| value_of(user, tag) != Some(&tag.value);
         change.set.others = own.iter().filter(is_new).cloned().collect();
-        if change == Self::default() || iam::keeps_tags(run, user).await {
+        if change == Self::default() {
             return Ok(change);
         }
-        ensure!(change.set.others.is_empty(), "this store keeps no tags, so --tag can't be used");
-        Ok(Self::default())
+        if !iam::keeps_tags(run, user).await {
+            ensure!(
+                change.set.others.is_empty(),
+                "this store keeps no tags, so --tag can't be used"
+            );
+            return Ok(Self::default());
+        }
+        if run.aws.store.is_aws() {
+            change.check_room(user)?;
+        }
+        Ok(change)
+    }
+
+    /// Fails if the user would have more tags than [IAM takes][quotas]. There is always room
+    /// for the tag that says when access ends.
+    ///
+    /// [quotas]: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+    fn check_room(&self, user: &User) -> Result<()> {
+        let added = self.set.others.iter().filter(|tag| value_of(user, tag).is_none()).count();
+        let has_end = user.tags.expires.is_some();
+        let sets_end = self.set.expires.is_some();
+        let tags = user.tags.count() + added + usize::from(!has_end);
+        ensure!(
+            tags <= MOST_TAGS || added == 0 && (has_end || !sets_end),
+            "user {} would have {tags} tags, with the one that says when access ends; IAM takes \
+             {MOST_TAGS}, so remove some first",
+            user.name
+        );
+        Ok(())
     }
 
     /// True if the tags are set before the policy is: unless access ends earlier, since what

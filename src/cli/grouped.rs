@@ -1,0 +1,89 @@
+//! Errors that many users have in common: said once at the end, with the users' names.
+
+use super::report::names;
+use super::{Output, Session};
+use crate::access::{BucketName, UserName};
+use crate::commands::{self, Command};
+use crate::errors::{ErrorKind, Hinted};
+use crate::workflows::create::UserExists;
+
+/// What may be wrong with several users in the same way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Grouped {
+    /// The user was to be created and exists.
+    Exists,
+    /// There is no such user, nor one of a similar name.
+    IsMissing,
+    /// A file is where the key would be written.
+    HasFile,
+}
+
+impl Grouped {
+    const ALL: [Self; 3] = [Self::Exists, Self::IsMissing, Self::HasFile];
+
+    /// The kind of a user's error, if it is one of these, and nothing more is said of it.
+    pub fn of(error: &anyhow::Error, user: &UserName) -> Option<Self> {
+        if error.is::<UserExists>() {
+            return Some(Self::Exists);
+        }
+        let Hinted { message, hints, kind } = error.downcast_ref()?;
+        let has_only_commands = hints.iter().all(|hint| hint.command.is_some());
+        match kind {
+            ErrorKind::NoSuchUser if *message == format!("there is no user {user}") => {
+                has_only_commands.then_some(Self::IsMissing)
+            }
+            ErrorKind::AlreadyExists if message.ends_with("; not overwriting it") => {
+                Some(Self::HasFile)
+            }
+            _ => None,
+        }
+    }
+
+    /// The words for one user, and for several.
+    fn words(self, users: usize) -> &'static str {
+        match (self, users) {
+            (Self::Exists, 1) => "user already exists",
+            (Self::Exists, _) => "users already exist",
+            (Self::IsMissing, 1) => "user doesn't exist",
+            (Self::IsMissing, _) => "users don't exist",
+            (Self::HasFile, 1) => "user has a key file or kit here that would be overwritten",
+            (Self::HasFile, _) => "users have a key file or kit here that would be overwritten",
+        }
+    }
+
+    /// What can be done about it.
+    fn hint(self, bucket: &BucketName) -> (&'static str, Option<Command>) {
+        match self {
+            Self::Exists => (
+                "add --skip-existing to leave them as they are, or --sync to give them the \
+                 access that the users file names",
+                None,
+            ),
+            Self::IsMissing => ("to see all users", Some(commands::list_users(bucket))),
+            Self::HasFile => (
+                "write to another directory with -o DIR, or move the files away: they may hold \
+                 the keys of earlier users, or of users in another bucket",
+                None,
+            ),
+        }
+    }
+}
+
+impl Session {
+    /// Prints the errors that were gathered, each once, and what can be done about them.
+    pub(super) fn say_grouped(&self) {
+        let gathered = std::mem::take(&mut self.out.report().grouped);
+        let out: Output = self.out.for_all();
+        for kind in Grouped::ALL {
+            let of_kind = gathered.iter().filter(|(found, _)| *found == kind);
+            let mut users: Vec<_> = of_kind.map(|(_, user)| user.clone()).collect();
+            if users.is_empty() {
+                continue;
+            }
+            users.sort_by_cached_key(UserName::to_string);
+            out.error(&format!("{} {}: {}", users.len(), kind.words(users.len()), names(&users)));
+            let (words, command) = kind.hint(&self.target.bucket);
+            out.hint(words, command.as_ref());
+        }
+    }
+}
