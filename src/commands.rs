@@ -6,6 +6,7 @@ use std::path::Path;
 #[cfg(feature = "cli")]
 use crate::access::UserName;
 use crate::access::{BucketName, Grant, Target, folder_path, folder_text};
+use crate::os;
 use crate::removal::{Leftover, Removal};
 
 /// A command for the admin to run.
@@ -97,7 +98,7 @@ pub(crate) fn start_over(target: &Target, existing: &[impl AsRef<Path>]) -> Comm
 /// Gives a file another name.
 pub(crate) fn move_away(file: &Path) -> Command {
     let path = file.to_string_lossy();
-    Command::local(&["mv", "-n", "--", &path, &format!("{path}.old")])
+    Command::local(os::MOVE).with(&[&*path, &format!("{path}.old")])
 }
 
 /// Shows whose credentials are in use.
@@ -107,8 +108,9 @@ pub(crate) fn caller_identity() -> Command {
 
 /// Asks for an MFA code and puts the credentials that it is good for into the environment.
 pub(crate) fn export_credentials() -> Command {
-    let words = ["aws", "configure", "export-credentials", "--format", "env"];
-    Command { around: ("eval \"$(", ")\""), ..Command::new(&words) }
+    let (format, around) = os::VARIABLES;
+    let words = ["aws", "configure", "export-credentials", "--format", format];
+    Command { around, ..Command::new(&words) }
 }
 
 fn aws_iam(operation: &str, user: &str) -> Command {
@@ -172,7 +174,7 @@ pub(crate) fn as_delegate() -> Command {
 
 /// Makes a directory for key files.
 pub(crate) fn make_directory(dir: &Path) -> Command {
-    Command::local(&["mkdir", "-p", "-m", "700", &dir.to_string_lossy()])
+    Command::local(os::MAKE_DIRECTORY).with(&[dir.to_string_lossy()])
 }
 
 /// Removes what a run left. Where the `user` is left too, deleting it takes all that

@@ -77,6 +77,7 @@ mod commands;
 mod errors;
 mod handover;
 mod iam;
+mod os;
 mod removal;
 mod s3;
 mod step;

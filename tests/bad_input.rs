@@ -201,6 +201,7 @@ async fn endpoint_that_cannot_be_reached_is_named() {
     assert_usage(&run, "http://");
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn key_file_that_cannot_be_written_stops_before_anything_is_made() {
     let aws = aws_with_files().await;
@@ -238,6 +239,7 @@ async fn key_file_that_cannot_be_written_stops_before_anything_is_made() {
     assert!(making.iter().all(|call| !call.starts_with("Create")), "{making:?}");
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn closed_stdout_is_no_reason_to_panic() {
     let aws = aws_with_files().await;
@@ -248,6 +250,7 @@ async fn closed_stdout_is_no_reason_to_panic() {
     assert!(sandbox.key_file("alex").is_some() && sandbox.key_file("kim").is_some());
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn result_that_stdout_does_not_take_is_told_and_a_failure() {
     let aws = aws_with_files().await;
@@ -500,6 +503,7 @@ async fn option_that_needs_another_one_is_refused_whatever_else_is_given() {
     assert_eq!(aws.faults.operations(), [""; 0]);
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn too_few_open_files_are_one_line() {
     let aws = aws_with_files().await;

@@ -143,6 +143,7 @@ async fn file_that_can_not_be_read_is_refused_unless_the_keys_are_in_the_environ
     }
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn file_that_is_not_there_is_fine() {
     let aws = aws_with_files().await;
@@ -179,6 +180,7 @@ async fn byte_order_mark_and_windows_line_ends_work() {
     run.failed_with("can't reach http://127.0.0.1:9: ");
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn files_from_pipes_are_read_once() {
     let aws = aws_with_files().await;

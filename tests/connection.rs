@@ -483,6 +483,7 @@ async fn assert_helper_ends(sandbox: &Sandbox) {
     }
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn signal_reaches_the_loading_of_credentials_and_who_gives_them() {
     for (signal, code) in [("INT", 130), ("TERM", 143)] {
@@ -519,6 +520,7 @@ async fn credentials_that_do_not_come_are_not_waited_for() {
 }
 
 /// What a script started before it became the program is the script's.
+#[cfg(unix)]
 #[tokio::test]
 async fn process_of_the_calling_script_is_left_alone() {
     let aws = aws_with_files().await;

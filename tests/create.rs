@@ -1,12 +1,10 @@
 //! What create_s3_user makes and says.
 
-use std::os::unix::fs::PermissionsExt;
-
 use serde_json::{Value, json};
 
 use crate::support::{
     ACCOUNT, ALLOW_ALL, FILES_OF_OTHERS, Fault, Sandbox, assert_complete, assert_only_read,
-    aws_with_alex, aws_with_files, delete_key, is_gone, put_inline_policy,
+    assert_private, aws_with_alex, aws_with_files, delete_key, is_gone, put_inline_policy,
 };
 
 fn managed_policy_arn(user: &str) -> String {
@@ -58,8 +56,7 @@ async fn makes_user_policy_and_key_file_in_three_round_trips() {
     let (id, secret) = sandbox.key_of("alex");
     let expected = format!("Access key ID,Secret access key,User name\n{id},{secret},alex\n");
     assert_eq!(sandbox.key_file("alex").unwrap(), expected);
-    let file = std::fs::metadata(sandbox.path().join("alex_accessKeys.csv")).unwrap();
-    assert_eq!(file.permissions().mode() & 0o777, 0o600);
+    assert_private(&sandbox.path().join("alex_accessKeys.csv"));
 
     let arn = managed_policy_arn("alex");
     aws.iam(|iam| {

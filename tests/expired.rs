@@ -1,14 +1,17 @@
 //! `delete_s3_user --expired`: whom it deletes, and above all whom it doesn't.
 
+#[cfg(unix)]
 use pty_process::Command;
 use serde_json::json;
 
 use crate::support::{
-    Fault, INVENTORY, LocalAws, QUESTION, Run, Sandbox, Session, add_every_blocker,
-    add_user_of_the_scripts, assert_only_read, assert_usage, attach_new_policy, aws_with_files,
-    binary, edit_policy_of_alex, is_gone, keys_of, policy_for, put_inline_policy, seconds_ago,
-    set_end, set_end_by_policy, set_end_by_tag, state_of, tag_of,
+    Fault, INVENTORY, LocalAws, Run, Sandbox, add_every_blocker, add_user_of_the_scripts,
+    assert_only_read, assert_usage, attach_new_policy, aws_with_files, binary, edit_policy_of_alex,
+    is_gone, keys_of, policy_for, put_inline_policy, seconds_ago, set_end, set_end_by_policy,
+    set_end_by_tag, state_of, tag_of,
 };
+#[cfg(unix)]
+use crate::support::{QUESTION, Session};
 
 const LONG_AGO: &str = "2020-01-01T00:00:00Z";
 const LONG_AGO_IN_WORDS: &str = "2019-12-31";
@@ -349,11 +352,13 @@ async fn names_and_force_do_not_go_with_it() {
     assert_eq!(aws.faults.operations(), [""; 0]);
 }
 
+#[cfg(unix)]
 async fn at_terminal(sandbox: &Sandbox) -> Session {
     let delete = Command::new(binary("delete_s3_user"));
     Session::start(sandbox, delete.args(["-b", "shared", "--expired"]))
 }
 
+#[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn question_names_each_user_and_when_its_access_ended() {
     for (answer, code) in [("n", 1), ("y", 0)] {
@@ -381,6 +386,7 @@ async fn question_names_each_user_and_when_its_access_ended() {
     }
 }
 
+#[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn access_that_is_extended_while_somebody_thinks_is_left() {
     for by_hand in [false, true] {

@@ -1028,6 +1028,7 @@ async fn delete_again_finishes_after_a_kill() {
     }
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn nohup_goes_on_working() {
     let aws = aws_with_files().await;

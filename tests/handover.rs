@@ -1,24 +1,18 @@
 //! What the admin hands on: the kit, the folder object, and the key on stdout.
 
 use std::collections::HashMap;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::process::Stdio;
 
 use percent_encoding::percent_decode_str;
 use tokio::process::Command;
 
 use crate::support::{
-    Fault, LocalAws, Run, Sandbox, allowed, assert_complete, assert_usage, aws_with_alex,
-    aws_with_files, binary, client_of_kit, is_gone,
+    Fault, LocalAws, Run, Sandbox, allowed, assert_complete, assert_private, assert_usage,
+    aws_with_alex, aws_with_files, binary, client_of_kit, is_gone,
 };
 
 fn kit_file(sandbox: &Sandbox, name: &str) -> String {
     std::fs::read_to_string(sandbox.path().join("alex_kit").join(name)).unwrap()
-}
-
-fn mode(path: &Path) -> u32 {
-    std::fs::symlink_metadata(path).unwrap().permissions().mode() & 0o777
 }
 
 /// The settings of a file with one section.
@@ -39,11 +33,11 @@ async fn kit_is_closed_to_others_and_holds_the_key_and_the_place() {
     assert_eq!(run.json()["kit"], "alex_kit");
     assert_complete(&aws, &sandbox, "alex");
     let kit = sandbox.path().join("alex_kit");
-    assert_eq!(mode(&kit), 0o700);
+    assert_private(&kit);
     let mut names = Vec::new();
     for file in std::fs::read_dir(&kit).unwrap() {
         let path = file.unwrap().path();
-        assert_eq!(mode(&path), 0o600, "{}", path.display());
+        assert_private(&path);
         names.push(path.file_name().unwrap().to_str().unwrap().to_owned());
     }
     names.sort();
@@ -126,7 +120,7 @@ async fn archive_holds_the_same_files_as_the_kit() {
     let run = sandbox.create("alex", &options).await.succeeded();
     assert_eq!(run.json()["kit_zip"], "alex_kit.zip");
     let path = sandbox.path().join("alex_kit.zip");
-    assert_eq!(mode(&path), 0o600);
+    assert_private(&path);
     let mut archive = zip::ZipArchive::new(std::fs::File::open(&path).unwrap()).unwrap();
     let kit = std::fs::read_dir(sandbox.path().join("alex_kit")).unwrap();
     assert_eq!(archive.len(), kit.count());
@@ -218,6 +212,7 @@ async fn kit_of_a_drop_box_is_for_clients_that_need_not_list() {
     assert!(kit_file(&sandbox, "README.txt").contains("not see what is in it"));
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn kit_that_is_there_already_stays_and_nothing_is_made() {
     let aws = aws_with_files().await;
@@ -243,7 +238,7 @@ async fn kit_that_is_there_already_stays_and_nothing_is_made() {
     std::fs::remove_file(&kit).unwrap();
     std::fs::create_dir(&kit).unwrap();
     sandbox.create("alex", &["--kit=dir"]).await.succeeded();
-    assert_eq!(mode(&kit), 0o700);
+    assert_private(&kit);
 }
 
 #[tokio::test]
@@ -357,6 +352,7 @@ async fn key_that_stdout_does_not_take_is_undone() {
     assert!(is_gone(&aws, "alex"));
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn key_is_not_sent_nowhere() {
     let aws = aws_with_files().await;
@@ -454,19 +450,15 @@ async fn kit_of_a_user_called_default_takes_nobodys_own_profile() {
     }
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn kit_is_the_admins_whatever_the_umask_takes_away() {
     let aws = aws_with_files().await;
     let sandbox = Sandbox::new(&aws);
     let script = "umask 0777; exec \"$0\" -b shared -u alex --kit=dir";
     sandbox.run_script(script, "create_s3_user").await.succeeded();
-    let mode = |file: &str| {
-        let found = std::fs::metadata(sandbox.path().join(file)).unwrap();
-        found.permissions().mode() & 0o777
-    };
-    assert_eq!(mode("alex_kit"), 0o700);
-    for file in ["alex_kit/README.txt", "alex_kit.zip", "alex_accessKeys.csv"] {
-        assert_eq!(mode(file), 0o600, "{file}");
+    for file in ["alex_kit", "alex_kit/README.txt", "alex_kit.zip", "alex_accessKeys.csv"] {
+        assert_private(&sandbox.path().join(file));
     }
 }
 

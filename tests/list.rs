@@ -4,13 +4,16 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aws_sdk_iam::types::StatusType;
+#[cfg(unix)]
 use pty_process::Command;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 
+#[cfg(unix)]
+use crate::support::Session;
 use crate::support::{
-    ACCOUNT, ALLOW_ALL, Fault, INVENTORY, LocalAws, Run, Sandbox, Session, add_user_of_the_scripts,
+    ACCOUNT, ALLOW_ALL, Fault, INVENTORY, LocalAws, Run, Sandbox, add_user_of_the_scripts,
     assert_only_read, assert_usage, attach_new_policy, attach_policy, aws_with_alex,
     aws_with_files, binary, delete_key, edit_policy_of_alex, fill_to_eight_keys, keys_of,
     put_inline_policy, seconds_ago, set_end, set_end_by_policy, set_end_by_tag, state_of,
@@ -399,6 +402,7 @@ async fn our_own_test_of_a_key_is_no_use_of_it() {
     }
 }
 
+#[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn table_fits_the_terminal() {
     let (aws, _) = aws_with_many_kinds().await;
@@ -638,6 +642,7 @@ async fn user_that_vanishes_meanwhile_is_left_out() {
     }
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn interruption_lists_nothing() {
     for (signal, code) in [("INT", 130), ("TERM", 143)] {
@@ -719,6 +724,7 @@ async fn bucket_may_be_in_another_region() {
     assert_eq!(names(&listed(&sandbox, &[]).await), ["alex"]);
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn list_that_stdout_does_not_take_is_a_failure() {
     let (_, sandbox) = aws_with_alex(&[]).await;

@@ -355,6 +355,7 @@ async fn start_with_two_keys_that_nobody_has(aws: &LocalAws, sandbox: &Sandbox) 
     started
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn second_ctrl_c_names_every_user_under_way() {
     for (first, second, code) in [("INT", "INT", 130), ("TERM", "QUIT", 131)] {
@@ -375,6 +376,7 @@ async fn second_ctrl_c_names_every_user_under_way() {
     }
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn second_sigterm_lets_every_user_be_undone() {
     let aws = aws_with_files().await;

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// From the top floor down to the ground. `iam` and `s3` are side by side.
-const ROOMS: [&str; 11] = [
+const ROOMS: [&str; 12] = [
     "cli",
     "workflows",
     "handover",
@@ -20,6 +20,7 @@ const ROOMS: [&str; 11] = [
     "step",
     "removal",
     "access",
+    "os",
 ];
 
 fn rust_files(dir: &Path) -> Vec<PathBuf> {

@@ -95,6 +95,7 @@ async fn forged_tag_gets_into_no_suggested_command() {
     );
 }
 
+#[cfg(unix)]
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn no_core_dump_is_written() {

@@ -26,15 +26,20 @@ mod many;
 mod neighbours;
 mod other_folder;
 mod ours;
+#[cfg(unix)]
 mod output;
 mod pairs;
+#[cfg(unix)]
 mod partitions;
 mod permissions;
+#[cfg(unix)]
 mod picture;
+#[cfg(unix)]
 mod prompt;
 mod propagation;
 mod properties;
 mod proxy;
+#[cfg(unix)]
 mod readme;
 mod rooms;
 mod rotate;
@@ -45,8 +50,11 @@ mod suggestions;
 mod support;
 mod suspend;
 mod sync;
+#[cfg(unix)]
 mod troubleshooting;
 mod undo;
 mod update;
 mod verify;
 mod who_lives_there;
+#[cfg(windows)]
+mod windows;

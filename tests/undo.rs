@@ -137,6 +137,7 @@ async fn every_signal_that_would_end_the_process_is_undone_like_a_sigterm() {
     }
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn disk_that_is_full_costs_no_key() {
     let aws = aws_with_files().await;
@@ -484,6 +485,7 @@ async fn panic_while_a_user_is_deleted_tells_what_is_gone() {
 }
 
 /// A loop in a shell ends with the program that Ctrl-C was for.
+#[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn interrupted_program_ends_by_the_signal() {
     let aws = aws_with_files().await;

@@ -9,7 +9,6 @@ use aws_config::SdkConfig;
 use aws_config::profile::Profile;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::presigning::PresigningConfig;
-use rustix::process::{Pid, Signal, kill_process};
 use url::Url;
 
 use super::config::variable;
@@ -18,6 +17,7 @@ use super::hint::{CHECK_PROXY, SIGN_IN};
 use super::proxy::proxy_of;
 use crate::commands;
 use crate::errors::Hint;
+use crate::os;
 
 /// The call that an error names where there are no credentials for any.
 const ANY_CALL: &str = "GetCallerIdentity";
@@ -147,11 +147,8 @@ impl Drop for Helpers {
             return;
         }
         for pid in descendants() {
-            if let Some(helper) = Pid::from_raw(pid.cast_signed())
-                && !self.others.contains(&pid)
-            {
-                // One that has ended by now needs no signal.
-                let _ = kill_process(helper, Signal::TERM);
+            if !self.others.contains(&pid) {
+                os::end(pid);
             }
         }
     }

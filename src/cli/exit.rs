@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use super::failure::NotConfirmed;
 use crate::errors::Interrupted;
+use crate::os::Signal;
 
 /// The end of a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,35 +14,18 @@ pub enum Exit {
     /// Something failed.
     Failure,
     /// This signal came before all was done, and ends the process.
-    Signal(i32),
+    Signal(Signal),
 }
 
 impl Exit {
-    /// Returns the exit code, or ends the process by the signal that interrupted it, so
-    /// that a shell's loop stops too.
+    /// Returns the exit code, or ends the process by the signal that interrupted it.
     pub(super) fn code(self) -> ExitCode {
         match self {
             Self::Success => ExitCode::SUCCESS,
             Self::Failure => ExitCode::FAILURE,
-            Self::Signal(signal) => end_by(signal),
+            Self::Signal(signal) => signal.end_process(),
         }
     }
-}
-
-/// Ends the process where it is, by a signal as if nobody had listened for it.
-#[expect(unsafe_code, reason = "nothing safe has a signal handled by default again")]
-pub(super) fn end_by(signal: i32) -> ! {
-    // SAFETY: by default no code of ours handles the signal, and a process may always
-    // be kept from dumping core, which would hold the secret: no limit does that where
-    // dumps go to a program.
-    unsafe {
-        #[cfg(target_os = "linux")]
-        libc::prctl(libc::PR_SET_DUMPABLE, 0);
-        libc::signal(signal, libc::SIG_DFL);
-        libc::raise(signal);
-    }
-    // Some systems ignore some signals by default.
-    exit_now(128 + signal as u8)
 }
 
 /// Ends the process where it is.

@@ -5,6 +5,7 @@ use super::terminal::{label, to_copy};
 use crate::aws::Connection;
 use crate::commands::Command;
 use crate::errors::{harmless, one_line};
+use crate::os;
 use crate::workflows::error::hints;
 
 impl Output {
@@ -46,11 +47,10 @@ pub(super) fn in_shell(command: &Command, connection: &Connection) -> String {
             words.extend(value.iter().flat_map(|value| [option, value]));
         }
     }
-    // No argument of a program can have the one character, NUL, that a shell can't be given.
-    let quoted = shlex::try_join(words).unwrap_or_default();
     let (before, after) = command.around;
+    let line = format!("{before}{}{after}", os::quoted(&words));
     match &command.then {
-        Some(next) => format!("{before}{quoted}{after} && {}", in_shell(next, connection)),
-        None => format!("{before}{quoted}{after}"),
+        Some(next) => os::one_after_another(&line, &in_shell(next, connection)),
+        None => line,
     }
 }

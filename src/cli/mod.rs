@@ -4,7 +4,6 @@
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 
-use rustix::process::{Resource, Rlimit, setrlimit};
 use tokio::runtime::Runtime;
 
 mod arguments;
@@ -45,6 +44,8 @@ pub use users_file::NamedUser;
 pub(crate) use users_file::names_in;
 pub use verbs::Existing;
 
+use crate::os;
+
 use job::Job;
 use output::Output;
 use terminal::print_error;
@@ -54,9 +55,7 @@ use terminal::print_error;
 /// A panic, as the SDK has for settings it can't read, is one line, and what was made is
 /// undone; the exit code is 1 then, as it is for a limit of the system's, as on open files.
 pub fn run(name: &'static str, work: impl Future<Output = Exit>) -> ExitCode {
-    // A core dump would hold the secret. Where there is no such limit, so be it.
-    let none = Rlimit { current: Some(0), maximum: Some(0) };
-    let _ = setrlimit(Resource::Core, none);
+    os::forbid_core_dumps();
     panic::set_hook(Box::new(move |info| {
         print_error(name, info.payload_as_str().unwrap_or("internal error"));
     }));

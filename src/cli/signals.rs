@@ -6,33 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use anyhow::Result;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::exit::{Exit, end_by};
+use super::exit::Exit;
 use super::terminal::to_stderr;
 use crate::access::UserName;
 use crate::errors::Interrupted;
-
-/// Ctrl-C, SIGTERM, a closed terminal or lost connection, Ctrl-\, and what timers,
-/// limits and other processes send.
-const STOPPING: [i32; 11] = [
-    libc::SIGINT,
-    libc::SIGTERM,
-    libc::SIGHUP,
-    libc::SIGQUIT,
-    libc::SIGALRM,
-    libc::SIGUSR1,
-    libc::SIGUSR2,
-    libc::SIGXCPU,
-    libc::SIGVTALRM,
-    libc::SIGPROF,
-    libc::SIGIO,
-];
-
-/// The signals that only somebody at a terminal sends, who just wants to get out: a
-/// session that closes and a wrapper that forwards send the others twice.
-const AT_ONCE: [i32; 2] = [libc::SIGINT, libc::SIGQUIT];
+use crate::os::{self, Signal};
 
 /// The words for a signal that stops a run.
 #[derive(Debug)]
@@ -50,7 +30,7 @@ pub(super) struct Signals {
     pub cancel: CancellationToken,
     words: Arc<StopWords>,
     /// The first signal that came.
-    first: Arc<OnceLock<i32>>,
+    first: Arc<OnceLock<Signal>>,
     has_begun: Arc<AtomicBool>,
     under_way: Arc<Mutex<BTreeSet<String>>>,
 }
@@ -68,32 +48,23 @@ impl Signals {
             has_begun: Arc::default(),
             under_way: Arc::default(),
         };
-        // Held, a limit on file sizes fails the write and not the whole process.
-        let _held = stream(libc::SIGXFSZ);
-        for number in stopping().filter(|number| !stays_ignored(*number)) {
-            let mut received = stream(number);
-            let listener = signals.clone();
-            tokio::spawn(async move {
-                while received.recv().await.is_some() {
-                    listener.stop(number);
-                }
-            });
-        }
+        let listener = signals.clone();
+        os::on_signals(move |signal| listener.stop(signal));
         signals
     }
 
-    fn stop(&self, number: i32) {
-        if self.first.set(number).is_ok() {
+    fn stop(&self, signal: Signal) {
+        if self.first.set(signal).is_ok() {
             // Before the work stops, since the process may end at once then.
             to_stderr(if self.has_begun() { self.words.first } else { "stopping" });
             self.cancel.cancel();
-        } else if AT_ONCE.contains(&number) {
+        } else if signal.is_typed() {
             to_stderr(if self.has_begun() { &self.words.second } else { "stopped" });
             let users = Vec::from_iter(self.users_under_way().clone());
             if !users.is_empty() {
                 to_stderr(&format!("under way: {}", users.join(", ")));
             }
-            end_by(number)
+            signal.end_process()
         }
     }
 
@@ -128,43 +99,6 @@ impl Signals {
 
     /// The end of an interrupted run: by the signal that interrupted it.
     pub fn exit(&self) -> Exit {
-        Exit::Signal(self.first.get().copied().unwrap_or(libc::SIGINT))
-    }
-}
-
-/// Every signal that stops a run: on Linux also that of a failing power supply, and
-/// those that the system has no use for, which end a process too.
-#[cfg(target_os = "linux")]
-fn stopping() -> impl Iterator<Item = i32> {
-    let others = [libc::SIGPWR, libc::SIGSTKFLT];
-    let real_time = libc::SIGRTMIN()..=libc::SIGRTMAX();
-    STOPPING.into_iter().chain(others).chain(real_time)
-}
-
-/// Every signal that stops a run.
-#[cfg(not(target_os = "linux"))]
-fn stopping() -> impl Iterator<Item = i32> {
-    STOPPING.into_iter()
-}
-
-fn stream(number: i32) -> Signal {
-    signal(SignalKind::from_raw(number)).expect("the runtime has a signal driver")
-}
-
-/// True if the process was started with the signal ignored, as `nohup` does
-/// with SIGHUP, and is to go on ignoring it. A shell starts what it runs in the
-/// background with Ctrl-C ignored, which stops it all the same.
-fn stays_ignored(signal: i32) -> bool {
-    ![libc::SIGINT, libc::SIGTERM].contains(&signal) && is_ignored(signal)
-}
-
-#[expect(unsafe_code, reason = "nothing safe tells how a signal is handled")]
-fn is_ignored(signal: i32) -> bool {
-    let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: without a new action, sigaction only fills in the current one,
-    // for which there is room; a struct of zeros is a valid one.
-    unsafe {
-        libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr());
-        action.assume_init().sa_sigaction == libc::SIG_IGN
+        Exit::Signal(self.first.get().copied().unwrap_or(Signal::INTERRUPT))
     }
 }

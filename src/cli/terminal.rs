@@ -1,19 +1,17 @@
 //! The terminal that a program was started at: messages in colour on stderr, and
 //! questions, whatever stdin, stdout and stderr are.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, IsTerminal, Write};
-use std::os::fd::AsFd;
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::thread;
 
 use anstream::adapter::strip_str;
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
-use rustix::termios::{QueueSelector, tcflush};
 use tokio::sync::oneshot;
 
 use crate::errors::one_line;
+use crate::os::Console;
 
 const GREEN: Style = AnsiColor::Green.on_default();
 const BOLD: Style = Style::new().bold();
@@ -57,19 +55,15 @@ fn has_colours() -> bool {
 
 /// A terminal with somebody at it.
 #[derive(Debug, Clone)]
-pub(super) struct Terminal(Arc<File>);
+pub(super) struct Terminal(Arc<Console>);
 
 impl Terminal {
-    /// The controlling terminal; without one, as in the session that `su -c`
-    /// starts, the terminal that stdin is. None if nobody can be asked, as in
-    /// a cron job.
+    /// None if nobody can be asked, as in a cron job.
     ///
     /// To be opened before the work begins, so that a terminal that closes while
     /// it goes on doesn't count as none.
     pub fn open() -> Option<Self> {
-        let controlling = File::options().read(true).write(true).open("/dev/tty");
-        let terminal = controlling.ok().or_else(stdin_if_terminal)?;
-        Some(Self(Arc::new(terminal)))
+        Console::open().map(Arc::new).map(Self)
     }
 
     /// Shows some lines and a question, and waits for `y` or `yes`.
@@ -84,25 +78,11 @@ impl Terminal {
         let (sender, answer) = oneshot::channel();
         let terminal = self.0.clone();
         // A thread of its own, since nothing can end a blocking read of a terminal.
-        thread::spawn(move || sender.send(ask(&terminal, &text)));
-        answer.await.is_ok_and(|said| said.unwrap_or(false))
+        thread::spawn(move || sender.send(terminal.ask(&text)));
+        answer.await.is_ok_and(|said| said.is_ok_and(|said| is_yes(&said)))
     }
 }
 
-fn stdin_if_terminal() -> Option<File> {
-    let terminal = io::stdin().as_fd().try_clone_to_owned().ok()?;
-    terminal.is_terminal().then(|| terminal.into())
-}
-
-fn ask(mut terminal: &File, text: &str) -> io::Result<bool> {
-    // What was typed before there was a question is no answer to it.
-    tcflush(terminal, QueueSelector::IFlush)?;
-    terminal.write_all(text.as_bytes())?;
-    let mut answer = String::new();
-    BufReader::new(terminal).read_line(&mut answer)?;
-    if !answer.ends_with('\n') {
-        // What is printed next begins on a line of its own.
-        terminal.write_all(b"\n")?;
-    }
-    Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
+fn is_yes(answer: &str) -> bool {
+    ["y", "yes"].contains(&answer.trim().to_lowercase().as_str())
 }

@@ -1,9 +1,7 @@
 //! How a new key is handed over: the options under "Delivery".
 
-use std::fs::{self, File};
-use std::io::{self, IsTerminal};
-use std::os::fd::AsFd;
-use std::os::unix::fs::MetadataExt;
+use std::fs::File;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +10,7 @@ use std::time::Duration;
 use clap::builder::{PathBufValueParser, TypedValueParser};
 
 use crate::access::ValueError;
+use crate::os;
 
 /// The time that AWS gets by default to know a new key.
 const VERIFY_TIMEOUT: Duration = Duration::from_secs(60);
@@ -104,9 +103,8 @@ fn destination(dir: PathBuf) -> Result<Destination, ValueError> {
     if dir != Path::new("-") {
         return Ok(Destination::Directory(dir));
     }
-    let handle = io::stdout().as_fd().try_clone_to_owned();
-    let stdout = File::from(handle.expect("a program starts with stdout open"));
-    if is_null_device(&stdout) {
+    let stdout = os::stdout().expect("a program starts with stdout open");
+    if os::is_null_device(&stdout) {
         return Err(ValueError::new("stdout must be a pipe or a file, or the secret is lost"));
     }
     if stdout.is_terminal() {
@@ -115,13 +113,6 @@ fn destination(dir: PathBuf) -> Result<Destination, ValueError> {
         ));
     }
     Ok(Destination::Open(Arc::new(stdout)))
-}
-
-/// True if what is written there goes nowhere, as it does too where stdout was closed.
-fn is_null_device(file: &File) -> bool {
-    let [device, null] = [file.metadata(), fs::metadata("/dev/null")]
-        .map(|found| found.map(|metadata| metadata.rdev()).ok());
-    device == null
 }
 
 /// One line of text.

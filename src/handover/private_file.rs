@@ -1,22 +1,20 @@
 //! Files that hold a secret. Nobody else can read them, they are created before the secret
 //! exists, and they never overwrite anything.
 
-use std::fs::{self, File, Permissions};
-use std::io::ErrorKind::{InvalidInput, NotADirectory, NotFound, Unsupported};
+use std::fs::{self, File};
+use std::io::ErrorKind::{NotADirectory, NotFound};
 use std::io::{self, Write};
-use std::os::fd::AsFd;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use rustix::fs::{CWD, Mode, OFlags, openat};
 use tempfile::{Builder, NamedTempFile};
 
 use crate::commands;
 use crate::commands::move_away;
 use crate::errors::{ErrorKind, Hint, Hinted};
+use crate::os;
 
-/// An empty file of mode 0600 in the same directory as the one to write, under a temporary
+/// An empty private file in the same directory as the one to write, under a temporary
 /// name. Deleted when dropped.
 #[derive(Debug)]
 pub(super) struct ReservedFile {
@@ -28,9 +26,10 @@ impl ReservedFile {
     /// Creates the file. Fails if anything is at `path`, even a dangling symbolic link.
     pub fn beside(path: &Path) -> Result<Self> {
         check_free(path)?;
-        let file = Builder::new()
-            .prefix(&temporary_prefix(path))
-            .make_in(directory_of(path), |path| create_in(CWD, path))
+        let file = os::long_path(directory_of(path))
+            .and_then(|dir| {
+                Builder::new().prefix(&temporary_prefix(path)).make_in(dir, os::create_file)
+            })
             .map_err(|error| {
                 let dir = directory_of(path).display();
                 let message = format!("can't create a file in {dir}: {error}");
@@ -49,9 +48,9 @@ impl ReservedFile {
     fn write_and_name(mut self, content: &[u8]) -> io::Result<WrittenFile> {
         self.file.write_all(content)?;
         self.file.as_file().sync_all()?;
-        let named = self.file.persist_noclobber(&self.path)?;
+        let named = self.file.persist_noclobber(os::long_path(&self.path)?)?;
         let written = WrittenFile { path: self.path, file: named, kept: false };
-        sync(&File::open(directory_of(&written.path))?)?;
+        os::sync_directory(directory_of(&written.path))?;
         Ok(written)
     }
 }
@@ -68,7 +67,7 @@ impl WrittenFile {
     /// Fails if the file was removed or replaced since it was written.
     pub fn check(&self) -> Result<()> {
         ensure!(
-            is_at(&self.file, &self.path),
+            os::is_at(&self.file, &self.path),
             "can't keep {}: somebody removed or replaced it",
             self.path.display()
         );
@@ -87,22 +86,18 @@ impl Drop for WrittenFile {
         }
         // Emptied first, so that the secret is gone even if the file can't be removed.
         let _ = self.file.set_len(0);
-        if is_at(&self.file, &self.path) {
+        if os::is_at(&self.file, &self.path) {
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
-/// True if the path still leads to this open file or directory.
-pub(super) fn is_at(file: &File, path: &Path) -> bool {
-    match (fs::symlink_metadata(path), file.metadata()) {
-        (Ok(named), Ok(open)) => (named.dev(), named.ino()) == (open.dev(), open.ino()),
-        _ => false,
-    }
-}
-
-/// Fails if something exists at `path`, or if its directory doesn't.
+/// Fails if something exists at `path` or can't, or if its directory doesn't.
 pub(super) fn check_free(path: &Path) -> Result<()> {
+    if os::is_device(path) {
+        let message = format!("{}: Windows takes this name for a device", path.display());
+        return Err(Hinted::new(message, Hint::new("write the key to stdout with -o -")).into());
+    }
     match fs::symlink_metadata(path) {
         Err(error) if matches!(error.kind(), NotFound | NotADirectory) => {
             check_directory(directory_of(path))
@@ -143,27 +138,6 @@ fn check_directory(dir: &Path) -> Result<()> {
     }
 }
 
-/// Creates a new file in an open directory, even if that was moved or replaced since. Nobody
-/// else can read the file, whatever the umask.
-pub(super) fn create_in(dir: impl AsFd, name: &Path) -> io::Result<File> {
-    let new = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = File::from(openat(dir, name, new, Mode::RUSR | Mode::WUSR)?);
-    // Changed only if necessary, since some file systems can't change modes.
-    if file.metadata()?.mode() & 0o777 != 0o600 {
-        file.set_permissions(Permissions::from_mode(0o600))?;
-    }
-    Ok(file)
-}
-
-/// Returns once the directory's entries are on disk, or at once if the file system can't
-/// sync a directory.
-pub(super) fn sync(dir: &File) -> io::Result<()> {
-    match dir.sync_all() {
-        Err(error) if matches!(error.kind(), InvalidInput | Unsupported) => Ok(()),
-        synced => synced,
-    }
-}
-
 /// The directory of a file; `.` if the path names none.
 pub(super) fn directory_of(path: &Path) -> &Path {
     match path.parent() {
@@ -183,15 +157,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn written_file_is_closed_to_others_and_alone() {
+    fn written_file_is_alone() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("key.csv");
         let file = ReservedFile::beside(&path).unwrap();
         assert!(!path.exists());
         file.write(b"secret").unwrap().keep();
         assert_eq!(fs::read(&path).unwrap(), b"secret");
-        let mode = fs::metadata(&path).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
@@ -230,23 +202,12 @@ mod tests {
         assert_eq!(fs::read(dir.path().join("moved.csv")).unwrap(), b"");
     }
 
-    #[cfg(target_os = "linux")]
     #[test]
-    fn directory_that_can_not_be_synced_is_no_error() {
-        let dir = File::open("/proc").unwrap();
-        assert!(dir.sync_all().is_err());
-        sync(&dir).unwrap();
-    }
-
-    #[test]
-    fn existing_file_and_symbolic_link_stay_untouched() {
+    fn existing_file_stays_untouched() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("key.csv");
         fs::write(&path, "").unwrap();
         ReservedFile::beside(&path).unwrap_err();
-        let link = dir.path().join("link.csv");
-        std::os::unix::fs::symlink(dir.path().join("elsewhere"), &link).unwrap();
-        ReservedFile::beside(&link).unwrap_err();
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 }

@@ -10,11 +10,14 @@ mod fixtures;
 mod lag;
 mod like_ceph;
 mod local_aws;
+mod os;
+#[cfg(unix)]
 mod picture;
 mod policies;
 mod programs;
 mod requests;
 mod scripted_s3;
+#[cfg(unix)]
 mod session;
 mod signed;
 mod tls;
@@ -37,10 +40,13 @@ pub use fixtures::{
     client_of_kit,
 };
 pub use local_aws::{ACCOUNT, ALLOW_ALL, LocalAws};
+pub use os::{HOME, assert_private};
+#[cfg(unix)]
 pub use picture::{PROMPT, Span, lines_at_terminal};
 pub use programs::{DRY_RUN, HANGING, Run, Sandbox, Started, binary, build_binaries};
 pub use requests::{allowed, deletes, gets, lists, opens_folder, puts};
 pub use scripted_s3::{Endless, Script, ScriptedS3};
+#[cfg(unix)]
 pub use session::{COLUMNS, QUESTION, ROWS, Session};
 pub use signed::{Answer, Signed};
 pub use tls::{AUTHORITY, SELF_SIGNED, start_tls, start_tls_with};

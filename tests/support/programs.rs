@@ -1,12 +1,7 @@
 //! Running the real binaries in an environment of their own.
 
-use std::fs::File;
-use std::os::fd::AsRawFd;
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output, Stdio};
-use std::sync::Once;
-
 use std::time::Duration;
 
 use serde_json::Value;
@@ -14,7 +9,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, ChildStderr, Command};
 
-use super::LocalAws;
+use super::{LocalAws, os};
 
 /// No program runs longer than this, unless it hangs.
 pub const HANGING: Duration = Duration::from_secs(240);
@@ -37,7 +32,7 @@ impl From<Output> for Run {
     fn from(output: Output) -> Self {
         Self {
             code: as_shells_see_it(output.status),
-            signal: output.status.signal(),
+            signal: os::signal_of(output.status),
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
         }
@@ -46,7 +41,7 @@ impl From<Output> for Run {
 
 /// The exit code of a program as a shell sees it.
 pub fn as_shells_see_it(status: ExitStatus) -> Option<i32> {
-    status.code().or(status.signal().map(|signal| 128 + signal))
+    status.code().or(os::signal_of(status).map(|signal| 128 + signal))
 }
 
 impl Run {
@@ -98,9 +93,7 @@ pub struct Started {
 impl Started {
     /// Sends a signal, by its name without SIG.
     pub async fn signal(&self, name: &str) {
-        let kill = format!("kill -{name} {}", self.child.id().unwrap());
-        let status = Command::new("sh").args(["-c", &kill]).status().await;
-        assert!(status.unwrap().success());
+        os::send(name, &self.child).await;
     }
 
     /// Waits until stderr holds `part`.
@@ -160,7 +153,7 @@ impl Sandbox {
         let home = dir.path().join("home");
         std::fs::create_dir(&home).unwrap();
         let environment = [
-            ("HOME", home.to_str().unwrap()),
+            (os::HOME, home.to_str().unwrap()),
             ("AWS_EC2_METADATA_DISABLED", "true"),
             ("AWS_REGION", "us-east-1"),
             ("AWS_MAX_ATTEMPTS", "2"),
@@ -244,12 +237,10 @@ impl Sandbox {
     /// A command that has no controlling terminal, is in a process group of its own, and
     /// ignores no signal.
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
-        static BEFORE_THE_FIRST: Once = Once::new();
-        BEFORE_THE_FIRST.call_once(leave_terminal);
         let mut command = Command::new(program);
+        command.env_clear();
+        os::set_apart(&mut command);
         command
-            .process_group(0)
-            .env_clear()
             .envs(self.environment.iter().cloned())
             .current_dir(self.path())
             .stdin(Stdio::null())
@@ -257,7 +248,7 @@ impl Sandbox {
         command
     }
 
-    /// Runs a shell script, in which `$0` is one of the programs.
+    /// Runs a shell script, where there is a shell, in which `$0` is one of the programs.
     pub async fn run_script(&self, script: &str, program: &str) -> Run {
         let mut shell = self.command("/bin/sh");
         let shell = shell.args(["-c", script]).arg(binary(program));
@@ -313,31 +304,6 @@ impl Sandbox {
     }
 }
 
-/// Takes the terminal from this process and those it starts: no program asks whoever runs
-/// the tests. Those ignore no signal either, even where whoever started the tests does, as a
-/// shell does in the background: unlike that, a handler ends with the start of a program.
-///
-/// All this once, since what is run in each child would have each be a copy of this large
-/// process first.
-#[expect(unsafe_code, reason = "nothing safe gives up a terminal or sets a handler")]
-fn leave_terminal() {
-    extern "C" fn do_nothing(_: libc::c_int) {}
-    if let Ok(terminal) = File::open("/dev/tty") {
-        // SAFETY: the descriptor is open, and the request takes no argument.
-        unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCNOTTY) };
-    }
-    let handler = do_nothing as *const () as libc::sighandler_t;
-    for signal in [libc::SIGHUP, libc::SIGQUIT] {
-        // SAFETY: the handler calls nothing.
-        unsafe {
-            let former = libc::signal(signal, handler);
-            if former != libc::SIG_IGN {
-                libc::signal(signal, former);
-            }
-        }
-    }
-}
-
 fn started(mut command: Command) -> Started {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
@@ -347,7 +313,7 @@ fn started(mut command: Command) -> Started {
 
 /// One of this package's binaries.
 pub fn binary(name: &str) -> PathBuf {
-    binaries().join(name)
+    binaries().join(name).with_extension(std::env::consts::EXE_EXTENSION)
 }
 
 /// Where cargo puts the binaries: two directories above tests and examples.

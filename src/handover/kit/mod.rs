@@ -1,15 +1,13 @@
 //! The kit: an archive to send, with settings for the person's client and a README that
 //! explains them, and maybe a directory with the same.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File};
 use std::io::{self, Cursor, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use jiff::ZonedDateTime;
-use rustix::fs::{CWD, Mode, OFlags, openat};
-use tempfile::{Builder, TempDir};
+use tempfile::Builder;
 use zeroize::Zeroizing;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
@@ -17,6 +15,7 @@ use zip::{CompressionMethod, DateTime, ZipWriter};
 use super::private_file::{ReservedFile, WrittenFile};
 use super::{KitForm, key_file, private_file};
 use crate::access::UserName;
+use crate::os;
 
 use settings::NamedFile;
 
@@ -73,7 +72,7 @@ impl Kit {
     pub fn write(&self, settings: &ClientSettings<'_>) -> Result<WrittenKit> {
         let contents = settings.files(self.contact.as_deref())?;
         let name = self.archive.file_stem().unwrap_or_default();
-        let zip = zipped(&name.to_string_lossy(), &contents)?;
+        let zip = zipped(&settings::file_stem(&name.to_string_lossy()), &contents)?;
         let write = |path: &PathBuf| KitDirectory::beside(path, &contents);
         Ok(WrittenKit {
             directory: self.directory.as_ref().map(write).transpose()?,
@@ -145,61 +144,53 @@ impl WrittenKit {
     }
 }
 
-/// A directory of mode 0700 beside the one to make, under a hidden name; gone
-/// when dropped.
+/// A private directory beside the one to make, under a hidden name; gone when dropped.
 #[derive(Debug)]
 struct KitDirectory {
     path: PathBuf,
-    dir: TempDir,
-    /// The directory itself, whoever may put another one at its path.
+    /// The directory itself, whoever may put another one at its path. Closed before it is
+    /// removed, as Windows would have it.
     handle: File,
+    hidden: Hidden,
 }
 
 impl KitDirectory {
-    /// Writes the files with mode 0600, and returns once they are on disk.
+    /// Writes the files, which nobody else can read, and returns once they are on disk.
     fn beside(path: &Path, files: &[NamedFile]) -> Result<Self> {
         let kit = Self::make(path).with_context(|| format!("can't create {}", path.display()))?;
         for (name, content) in files {
             kit.write(name, content).with_context(|| cant_write(&path.join(name)))?;
         }
-        private_file::sync(&kit.handle).with_context(|| cant_write(path))?;
+        os::sync_directory(&kit.hidden.0).with_context(|| cant_write(path))?;
         Ok(kit)
     }
 
     fn write(&self, name: &str, content: &str) -> io::Result<()> {
-        let mut file = private_file::create_in(&self.handle, Path::new(name))?;
+        let mut file = os::create_file_in(&self.handle, name)?;
         file.write_all(content.as_bytes())?;
         file.sync_all()
     }
 
     fn make(path: &Path) -> io::Result<Self> {
-        let dir = Builder::new()
+        let made = Builder::new()
             .prefix(&private_file::temporary_prefix(path))
-            .permissions(Permissions::from_mode(0o700))
-            .tempdir_in(private_file::directory_of(path))?;
-        // A umask may take even the owner's rights away.
-        if fs::metadata(dir.path())?.mode() & 0o700 != 0o700 {
-            fs::set_permissions(dir.path(), Permissions::from_mode(0o700))?;
-        }
-        let directory = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let handle = File::from(openat(CWD, dir.path(), directory, Mode::empty())?);
-        check_own(&handle)?;
-        Ok(Self { path: path.to_owned(), dir, handle })
+            .make_in(os::long_path(private_file::directory_of(path))?, os::create_directory)?;
+        let (handle, hidden) = made.into_parts();
+        Ok(Self { path: path.to_owned(), handle, hidden: Hidden(hidden.keep()?) })
     }
 
     /// Gives it its name, and returns once that is on disk. Fails where something
     /// has that name.
     fn keep(self) -> Result<()> {
         check_free(&self.path)?;
-        fs::rename(self.dir.path(), &self.path).with_context(|| cant_write(&self.path))?;
+        fs::rename(&self.hidden.0, &self.path).with_context(|| cant_write(&self.path))?;
         ensure!(
-            private_file::is_at(&self.handle, &self.path),
+            os::is_at(&self.handle, &self.path),
             "{}: somebody else put another directory there",
             cant_write(&self.path)
         );
-        let _ = self.dir.keep();
         // The key file is the copy that must not get lost.
-        let _ = File::open(private_file::directory_of(&self.path)).map(|dir| dir.sync_all());
+        let _ = os::sync_directory(private_file::directory_of(&self.path));
         Ok(())
     }
 }
@@ -208,14 +199,14 @@ fn cant_write(path: &Path) -> String {
     format!("can't write {}", path.display())
 }
 
-/// Fails unless the directory is ours, and closed to others.
-fn check_own(dir: &File) -> io::Result<()> {
-    let found = dir.metadata()?;
-    let is_ours = found.uid() == rustix::process::geteuid().as_raw();
-    if is_ours && found.is_dir() && found.mode() & 0o077 == 0 {
-        return Ok(());
+/// A directory that is removed when dropped, if it is still there.
+#[derive(Debug)]
+struct Hidden(PathBuf);
+
+impl Drop for Hidden {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
     }
-    Err(io::Error::other("somebody else put another directory there"))
 }
 
 #[cfg(test)]
@@ -228,11 +219,11 @@ mod tests {
         let path = parent.path().join("alex_kit");
         let kit = KitDirectory::make(&path).unwrap();
         let ours = parent.path().join("ours");
-        fs::rename(kit.dir.path(), &ours).unwrap();
-        fs::create_dir(kit.dir.path()).unwrap();
-        private_file::create_in(&kit.handle, Path::new("secret")).unwrap();
+        fs::rename(&kit.hidden.0, &ours).unwrap();
+        fs::create_dir(&kit.hidden.0).unwrap();
+        os::create_file_in(&kit.handle, "secret").unwrap();
         assert!(ours.join("secret").exists());
-        assert_eq!(fs::read_dir(kit.dir.path()).unwrap().count(), 0);
+        assert_eq!(fs::read_dir(&kit.hidden.0).unwrap().count(), 0);
         let error = kit.keep().unwrap_err().to_string();
         assert!(error.contains("somebody else"), "{error}");
     }

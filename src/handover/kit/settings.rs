@@ -188,7 +188,7 @@ fn parsed(endpoint: &str) -> Result<Url> {
 /// names of devices, whatever comes after a period.
 ///
 /// [reserved]: https://learn.microsoft.com/windows/win32/fileio/naming-a-file
-fn file_stem(name: &str) -> String {
+pub(super) fn file_stem(name: &str) -> String {
     let stem = name.split('.').next().unwrap_or_default().to_ascii_lowercase();
     let is_device = ["con", "prn", "aux", "nul"].contains(&stem.as_str())
         || stem.len() == 4

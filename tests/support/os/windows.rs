@@ -1,0 +1,92 @@
+//! Ctrl-Break and access lists.
+
+use std::os::windows::ffi::OsStrExt;
+use std::path::Path;
+use std::process::ExitStatus;
+use std::ptr::null_mut;
+
+use tokio::process::{Child, Command};
+use windows_sys::Win32::Foundation::HANDLE;
+use windows_sys::Win32::Security::Authorization::{
+    ConvertSecurityDescriptorToStringSecurityDescriptorW, GetNamedSecurityInfoW, SDDL_REVISION_1,
+    SE_FILE_OBJECT,
+};
+use windows_sys::Win32::Security::DACL_SECURITY_INFORMATION;
+use windows_sys::Win32::System::Console::{CTRL_BREAK_EVENT, GenerateConsoleCtrlEvent};
+use windows_sys::Win32::System::Threading::{CREATE_NEW_PROCESS_GROUP, TerminateProcess};
+
+/// The variable that names the home directory.
+pub const HOME: &str = "USERPROFILE";
+
+/// No signal ends a program.
+pub fn signal_of(_: ExitStatus) -> Option<i32> {
+    None
+}
+
+/// Ends the process for `KILL`, and presses Ctrl-Break for all others.
+#[expect(unsafe_code, reason = "nothing safe sends Ctrl-Break")]
+pub async fn send(name: &str, child: &Child) {
+    // SAFETY: the process is a child, in a group that goes by its number.
+    let sent = unsafe {
+        match name {
+            "KILL" => TerminateProcess(child.raw_handle().unwrap() as HANDLE, 137),
+            _ => GenerateConsoleCtrlEvent(CTRL_BREAK_EVENT, child.id().unwrap()),
+        }
+    };
+    assert_ne!(sent, 0, "{}", std::io::Error::last_os_error());
+}
+
+/// Has a program run in a process group of its own.
+pub fn set_apart(command: &mut Command) {
+    command.creation_flags(CREATE_NEW_PROCESS_GROUP);
+    // Without them, a program finds no library of Windows.
+    for name in ["SystemRoot", "PATH", "TEMP"] {
+        command.envs(std::env::var_os(name).map(|value| (name, value)));
+    }
+}
+
+/// Nobody else can open the file or directory: its access list inherits nothing, and names
+/// the user, the system and administrators alone.
+#[track_caller]
+pub fn assert_private(path: &Path) {
+    let list = access_list(path);
+    let (flags, entries) = list.trim_start_matches("D:").split_once('(').unwrap();
+    assert!(flags.contains('P'), "{list}");
+    let entries: Vec<_> = entries.trim_end_matches(')').split(")(").collect();
+    let others =
+        |entry: &&&str| ["WD", "AU", "BU", "IU", "S-1-1-0"].iter().any(|it| entry.ends_with(it));
+    assert_eq!(entries.iter().find(others), None, "{list}");
+    assert!((1..=3).contains(&entries.len()), "{list}");
+}
+
+/// The access list of a file or directory, as `D:P(A;;FA;;;SY)`.
+#[expect(unsafe_code, reason = "std knows no access lists")]
+pub fn access_list(path: &Path) -> String {
+    let path: Vec<u16> = path.as_os_str().encode_wide().chain([0]).collect();
+    let (mut descriptor, mut text, mut length) = (null_mut(), null_mut(), 0);
+    // SAFETY: all pointers are to what lives until the calls return; what they give is never
+    // freed.
+    unsafe {
+        let failed = GetNamedSecurityInfoW(
+            path.as_ptr(),
+            SE_FILE_OBJECT,
+            DACL_SECURITY_INFORMATION,
+            null_mut(),
+            null_mut(),
+            null_mut(),
+            null_mut(),
+            &mut descriptor,
+        );
+        assert_eq!(failed, 0);
+        let worded = ConvertSecurityDescriptorToStringSecurityDescriptorW(
+            descriptor,
+            SDDL_REVISION_1,
+            DACL_SECURITY_INFORMATION,
+            &mut text,
+            &mut length,
+        );
+        assert_ne!(worded, 0);
+        let text = std::slice::from_raw_parts(text, length as usize);
+        String::from_utf16_lossy(text).trim_end_matches('\0').to_owned()
+    }
+}
