@@ -450,6 +450,20 @@ async fn kit_of_a_user_called_default_takes_nobodys_own_profile() {
     }
 }
 
+/// Windows has no such files itself, and refuses to make any.
+#[cfg(unix)]
+#[tokio::test]
+async fn kit_of_a_user_named_like_a_device_unpacks_on_windows() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    sandbox.create("nul.kim", &["--kit"]).await.succeeded();
+    let file = std::fs::File::open(sandbox.path().join("nul.kim_kit.zip")).unwrap();
+    let archive = zip::ZipArchive::new(file).unwrap();
+    let names: Vec<_> = archive.file_names().map(|name| name.unwrap()).collect();
+    assert!(names.iter().all(|name| name.starts_with("_nul.kim_kit/")), "{names:?}");
+    assert!(names.iter().any(|name| *name == "_nul.kim_kit/_nul.kim.duck"), "{names:?}");
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn kit_is_the_admins_whatever_the_umask_takes_away() {

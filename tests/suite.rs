@@ -1,6 +1,8 @@
 //! The real binaries against a local AWS that checks signatures and enforces
 //! policies.
 
+#![cfg_attr(windows, allow(unused_imports, reason = "some tests are for Unix alone"))]
+
 mod access;
 mod bad_input;
 mod ceph;

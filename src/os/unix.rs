@@ -3,7 +3,6 @@
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::ErrorKind::{InvalidInput, Unsupported};
 use std::io::{self, BufRead, BufReader, IsTerminal, Write};
-use std::mem::MaybeUninit;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -45,10 +44,9 @@ fn open_own(path: &Path) -> io::Result<File> {
     let directory = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let dir = File::from(openat(CWD, path, directory, Mode::empty())?);
     let found = dir.metadata()?;
-    let is_ours = found.uid() == geteuid().as_raw();
-    let is_closed = found.is_dir() && found.mode() & 0o077 == 0;
+    let is_ours = found.is_dir() && found.uid() == geteuid().as_raw() && found.mode() & 0o077 == 0;
     let not_ours = || io::Error::other("somebody else put another directory there");
-    (is_ours && is_closed).then_some(dir).ok_or_else(not_ours)
+    is_ours.then_some(dir).ok_or_else(not_ours)
 }
 
 /// True if the path still leads to this open file or directory.
@@ -78,7 +76,6 @@ pub fn long_path(path: &Path) -> io::Result<PathBuf> {
     Ok(path.to_owned())
 }
 
-/// Stdout as an open file.
 pub fn stdout() -> io::Result<File> {
     Ok(io::stdout().as_fd().try_clone_to_owned()?.into())
 }
@@ -154,7 +151,7 @@ impl Signal {
     /// background with Ctrl-C ignored, which stops it all the same.
     #[expect(unsafe_code, reason = "nothing safe tells how a signal is handled")]
     fn stays_ignored(self) -> bool {
-        let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+        let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
         // SAFETY: without a new action, sigaction only fills in the current one,
         // for which there is room; a struct of zeros is a valid one.
         let action = unsafe {
@@ -172,9 +169,7 @@ fn stopping() -> Vec<i32> {
     let mut stopping = vec![SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGALRM, SIGUSR1, SIGUSR2, SIGXCPU];
     stopping.extend([libc::SIGVTALRM, libc::SIGPROF, libc::SIGIO]);
     #[cfg(target_os = "linux")]
-    stopping.extend([libc::SIGPWR, libc::SIGSTKFLT]);
-    #[cfg(target_os = "linux")]
-    stopping.extend(libc::SIGRTMIN()..=libc::SIGRTMAX());
+    stopping.extend((libc::SIGRTMIN()..=libc::SIGRTMAX()).chain([libc::SIGPWR, libc::SIGSTKFLT]));
     stopping
 }
 
@@ -197,8 +192,7 @@ fn stream(signal: Signal) -> unix::Signal {
     unix::signal(SignalKind::from_raw(signal.0)).expect("the runtime has a signal driver")
 }
 
-/// Keeps the process from dumping core, which would hold the secret. Where there is no such
-/// limit, so be it.
+/// Keeps the process from dumping core, which would hold the secret, where that can be done.
 pub fn forbid_core_dumps() {
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
 }
@@ -221,10 +215,8 @@ pub fn one_after_another(first: &str, second: &str) -> String {
     format!("{first} && {second}")
 }
 
-/// Gives a file another name, which is not yet taken.
+/// The words that give a file another name, which nothing has yet, or make a directory.
 pub const MOVE: &[&str] = &["mv", "-n", "--"];
-
-/// Makes a directory.
 pub const MAKE_DIRECTORY: &[&str] = &["mkdir", "-p", "-m", "700"];
 
 /// How the AWS CLI words variables for the shell, and what is put around its command.

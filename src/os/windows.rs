@@ -10,6 +10,7 @@ use std::ptr::{null, null_mut};
 use std::{thread, time};
 
 use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close, ctrl_logoff, ctrl_shutdown};
+use winapi_util::file::information;
 use windows_sys::Wdk::Foundation::OBJECT_ATTRIBUTES;
 use windows_sys::Wdk::Storage::FileSystem as nt;
 use windows_sys::Win32::Foundation::{
@@ -21,10 +22,10 @@ use windows_sys::Win32::Security::{
 use windows_sys::Win32::Storage::FileSystem as fs;
 use windows_sys::Win32::System::Console::{FlushConsoleInputBuffer, WriteConsoleW};
 use windows_sys::Win32::System::Diagnostics::Debug::{SEM_NOGPFAULTERRORBOX, SetErrorMode};
+use windows_sys::Win32::System::ErrorReporting::{self as reports, WerSetFlags};
 use windows_sys::Win32::System::IO::IO_STATUS_BLOCK;
 
-/// Creates a new file that only the user, the system and administrators can open, whatever
-/// its directory lets others do. Fails if anything is at `path`, even a link to nothing.
+/// Only the user, the system and administrators can open it, whatever the directory allows.
 pub fn create_file(path: &Path) -> io::Result<File> {
     create(None, nt_path(path)?, nt::FILE_NON_DIRECTORY_FILE)
 }
@@ -37,8 +38,7 @@ pub fn create_directory(path: &Path) -> io::Result<File> {
     create(None, nt_path(path)?, nt::FILE_DIRECTORY_FILE)
 }
 
-/// Creates and opens something new at once, with its access list. Win32 itself can't open a
-/// directory as it creates it, nor create anything in one that is open.
+/// Creates and opens at once, in an open directory too, which Win32's own calls can't.
 #[expect(unsafe_code, reason = "std sets no access lists")]
 fn create(dir: Option<&File>, mut name: Vec<u16>, kind: u32) -> io::Result<File> {
     let length = u16::try_from(2 * name.len()).map_err(|_| io::ErrorKind::InvalidFilename)?;
@@ -78,9 +78,8 @@ fn create(dir: Option<&File>, mut name: Vec<u16>, kind: u32) -> io::Result<File>
 /// An access list that lets in the user, the system and administrators alone. To be freed.
 #[expect(unsafe_code, reason = "std knows no access lists")]
 fn closed_to_others() -> io::Result<*mut c_void> {
-    let list = format!("D:P(A;;FA;;;{})(A;;FA;;;SY)(A;;FA;;;BA)", user_sid()?);
-    let list: Vec<u16> = list.encode_utf16().chain([0]).collect();
-    let mut descriptor = null_mut();
+    let list = format!("D:P(A;;FA;;;{})(A;;FA;;;SY)(A;;FA;;;BA)\0", user_sid()?);
+    let (mut descriptor, list) = (null_mut(), Vec::from_iter(list.encode_utf16()));
     let convert = text::ConvertStringSecurityDescriptorToSecurityDescriptorW;
     // SAFETY: the text ends with a zero.
     succeeded(unsafe { convert(list.as_ptr(), 1, &mut descriptor, null_mut()) })?;
@@ -112,9 +111,13 @@ fn succeeded(result: i32) -> io::Result<()> {
 
 pub fn is_at(file: &File, path: &Path) -> bool {
     let is_link = path.symlink_metadata().is_ok_and(|it| it.is_symlink());
-    let open = file.try_clone().and_then(same_file::Handle::from_file);
-    let named = same_file::Handle::from_path(path);
-    named.is_ok_and(|named| open.is_ok_and(|open| open == named)) && !is_link
+    let Ok(at_path) = winapi_util::Handle::from_path_any(path) else { return false };
+    let (Ok(named), Ok(open)) = (information(&at_path), information(file)) else { return false };
+    // Wine forgets the volume of a file that was moved.
+    let volumes = [named.volume_serial_number(), 0];
+    !is_link
+        && named.file_index() == open.file_index()
+        && volumes.contains(&open.volume_serial_number())
 }
 
 /// Windows syncs no directories.
@@ -140,10 +143,9 @@ pub fn long_path(path: &Path) -> io::Result<PathBuf> {
     Ok(OsString::from_wide(&[&Vec::from_iter(start.encode_utf16()), rest].concat()).into())
 }
 
-/// The path as `NtCreateFile` takes it.
+/// The path as `NtCreateFile` takes it, which begins with `\??\`.
 fn nt_path(path: &Path) -> io::Result<Vec<u16>> {
     let mut path = Vec::from_iter(long_path(path)?.as_os_str().encode_wide());
-    // From `\\?\` to `\??\`.
     path[1] = b'?'.into();
     Ok(path)
 }
@@ -164,7 +166,6 @@ pub fn is_null_device(file: &File) -> bool {
 pub struct Console(File, File);
 
 impl Console {
-    /// None if there is none, as in a service.
     pub fn open() -> Option<Self> {
         let open = |name| File::options().read(true).write(true).open(name).ok();
         Some(Self(open("CONIN$")?, open("CONOUT$")?))
@@ -214,22 +215,26 @@ pub fn on_signals(act: impl Fn(Signal) + Clone + Send + 'static) {
         signals().expect("a process can listen to its console");
     tokio::spawn(async move {
         loop {
-            act(tokio::select! {
+            let signal = tokio::select! {
                 _ = typed.recv() => Signal::INTERRUPT,
                 _ = breaks.recv() => Signal::INTERRUPT,
                 _ = closes.recv() => Signal(129),
                 _ = logs_off.recv() => Signal(129),
                 _ = shuts_down.recv() => Signal(143),
-            });
+            };
+            act(signal);
         }
     });
 }
 
-/// Has Windows make no report of a crash, which would hold parts of the memory.
+/// Has Windows make no report of a crash, or for an abort one without the heap.
 #[expect(unsafe_code, reason = "std knows no reports")]
 pub fn forbid_core_dumps() {
-    // SAFETY: it only sets a flag of this process.
-    unsafe { SetErrorMode(SEM_NOGPFAULTERRORBOX) };
+    // SAFETY: both only set flags of this process.
+    unsafe {
+        SetErrorMode(SEM_NOGPFAULTERRORBOX);
+        WerSetFlags(reports::WER_FAULT_REPORTING_FLAG_NOHEAP);
+    }
 }
 
 /// Does nothing: what the console started, it tells of Ctrl-C itself.
