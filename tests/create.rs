@@ -200,6 +200,7 @@ async fn verbose_shows_calls_and_quiet_shows_nothing_and_neither_the_secret() {
     assert_eq!(sandbox.create("jaime", &["-q"]).await.succeeded().stderr, "");
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn key_file_goes_where_told_and_its_path_is_the_only_output() {
     let aws = aws_with_files().await;
@@ -259,6 +260,7 @@ async fn partition_follows_the_region_of_the_bucket() {
     assert!(run.stdout.contains("arn:aws-cn:s3:::shared/alex/*"), "{}", run.stdout);
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn user_that_is_set_up_already_is_left_alone_with_a_hint() {
     let (aws, sandbox) = aws_with_alex(&[]).await;

@@ -281,6 +281,7 @@ async fn folder_object_is_an_object_that_the_new_key_opens() {
     assert!(run.stderr.contains(verified), "{run:?}");
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn folder_object_is_undone_with_the_rest() {
     for (call, fault) in [
@@ -341,6 +342,7 @@ async fn key_goes_to_stdout_and_into_no_file() {
     assert_eq!((run.stdout.lines().count(), run.stderr.as_str()), (2, ""));
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn key_that_stdout_does_not_take_is_undone() {
     let aws = aws_with_files().await;
@@ -476,6 +478,7 @@ async fn kit_is_the_admins_whatever_the_umask_takes_away() {
     }
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn suggested_command_keeps_the_spaces_of_a_path() {
     let (aws, sandbox) = aws_with_alex(&[]).await;

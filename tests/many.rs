@@ -82,6 +82,7 @@ async fn one_name_in_a_file_is_as_one_on_the_command_line() {
     assert!(run.stderr.starts_with("Created "), "{run:?}");
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn all_that_is_wrong_with_the_names_is_told_before_any_call() {
     let aws = LocalAws::start().await;

@@ -45,18 +45,20 @@ pub fn set_apart(command: &mut Command) {
     }
 }
 
-/// Nobody else can open the file or directory: its access list inherits nothing, and names
-/// the user, the system and administrators alone.
+/// Nobody else can open the file or directory: its access list inherits nothing, and lets in
+/// no groups but SYSTEM and Administrators.
 #[track_caller]
 pub fn assert_private(path: &Path) {
     let list = access_list(path);
-    let (flags, entries) = list.trim_start_matches("D:").split_once('(').unwrap();
-    assert!(flags.contains('P'), "{list}");
+    let (_, entries) = list.split_once('(').unwrap();
     let entries: Vec<_> = entries.trim_end_matches(')').split(")(").collect();
-    let others =
-        |entry: &&&str| ["WD", "AU", "BU", "IU", "S-1-1-0"].iter().any(|it| entry.ends_with(it));
-    assert_eq!(entries.iter().find(others), None, "{list}");
-    assert!((1..=3).contains(&entries.len()), "{list}");
+    for entry in &entries {
+        let is_inherited = entry.split(';').nth(1).unwrap().contains("ID");
+        let who = entry.rsplit(';').next().unwrap();
+        let is_known = ["SY", "BA"].contains(&who) || who.starts_with("S-1-5-21-");
+        assert!(!is_inherited && is_known, "{list}");
+    }
+    assert!((2..=3).contains(&entries.len()), "{list}");
 }
 
 /// The access list of a file or directory, as `D:P(A;;FA;;;SY)`.
