@@ -86,11 +86,7 @@ async fn bare_word_is_answered_with_the_option_or_program() {
         ("delete_s3_user", "expired", "run delete_s3_user -b BUCKET --expired\n"),
         ("create_s3_user", "delete", "run delete_s3_user -b BUCKET -u USER\n"),
         ("delete_s3_user", "list", "run create_s3_user -b BUCKET --list\n"),
-        (
-            "create_s3_user",
-            "foo",
-            "unexpected argument 'foo' found; a user is named with -u USER\n",
-        ),
+        ("create_s3_user", "foo", "unexpected argument 'foo' found; to name a user, use -u USER\n"),
     ] {
         for args in [vec![word], vec!["-b", "shared", word], vec![word, "-u", "alex"]] {
             assert_usage(&sandbox.run(program, &args).await, instead);

@@ -341,8 +341,8 @@ async fn ca_bundle_may_hold_what_is_no_certificate_too() {
     for (file, wrong) in [
         ("none.pem", "none.pem holds no certificate"),
         ("empty.pem", "empty.pem holds no certificate"),
-        ("missing.pem", "can't read missing.pem: No such file"),
-        ("home", "can't read home: Is a directory"),
+        ("missing.pem", "can't read missing.pem: "),
+        ("home", "can't read home: "),
     ] {
         sandbox = sandbox.set("AWS_CA_BUNDLE", Some(file));
         for program in ["create_s3_user", "delete_s3_user"] {
@@ -462,6 +462,7 @@ async fn no_credentials_are_an_error_for_each_user_before_any_call() {
 
 /// A profile whose credentials never come; the file `helper` has the number of the
 /// process that they are waited for from, once it is there.
+#[cfg(unix)]
 async fn write_waiting_profile(sandbox: &Sandbox) {
     let dir = sandbox.path().display();
     let made = sandbox.command("mkfifo").args(["started", "hold"]).status();
@@ -473,6 +474,7 @@ async fn write_waiting_profile(sandbox: &Sandbox) {
 }
 
 /// Waits until the helper of a waiting profile has ended.
+#[cfg(unix)]
 async fn assert_helper_ends(sandbox: &Sandbox) {
     let pid = std::fs::read_to_string(sandbox.path().join("helper")).unwrap();
     let stat = format!("/proc/{}/stat", pid.trim());
@@ -503,6 +505,7 @@ async fn signal_reaches_the_loading_of_credentials_and_who_gives_them() {
     }
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn credentials_that_do_not_come_are_not_waited_for() {
     let aws = aws_with_files().await;

@@ -131,16 +131,16 @@ async fn token_file_that_can_not_be_read_is_named() {
         .set("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", Some("tokens/missing"));
     for sandbox in [by_environment, by_profile, of_container] {
         let run = sandbox.create("alex", &[]).await;
-        run.failed_with(
-            "can't load the AWS credentials: can't read token file tokens/missing: No such file",
-        );
+        let wrong = "can't load the AWS credentials: can't read token file tokens/missing: ";
+        run.failed_with(wrong);
         std::fs::create_dir_all(sandbox.path().join("tokens/missing")).unwrap();
         let run = sandbox.delete("alex", &[]).await;
-        run.failed_with("can't read token file tokens/missing: Is a directory");
+        run.failed_with("can't read token file tokens/missing: ");
     }
     assert_eq!(aws.faults.operations(), [""; 0]);
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn profile_that_asks_for_an_mfa_code_has_the_hint_how_to_give_it() {
     let aws = aws_with_files().await;

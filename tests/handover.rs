@@ -319,6 +319,7 @@ async fn folder_object_is_undone_with_the_rest() {
 }
 
 /// A program whose stdout is a pipe that takes nothing.
+#[cfg(unix)]
 async fn run_with_closed_stdout(command: &mut Command) -> Run {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);

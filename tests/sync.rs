@@ -225,7 +225,7 @@ async fn interrupted_run_is_finished_by_running_it_again() {
     let args = ["-b", "shared", "--users-from", "customers.csv", "--sync"];
     let started = sandbox.start("create_s3_user", &args);
     let run = started.stopped_while_paused(&aws, "INT").await.ended_by(2);
-    assert!(run.stderr.contains("hint: run the same command again to go on\n"), "{run:?}");
+    assert!(run.stderr.contains("hint: to go on, run the same command again\n"), "{run:?}");
     assert!(is_gone(&aws, "zoe"));
     sync(&sandbox, &[]).await.succeeded();
     assert_complete(&aws, &sandbox, "zoe");

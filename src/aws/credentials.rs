@@ -71,7 +71,7 @@ pub(super) fn no_credentials(error: &CredentialsError) -> (String, Option<&'stat
     const ABOUT_SIGN_IN: [&str; 4] = ["SSO", "/sso/", "Login token", "/login/cache/"];
     let sign_in = causes(error)
         .map(ToString::to_string)
-        .find(|cause| ABOUT_SIGN_IN.iter().any(|words| cause.contains(words)));
+        .find(|cause| ABOUT_SIGN_IN.iter().any(|words| cause.replace('\\', "/").contains(words)));
     let last = innermost(error);
     let (why, hint) = if let Some(cause) = sign_in {
         (cause, Some(SIGN_IN))

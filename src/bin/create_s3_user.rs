@@ -99,11 +99,11 @@ struct Change {
     skip_existing: bool,
     /// Create and update users so that they match the users file
     ///
-    /// Creates who is missing, gives the others the access that their row names, leaves the rest
-    /// alone, and names the bucket's users who are not in the file; it deletes nobody. A column
-    /// that the file doesn't have is left alone for users that exist, and an empty cell stands
-    /// for the default. Users that are suspended, or have no key or an edited policy, are named
-    /// and left. --dry-run shows what would change.
+    /// Creates missing users, updates those whose row differs, leaves the rest alone, and lists
+    /// the bucket's users who are not in the file; it deletes nobody. A column that the file
+    /// doesn't have is left alone for users that exist, and an empty cell stands for the
+    /// default. Users that are suspended, or have no key or an edited policy, are reported and
+    /// left unchanged. --dry-run shows what would change.
     #[arg(long, group = "mode", requires = "users_from", conflicts_with = "user")]
     #[arg(conflicts_with_all = [args_of::<GrantChange>(), vec![Id::from("folder")]].concat())]
     sync: bool,
@@ -323,8 +323,8 @@ impl Args {
         }
         StopWords {
             first: if users.len() > 1 {
-                "stopping, and undoing what was made for the users under way; press Ctrl-C again \
-                 to stop at once"
+                "stopping, and undoing users that are only partly created; press Ctrl-C again to \
+                 stop at once"
             } else {
                 "stopping, and undoing what was made; press Ctrl-C again to stop at once"
             },

@@ -63,10 +63,11 @@ fn instead_of_word(error: &clap::Error) -> Option<&'static str> {
         "resume" => {
             Some("to resume a user's access, run create_s3_user -b BUCKET -u USER --resume")
         }
+        "help" => Some("for help, use --help"),
         "expired" => {
             Some("to delete users whose access has ended, run delete_s3_user -b BUCKET --expired")
         }
-        word if !word.starts_with('-') => Some("a user is named with -u USER"),
+        word if !word.starts_with('-') => Some("to name a user, use -u USER"),
         _ => None,
     }
 }

@@ -46,8 +46,8 @@ impl Grouped {
             (Self::Exists, _) => "users already exist",
             (Self::IsMissing, 1) => "user doesn't exist",
             (Self::IsMissing, _) => "users don't exist",
-            (Self::HasFile, 1) => "user has a key file or kit here that would be overwritten",
-            (Self::HasFile, _) => "users have a key file or kit here that would be overwritten",
+            (Self::HasFile, 1) => "user has a key file or kit in the output directory already",
+            (Self::HasFile, _) => "users have a key file or kit in the output directory already",
         }
     }
 

@@ -151,12 +151,12 @@ fn summary(users: &[Listed]) -> String {
     }
     match users.iter().filter(|user| user.expires.is_some_and(|end| end.has_passed())).count() {
         0 => {}
-        ended => summary += &format!(", {ended} ended"),
+        ended => summary += &format!(", {ended} without access by now"),
     }
     match ending.count() {
         0 => summary,
-        1 => summary + &format!(", 1 ends within {SOON} days"),
-        several => summary + &format!(", {several} end within {SOON} days"),
+        1 => summary + &format!(", 1 loses access within {SOON} days"),
+        several => summary + &format!(", {several} lose access within {SOON} days"),
     }
 }
 

@@ -13,8 +13,7 @@ const HEADER: [&str; 7] = ["USER", FOLDER, "ACCESS", "ENDS (UTC)", "KEY", "LAST 
 
 /// The column that is left out where each folder is named after its user.
 const FOLDER: &str = "FOLDER";
-/// The column with words to copy, which are broken last.
-const KEY: &str = HEADER[KEY_INDEX];
+/// The column with the IDs of keys, which are left out where there is no room for them.
 const KEY_INDEX: usize = 4;
 
 /// The space after each column.
@@ -45,16 +44,20 @@ pub(super) fn table(users: &[Listed]) -> String {
     text(&rows, width_of_terminal())
 }
 
-/// The rows below the header. Cells wrap where the table would be wider than `most`.
+/// The rows below the header. Where the table would be wider than `most`, it has no IDs of keys;
+/// where that is not enough, cells wrap.
 fn text(rows: &[[String; HEADER.len()]], most: Option<u16>) -> String {
     let shown: Vec<_> = (0..HEADER.len())
         .filter(|column| {
             HEADER[*column] != FOLDER || rows.iter().any(|row| !row[*column].is_empty())
         })
         .collect();
-    let key = shown.iter().position(|column| HEADER[*column] == KEY);
     let mut table = Table::new();
-    table.load_style(NOTHING).set_header(shown.iter().map(|column| HEADER[*column]));
+    let has_ids = rows.iter().any(has_id);
+    table.load_style(NOTHING).set_header(shown.iter().map(|column| match *column {
+        KEY_INDEX if !has_ids => "KEY AGE",
+        column => HEADER[column],
+    }));
     table.add_rows(rows.iter().map(|row| shown.iter().map(|column| &row[*column])));
     for column in table.column_iter_mut() {
         column.set_padding((0, GAP));
@@ -63,9 +66,8 @@ fn text(rows: &[[String; HEADER.len()]], most: Option<u16>) -> String {
     let Some(most) = most.filter(|most| widest(&natural) > usize::from(*most)) else {
         return natural;
     };
-    let shorter = text(&without_key_ids(rows), None);
-    if widest(&shorter) <= usize::from(most) {
-        return shorter;
+    if has_ids {
+        return text(&without_key_ids(rows), Some(most));
     }
     // The gap after the last column is not shown.
     let room = most.saturating_add(GAP);
@@ -78,7 +80,7 @@ fn text(rows: &[[String; HEADER.len()]], most: Option<u16>) -> String {
         .collect();
     let words_fit = longest_words.iter().sum::<u16>() <= room;
     for (index, column) in table.column_iter_mut().enumerate() {
-        if words_fit || Some(index) == key {
+        if words_fit {
             let width = Width::Fixed(longest_words[index]);
             column.set_constraint(ColumnConstraint::LowerBoundary(width));
         }
@@ -89,12 +91,16 @@ fn text(rows: &[[String; HEADER.len()]], most: Option<u16>) -> String {
 /// The rows with the state and age of each key alone, which `--json` has with its ID.
 fn without_key_ids(rows: &[[String; HEADER.len()]]) -> Vec<[String; HEADER.len()]> {
     let mut rows = rows.to_vec();
-    for row in &mut rows {
-        if let Some((_, about)) = row[KEY_INDEX].split_once(' ') {
-            row[KEY_INDEX] = about.to_owned();
-        }
+    for row in rows.iter_mut().filter(|row| has_id(row)) {
+        let about = row[KEY_INDEX].split_once(' ').map_or("", |(_, about)| about);
+        row[KEY_INDEX] = about.to_owned();
     }
     rows
+}
+
+/// True if the row has the ID of a key, which has at least 16 characters.
+fn has_id(row: &[String; HEADER.len()]) -> bool {
+    row[KEY_INDEX].split(' ').next().is_some_and(|word| word.len() >= 16)
 }
 
 fn widest(table: &str) -> usize {
@@ -151,11 +157,11 @@ fn access_cells(user: &Listed) -> (String, String) {
 /// A key with its state and age, and when it was last used.
 fn key_cells(key: &KeyInfo, now: Timestamp) -> (String, String) {
     let mut cell = harmless(&key.id);
-    if !key.is_active {
-        cell += " suspended";
-    }
     if let Some(created) = key.created {
         cell += &format!(" {}", short_span(created, now));
+    }
+    if !key.is_active {
+        cell += " suspended";
     }
     let used = match &key.last_use {
         LastUse::Unknown | LastUse::NotOffered => "unknown".to_owned(),
@@ -194,7 +200,7 @@ mod tests {
     fn rows() -> Vec<[String; 7]> {
         [
             ["alex", "", "read", "never", "AKIAIOSFODNN7EXAMPLE 12d", "", ""],
-            ["", "", "", "", "AKIAIOSFODNN8EXAMPLE suspended 2d", "never", ""],
+            ["", "", "", "", "AKIAIOSFODNN8EXAMPLE 2d suspended", "never", ""],
             [
                 "kim",
                 "kim/ + prices/",
@@ -214,7 +220,7 @@ mod tests {
         let expected = "\
 USER  FOLDER          ACCESS           ENDS (UTC)  KEY                                LAST USED  NOTES
 alex                  read             never       AKIAIOSFODNN7EXAMPLE 12d
-                                                   AKIAIOSFODNN8EXAMPLE suspended 2d  never
+                                                   AKIAIOSFODNN8EXAMPLE 2d suspended  never
 kim   kim/ + prices/  read-write (IP)  2099-12-31  none                                          no access key; in group partners";
         assert_eq!(text(&rows(), None), expected);
         assert_eq!(text(&rows(), Some(129)), expected);
@@ -226,37 +232,36 @@ kim   kim/ + prices/  read-write (IP)  2099-12-31  none                         
         let expected = "\
 USER  ACCESS  ENDS (UTC)  KEY                                LAST USED  NOTES
 alex  read    never       AKIAIOSFODNN7EXAMPLE 12d
-                          AKIAIOSFODNN8EXAMPLE suspended 2d  never";
+                          AKIAIOSFODNN8EXAMPLE 2d suspended  never";
         assert_eq!(shown, expected);
     }
 
     #[test]
-    fn words_to_copy_are_broken_last() {
-        let shown = text(&rows(), Some(80));
-        for word in ["AKIAIOSFODNN8EXAMPLE", "suspended", "prices/", "read-write", "partners"] {
+    fn cells_are_broken_between_words() {
+        let shown = text(&rows(), Some(70));
+        for word in ["2099-12-31", "suspended", "prices/", "read-write", "partners"] {
             assert!(shown.contains(word), "{word} is broken in\n{shown}");
         }
-        assert!(text(&rows(), Some(50)).contains("AKIAIOSFODNN8EXAMPLE"));
     }
 
     #[test]
     fn table_is_never_wider_than_the_terminal_and_nothing_is_cut() {
-        for most in 44..140 {
+        for most in 44..120 {
             let shown = text(&rows(), Some(most));
             let widest = shown.lines().map(|line| line.chars().count()).max().unwrap();
             assert!(widest <= most.into(), "{most}:\n{shown}");
             let letters = |text: &str| text.chars().filter(|c| *c != ' ' && *c != '\n').count();
-            let known = [rows(), without_key_ids(&rows())].map(|rows| letters(&text(&rows, None)));
-            assert!(known.contains(&letters(&shown)), "{most}:\n{shown}");
+            let all = text(&without_key_ids(&rows()), None);
+            assert_eq!(letters(&shown), letters(&all), "{most}:\n{shown}");
         }
     }
 
     #[test]
     fn ids_of_keys_are_left_out_where_a_line_for_each_user_fits_then() {
         let expected = "\
-USER  ACCESS  ENDS (UTC)  KEY           LAST USED  NOTES
+USER  ACCESS  ENDS (UTC)  KEY AGE       LAST USED  NOTES
 alex  read    never       12d
-                          suspended 2d  never";
+                          2d suspended  never";
         assert_eq!(text(&rows()[..2], Some(60)), expected);
         assert!(text(&rows()[..2], Some(80)).contains("AKIAIOSFODNN8EXAMPLE"));
     }

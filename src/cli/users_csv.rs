@@ -42,16 +42,23 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// The table that begins with this line, or `None` if the line names no column `user`.
+    /// The table that begins with this line, or `None` if the line names no column.
     ///
-    /// Fails on a column that is unknown or there twice: a misspelled `expires` would give
+    /// Fails without a column `user`, and on a column that is unknown or there twice: a misspelled `expires` would give
     /// access without an end. One whose name begins with `#` is for people.
     pub fn with_header(line: &str) -> Result<Option<Self>, String> {
-        let separator = [',', ';', '\t'].into_iter().find(|separator| {
-            let cells = cells(line, *separator);
-            cells.is_ok_and(|names| names.iter().any(|name| column(name) == USER))
-        });
-        let Some(separator) = separator else { return Ok(None) };
+        let separated_with = |is_one: fn(&str) -> bool| {
+            [',', ';', '\t'].into_iter().find(|separator| {
+                let cells = cells(line, *separator);
+                cells.is_ok_and(|names| names.iter().any(|name| is_one(&column(name))))
+            })
+        };
+        let Some(separator) = separated_with(|name| name == USER) else {
+            return match separated_with(is_known) {
+                Some(_) => Err("the table has no column user, for the users' names".to_owned()),
+                None => Ok(None),
+            };
+        };
         let mut columns = Vec::new();
         for (number, name) in (1..).zip(&one_line_of_cells(line, separator)?) {
             let name = column(name);
@@ -234,8 +241,8 @@ fn wrong_end(text: &str, error: &ValueError) -> String {
         && (text.contains(['/', '.']) || digits >= 5);
     if is_of_spreadsheet && *error == Expiry::ACCEPTED {
         return format!(
-            "column {EXPIRES}: write the date as 2026-12-31, in a column that is formatted as text, \
-             so that the spreadsheet keeps it so"
+            "column {EXPIRES}: write dates as 2026-12-31, and format the column as text, so that \
+             the spreadsheet doesn't change them"
         );
     }
     format!("column {EXPIRES}: {error}")
@@ -369,9 +376,9 @@ mod tests {
             "no user name",
             "a quote is not closed",
             "column expires: a time is a date such as 2026-12-31, ",
-            "column expires: write the date as 2026-12-31, in a column ",
-            "column expires: write the date as 2026-12-31, in a column ",
-            "column expires: write the date as 2026-12-31, in a column ",
+            "column expires: write dates as 2026-12-31, and ",
+            "column expires: write dates as 2026-12-31, and ",
+            "column expires: write dates as 2026-12-31, and ",
             "5 cells, but the header has 4",
         ];
         assert_eq!(found.len(), expected.len(), "{found:#?}");

@@ -63,7 +63,7 @@ impl Verb for rotate::RotateOptions {
     }
 
     fn how_to_go_on(&self) -> &'static str {
-        "run the command for the others to go on"
+        "to go on, run the command for the others"
     }
 
     async fn plan(&self, job: &Job<'_>, _: &Everybody) -> Result<Planned<Rotate>> {

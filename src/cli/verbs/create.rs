@@ -67,7 +67,7 @@ impl Verb for Creation {
     }
 
     fn how_to_go_on(&self) -> &'static str {
-        "run the same command with --skip-existing to go on"
+        "to go on, run the same command with --skip-existing"
     }
 
     async fn plan(&self, job: &Job<'_>, everybody: &Everybody) -> Result<Planned<Create>> {

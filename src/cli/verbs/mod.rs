@@ -19,7 +19,7 @@ mod sync;
 pub use create::Existing;
 
 /// How to go on where all that is done stays done.
-const SAME_AGAIN: &str = "run the same command again to go on";
+const SAME_AGAIN: &str = "to go on, run the same command again";
 
 /// Something to do with each user.
 pub(super) trait Verb {

@@ -189,6 +189,8 @@ impl KitDirectory {
             "{}: somebody else put another directory there",
             cant_write(&self.path)
         );
+        // Nothing of ours is under the hidden name any more.
+        std::mem::forget(self.hidden);
         // The key file is the copy that must not get lost.
         let _ = os::sync_directory(private_file::directory_of(&self.path));
         Ok(())

@@ -59,11 +59,11 @@ pub struct DeleteOptions {
     pub all_versions: bool,
     /// Delete the user even if it was not made for this bucket
     ///
-    /// Also deletes a folder whose user is gone, but never one that is another user's, or that
-    /// another user's folder is in.
+    /// Also deletes a folder whose user is gone, but never one that belongs to another user or
+    /// contains another user's folder.
     #[cfg_attr(feature = "cli", arg(long))]
     pub force: bool,
-    /// Folder to delete, if nothing about the user says which
+    /// Folder to delete, if the user's tags and policies don't say which
     ///
     /// Only needed where delete_s3_user asks for it, and with --force for a user that is gone
     /// and had a folder that wasn't named after it.
