@@ -51,6 +51,8 @@ impl Hinted {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ErrorKind {
     AlreadyExists,
+    /// A file is where another one would be written.
+    FileExists,
     NoSuchBucket,
     NoSuchUser,
     NotOurs,

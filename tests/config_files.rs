@@ -1,7 +1,11 @@
 //! The shared config files: one that can't be used stops a run before anybody
 //! else's keys are used.
 
-use crate::support::{ACCOUNT, Fault, LocalAws, Sandbox, assert_usage, aws_with_files, is_gone};
+use std::path::MAIN_SEPARATOR as SEP;
+
+use crate::support::{
+    ACCOUNT, Fault, IS_A_DIRECTORY, LocalAws, Sandbox, assert_usage, aws_with_files, is_gone,
+};
 
 /// What must never be printed.
 const SECRET: &str = "hunter2";
@@ -80,7 +84,7 @@ async fn file_that_is_not_utf_8_is_refused_and_nobody_else_acts() {
         for file in ["config", "credentials"] {
             let sandbox = sandbox_with_profiles(&aws);
             write(&sandbox, file, &content);
-            let path = format!(".aws/{file}: line {line} is not UTF-8 text");
+            let path = format!("{SEP}home{SEP}.aws/{file}: line {line} is not UTF-8 text");
             assert_refused(&aws, sandbox, &path).await;
         }
     }
@@ -100,7 +104,7 @@ async fn file_that_can_not_be_parsed_is_named_with_the_line_on_every_path() {
         for file in ["config", "credentials"] {
             let sandbox = sandbox_with_profiles(&aws);
             write(&sandbox, file, content);
-            let path = format!(".aws/{file}: {wrong}");
+            let path = format!("{SEP}home{SEP}.aws/{file}: {wrong}");
             assert_refused(&aws, sandbox, &path).await;
         }
     }
@@ -111,12 +115,11 @@ async fn file_that_a_variable_names_is_checked_too() {
     let aws = aws_with_files().await;
     for (name, file) in [("AWS_CONFIG_FILE", "~/config"), ("AWS_SHARED_CREDENTIALS_FILE", "keys")] {
         let sandbox = sandbox_with_profiles(&aws);
-        let path = sandbox.path().join(file.replace('~', "home"));
-        std::fs::write(&path, b"[default]\n# \xe4\n").unwrap();
+        let path = file.replace("~/", &format!("home{SEP}"));
+        std::fs::write(sandbox.path().join(&path), b"[default]\n# \xe4\n").unwrap();
         let sandbox = sandbox.set(name, Some(file));
         let run = sandbox.create("alex", &[]).await;
-        let name = path.file_name().unwrap().display();
-        assert_usage(&run, &format!("{name}: line 2 is not UTF-8 text"));
+        assert_usage(&run, &format!("{path}: line 2 is not UTF-8 text"));
         assert_eq!(aws.faults.operations(), [""; 0]);
     }
 }
@@ -130,7 +133,7 @@ async fn file_that_can_not_be_read_is_refused_unless_the_keys_are_in_the_environ
         let sandbox = sandbox_with_profiles(&aws);
         std::fs::create_dir(sandbox.path().join("unreadable")).unwrap();
         let sandbox = sandbox.set(name, Some("unreadable"));
-        let wrong = "can't read unreadable: ";
+        let wrong = &format!("can't read unreadable: {IS_A_DIRECTORY}");
         assert_usage(&sandbox.create("alex", &[]).await, wrong);
         let options = ["--profile", "work"];
         assert_usage(&sandbox.create("alex", &options).await, wrong);
@@ -208,7 +211,7 @@ async fn profile_whose_name_the_sdk_passes_over_is_said_not_to_be_supported() {
     ] {
         let mut sandbox = sandbox_with_profiles(&aws);
         write(&sandbox, file, format!("\n{header}\n{role}"));
-        let wrong = format!(".aws/{file}: line 2: profile {name} is not supported");
+        let wrong = format!("{SEP}home{SEP}.aws/{file}: line 2: profile {name} is not supported");
         let run = sandbox.create("alex", &["--profile", name]).await;
         assert_usage(&run, &wrong);
         sandbox = sandbox.set("AWS_PROFILE", Some(name));

@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use crate::support::{
-    ACCOUNT, AUTHORITY, FILES_OF_OTHERS, Fault, HANGING, LocalAws, SELF_SIGNED, Sandbox, add_role,
-    assert_complete, assert_usage, aws_with_files, is_gone, start_tls, start_tls_with,
+    ACCOUNT, AUTHORITY, FILES_OF_OTHERS, Fault, HANGING, IS_A_DIRECTORY, LocalAws, NO_SUCH_FILE,
+    SELF_SIGNED, Sandbox, add_role, assert_complete, assert_usage, aws_with_files, is_gone,
+    start_tls, start_tls_with,
 };
 
 /// A policy that allows next to nothing.
@@ -341,8 +342,8 @@ async fn ca_bundle_may_hold_what_is_no_certificate_too() {
     for (file, wrong) in [
         ("none.pem", "none.pem holds no certificate"),
         ("empty.pem", "empty.pem holds no certificate"),
-        ("missing.pem", "can't read missing.pem: "),
-        ("home", "can't read home: "),
+        ("missing.pem", &format!("can't read missing.pem: {NO_SUCH_FILE}")),
+        ("home", &format!("can't read home: {IS_A_DIRECTORY}")),
     ] {
         sandbox = sandbox.set("AWS_CA_BUNDLE", Some(file));
         for program in ["create_s3_user", "delete_s3_user"] {

@@ -1,7 +1,10 @@
 //! What is said where credentials are refused or missing, by what really is wrong
 //! with them.
 
-use crate::support::{ACCOUNT, Fault, LocalAws, Run, Sandbox, add_role, aws_with_files, is_gone};
+use crate::support::{
+    ACCOUNT, Fault, IS_A_DIRECTORY, LocalAws, NO_SUCH_FILE, Run, Sandbox, add_role, aws_with_files,
+    is_gone,
+};
 
 const CLOCK: &str = "\nhint: set the clock, then run the same command again\n";
 
@@ -132,10 +135,10 @@ async fn token_file_that_can_not_be_read_is_named() {
     for sandbox in [by_environment, by_profile, of_container] {
         let run = sandbox.create("alex", &[]).await;
         let wrong = "can't load the AWS credentials: can't read token file tokens/missing: ";
-        run.failed_with(wrong);
+        run.failed_with(&format!("{wrong}{NO_SUCH_FILE}"));
         std::fs::create_dir_all(sandbox.path().join("tokens/missing")).unwrap();
         let run = sandbox.delete("alex", &[]).await;
-        run.failed_with("can't read token file tokens/missing: ");
+        run.failed_with(&format!("can't read token file tokens/missing: {IS_A_DIRECTORY}"));
     }
     assert_eq!(aws.faults.operations(), [""; 0]);
 }

@@ -120,9 +120,9 @@ struct Change {
     list_options: ListOptions,
     /// Change the access or the tags of an existing user
     ///
-    /// Changes only what the access options and --tag name. Replaces the user's policy and leaves the
-    /// key alone. Prints what changes and what stays. A policy that somebody edited is
-    /// replaced only if all access options are given.
+    /// Changes only what the access options and --tag name. Replaces the user's policy and
+    /// leaves the key alone. Prints what changes and what stays. A policy that somebody edited
+    /// is replaced only if all access options are given.
     #[arg(long, group = "mode")]
     #[arg(conflicts_with_all = not_for_update())]
     update: bool,
@@ -322,7 +322,7 @@ impl Args {
             };
         }
         StopWords {
-            first: if users.len() > 1 {
+            first: if users.len() > 1 && !self.change.rotate_key {
                 "stopping, and undoing users that are only partly created; press Ctrl-C again to \
                  stop at once"
             } else {
@@ -330,12 +330,11 @@ impl Args {
             },
             second: if self.change.rotate_key {
                 let list = self.target.list_keys(&self.connection);
-                let mut access = users.iter().map(|user| self.grant.overridden_by(&user.access));
-                let access = if access.any(|it| it != GrantChange::default()) {
-                    "access may have changed; "
-                } else {
-                    ""
+                let changes_access = |user: &NamedUser| {
+                    self.grant.overridden_by(&user.access) != GrantChange::default()
                 };
+                let access =
+                    if users.iter().any(changes_access) { "access may have changed; " } else { "" };
                 format!(
                     "stopped; {access}a new key without a file can be deleted; list the keys \
                      with: {list}"

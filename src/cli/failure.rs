@@ -61,7 +61,7 @@ impl Output {
                 self.error_detail(&line);
             }
         }
-        let grouped = Grouped::of(failed.error.inner(), &target.user);
+        let grouped = Grouped::of(failed.error.inner());
         let grouped = grouped.filter(|_| !self.is_alone());
         if let Some(kind) = grouped {
             self.report().grouped.push((kind, target.user.clone()));

@@ -1,7 +1,7 @@
 //! Errors that many users have in common: said once at the end, with the users' names.
 
+use super::Session;
 use super::report::names;
-use super::{Output, Session};
 use crate::access::{BucketName, UserName};
 use crate::commands::{self, Command};
 use crate::errors::{ErrorKind, Hinted};
@@ -22,19 +22,16 @@ impl Grouped {
     const ALL: [Self; 3] = [Self::Exists, Self::IsMissing, Self::HasFile];
 
     /// The kind of a user's error, if it is one of these, and nothing more is said of it.
-    pub fn of(error: &anyhow::Error, user: &UserName) -> Option<Self> {
+    pub fn of(error: &anyhow::Error) -> Option<Self> {
         if error.is::<UserExists>() {
             return Some(Self::Exists);
         }
-        let Hinted { message, hints, kind } = error.downcast_ref()?;
-        let has_only_commands = hints.iter().all(|hint| hint.command.is_some());
+        let Hinted { hints, kind, .. } = error.downcast_ref()?;
+        // Where a similar name or a folder of the missing user is found, more is said.
+        let has_command = hints.iter().any(|hint| hint.command.is_some());
         match kind {
-            ErrorKind::NoSuchUser if *message == format!("there is no user {user}") => {
-                has_only_commands.then_some(Self::IsMissing)
-            }
-            ErrorKind::AlreadyExists if message.ends_with("; not overwriting it") => {
-                Some(Self::HasFile)
-            }
+            ErrorKind::NoSuchUser if has_command => Some(Self::IsMissing),
+            ErrorKind::FileExists => Some(Self::HasFile),
             _ => None,
         }
     }
@@ -73,7 +70,7 @@ impl Session {
     /// Prints the errors that were gathered, each once, and what can be done about them.
     pub(super) fn say_grouped(&self) {
         let gathered = std::mem::take(&mut self.out.report().grouped);
-        let out: Output = self.out.for_all();
+        let out = self.out.for_all();
         for kind in Grouped::ALL {
             let of_kind = gathered.iter().filter(|(found, _)| *found == kind);
             let mut users: Vec<_> = of_kind.map(|(_, user)| user.clone()).collect();

@@ -80,7 +80,7 @@ impl Session {
         let failed = self.ended(users, Ending::Failed);
         let interrupted = self.ended(users, Ending::Interrupted);
         let not_started = self.not_started(users);
-        let is_declined = !self.ended(users, Ending::Declined).is_empty();
+        let is_declined = !self.out.report().users(Ending::Declined).is_empty();
         self.out.planned();
         if !self.out.is_alone() {
             self.say_grouped();

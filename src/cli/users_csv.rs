@@ -44,8 +44,9 @@ pub(super) struct Table {
 impl Table {
     /// The table that begins with this line, or `None` if the line names no column.
     ///
-    /// Fails without a column `user`, and on a column that is unknown or there twice: a misspelled `expires` would give
-    /// access without an end. One whose name begins with `#` is for people.
+    /// Fails without a column `user`, and on a column that is unknown or there twice: a
+    /// misspelled `expires` would give access without an end. One whose name begins with `#` is
+    /// for people.
     pub fn with_header(line: &str) -> Result<Option<Self>, String> {
         let separated_with = |is_one: fn(&str) -> bool| {
             [',', ';', '\t'].into_iter().find(|separator| {

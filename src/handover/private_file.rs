@@ -119,7 +119,7 @@ pub(super) fn already_exists(path: &Path) -> anyhow::Error {
     let words = "it may hold the key of an earlier user, or of one in another bucket; to keep it \
                  under another name, run";
     let hint = Hint { words: words.to_owned(), command: Some(move_away(path)) };
-    Hinted::new(message, hint).of_kind(ErrorKind::AlreadyExists).into()
+    Hinted::new(message, hint).of_kind(ErrorKind::FileExists).into()
 }
 
 fn check_directory(dir: &Path) -> Result<()> {

@@ -113,7 +113,7 @@ impl From<anyhow::Error> for Error {
         }
         if let Some(Hinted { kind, .. }) = error.downcast_ref() {
             return match kind {
-                ErrorKind::AlreadyExists => Self::AlreadyExists(error),
+                ErrorKind::AlreadyExists | ErrorKind::FileExists => Self::AlreadyExists(error),
                 ErrorKind::NoSuchBucket => Self::NoSuchBucket(error),
                 ErrorKind::NoSuchUser => Self::NoSuchUser(error),
                 ErrorKind::NotOurs => Self::NotOurs(error),

@@ -40,7 +40,7 @@ pub use fixtures::{
     client_of_kit,
 };
 pub use local_aws::{ACCOUNT, ALLOW_ALL, LocalAws};
-pub use os::{HOME, assert_private};
+pub use os::{HOME, IS_A_DIRECTORY, NO_SUCH_FILE, assert_private};
 #[cfg(unix)]
 pub use picture::{PROMPT, Span, lines_at_terminal};
 pub use programs::{DRY_RUN, HANGING, Run, Sandbox, Started, binary, build_binaries};

@@ -27,7 +27,8 @@ impl TagChange {
     /// Finds what the user's tags lack: these of the admin's own, and of the end of access the
     /// one that its `grant` has, if any.
     ///
-    /// Fails if there are tags to set and the store keeps none. The end stays untagged there.
+    /// Fails if there are tags to set and the store keeps none, or has no room for them. The end
+    /// stays untagged where none are kept.
     pub async fn find(
         run: &Run,
         user: &User,
@@ -60,11 +61,11 @@ impl TagChange {
     /// [quotas]: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
     fn check_room(&self, user: &User) -> Result<()> {
         let added = self.set.others.iter().filter(|tag| value_of(user, tag).is_none()).count();
-        let has_end = user.tags.expires.is_some();
-        let sets_end = self.set.expires.is_some();
-        let tags = user.tags.count() + added + usize::from(!has_end);
+        let lacks_end = user.tags.expires.is_none();
+        let adds_any = added > 0 || lacks_end && self.set.expires.is_some();
+        let tags = user.tags.count() + added + usize::from(lacks_end);
         ensure!(
-            tags <= MOST_TAGS || added == 0 && (has_end || !sets_end),
+            !adds_any || tags <= MOST_TAGS,
             "user {} would have {tags} tags, with the one that says when access ends; IAM takes \
              {MOST_TAGS}, so remove some first",
             user.name

@@ -13,6 +13,10 @@ use tokio::process::{Child, Command};
 /// The variable that names the home directory.
 pub const HOME: &str = "HOME";
 
+/// The system's words for a file that isn't there, and for a directory in its place.
+pub const NO_SUCH_FILE: &str = "No such file";
+pub const IS_A_DIRECTORY: &str = "Is a directory";
+
 /// The signal that ended a program.
 pub fn signal_of(status: ExitStatus) -> Option<i32> {
     status.signal()

@@ -18,6 +18,10 @@ use windows_sys::Win32::System::Threading::{CREATE_NEW_PROCESS_GROUP, TerminateP
 /// The variable that names the home directory.
 pub const HOME: &str = "USERPROFILE";
 
+/// The system's words for them are in the language of whoever uses it.
+pub const NO_SUCH_FILE: &str = "";
+pub const IS_A_DIRECTORY: &str = "";
+
 /// No signal ends a program.
 pub fn signal_of(_: ExitStatus) -> Option<i32> {
     None
