@@ -225,7 +225,7 @@ async fn options_of_the_earlier_scripts_still_work() {
 async fn empty_folder_is_pointed_out() {
     let aws = aws_with_files().await;
     let run = Sandbox::new(&aws).create("kim", &[]).await.succeeded();
-    assert!(run.stderr.contains("note: there are no files yet"), "{}", run.stderr);
+    assert!(run.stderr.contains("note: the folder is empty"), "{}", run.stderr);
 }
 
 #[tokio::test]

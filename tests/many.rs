@@ -99,10 +99,9 @@ async fn all_that_is_wrong_with_the_names_is_told_before_any_call() {
         let lines: Vec<_> = run.stderr.lines().collect();
         let expected = [
             "customers:2: a user name must be",
-            "customers:3: kim is given twice, first by -u",
-            "customers:5: ALEX is given twice, first by customers:1",
-            "customers:6: a user name has no /; ",
-            "customers:7: kim is given twice",
+            "customers:3: kim appears twice, first with -u (also on line 7)",
+            "customers:5: ALEX appears twice, first at customers:1",
+            "customers:6: a user name can't contain /; ",
             "customers:8: a user name must be",
         ];
         assert_eq!(lines.len(), expected.len(), "{run:?}");
@@ -140,7 +139,7 @@ async fn file_in_another_encoding_is_told_from_one_with_bad_names() {
     ] {
         std::fs::write(sandbox.path().join("customers.csv"), content).unwrap();
         let run = create(&sandbox, &["--users-from", "customers.csv"]).await;
-        assert_usage(&run, "customers.csv is UTF-16, or no text at all; save it as UTF-8");
+        assert_usage(&run, "customers.csv is UTF-16 or not a text file; save it as UTF-8");
     }
 }
 
@@ -263,7 +262,7 @@ async fn secret_in_a_file_given_by_mistake_is_not_printed() {
         ("AKIAIOSFODNN7EXAMPLE\n".to_owned(), "file:1: this looks like an access key; "),
         (format!("AKIAIOSFODNN7EXAMPLE,{in_a_row}\n"), "file:1: "),
         (format!("{rows}AKIAIOSFODNN7EXAMPLE,,,,,,\n"), "file:2: this looks like an access key; "),
-        (format!("{rows}kim,{in_a_row},,,,,\n"), "file:2: column access: accepted are read, "),
+        (format!("{rows}kim,{in_a_row},,,,,\n"), "file:2: column access: must be one of read, "),
         (format!("{rows}kim,,{in_a_row},,,,\n"), "file:2: column expires: "),
         (format!("{rows}kim,,,../{in_a_row},,,\n"), "file:2: column folder: "),
         (format!("{rows}kim,,,,{in_a_row},,\n"), "file:2: column source-ip: "),
@@ -291,7 +290,9 @@ async fn of_a_wrong_file_the_first_problems_are_told() {
     for (lines, rest) in
         [(20, None), (21, Some("1 more problem")), (1000, Some("980 more problems"))]
     {
-        std::fs::write(sandbox.path().join("log"), "no name\n".repeat(lines)).unwrap();
+        // Each line is wrong in another way.
+        let log: String = ('\u{4e00}'..).take(lines).map(|c| format!("no{c}name\n")).collect();
+        std::fs::write(sandbox.path().join("log"), log).unwrap();
         let run = create(&sandbox, &["--users-from", "log"]).await;
         assert_eq!(run.code, Some(2), "{run:?}");
         let told: Vec<_> = run.stderr.lines().collect();
@@ -601,7 +602,7 @@ async fn key_in_any_file_of_the_directory_is_not_lost() {
     std::fs::write(file("alexander_accessKeys.csv"), other).unwrap();
     std::fs::remove_file(&at).unwrap();
     let run = sandbox.create("alex", &["--skip-existing"]).await;
-    let run = run.failed_with(&format!("with access key {id}, which is in no file here: "));
+    let run = run.failed_with(&format!("but no file here has its access key {id}: "));
     assert!(!run.stderr.contains(&secret), "{run:?}");
     std::fs::remove_file(file(".alex_accessKeys.csv.Ab12Cd")).unwrap();
     sandbox.create("alex", &["--skip-existing"]).await.succeeded();
@@ -625,7 +626,7 @@ async fn keys_that_may_be_lost_are_noted_once() {
     aws.faults.forget();
     let again = [&others[..], &["--skip-existing"]].concat();
     let run = here.create("alex", &again).await.succeeded();
-    let note = "note: 2 users have a key that was never used and is in no file here: alex, lee\n";
+    let note = "note: 2 users have a key that was never used, and no key file here: alex, lee\n";
     assert_eq!(run.stderr.matches(note).count(), 1, "{run:?}");
     assert_eq!(run.stderr.matches("note: ").count(), 1, "{run:?}");
     assert!(!run.stderr.contains("--rotate-key"), "{run:?}");
@@ -709,19 +710,17 @@ async fn table_is_checked_as_a_whole_before_any_call() {
         (
             "user,access,expires\nalex,read,2099-12-31\nkim,all,\nlee,read\nal ex,,\nALEX,,\n",
             &[
-                "customers.csv:3: column access: accepted are read, read-write, write",
+                "customers.csv:3: column access: must be one of read, read-write, write",
                 "customers.csv:4: 2 cells, but the header has 3",
-                "customers.csv:5: a user name must be 1 to 64 characters: A-Z, a-z, 0-9 and _+=,.@-, \
-                 and not ' '",
-                "customers.csv:6: ALEX is given twice, first by customers.csv:2",
+                "customers.csv:5: a user name must be 1 to 64 characters: A-Z, a-z, 0-9 and _+=,.@-; \
+                 not allowed: ' '",
+                "customers.csv:6: ALEX appears twice, first at customers.csv:2",
             ][..],
         ),
         // Without that check, access would have no end.
         (
             "user,expire\nalex,2099-12-31\n",
-            &[
-                "customers.csv:1: column 2 \"expire\" is unknown; the columns are user, folder, contact, access,",
-            ],
+            &["customers.csv:1: unknown column 2 \"expire\": use user, folder, contact, access,"],
         ),
         (
             "name\nalex\n",
@@ -735,7 +734,7 @@ async fn table_is_checked_as_a_whole_before_any_call() {
         ),
         (
             "\u{feff}user;access;source-ip\nalex;all;\nkim;read;\n",
-            &["customers.csv:2: column access: accepted are read, read-write, write"],
+            &["customers.csv:2: column access: must be one of read, read-write, write"],
         ),
         (
             "alex\tread\nkim;read\n",
@@ -743,11 +742,7 @@ async fn table_is_checked_as_a_whole_before_any_call() {
         ),
         (
             "\"alex\"\n'kim'\n\u{201c}lee\u{201d}\n",
-            &[
-                "customers.csv:1: remove the quotes",
-                "customers.csv:2: remove the quotes",
-                "customers.csv:3: remove the quotes",
-            ],
+            &["customers.csv:1: remove the quotes (also on lines 2, 3)"],
         ),
         ("user,access\n'kim',read\n", &["customers.csv:2: remove the quotes"]),
     ] {
@@ -785,7 +780,10 @@ async fn access_options_in_a_table_are_refused_where_they_mean_nothing() {
     table("user,expires\nalex,2099-12-31\n");
     for option in ["--list", "--suspend", "--resume"] {
         let run = create(&sandbox, &[&from[..], &[option]].concat()).await;
-        assert_usage(&run, &format!("{option} can't be used with access options"));
+        assert_usage(
+            &run,
+            &format!("{option} can't be used with a users file that has access options"),
+        );
     }
     assert_eq!(aws.faults.operations().len(), before);
     table("user,expires\nalex,\n");

@@ -225,9 +225,21 @@ async fn rows_of_a_file_name_folders() {
             "users.csv:2: the folder of user bob is inside that of user customers",
         ),
         ("user,folder\nbob,a*\n", &[], "users.csv:2: column folder: a prefix has no *"),
-        ("user,folder\nbob,acme/\n", &["--path", "/x/"], "--path can't be used with folders"),
-        ("user,folder\nbob,acme/\n", &["--update"], "--update can't be used with folders"),
-        ("user,folder\nbob,acme/\n", &["--list"], "--list can't be used with folders"),
+        (
+            "user,folder\nbob,acme/\n",
+            &["--path", "/x/"],
+            "--path can't be used with a users file that has folders",
+        ),
+        (
+            "user,folder\nbob,acme/\n",
+            &["--update"],
+            "--update can't be used with a users file that has folders",
+        ),
+        (
+            "user,folder\nbob,acme/\n",
+            &["--list"],
+            "--list can't be used with a users file that has folders",
+        ),
     ] {
         write(table);
         let run = sandbox.run("create_s3_user", &[&from[..], options].concat()).await;

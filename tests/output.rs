@@ -90,9 +90,9 @@ async fn note_that_holds_for_many_is_said_once_with_their_names() {
     let [note] = notes[..] else {
         panic!("{notes:?}");
     };
-    assert!(note.starts_with("note: kim, lee: there are no files yet"), "{note}");
+    assert!(note.starts_with("note: kim, lee: the folder is empty"), "{note}");
     let run = sandbox.create("mia", &["-u", "jaime"]).await.succeeded();
-    let own = "mia: note: there are no files yet";
+    let own = "mia: note: the folder is empty";
     assert!(run.stderr.contains(own), "{run:?}");
 }
 

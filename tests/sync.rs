@@ -65,17 +65,17 @@ async fn dry_run_shows_what_would_change_and_changes_nothing() {
     let expected = "\
 + zoe    zoe/    read, ends 2091-01-31, only from 203.0.113.7/32 198.51.100.0/24
 ~ tom    tom/    expires: never -> 2090-06-30
-! nokey  nokey/  has no access key, so it stays as it is
-! odd    odd/    has no policy, or one that somebody edited, so it stays as it is
+! nokey  nokey/  has no access key; left unchanged
+! odd    odd/    has no policy, or an edited one; left unchanged
 ! old    old/    not created, since its access ended 2020-01-01
-! sus    sus/    is suspended, so it stays as it is
+! sus    sus/    is suspended; left unchanged
 = 1 unchanged
 ? eve    eve/    not in the file
 ";
     assert_eq!(run.stdout, expected);
     let hint = "hint: to see what would be deleted with them, run: delete_s3_user -b shared -u eve --dry-run\n";
     assert!(run.stderr.contains(hint), "{run:?}");
-    let closing = "Dry run: 2 of 7 users would be created or updated, 1 unchanged, 4 left as they are; \
+    let closing = "Dry run: 2 of 7 users would be created or updated, 1 unchanged, 4 skipped; \
          nothing was changed\n";
     assert!(run.stderr.ends_with(closing), "{run:?}");
     assert_eq!(state(&aws), before);
@@ -101,7 +101,7 @@ async fn users_are_created_and_changed_until_they_are_as_the_file_says() {
     };
     let before = others(&aws);
     let run = sync(&sandbox, &[]).await.succeeded();
-    let closing = "2 of 7 users created or updated, 1 unchanged, 4 left as they are\n";
+    let closing = "2 of 7 users created or updated, 1 unchanged, 4 skipped\n";
     assert!(run.stderr.contains(closing), "{run:?}");
     assert!(run.stderr.contains("note: not in the file: eve\n"), "{run:?}");
     assert_eq!(tag_of(&aws, "tom", "s3-user:expires").unwrap(), "2090-07-01T00:00:00Z");
@@ -189,7 +189,7 @@ async fn rows_are_read_as_they_stand() {
         ("user,source-ip\ntom,;\n", "customers.csv:2: column source-ip has nothing but separators"),
         (
             "user,wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY\ntom,\n",
-            "customers.csv:1: column 2 is unknown",
+            "customers.csv:1: unknown column 2: use user, ",
         ),
     ] {
         std::fs::write(sandbox.path().join("customers.csv"), file).unwrap();

@@ -214,7 +214,10 @@ async fn key_that_stays_refused_is_given_up_after_a_minute() {
     let run = sandbox.create("alex", &options).await;
     let run =
         run.failed_with("the new key can't list s3://shared/alex/: ListObjectsV2: AccessDenied");
-    assert!(run.stderr.contains("hint: with --source-ip, --verify works only"), "{run:?}");
+    assert!(
+        run.stderr.contains("hint: with --source-ip, --verify only works from an allowed address"),
+        "{run:?}"
+    );
     assert!(is_gone(&aws, "alex"));
     assert_eq!(sandbox.key_file("alex"), None);
 }

@@ -84,10 +84,16 @@ impl Expiry {
         !self.has_passed() && self.0 <= latest
     }
 
-    /// The time from `now` until then in days, or in hours if it is less than two.
+    /// The time from `now` until then in days, in hours if it is less than two days, or in
+    /// minutes if it is less than two hours.
     pub(crate) fn time_left(&self, now: Timestamp) -> (i64, &'static str) {
-        let hours = (self.0.as_second() - now.as_second() + 3599) / 3600;
-        if hours < 48 { (hours, "hour") } else { ((hours + 12) / 24, "day") }
+        let minutes = (self.0.as_second() - now.as_second() + 59) / 60;
+        let hours = (minutes + 30) / 60;
+        match hours {
+            ..2 => (minutes, "minute"),
+            2..48 => (hours, "hour"),
+            _ => ((hours + 12) / 24, "day"),
+        }
     }
 
     /// True if it had passed more than a minute before `now`, so that clocks that

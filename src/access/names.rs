@@ -109,17 +109,17 @@ impl FromStr for UserName {
         let is_allowed = |c: &char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(*c);
         let others: BTreeSet<_> = name.chars().filter(|c| !is_allowed(c)).collect();
         let wrong = if name.contains('/') {
-            "a user name has no /; to give the user a folder of another name, use --folder"
+            "a user name can't contain /; to give the user another folder, use --folder"
         } else if !others.is_empty() {
             let others: Vec<_> = others.iter().take(5).map(|c| format!("{c:?}")).collect();
-            let wrong = format!("{LENGTH_AND_CHARACTERS}, and not {}", others.join(" "));
+            let wrong = format!("{LENGTH_AND_CHARACTERS}; not allowed: {}", others.join(" "));
             return Err(ValueError(wrong.into()));
         } else if !(1..=64).contains(&name.len()) {
             LENGTH_AND_CHARACTERS
         } else if name.starts_with('-') {
-            "a user name does not start with -"
+            "a user name can't start with -"
         } else if name == "." || name == ".." {
-            "a user name is not . or .."
+            "a user name can't be . or .."
         } else {
             return Ok(Self(name.to_owned()));
         };

@@ -13,9 +13,9 @@ pub struct NewUser {
     /// Put the policy into the user instead of making a managed policy
     #[cfg_attr(feature = "cli", arg(hide_short_help = true, long))]
     pub inline_policy: bool,
-    /// Create users as a delegate may, within the bucket's permissions boundary
+    /// Create users the way a delegate is allowed to
     ///
-    /// Stands for --inline-policy and --permissions-boundary with the policy
+    /// Same as --inline-policy with --permissions-boundary set to the policy
     /// s3-user-boundary-BUCKET of your own account.
     #[cfg_attr(
         feature = "cli",

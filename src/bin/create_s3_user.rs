@@ -92,7 +92,7 @@ struct Args {
 struct Change {
     /// Skip users that already exist for this bucket, with a policy and a key
     ///
-    /// Nothing about them changes, whatever access the options name, and they don't count as
+    /// Nothing about them changes, whatever access options are given, and they don't count as
     /// failed: a run over many users that was interrupted can be run again. A user whose key
     /// was lost by a run that was killed fails: replace its key with --rotate-key.
     #[arg(hide_short_help = true, long, group = "mode")]
@@ -120,7 +120,7 @@ struct Change {
     list_options: ListOptions,
     /// Change the access or the tags of an existing user
     ///
-    /// Changes only what the access options and --tag name. Replaces the user's policy and
+    /// Changes only what the access options and --tag specify. Replaces the user's policy and
     /// leaves the key alone. Prints what changes and what stays. A policy that somebody edited
     /// is replaced only if all access options are given.
     #[arg(long, group = "mode")]
@@ -258,7 +258,7 @@ impl Args {
         ] {
             if let (Some(option), Some(user)) = (option, user) {
                 bail!(
-                    "{option} can't be used with {what} in the users file, as in the row of user {}",
+                    "{option} can't be used with a users file that has {what}, such as the row of user {}",
                     user.name
                 );
             }

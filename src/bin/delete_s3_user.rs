@@ -10,6 +10,13 @@ const NAME: &str = "delete_s3_user";
 
 const USAGE: &str = "delete_s3_user -b BUCKET -u USER [OPTIONS]";
 
+/// What a users file is, for who reads the names in it and little else.
+const USERS_FILE: &str = "\
+File with a user name per line, or CSV; - for stdin
+
+Blank lines and comments after # are skipped. The CSV file that create_s3_user takes can be given \
+too: of its columns, only \"user\" and \"folder\" matter here.";
+
 const AFTER_HELP: &str = "Example: delete_s3_user -b shared-files -u alex --dry-run";
 
 const AFTER_LONG_HELP: &str = "\
@@ -37,6 +44,7 @@ Shell completions and man page:
 #[command(name = NAME, version, override_usage = USAGE)]
 #[command(disable_help_flag = true, disable_version_flag = true)]
 #[command(after_help = AFTER_HELP, after_long_help = AFTER_LONG_HELP)]
+#[command(mut_args(|arg| if arg.get_id() == "users_from" { arg.long_help(USERS_FILE) } else { arg }))]
 struct Args {
     #[command(flatten)]
     target: TargetArgs,

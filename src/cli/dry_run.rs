@@ -22,11 +22,7 @@ pub(super) fn line(preview: &Preview) -> Option<Line> {
     } else if deletes {
         ('-', what_goes(steps))
     } else {
-        // What changes says more than that a policy is updated.
-        let has_changes = !preview.changes.is_empty();
-        let said = |step: &&Step| has_changes && step.is_about_access();
-        let steps = steps.iter().filter(|step| !said(step)).map(Step::to_string);
-        ('~', preview.changes.iter().cloned().chain(steps).collect::<Vec<_>>().join("; "))
+        ('~', what_changes(preview))
     };
     Some([format!("{sign} {}", target.user), target.prefix().to_string(), what])
 }
@@ -43,6 +39,19 @@ fn access(grant: &Grant) -> String {
     parts.extend(grant.kms_key.iter().map(|key| format!("KMS key {key}")));
     parts.extend(grant.browse_root.then(|| "sees the top level of the bucket".to_owned()));
     parts.join(", ")
+}
+
+/// What becomes of a user that stays. Of a new key it is enough that there will be one, and
+/// what changes says more than that a policy is updated.
+fn what_changes(preview: &Preview) -> String {
+    let has_changes = !preview.changes.is_empty();
+    let steps = preview.steps.iter().filter_map(|step| match step {
+        step if has_changes && step.is_about_access() => None,
+        Step::WriteKeyFile(_) | Step::WriteKit { .. } | Step::Verify { .. } => None,
+        Step::CreateAccessKey(_) => Some("create an access key".to_owned()),
+        step => Some(step.to_string()),
+    });
+    preview.changes.iter().cloned().chain(steps).collect::<Vec<_>>().join("; ")
 }
 
 /// The number of keys and objects that go with a user.

@@ -77,7 +77,7 @@ impl Output {
                 }
             }
             State::Undone => {
-                self.error_detail(&format!("everything made for user {} was undone", target.user));
+                self.error_detail("all changes were undone");
             }
             _ => self.how_to_clean_up(target, left),
         }

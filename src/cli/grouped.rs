@@ -52,8 +52,8 @@ impl Grouped {
     fn hint(self, bucket: &BucketName) -> (&'static str, Option<Command>) {
         match self {
             Self::Exists => (
-                "add --skip-existing to leave them as they are, or --sync to give them the \
-                 access that the users file names",
+                "add --skip-existing to skip them, or --sync to give them the \
+                 access that the users file specifies",
                 None,
             ),
             Self::IsMissing => ("to see all users", Some(commands::list_users(bucket))),

@@ -159,7 +159,7 @@ impl Output {
         };
         let left = match self.report().users(Ending::Left).len() {
             0 => String::new(),
-            left => format!(", {left} left as they are"),
+            left => format!(", {left} skipped"),
         };
         if self.args.dry_run {
             self.say(format!(
@@ -182,13 +182,13 @@ impl Output {
     }
 
     /// Notes on many users as lines, each note once.
-    pub fn lines_of(&self, notes: Vec<Note>) -> Vec<String> {
-        let mut lines = Vec::new();
-        for (user, note) in grouped(notes) {
-            let out = user.map_or_else(|| self.for_all(), |user| self.for_user(&user));
-            lines.push(out.labelled("note", &note));
-        }
-        lines
+    pub fn lines_of(&self, mut notes: Vec<Note>) -> Vec<String> {
+        notes.sort_by(|(one, _), (other, _)| one.as_str().cmp(other.as_str()));
+        let line_of = |(note, users): (String, Vec<UserName>)| match users.as_slice() {
+            [user] => self.for_user(user).labelled("note", &note),
+            _ => self.for_all().labelled("note", &format!("{}: {note}", names(&users))),
+        };
+        by_text(notes).into_iter().map(line_of).collect()
     }
 }
 
@@ -197,30 +197,22 @@ pub(super) fn locked(report: &Mutex<Report>) -> MutexGuard<'_, Report> {
     report.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The notes, sorted by user. One that holds for several users is said once, with
-/// their names.
-fn grouped(mut notes: Vec<Note>) -> Vec<(Option<UserName>, String)> {
-    notes.sort_by(|(one, _), (other, _)| one.as_str().cmp(other.as_str()));
-    let mut groups: Vec<(String, Vec<UserName>)> = Vec::new();
-    for (user, note) in notes {
-        match groups.iter_mut().find(|(group, _)| *group == note) {
-            Some((_, users)) => users.push(user),
-            None => groups.push((note, vec![user])),
+/// Each text once, with whom or what it was said of.
+pub(super) fn by_text<T>(said: Vec<(T, String)>) -> Vec<(String, Vec<T>)> {
+    let mut groups: Vec<(String, Vec<T>)> = Vec::new();
+    for (what, text) in said {
+        match groups.iter_mut().find(|(group, _)| *group == text) {
+            Some((_, all)) => all.push(what),
+            None => groups.push((text, vec![what])),
         }
     }
     groups
-        .into_iter()
-        .map(|(note, users)| match users.as_slice() {
-            [user] => (Some(user.clone()), note),
-            _ => (None, format!("{}: {note}", names(&users))),
-        })
-        .collect()
 }
 
-/// The names of users, as many as a note names.
-pub(super) fn names(users: &[UserName]) -> String {
-    let named: Vec<_> = users.iter().take(NAMED).map(UserName::as_str).collect();
-    let more = users.len() - named.len();
+/// The names of users, or the numbers of lines, as many as a note names.
+pub(super) fn names(all: &[impl ToString]) -> String {
+    let named: Vec<_> = all.iter().take(NAMED).map(ToString::to_string).collect();
+    let more = all.len() - named.len();
     if more > 0 { format!("{} and {more} more", named.join(", ")) } else { named.join(", ") }
 }
 
@@ -228,33 +220,18 @@ pub(super) fn names(users: &[UserName]) -> String {
 mod tests {
     use super::*;
 
-    fn note(user: &str, text: &str) -> Note {
-        (user.parse().unwrap(), text.to_owned())
+    #[test]
+    fn what_holds_for_several_is_said_once() {
+        let said = [(1, "is empty"), (2, "has ended"), (3, "is empty")];
+        let groups = by_text(said.map(|(line, text)| (line, text.to_owned())).into());
+        let expected = [("is empty", vec![1, 3]), ("has ended", vec![2])];
+        assert_eq!(groups, expected.map(|(text, lines)| (text.to_owned(), lines)));
     }
 
     #[test]
-    fn what_holds_for_several_users_is_said_once() {
-        let notes = vec![
-            note("alex", "there are no files yet"),
-            note("jaime", "access ended"),
-            note("kim", "there are no files yet"),
-            note("is", "there are no files yet"),
-        ];
-        let expected =
-            [(None, "alex, is, kim: there are no files yet"), (Some("jaime"), "access ended")];
-        let expected = expected.map(|(user, text)| {
-            let user = user.map(|user: &str| user.parse().unwrap());
-            (user, text.to_owned())
-        });
-        assert_eq!(grouped(notes), expected);
-    }
-
-    #[test]
-    fn no_more_than_twenty_users_are_named() {
-        let notes: Vec<_> =
-            (10..=31).map(|number| note(&format!("user{number}"), "no end")).collect();
-        let (_, text) = grouped(notes).pop().unwrap();
-        assert!(text.starts_with("user10, user11, "), "{text}");
-        assert!(text.ends_with(", user29 and 2 more: no end"), "{text}");
+    fn no_more_than_twenty_are_named() {
+        let all: Vec<_> = (10..=31).collect();
+        assert!(names(&all).ends_with(", 28, 29 and 2 more"), "{}", names(&all));
+        assert_eq!(names(&all[..20]).split(", ").count(), 20);
     }
 }

@@ -69,8 +69,8 @@ impl Table {
                 // A secret in the wrong line is longer.
                 let shown = if name.len() <= 20 { format!(" {name:?}") } else { String::new() };
                 return Err(format!(
-                    "column {number}{shown} is unknown; the columns are {known}, and a name that begins \
-                     with # is ignored"
+                    "unknown column {number}{shown}: use {known}, or start the name with # to have it \
+                     ignored"
                 ));
             }
             if columns.contains(&name) && is_known(&name) {
@@ -180,7 +180,7 @@ impl Table {
             return match word(value).as_str() {
                 "yes" => Ok(vec![format!("--{YES_OR_NO}")]),
                 "no" => Ok(vec![format!("--no-{YES_OR_NO}")]),
-                _ => Err(format!("{YES_OR_NO} is yes or no")),
+                _ => Err(format!("column {YES_OR_NO}: must be yes or no")),
             };
         }
         if !LISTS.contains(&column) {
@@ -284,7 +284,7 @@ fn parsed(options: &[String]) -> Result<GrantChange, clap::Error> {
 /// secret in the wrong column.
 fn without_value(error: &clap::Error) -> String {
     let reason = if let Some(ContextValue::Strings(known)) = error.get(ContextKind::ValidValue) {
-        format!("accepted are {}", known.join(", "))
+        format!("must be one of {}", known.join(", "))
     } else if let Some(source) = error.source() {
         source.to_string()
     } else {
@@ -369,11 +369,11 @@ mod tests {
                     tom,,,,x\n";
         let found = users_in(text).unwrap_err();
         let expected = [
-            "column access: accepted are read, read-write, write",
+            "column access: must be one of read, read-write, write",
             "a user name must be",
             "column expires: there is no such date",
             "2 cells, but the header has 4",
-            "browse-root is yes or no",
+            "column browse-root: must be yes or no",
             "no user name",
             "a quote is not closed",
             "column expires: a time is a date such as 2026-12-31, ",
@@ -397,10 +397,7 @@ mod tests {
     #[test]
     fn unknown_and_double_columns_are_refused() {
         for (header, part) in [
-            (
-                "user,expire",
-                "column 2 \"expire\" is unknown; the columns are user, folder, contact, ",
-            ),
+            ("user,expire", "unknown column 2 \"expire\": use user, folder, contact, "),
             ("user,Source IP,source_ip", "column source-ip appears twice"),
             ("user,,access", "column 2 has no name"),
         ] {

@@ -7,6 +7,7 @@ use std::fs;
 use std::io::{self, IsTerminal, Read};
 use std::path::Path;
 
+use super::report::{by_text, names};
 use super::terminal::to_stderr;
 use super::users_csv::Table;
 use crate::access::{Expiry, GivenFolder, GrantChange, UserName, ValueError};
@@ -71,17 +72,18 @@ pub(super) fn read(
 ) -> Result<Vec<NamedUser>, Vec<String>> {
     let mut list = List::default();
     for user in given {
-        list.add(user.into());
+        list.add(None, user.into());
     }
     if let Some(path) = file {
-        let file = if path == Path::new("-") { "stdin" } else { &path.to_string_lossy() };
-        match text(path, file) {
-            Ok(text) => list.add_text(file, &text),
-            Err(problem) => list.problems.push(problem),
+        let stdin = path == Path::new("-");
+        list.file = if stdin { "stdin".into() } else { path.to_string_lossy().into() };
+        match text(path, &list.file) {
+            Ok(text) => list.add_text(&text),
+            Err(problem) => list.problems.push((None, problem)),
         }
         if list.users.is_empty() && list.problems.is_empty() {
             let after = if list.has_header { " below its header" } else { "" };
-            list.problems.push(format!("{file} contains no user names{after}"));
+            list.problems.push((None, format!("{} contains no user names{after}", list.file)));
         }
     }
     list.into_users().map_err(first_of)
@@ -116,7 +118,7 @@ fn text(path: &Path, file: &str) -> Result<String, String> {
     // No text in UTF-8 has a NUL in it, and all but a few in UTF-16 have.
     let is_utf16 = bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff");
     if is_utf16 || bytes.contains(&0) {
-        return Err(format!("{file} is UTF-16, or no text at all; save it as UTF-8"));
+        return Err(format!("{file} is UTF-16 or not a text file; save it as UTF-8"));
     }
     let text = String::from_utf8(bytes);
     let text = text.map_err(|_| format!("{file} is not UTF-8; save it as UTF-8"))?;
@@ -148,7 +150,7 @@ fn content(path: &Path) -> io::Result<Vec<u8>> {
         return fs::read(path);
     }
     if io::stdin().is_terminal() {
-        to_stderr("reading user names from the terminal, one on each line; end with Ctrl-D");
+        to_stderr("reading user names from the terminal, one per line; end with Ctrl-D");
     }
     let mut bytes = Vec::new();
     io::stdin().read_to_end(&mut bytes)?;
@@ -193,15 +195,15 @@ fn without_comment(line: &str) -> &str {
 /// The users in a text, or all that is wrong with it.
 #[cfg(any(test, fuzzing))]
 pub(super) fn users_in(text: &str) -> Result<Vec<NamedUser>, Vec<String>> {
-    let mut list = List::default();
-    list.add_text("users", text);
+    let mut list = List { file: "users".to_owned(), ..List::default() };
+    list.add_text(text);
     list.into_users()
 }
 
 /// A user's name, or what is wrong with it. Never the text itself: it may be a secret.
 pub(super) fn user_name(name: &str) -> Result<UserName, String> {
     if is_like_key(name) {
-        return Err("this looks like an access key; give a user of such a name by -u".to_owned());
+        return Err("this looks like an access key; if it is a user name, use -u".to_owned());
     }
     if name.contains(QUOTES) {
         return Err("remove the quotes".to_owned());
@@ -230,41 +232,47 @@ fn is_title(line: &str) -> bool {
 
 #[derive(Default)]
 struct List {
+    /// The file's name for people.
+    file: String,
     users: Vec<NamedUser>,
     /// Each user's index, by the name in lower case: IAM has no two names that differ
     /// only in case.
     indexes: HashMap<String, usize>,
-    problems: Vec<String>,
+    /// What is wrong, with the line of the file if it is wrong there.
+    problems: Vec<(Option<usize>, String)>,
     /// True if the file is a table.
     has_header: bool,
 }
 
 impl List {
-    fn add_text(&mut self, file: &str, text: &str) {
+    fn add_text(&mut self, text: &str) {
         let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n").replace('\r', "\n");
         match table_in(&text) {
             Ok(Some((header, table))) => {
                 self.has_header = true;
                 let rows = numbered(&text).filter(|(row, _)| *row > header);
                 for (number, line) in rows.filter(|(_, line)| !table.is_comment(line)) {
-                    self.add_read(format!("{file}:{number}"), table.user(line));
+                    self.add_read(number, table.user(line));
                 }
             }
             Ok(None) => {
                 for (number, line) in lines(&text) {
                     let user = self.user(line).map(Some);
-                    self.add_read(format!("{file}:{number}"), user);
+                    self.add_read(number, user);
                 }
             }
-            Err((number, problem)) => self.problems.push(format!("{file}:{number}: {problem}")),
+            Err((number, problem)) => self.problems.push((Some(number), problem)),
         }
     }
 
-    fn add_read(&mut self, place: String, read: Result<Option<NamedUser>, String>) {
+    fn add_read(&mut self, line: usize, read: Result<Option<NamedUser>, String>) {
         match read {
-            Ok(Some(user)) => self.add(NamedUser { place: Some(place), ..user }),
+            Ok(Some(user)) => {
+                let place = Some(format!("{}:{line}", self.file));
+                self.add(Some(line), NamedUser { place, ..user });
+            }
             Ok(None) => {}
-            Err(problem) => self.problems.push(format!("{place}: {problem}")),
+            Err(problem) => self.problems.push((Some(line), problem)),
         }
     }
 
@@ -277,18 +285,35 @@ impl List {
         let name = user_name(line)?;
         // A line of a CSV file would make a user of another name.
         if line.contains(',') {
-            let wrong = "write one name on each line, or a header with a column user above; \
-                         give a name with a comma by -u";
+            let wrong = "put one user name on each line, or start the file with a header that has a column user; \
+                         use -u for a name with a comma";
             return Err(wrong.to_owned());
         }
         Ok(name.into())
     }
 
     fn into_users(self) -> Result<Vec<NamedUser>, Vec<String>> {
-        if self.problems.is_empty() { Ok(self.users) } else { Err(self.problems) }
+        if self.problems.is_empty() { Ok(self.users) } else { Err(self.told()) }
     }
 
-    fn add(&mut self, user: NamedUser) {
+    /// The problems, each once with all its lines.
+    fn told(self) -> Vec<String> {
+        let file = self.file;
+        let lines_of = |(problem, lines): (String, Vec<Option<usize>>)| {
+            let lines: Vec<_> = lines.into_iter().flatten().collect();
+            match lines.as_slice() {
+                [] => problem,
+                [line] => format!("{file}:{line}: {problem}"),
+                [first, more @ ..] => {
+                    let s = if more.len() == 1 { "" } else { "s" };
+                    format!("{file}:{first}: {problem} (also on line{s} {})", names(more))
+                }
+            }
+        };
+        by_text(self.problems).into_iter().map(lines_of).collect()
+    }
+
+    fn add(&mut self, line: Option<usize>, user: NamedUser) {
         match self.indexes.entry(user.name.as_str().to_ascii_lowercase()) {
             Entry::Vacant(entry) => {
                 entry.insert(self.users.len());
@@ -296,17 +321,12 @@ impl List {
             }
             Entry::Occupied(entry) => {
                 let first = &self.users[*entry.get()];
-                let at = user.place.map_or(String::new(), |place| format!("{place}: "));
-                let why = if first.name == user.name {
-                    ""
-                } else {
-                    "; IAM has no two names that differ only in case"
-                };
-                self.problems.push(format!(
-                    "{at}{} is given twice, first by {}{why}",
-                    user.name,
-                    first.place.as_deref().unwrap_or("-u")
-                ));
+                let why =
+                    if first.name == user.name { "" } else { "; IAM ignores case in user names" };
+                let first =
+                    first.place.as_ref().map_or("with -u".to_owned(), |at| format!("at {at}"));
+                let problem = format!("{} appears twice, first {first}{why}", user.name);
+                self.problems.push((line, problem));
             }
         }
     }
@@ -319,10 +339,10 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> (Vec<String>, Vec<String>) {
-        let mut list = List::default();
-        list.add_text("users", text);
+        let mut list = List { file: "users".to_owned(), ..List::default() };
+        list.add_text(text);
         let users = list.users.iter().map(|user| user.name.to_string());
-        (users.collect(), list.problems)
+        (users.collect(), list.told())
     }
 
     #[test]
@@ -343,13 +363,23 @@ mod tests {
                 problems.iter().map(|it| it.split(' ').next().unwrap().to_owned()).collect();
             let expected = [first, first + 2, first + 3, first + 4, first + 5];
             assert_eq!(places, expected.map(|line| format!("users:{line}:")));
-            let first = format!("first by users:{}", first - 1);
+            let first = format!("first at users:{}", first - 1);
             assert!(problems[1].contains(&first), "{problems:?}");
-            let other_case = problems.iter().filter(|it| it.ends_with("only in case"));
+            let other_case =
+                problems.iter().filter(|it| it.ends_with("ignores case in user names"));
             assert_eq!(other_case.count(), 1, "{problems:?}");
         }
         let (_, problems) = read("lee,90\n");
-        assert!(problems[0].starts_with("users:1: write one name "), "{problems:?}");
+        assert!(problems[0].starts_with("users:1: put one user name "), "{problems:?}");
+    }
+
+    #[test]
+    fn problem_of_several_lines_is_told_once() {
+        let (_, problems) =
+            read("user,expires\nal,1/2/2030\nben,never\nkim,3/4/2030\neva,5/6/2030\n");
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].starts_with("users:2: column expires: "), "{problems:?}");
+        assert!(problems[0].ends_with(" (also on lines 4, 5)"), "{problems:?}");
     }
 
     #[test]

@@ -165,8 +165,8 @@ async fn are_unused(job: &Job<'_>, keys: &[String]) -> bool {
 
 fn lost_key(target: &Target, keys: &[String], leftover: &str) -> anyhow::Error {
     let message = format!(
-        "user {} already exists, with {}, which is in no file here: {leftover} is left of a run \
-         that was killed before it wrote the key, or of one that is under way",
+        "user {} already exists, but no file here has its {}: {leftover} was left by a run that was \
+         killed before it wrote the key, or belongs to one that is still running",
         target.user,
         named_keys(keys)
     );
@@ -177,7 +177,7 @@ fn lost_key(target: &Target, keys: &[String], leftover: &str) -> anyhow::Error {
 fn unused_note(users: &[UserName]) -> String {
     let verb = if users.len() == 1 { "has" } else { "have" };
     format!(
-        "{} {verb} a key that was never used and is in no file here: {}",
+        "{} {verb} a key that was never used, and no key file here: {}",
         counted(users.len() as u64, "user"),
         names(users)
     )

@@ -193,11 +193,11 @@ impl Syncing {
         let keys = iam::access_keys(&job.run).await?;
         let ids = keys.iter().map(|key| key.id.clone()).collect();
         let why = if keys.is_empty() {
-            Some("has no access key, so it stays as it is")
+            Some("has no access key; left unchanged")
         } else if keys.iter().all(|key| !key.is_active) {
-            Some("is suspended, so it stays as it is")
+            Some("is suspended; left unchanged")
         } else if holdings.grant().is_none() {
-            Some("has no policy, or one that somebody edited, so it stays as it is")
+            Some("has no policy, or an edited one; left unchanged")
         } else {
             None
         };

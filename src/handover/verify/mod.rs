@@ -160,7 +160,7 @@ impl Verifying<'_> {
             "a bucket policy, a permissions boundary or your organization may refuse it; \
              if the store is slow to know new keys, give --verify-timeout"
         } else {
-            "with --source-ip, --verify works only from one of these addresses"
+            "with --source-ip, --verify only works from an allowed address; leave it out elsewhere"
         };
         Hinted::new(message, Hint::new(hint)).into()
     }

@@ -181,8 +181,9 @@ fn check_no_overlap(target: &Target, neighbours: &Neighbours) -> Result<()> {
         if !others.is_empty() {
             let folder = target.folder_url();
             let message = format!("{folder} {words} the folder of {}", named_users(others));
-            let hint =
-                Hint::new("choose a folder that is neither inside another user's nor around it");
+            let hint = Hint::new(
+                "choose a folder that isn't inside another user's folder and doesn't contain one",
+            );
             return Err(Hinted::new(message, hint).into());
         }
     }
@@ -304,8 +305,8 @@ impl Create {
     fn empty_folder_note(&self) -> Option<String> {
         let CreateOptions { grant, make_folder, .. } = &self.options;
         let matters = self.folder.is_empty && !make_folder && grant.access.rights().list;
-        let note = "there are no files yet, and some clients report an empty folder as missing: \
-                    upload one before you send the key (--make-folder avoids this)";
+        let note = "the folder is empty, and some clients report an empty folder as missing: \
+                    upload a file before you send the key, or use --make-folder";
         matters.then(|| note.to_owned())
     }
 }
