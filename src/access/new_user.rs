@@ -10,7 +10,7 @@ use super::{PolicyKind, ValueError};
 #[derive(Debug, Clone, Default)]
 #[cfg_attr(feature = "cli", derive(clap::Args), command(next_help_heading = "IAM user"))]
 pub struct NewUser {
-    /// Put the policy into the user instead of making a managed policy
+    /// Embed the policy in the user instead of creating a managed policy
     #[cfg_attr(feature = "cli", arg(hide_short_help = true, long))]
     pub inline_policy: bool,
     /// Create users the way a delegate is allowed to

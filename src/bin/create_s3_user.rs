@@ -46,8 +46,8 @@ Shell completions and man page:
 
 /// Create an IAM user that can list and download one folder of an S3 bucket
 ///
-/// Creates the user, a policy for its folder (s3://BUCKET/USER/ unless you give --folder) and
-/// nothing else, and an access key. Writes the key to USER_accessKeys.csv for you to deliver,
+/// Creates the user, an access key, and a policy that gives access to the user's folder only
+/// (s3://BUCKET/USER/ unless you give --folder). Writes the key to USER_accessKeys.csv for you to deliver,
 /// and the path of that file to stdout. If anything fails, everything is undone. If the folder
 /// is empty and one with a similar name exists, a note says so, and at a terminal you are
 /// asked first, unless you give --yes.
@@ -129,8 +129,9 @@ struct Change {
     /// Replace the access key of an existing user
     ///
     /// Creates a new key, then deletes the old one. While the old key file exists, the new
-    /// one is USER_accessKeys.2.csv, and so on. The old key works until the new one is safe,
-    /// and is deleted only once STS, where the store has it, or --verify has tested that one.
+    /// one is USER_accessKeys.2.csv, and so on. The old key works until the new one is
+    /// written, and is deleted only after STS (if the store has it) or --verify has confirmed that
+    /// the new one works.
     /// Access options change the user's access at the same time, such as --expires 365d.
     #[arg(long, group = "mode")]
     #[arg(conflicts_with_all = not_for_rotation())]

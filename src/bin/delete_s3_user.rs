@@ -14,8 +14,8 @@ const USAGE: &str = "delete_s3_user -b BUCKET -u USER [OPTIONS]";
 const USERS_FILE: &str = "\
 File with a user name per line, or CSV; - for stdin
 
-Blank lines and comments after # are skipped. The CSV file that create_s3_user takes can be given \
-too: of its columns, only \"user\" and \"folder\" matter here.";
+Blank lines and comments after # are skipped. The CSV file for create_s3_user works too: only its \
+\"user\" and \"folder\" columns are used.";
 
 const AFTER_HELP: &str = "Example: delete_s3_user -b shared-files -u alex --dry-run";
 
@@ -37,9 +37,9 @@ Shell completions and man page:
 /// Delete an IAM user made by create_s3_user, and all objects in its folder
 ///
 /// Deletes the access keys, the policies, everything else that belongs to the user, all objects
-/// in its folder, and last the user. Running it again finishes what was
-/// interrupted. Started at a terminal, even by a script, it asks there first, unless you give
-/// --yes; where there is no terminal, it doesn't ask. Local key files stay.
+/// in its folder, and finally the user. Running it again finishes an interrupted run. At a terminal,
+/// even when started by a script, it asks for confirmation first unless you give --yes; without a
+/// terminal, it doesn't ask. Local key files stay.
 #[derive(Parser)]
 #[command(name = NAME, version, override_usage = USAGE)]
 #[command(disable_help_flag = true, disable_version_flag = true)]

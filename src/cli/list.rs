@@ -21,7 +21,7 @@ const OTHER_MODES: [&str; 6] =
 /// The form of a list, and its order.
 #[derive(Debug, Clone, Args)]
 pub struct ListOptions {
-    /// With --list, print CSV, which a spreadsheet opens and --sync takes
+    /// With --list, print CSV that spreadsheets can open and --sync accepts
     #[arg(hide_short_help = true, long, requires = "list", conflicts_with = "json")]
     #[arg(conflicts_with_all = OTHER_MODES)]
     csv: bool,

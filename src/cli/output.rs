@@ -38,7 +38,7 @@ pub struct OutputArgs {
     /// Print results and errors only
     #[arg(short, long)]
     pub quiet: bool,
-    /// Print this summary; --help explains all options
+    /// Print help: -h for a summary, --help for all options
     #[arg(short, long, action = ArgAction::Help)]
     help: Option<bool>,
     /// Print version

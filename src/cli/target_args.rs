@@ -33,8 +33,8 @@ pub struct TargetArgs {
     /// File with a user name per line, or CSV; - for stdin
     ///
     /// Blank lines and comments after # are skipped. If the first line is a header with a
-    /// column "user", other columns are "folder" and those named like the access options, such
-    /// as access, expires or source-ip. A cell that isn't empty overrides the option for that
+    /// "user" column, the other columns can be "folder", "contact" and any named after the access
+    /// options, such as access, expires or source-ip. A cell that isn't empty overrides the option for that
     /// user; several addresses or folders in a cell are separated by semicolons.
     #[arg(long, value_name = "FILE", group = "users")]
     pub users_from: Option<PathBuf>,

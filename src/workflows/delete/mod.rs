@@ -65,15 +65,15 @@ pub struct DeleteOptions {
     pub force: bool,
     /// Folder to delete, if the user's tags and policies don't say which
     ///
-    /// Only needed where delete_s3_user asks for it, and with --force for a user that is gone
-    /// and had a folder that wasn't named after it.
+    /// Needed only if delete_s3_user asks for it, or with --force if the user no longer exists
+    /// and its folder wasn't named after it.
     #[cfg_attr(
         feature = "cli",
         arg(hide_short_help = true, long, value_name = "FOLDER/"),
         arg(conflicts_with = "keep_objects")
     )]
     pub folder: Option<GivenFolder>,
-    /// Delete requests under way at a time for each user, 1 to 256
+    /// How many delete requests to run at a time for each user, 1 to 256
     #[cfg_attr(
         feature = "cli",
         arg(hide_short_help = true, long, value_name = "N", default_value = "16"),
