@@ -40,7 +40,7 @@ async fn bad_names_are_refused_before_any_call() {
             ("Shared", "capitals"),
             ("sha..red", "periods"),
             ("192.168.1.1", "IP address"),
-            ("s3://shared", "name alone"),
+            ("s3://shared", "only the bucket's name"),
             ("arn:aws:s3:::shared", "ARN"),
             ("shared--use1-az4--x-s3", "directory"),
         ] {
@@ -86,6 +86,10 @@ async fn bare_word_is_answered_with_the_option_or_program() {
         ("delete_s3_user", "expired", "run delete_s3_user -b BUCKET --expired\n"),
         ("create_s3_user", "delete", "run delete_s3_user -b BUCKET -u USER\n"),
         ("delete_s3_user", "list", "run create_s3_user -b BUCKET --list\n"),
+        ("create_s3_user", "version", "for the version, use --version\n"),
+        ("create_s3_user", "--users", "for a file of users, use --users-from FILE\n"),
+        ("create_s3_user", "--expired", "run delete_s3_user -b BUCKET --expired\n"),
+        ("delete_s3_user", "--list", "run create_s3_user -b BUCKET --list\n"),
         ("create_s3_user", "foo", "unexpected argument 'foo' found; to name a user, use -u USER\n"),
     ] {
         for args in [vec![word], vec!["-b", "shared", word], vec![word, "-u", "alex"]] {
@@ -211,7 +215,7 @@ async fn key_file_that_cannot_be_written_stops_before_anything_is_made() {
     for (user, dir, part) in [
         ("alex", ".", "alex_accessKeys.csv already exists; not overwriting it"),
         ("jaime", ".", "jaime_accessKeys.csv already exists"),
-        ("kim", "missing", "there is no directory missing"),
+        ("kim", "missing", "the directory missing doesn't exist"),
         ("kim", "file", "file is not a directory"),
         // Read-only even for root.
         #[cfg(target_os = "linux")]

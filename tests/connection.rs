@@ -364,13 +364,13 @@ async fn region_that_can_not_be_one_is_bad_usage() {
     let sandbox = Sandbox::new(&aws);
     for region in ["EU (Frankfurt)", "eu_central_1", "", "eu-central-1a.evil"] {
         let run = sandbox.create("alex", &["--region", region]).await;
-        assert_usage(&run, "a region is given by its code, such as eu-central-1");
+        assert_usage(&run, "give the region's code, such as eu-central-1");
     }
     for name in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
         let sandbox = Sandbox::new(&aws).set("AWS_REGION", Some(""));
         let sandbox = sandbox.set(name, Some("EU (Frankfurt)"));
         let run = sandbox.delete("alex", &[]).await;
-        assert_usage(&run, "configured region EU (Frankfurt): a region is given by its code");
+        assert_usage(&run, "configured region EU (Frankfurt): give the region's code");
     }
 }
 

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use crate::support::{
     ACCOUNT, ALLOW_ALL, FILES_OF_OTHERS, Fault, Sandbox, assert_complete, assert_only_read,
-    assert_private, aws_with_alex, aws_with_files, delete_key, is_gone, put_inline_policy,
+    assert_private, assert_usage, aws_with_alex, aws_with_files, delete_key, is_gone,
+    put_inline_policy,
 };
 
 fn managed_policy_arn(user: &str) -> String {
@@ -170,7 +171,7 @@ async fn addresses_that_nobody_comes_from_are_pointed_out_before_and_after() {
     let aws = aws_with_files().await;
     let sandbox = Sandbox::new(&aws);
     let private = ["--source-ip", "192.168.1.0/24"];
-    let note = "note: 192.168.1.0/24 is a private block";
+    let note = "note: 192.168.1.0/24 is private, but AWS";
     for options in [["--dry-run"].as_slice(), &[], &["--update", "--dry-run"], &["--update"]] {
         let run = sandbox.create("alex", &[&private, options].concat()).await.succeeded();
         assert_eq!(run.stderr.matches(note).count(), 1, "{options:?}: {run:?}");
@@ -287,6 +288,18 @@ async fn name_with_a_comma_is_pointed_out() {
     let run = sandbox.create("zoe,tom", &[]).await.succeeded();
     let note = "note: zoe,tom is the name of one user; did you mean 2 users, each with -u? If so, \
                 delete the user with: delete_s3_user -b shared -u 'zoe,tom' --keep-objects\n";
+    assert!(run.stderr.contains(note), "{run:?}");
+}
+
+#[tokio::test]
+async fn name_of_a_file_is_pointed_out() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    std::fs::write(sandbox.path().join("customers.csv"), "user\nkim\n").unwrap();
+    let run = sandbox.run("create_s3_user", &["-b", "shared", "customers.csv"]).await;
+    assert_usage(&run, "; for a file of users, use --users-from FILE");
+    let run = sandbox.create("customers.csv", &["--dry-run"]).await.succeeded();
+    let note = "note: customers.csv is a file; did you mean --users-from customers.csv?";
     assert!(run.stderr.contains(note), "{run:?}");
 }
 

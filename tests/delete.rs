@@ -382,7 +382,7 @@ async fn users_not_made_for_this_bucket_are_refused_saying_what_was_found() {
     sandbox
         .delete("admin", &[])
         .await
-        .failed_with("neither the tag s3-user:bucket nor one of that program's policies");
+        .failed_with("neither the tag s3-user:bucket nor a policy that create_s3_user writes");
     for user in ["alex", "kim", "admin"] {
         assert!(!is_gone(&aws, user));
         aws.iam(|iam| assert_eq!(iam.access_keys[user].len(), 1));
@@ -709,7 +709,7 @@ async fn refusal_in_the_middle_says_what_is_gone_and_what_is_left() {
         (
             "DeletePolicy",
             Some("gone: access key KEY, policy s3-access-for-alex (detached)"),
-            "left: policy s3-access-for-alex, what is still in s3://shared/alex/, user alex; \
+            "left: policy s3-access-for-alex, the rest of s3://shared/alex/, user alex; \
              running the same command again continues",
         ),
         ("DeleteUser", Some("gone: access key KEY, policy s3-access-for-alex, 2 objects"), alex),

@@ -402,9 +402,9 @@ async fn access_that_is_extended_while_somebody_thinks_is_left() {
         session.types("y\n").await;
         let shown = session.ends_with(1).await;
         let why = if by_hand {
-            "alex: user alex and its folder stay: its tag says that access ended"
+            "error: user alex and its folder stay: its tag says that access ended"
         } else {
-            "alex: user alex has changed or gone"
+            "error: user alex has changed or gone"
         };
         assert!(shown.contains(why), "{shown}");
         assert_eq!(users(&aws), ["admin", "alex", "jaime"]);
@@ -423,7 +423,7 @@ async fn access_that_is_extended_while_users_are_looked_up_is_left() {
     sandbox.create("alex", &extend).await.succeeded();
     aws.faults.resume();
     let run = started.ended().await;
-    let run = run.failed_with("alex: user alex and its folder stay: its access has not ended");
+    let run = run.failed_with("error: user alex and its folder stay: its access has not ended");
     assert!(run.stderr.contains("failed: alex"), "{run:?}");
     assert_eq!(users(&aws), ["admin", "alex", "jaime"]);
     assert_eq!(keys_of(&aws, "alex").len(), 1);
@@ -456,7 +456,7 @@ async fn access_that_is_extended_late_saves_the_folder() {
         }
         aws.faults.resume();
         let run = started.ended().await;
-        let run = run.failed_with("alex: user alex and its folder stay: ");
+        let run = run.failed_with("error: user alex and its folder stay: ");
         assert!(run.stderr.contains(why), "{how}: {run:?}");
         assert!(!run.stderr.contains("same command"), "{how}: {run:?}");
         assert!(run.stderr.contains("--rotate-key"), "{how}: {run:?}");

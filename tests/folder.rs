@@ -851,7 +851,7 @@ async fn interrupted_emptying_says_how_many_are_gone_and_continues() {
     for (start, end) in [
         ("gone: access key ", gone.as_str()),
         (
-            "left: what is still in s3://shared/alex/, user alex; ",
+            "left: the rest of s3://shared/alex/, user alex; ",
             "running the same command again continues",
         ),
     ] {

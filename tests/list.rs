@@ -467,8 +467,8 @@ async fn name_of_no_user_of_ours_is_told_and_nothing_is_listed() {
     assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""));
     let errors: Vec<_> = run.stderr.lines().collect();
     assert_eq!(errors.len(), 2, "{run:?}");
-    assert!(errors[0].contains("error: kimm: there is no user kimm"), "{run:?}");
-    assert!(errors[1].contains("error: ada: user ada belongs to"), "{run:?}");
+    assert!(errors[0].contains("error: there is no user kimm"), "{run:?}");
+    assert!(errors[1].contains("error: user ada belongs to"), "{run:?}");
 }
 
 #[tokio::test]

@@ -119,9 +119,9 @@ async fn users_of_one_run_take_their_folder_along() {
     let users = ["-u", "bob", "-u", "ann", "-u", "cleo"];
     let dry_run = [&["-b", "shared", "--dry-run"], &users[..]].concat();
     let run = sandbox.run("delete_s3_user", &dry_run).await.succeeded();
-    let note = "note: ann, bob: s3://shared/customers/acme/ is shared with user cleo";
+    let note = "note: ann, bob: s3://shared/customers/acme/ stays until user cleo, ";
     assert!(run.stderr.contains(note), "{run:?}");
-    assert!(run.stderr.contains("is shared with users ann, bob, deleted first"), "{run:?}");
+    assert!(run.stderr.contains("is shared with users ann, bob, to be deleted first"), "{run:?}");
     assert_eq!(run.stdout.matches(", 2 objects\n").count(), 1, "{run:?}");
     assert_nothing_is_deleted(&aws);
 

@@ -124,11 +124,11 @@ async fn folder_is_given_by_a_prefix_that_fits() {
     let sandbox = Sandbox::new(&aws);
     let too_long = format!("{}/", "é".repeat(90));
     for (options, said) in [
-        (&["--folder", "/"][..], "does not start with /"),
-        (&["--folder", "/acme"], "does not start with /"),
-        (&["--folder", "a/../b"], "none of its parts"),
+        (&["--folder", "/"][..], "must not start with /"),
+        (&["--folder", "/acme"], "must not start with /"),
+        (&["--folder", "a/../b"], "no part of it may be empty"),
         (&["--folder", "a*/"], "no *, ? or $"),
-        (&["--folder", "s3://shared/acme/"], "prefix alone"),
+        (&["--folder", "s3://shared/acme/"], "give only the folder"),
         (&["--folder", "Mu\u{308}ller/"], "write Müller/"),
         (&["--folder", "цены/"], "U+00FF"),
         (&["--folder", ""], "such as customers/acme/"),

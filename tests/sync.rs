@@ -65,15 +65,15 @@ async fn dry_run_shows_what_would_change_and_changes_nothing() {
     let expected = "\
 + zoe    zoe/    read, ends 2091-01-31, only from 203.0.113.7/32 198.51.100.0/24
 ~ tom    tom/    expires: never -> 2090-06-30
-! nokey  nokey/  has no access key; left unchanged
-! odd    odd/    has no policy, or an edited one; left unchanged
-! old    old/    not created, since its access ended 2020-01-01
-! sus    sus/    is suspended; left unchanged
+! nokey  nokey/  no access key; left unchanged
+! odd    odd/    policy missing or edited; left unchanged
+! old    old/    not created, because access would have ended on 2020-01-01
+! sus    sus/    suspended; left unchanged
 = 1 unchanged
 ? eve    eve/    not in the file
 ";
     assert_eq!(run.stdout, expected);
-    let hint = "hint: to see what would be deleted with them, run: delete_s3_user -b shared -u eve --dry-run\n";
+    let hint = "hint: to see what deleting the users not in the file would remove, run: delete_s3_user -b shared -u eve --dry-run\n";
     assert!(run.stderr.contains(hint), "{run:?}");
     let closing = "Dry run: 2 of 7 users would be created or updated, 1 unchanged, 4 skipped; \
          nothing was changed\n";
@@ -101,7 +101,7 @@ async fn users_are_created_and_changed_until_they_are_as_the_file_says() {
     };
     let before = others(&aws);
     let run = sync(&sandbox, &[]).await.succeeded();
-    let closing = "2 of 7 users created or updated, 1 unchanged, 4 skipped\n";
+    let closing = "2 of 7 users created or updated (1 with a new key), 1 unchanged, 4 skipped\n";
     assert!(run.stderr.contains(closing), "{run:?}");
     assert!(run.stderr.contains("note: not in the file: eve\n"), "{run:?}");
     assert_eq!(tag_of(&aws, "tom", "s3-user:expires").unwrap(), "2090-07-01T00:00:00Z");
@@ -133,8 +133,8 @@ async fn one_that_fails_stops_no_other() {
     let run = sync(&sandbox, &[]).await;
     assert_eq!(run.code, Some(1), "{run:?}");
     for part in [
-        "error: tom: user tom has the folder tom/, and a user's folder never changes\n",
-        "error: stranger: user stranger already exists, and was not created by create_s3_user\n",
+        "error: user tom has the folder tom/, but the file says elsewhere/; a user's folder can't be changed\n",
+        "error: user stranger already exists, and was not created by create_s3_user\n",
         "error: zoe: CreateAccessKey: AccessDenied",
         "1 of 4 users created or updated\n",
         "failed: tom, stranger, zoe\n",
@@ -225,7 +225,7 @@ async fn interrupted_run_is_finished_by_running_it_again() {
     let args = ["-b", "shared", "--users-from", "customers.csv", "--sync"];
     let started = sandbox.start("create_s3_user", &args);
     let run = started.stopped_while_paused(&aws, "INT").await.ended_by(2);
-    assert!(run.stderr.contains("hint: to go on, run the same command again\n"), "{run:?}");
+    assert!(run.stderr.contains("hint: to continue, run the same command again\n"), "{run:?}");
     assert!(is_gone(&aws, "zoe"));
     sync(&sandbox, &[]).await.succeeded();
     assert_complete(&aws, &sandbox, "zoe");
@@ -240,6 +240,6 @@ async fn what_would_differ_at_each_run_is_refused_before_any_call() {
     assert_usage(&sync(&sandbox, &["-u", "kim"]).await, "--user");
     assert_usage(&sandbox.create("tom", &["--sync"]).await, "--user");
     let both = sandbox.create("tom", &["--update", "--skip-existing"]).await;
-    assert_usage(&both, "--sync creates who is missing and updates the others\n");
+    assert_usage(&both, "--sync creates missing users and updates the others\n");
     assert_eq!(aws.faults.operations(), [""; 0]);
 }

@@ -136,12 +136,14 @@ async fn change_that_does_not_go_with_the_rest_is_refused() {
     let (aws, sandbox) = aws_with_alex(&["--browse-root"]).await;
     let before = policy_of_alex(&aws);
     let run = update(&sandbox, &["--access", "write"]).await;
-    run.failed_with("error: --access write doesn't go with listing the bucket's top level");
+    run.failed_with("error: --access write can't be combined with listing the bucket's top level");
     assert_eq!(policy_of_alex(&aws), before);
     update(&sandbox, &["--access", "write", "--no-browse-root"]).await.succeeded();
     let before = policy_of_alex(&aws);
     let run = update(&sandbox, &["--browse-root"]).await;
-    run.failed_with("error: --browse-root needs access that lists, and the user may only upload");
+    run.failed_with(
+        "error: --browse-root requires --access read or read-write, and the user may only upload",
+    );
     assert_eq!(policy_of_alex(&aws), before);
     let run = update(&sandbox, &["--also-read", "alex/a/"]).await;
     run.failed_with("the other folder alex/a/ overlaps with the user's own folder alex/");
@@ -192,7 +194,7 @@ async fn access_that_has_ended_stays_ended_with_a_note() {
     edit_policy_of_alex(&aws, "2100-01-01T00:00:00Z", "2020-01-01T00:00:00Z");
     let run = update(&sandbox, &["--access", "read-write"]).await;
     let run = run.succeeded();
-    let note = "note: access ended on 2019-12-31; a later end brings it back";
+    let note = "note: access ended on 2019-12-31; set a later date to restore it";
     assert!(run.stderr.contains(note), "{run:?}");
     let s3 = aws.s3_client_of(&sandbox.key_of("alex"));
     assert!(!gets(&s3, "alex/report.txt").await);

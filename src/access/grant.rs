@@ -119,7 +119,7 @@ impl Grant {
     pub fn check(&self) -> Result<()> {
         ensure!(
             !self.browse_root || self.access.rights().list,
-            "--browse-root needs access that lists: --access read or read-write"
+            "--browse-root requires --access read or read-write"
         );
         for (index, prefix) in self.also_read.iter().enumerate() {
             let mut earlier = self.also_read[..index].iter();
@@ -155,8 +155,8 @@ impl Grant {
         let mut notes = Vec::new();
         notes.extend(private.map(|block| {
             format!(
-                "{block} is a private block, and requests reach AWS, or another store on the \
-                 internet, from public addresses"
+                "{block} is private, but AWS, or another store on the internet, sees public \
+                 addresses; this probably locks the user out"
             )
         }));
         notes.extend(

@@ -35,7 +35,7 @@ impl FromStr for KmsKey {
                  see aws kms describe-key --key-id ALIAS",
             )),
             _ => Err(ValueError::new(
-                "a KMS key is given by its ARN, arn:aws:kms:REGION:ACCOUNT:key/ID, or none for no key",
+                "give the key's ARN, arn:aws:kms:REGION:ACCOUNT:key/ID, or none for no key",
             )),
         }
     }
@@ -62,11 +62,11 @@ mod tests {
         let key: KmsKey = arn.parse().unwrap();
         assert_eq!((key.to_string().as_str(), key.region()), (arn, "eu-central-1"));
         for (text, part) in [
-            ("1234abcd-12ab-34cd-56ef-1234567890ab", "by its ARN"),
+            ("1234abcd-12ab-34cd-56ef-1234567890ab", "give the key's ARN"),
             ("alias/mine", "not of an alias"),
             ("arn:aws:kms:eu-central-1:123456789012:alias/mine", "not of an alias"),
-            ("arn:aws:kms:eu-central-1:123456789012:key/*", "by its ARN"),
-            ("arn:aws:s3:::bucket", "by its ARN"),
+            ("arn:aws:kms:eu-central-1:123456789012:key/*", "give the key's ARN"),
+            ("arn:aws:s3:::bucket", "give the key's ARN"),
         ] {
             let error = text.parse::<KmsKey>().unwrap_err().to_string();
             assert!(error.contains(part), "{text}: {error}");

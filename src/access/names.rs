@@ -57,7 +57,7 @@ impl FromStr for BucketName {
 
     fn from_str(name: &str) -> Result<Self, ValueError> {
         let wrong = if name.contains("://") {
-            "a bucket is given by its name alone, without s3:// and without a path"
+            "give only the bucket's name, without s3:// or a path"
         } else if name.starts_with("arn:") {
             "a bucket is given by its name, not by its ARN"
         } else if name.ends_with("--x-s3") {
@@ -212,8 +212,8 @@ mod tests {
             ("192.168.0.1", "IP address"),
             ("-bucket", "starts and ends"),
             ("bucket.", "starts and ends"),
-            ("s3://bucket/alex", "name alone"),
-            ("https://bucket.s3.amazonaws.com", "name alone"),
+            ("s3://bucket/alex", "only the bucket's name"),
+            ("https://bucket.s3.amazonaws.com", "only the bucket's name"),
             ("arn:aws:s3:::bucket", "ARN"),
             ("bucket--use1-az4--x-s3", "directory"),
             ("point-abc123-s3alias", "alias"),
@@ -240,8 +240,8 @@ mod tests {
         let too_long = "a".repeat(65);
         for (name, part) in [
             ("", "1 to 64"),
-            (".", "not . or .."),
-            ("..", "not . or .."),
+            (".", "can't be . or .."),
+            ("..", "can't be . or .."),
             ("-alex", "start with -"),
             (too_long.as_str(), "1 to 64"),
             ("al ex", "A-Z"),

@@ -57,7 +57,7 @@ impl NewUser {
         let keys: HashSet<_> = self.tags.iter().map(|tag| tag.key.to_lowercase()).collect();
         if keys.len() < self.tags.len() {
             return Err(ValueError::new(
-                "each tag key can be given once; its upper and lower case don't matter",
+                "give each tag key once; keys that differ only in case count as the same",
             ));
         }
         if keys.len() > 46 {
@@ -92,7 +92,7 @@ impl FromStr for UserTag {
         } else if !text.chars().all(|c| c.is_alphanumeric() || " _.:/=+-@".contains(c)) {
             "a tag has only letters, digits, spaces and _.:/=+-@"
         } else if lower.starts_with("aws:") || lower.starts_with("s3-user:") {
-            "the key of a tag does not start with aws: or s3-user:"
+            "a tag key must not start with aws: or s3-user:"
         } else {
             return Ok(Self { key: key.to_owned(), value: value.to_owned() });
         };

@@ -78,7 +78,7 @@ impl FromStr for Prefix {
     fn from_str(text: &str) -> Result<Self, PrefixError> {
         let folder = text.strip_suffix('/');
         let wrong = if text.contains("://") {
-            "a folder is given by its prefix alone, such as prices/, without s3:// and the bucket"
+            "give only the folder, such as prices/, without s3:// or the bucket"
         } else if text.contains(['*', '?', '$']) {
             "a prefix has no *, ? or $, since they mean something else in a policy"
         } else if text.contains(['"', '`', '\\']) {
@@ -93,9 +93,9 @@ impl FromStr for Prefix {
             "a prefix has at most 1023 bytes"
         } else if folder.is_some_and(|it| it.split('/').any(|part| ["", ".", ".."].contains(&part)))
         {
-            "a prefix does not start with /, and none of its parts is empty, . or .."
+            "a folder must not start with /, and no part of it may be empty, . or .."
         } else if folder.is_none() {
-            "a folder is given by its prefix, which ends in /, such as prices/, or none for no folder"
+            "end a folder with /, such as prices/, or use none for no folder"
         } else {
             return Ok(Self(text.to_owned()));
         };
@@ -145,7 +145,7 @@ impl FromStr for GivenFolder {
 
     fn from_str(text: &str) -> Result<Self, PrefixError> {
         if text.is_empty() {
-            let wrong = "a folder is given by its prefix, such as customers/acme/";
+            let wrong = "give a folder such as customers/acme/";
             return Err(PrefixError::Wrong(ValueError::new(wrong)));
         }
         let lacked_slash = !text.ends_with('/');
@@ -176,8 +176,8 @@ mod tests {
     fn other_prefixes_say_what_is_accepted() {
         let too_long = format!("{}/", "p".repeat(1023));
         for (text, part) in [
-            ("", "ends in /"),
-            ("prices", "ends in /"),
+            ("", "end a folder with /"),
+            ("prices", "end a folder with /"),
             ("none", "none for no folder"),
             ("/", "start with /"),
             ("/prices/", "start with /"),
@@ -195,7 +195,7 @@ mod tests {
             ("\u{9b}2J/", "printable"),
             ("цены/", "U+00FF"),
             ("e\u{301}/", "write \u{e9}/ "),
-            ("s3://shared/prices/", "prefix alone"),
+            ("s3://shared/prices/", "only the folder"),
             (too_long.as_str(), "1023"),
         ] {
             let error = text.parse::<Prefix>().unwrap_err().to_string();

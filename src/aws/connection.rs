@@ -41,7 +41,7 @@ pub(crate) fn region(name: &str) -> Result<String, ValueError> {
     if !(1..=63).contains(&name.len())
         || name.contains(|c: char| !c.is_ascii_lowercase() && !c.is_ascii_digit() && c != '-')
     {
-        return Err(ValueError::new("a region is given by its code, such as eu-central-1"));
+        return Err(ValueError::new("give the region's code, such as eu-central-1"));
     }
     Ok(name.to_owned())
 }

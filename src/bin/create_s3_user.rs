@@ -70,7 +70,7 @@ struct Args {
     grant: GrantChange,
     #[command(flatten)]
     handover: HandoverOptions,
-    /// Write an empty object named like the folder, which some clients need to see it
+    /// Create an empty object for the folder, which some clients need to show it
     ///
     /// Without it, WinSCP and Cyberduck report an empty folder as missing.
     // Right after --contact.
@@ -235,8 +235,8 @@ impl Args {
         );
         ensure!(
             !self.change.update || self.handover.kit.is_none(),
-            "--kit can't be used with --update: the secret is known only while a key is created; \
-             --rotate-key --kit creates another one"
+            "--kit can't be used with --update: a kit holds the secret, which is known only when a key \
+             is created; use --rotate-key --kit"
         );
         if let Destination::Open(_) = self.handover.to {
             ensure!(
@@ -258,10 +258,8 @@ impl Args {
             (self.without_folder(), "folders", users.iter().find(has_folder)),
         ] {
             if let (Some(option), Some(user)) = (option, user) {
-                bail!(
-                    "{option} can't be used with a users file that has {what}, such as the row of user {}",
-                    user.name
-                );
+                let place = user.place.as_deref().unwrap_or_default();
+                bail!("{place}: {option} can't be used with a users file that has {what}");
             }
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! Arguments: parsing them, and saying in one line what is wrong with them.
 
 use std::fmt::Display;
+use std::path::Path;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Command, Id, Parser};
@@ -35,7 +36,7 @@ pub fn parse<A: Parser>() -> A {
             ErrorKind::ArgumentConflict
                 if ["--update", "--skip-existing"].iter().all(|it| line.contains(it)) =>
             {
-                let sync = "--sync creates who is missing and updates the others";
+                let sync = "--sync creates missing users and updates the others";
                 bad_usage_lines(command.get_name(), [format!("{line}; {sync}")])
             }
             _ => bad_usage(command.get_name(), line),
@@ -52,9 +53,9 @@ fn instead_of_word(error: &clap::Error) -> Option<&'static str> {
         "delete" | "remove" | "--delete" | "--remove" => {
             Some("to delete a user, run delete_s3_user -b BUCKET -u USER")
         }
-        "sync" => Some("to have the users follow a file, run create_s3_user with --sync"),
+        "sync" => Some("to make the users match a file, run create_s3_user with --sync"),
         "dir" => Some("for a directory beside the zip file, write --kit=dir"),
-        "list" | "ls" => Some("to list the users, run create_s3_user -b BUCKET --list"),
+        "list" | "ls" | "--list" => Some("to list the users, run create_s3_user -b BUCKET --list"),
         "update" => {
             Some("to change a user's access, run create_s3_user -b BUCKET -u USER --update")
         }
@@ -64,7 +65,10 @@ fn instead_of_word(error: &clap::Error) -> Option<&'static str> {
             Some("to resume a user's access, run create_s3_user -b BUCKET -u USER --resume")
         }
         "help" => Some("for help, use --help"),
-        "expired" => {
+        "version" => Some("for the version, use --version"),
+        "--users" | "--file" | "--users-file" => Some("for a file of users, use --users-from FILE"),
+        file if Path::new(file).is_file() => Some("for a file of users, use --users-from FILE"),
+        "expired" | "--expired" => {
             Some("to delete users whose access has ended, run delete_s3_user -b BUCKET --expired")
         }
         word if !word.starts_with('-') => Some("to name a user, use -u USER"),

@@ -8,7 +8,7 @@ use super::grouped::Grouped;
 use super::results::key_file;
 use crate::access::Target;
 use crate::commands;
-use crate::errors::one_line;
+use crate::errors::{Interrupted, one_line};
 use crate::handover::HandedOver;
 use crate::removal::{Leftover, Removal};
 use crate::step::{Step, named_keys};
@@ -67,12 +67,12 @@ impl Output {
             self.report().grouped.push((kind, target.user.clone()));
         } else if let Some(NotConfirmed(what)) = failed.error.inner().downcast_ref() {
             self.error_detail(&format!("nothing was {what}"));
-        } else {
+        } else if self.is_alone() || !failed.error.inner().is::<Interrupted>() {
             self.error(&error);
         }
         match &failed.state {
             State::Deleted(deleted) => {
-                for line in deleted_lines(deleted) {
+                for line in deleted_lines(deleted, self.is_alone()) {
                     self.error_detail(&line);
                 }
             }
@@ -117,14 +117,18 @@ impl Output {
 }
 
 /// The lines on what a delete run has deleted, and what is left for another one.
-fn deleted_lines(deleted: &Deleted) -> Vec<String> {
+fn deleted_lines(deleted: &Deleted, is_alone: bool) -> Vec<String> {
     let gone = gone(deleted);
     let mut lines = Vec::new();
     if !gone.is_empty() {
         lines.push(format!("gone: {}", gone.join(", ")));
     }
     if !deleted.remaining.is_empty() {
-        lines.push(if gone.is_empty() { "nothing was deleted".to_owned() } else { left(deleted) });
+        lines.push(if gone.is_empty() {
+            "nothing was deleted".to_owned()
+        } else {
+            format!("left: {}{}", left(deleted), how_to_go_on(deleted, is_alone))
+        });
     }
     lines
 }
@@ -151,7 +155,7 @@ fn left(deleted: &Deleted) -> String {
     let mut things = Vec::new();
     for step in &deleted.remaining {
         let thing = match step {
-            Step::EmptyFolder { folder, .. } => format!("what is still in {folder}"),
+            Step::EmptyFolder { folder, .. } => format!("the rest of {folder}"),
             Step::Remove(Removal::Attachment(policy)) => format!("policy {}", policy.name),
             Step::Remove(removal) => removal.what(deleted.target.user.as_str()),
             _ => continue,
@@ -160,6 +164,16 @@ fn left(deleted: &Deleted) -> String {
             things.push(thing);
         }
     }
-    let force = if deleted.needs_force { " with --force" } else { "" };
-    format!("left: {}; running the same command again{force} continues", things.join(", "))
+    things.join(", ")
+}
+
+/// Of several users, one line at the end says how to continue with most of them.
+fn how_to_go_on(deleted: &Deleted, is_alone: bool) -> &'static str {
+    if deleted.needs_force {
+        "; running the same command again with --force continues"
+    } else if is_alone {
+        "; running the same command again continues"
+    } else {
+        ""
+    }
 }

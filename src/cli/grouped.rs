@@ -12,7 +12,7 @@ use crate::workflows::create::UserExists;
 pub(super) enum Grouped {
     /// The user was to be created and exists.
     Exists,
-    /// There is no such user, nor one of a similar name.
+    /// There is no such user.
     IsMissing,
     /// A file is where the key would be written.
     HasFile,
@@ -27,10 +27,10 @@ impl Grouped {
             return Some(Self::Exists);
         }
         let Hinted { hints, kind, .. } = error.downcast_ref()?;
-        // Where a similar name or a folder of the missing user is found, more is said.
-        let has_command = hints.iter().any(|hint| hint.command.is_some());
+        // Where a folder of the missing user is found, more is said.
+        let is_all = hints.iter().all(|hint| hint.command.is_some());
         match kind {
-            ErrorKind::NoSuchUser if has_command => Some(Self::IsMissing),
+            ErrorKind::NoSuchUser if is_all => Some(Self::IsMissing),
             ErrorKind::FileExists => Some(Self::HasFile),
             _ => None,
         }
@@ -43,8 +43,8 @@ impl Grouped {
             (Self::Exists, _) => "users already exist",
             (Self::IsMissing, 1) => "user doesn't exist",
             (Self::IsMissing, _) => "users don't exist",
-            (Self::HasFile, 1) => "user has a key file or kit in the output directory already",
-            (Self::HasFile, _) => "users have a key file or kit in the output directory already",
+            (Self::HasFile, 1) => "user already has a key file or kit in the output directory",
+            (Self::HasFile, _) => "users already have a key file or kit in the output directory",
         }
     }
 

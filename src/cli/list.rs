@@ -25,7 +25,7 @@ pub struct ListOptions {
     #[arg(hide_short_help = true, long, requires = "list", conflicts_with = "json")]
     #[arg(conflicts_with_all = OTHER_MODES)]
     csv: bool,
-    /// With --list, sort by name, ends (the first to end first) or used (never used first)
+    /// With --list, sort by name, ends (soonest first) or used (never used first)
     #[arg(hide_short_help = true, long, value_name = "BY", requires = "list", value_enum)]
     #[arg(conflicts_with_all = OTHER_MODES)]
     #[arg(hide_possible_values = true)]
@@ -151,7 +151,7 @@ fn summary(users: &[Listed]) -> String {
     }
     match users.iter().filter(|user| user.expires.is_some_and(|end| end.has_passed())).count() {
         0 => {}
-        ended => summary += &format!(", {ended} without access by now"),
+        ended => summary += &format!(", {ended} whose access has ended"),
     }
     match ending.count() {
         0 => summary,

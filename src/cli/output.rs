@@ -214,7 +214,10 @@ impl Output {
         if !self.is_news(error) {
             return;
         }
-        self.line.suspend(|| print_error(self.name, &format!("{}{error}", self.prefix())));
+        let names_user =
+            self.user.as_ref().is_some_and(|user| error.contains(&format!("user {user}")));
+        let prefix = if names_user { String::new() } else { self.prefix() };
+        self.line.suspend(|| print_error(self.name, &format!("{prefix}{error}")));
     }
 
     /// Prints a line that belongs to an error, even when quiet.

@@ -81,33 +81,44 @@ impl Session {
         let interrupted = self.ended(users, Ending::Interrupted);
         let not_started = self.not_started(users);
         let is_declined = !self.out.report().users(Ending::Declined).is_empty();
+        let is_interrupted = !interrupted.is_empty() || !not_started.is_empty();
+        let in_vain = is_interrupted && !self.signals.has_begun();
         self.out.planned();
         if !self.out.is_alone() {
             self.say_grouped();
-            self.out.summary(users.len(), verb.past_participle());
-            for (what, names) in
-                [("failed", &failed), ("interrupted", &interrupted), ("not started", &not_started)]
-            {
-                if !names.is_empty() {
-                    let is_all = names.len() == users.len() && names.len() > NAMED;
-                    let named = if is_all { "all" } else { &names.join(", ") };
-                    self.out.error_detail(&format!("{what}: {named}"));
-                }
+            let is_nothing_done = self.out.report().users(Ending::Done).is_empty();
+            if !(is_nothing_done && is_declined || in_vain) {
+                self.out.summary(users.len(), verb);
             }
-            if !(interrupted.is_empty() && not_started.is_empty()) {
+            self.name_all("failed", &failed, users.len());
+            if is_interrupted && !in_vain {
+                self.name_all("interrupted", &interrupted, users.len());
+                self.name_all("not started", &not_started, users.len());
                 self.out.hint(verb.how_to_go_on(), None);
             }
         }
-        if not_started.len() == users.len() {
+        if in_vain && !self.out.is_alone() {
+            self.out.error(&format!("{Interrupted}; nothing was changed"));
+        } else if not_started.len() == users.len() {
             self.out.error(&Interrupted.to_string());
         }
-        if !interrupted.is_empty() || !not_started.is_empty() {
+        if is_interrupted {
             self.signals.exit()
         } else if is_declined || !failed.is_empty() || self.out.report().has_lost_results {
             Exit::Failure
         } else {
             Exit::Success
         }
+    }
+
+    /// Names users whose work ended so, of so many in all.
+    fn name_all(&self, what: &str, names: &[String], users: usize) {
+        if names.is_empty() {
+            return;
+        }
+        let is_all = names.len() == users && users > NAMED;
+        let named = if is_all { "all" } else { &names.join(", ") };
+        self.out.error_detail(&format!("{what}: {named}"));
     }
 
     /// The users whose work ended so, in the order given.
@@ -140,7 +151,7 @@ impl Output {
 
     /// Prints the notes on several users, how many of them are now `done`, and what to do
     /// with their keys.
-    fn summary(&self, users: usize, done: &str) {
+    fn summary<V: Verb>(&self, users: usize, verb: &V) {
         let gathered = std::mem::take(&mut self.report().notes);
         for line in self.lines_of(gathered) {
             self.print_unless_quiet(&line);
@@ -155,7 +166,14 @@ impl Output {
         };
         let unchanged = match self.report().users(Ending::Unchanged).len() {
             0 => String::new(),
-            unchanged => format!(", {unchanged} unchanged"),
+            unchanged => format!(", {unchanged} {}", verb.unchanged()),
+        };
+        let done = verb.past_participle();
+        let keys = self.report().keys;
+        let new = if (1..count).contains(&keys) {
+            format!(" ({keys} with a new key)")
+        } else {
+            String::new()
         };
         let left = match self.report().users(Ending::Left).len() {
             0 => String::new(),
@@ -163,11 +181,11 @@ impl Output {
         };
         if self.args.dry_run {
             self.say(format!(
-                "Dry run: {count} of {total} would be {done}{unchanged}{exist}{left}; nothing was \
+                "Dry run: {count} of {total} would be {done}{new}{unchanged}{exist}{left}; nothing was \
                  changed"
             ));
         } else {
-            self.say(format!("{count} of {total} {done}{unchanged}{exist}{left}"));
+            self.say(format!("{count} of {total} {done}{new}{unchanged}{exist}{left}"));
         }
         if self.report().kits > 0 {
             self.say(
@@ -176,7 +194,7 @@ impl Output {
             self.say("The key files are your own copies: keep them safe, or delete them too.");
         } else if self.report().keys > 0 {
             self.say(
-                "Next: send each person their file over a secure channel, then delete your copies.",
+                "Next: send each person their new key file over a secure channel, then delete your copies.",
             );
         }
     }

@@ -67,7 +67,7 @@ impl Session {
             }
             Err(LoadError::NoProfile { name, profiles }) => {
                 let advice = match similar_name(&name, &profiles) {
-                    None => "; aws configure list-profiles shows them".to_owned(),
+                    None => "; to see the profiles, run: aws configure list-profiles".to_owned(),
                     similar => did_you_mean(similar.map(String::as_str)),
                 };
                 let error = LoadError::NoProfile { name, profiles };
@@ -111,6 +111,8 @@ impl Session {
         let jobs: Vec<_> = users.iter().map(|user| Job::new(self, aws, verb, user)).collect();
         if V::PLANS_ALL_FIRST {
             let (planned, skipped) = self.plan_all(aws, verb, jobs).await;
+            // Who is asked should know.
+            self.say_grouped();
             let confirmed = verb.confirm(self, planned).await;
             let _line = self.out.count_users();
             verb.skip(self, skipped).await;

@@ -68,7 +68,8 @@ impl Signals {
         }
     }
 
-    fn has_begun(&self) -> bool {
+    /// True if anything may have been changed.
+    pub fn has_begun(&self) -> bool {
         self.has_begun.load(Ordering::Relaxed)
     }
 

@@ -56,7 +56,7 @@ impl Table {
         };
         let Some(separator) = separated_with(|name| name == USER) else {
             return match separated_with(is_known) {
-                Some(_) => Err("the table has no column user, for the users' names".to_owned()),
+                Some(_) => Err("there is no column named user".to_owned()),
                 None => Ok(None),
             };
         };
@@ -93,8 +93,28 @@ impl Table {
         (line == "#" || line.starts_with("# ")) && !is_for_people(&self.columns[0])
     }
 
-    /// The user of a row, or `None` if the row is empty, as spreadsheets write some.
-    pub fn user(&self, line: &str) -> Result<Option<NamedUser>, String> {
+    /// The user of a row, or `None` if the row is empty, as spreadsheets write some; or all that
+    /// is wrong with its cells.
+    pub fn user(&self, line: &str) -> Result<Option<NamedUser>, Vec<String>> {
+        let Some(row) = self.row(line).map_err(|problem| vec![problem])? else { return Ok(None) };
+        self.user_of(&row).map(Some).map_err(|problem| {
+            let alone = (0..row.len()).map(|column| self.user_of(&self.with_only(column, &row)));
+            let problems: Vec<_> = alone.filter_map(Result::err).collect();
+            if problems.is_empty() { vec![problem] } else { problems }
+        })
+    }
+
+    /// The row with this cell and a name, and nothing else.
+    fn with_only(&self, column: usize, row: &[String]) -> Vec<String> {
+        let mut alone = vec![String::new(); row.len()];
+        let names = self.columns.iter().zip(&mut alone).filter(|(name, _)| *name == USER);
+        names.for_each(|(_, cell)| *cell = USER.to_owned());
+        alone[column].clone_from(&row[column]);
+        alone
+    }
+
+    /// The cells of a row, or `None` if they are empty.
+    fn row(&self, line: &str) -> Result<Option<Vec<String>>, String> {
         let mut row: Vec<_> =
             one_line_of_cells(line, self.separator)?.iter().map(str::to_owned).collect();
         if row.iter().all(String::is_empty) {
@@ -107,28 +127,32 @@ impl Table {
             let cells = counted(row.len() as u64, "cell");
             let quote = match self.separator {
                 separator @ (',' | ';') if row.len() > self.columns.len() => {
-                    format!("; put a cell with {separator} in it in quotes")
+                    format!("; put quotes around a cell that contains {separator}")
                 }
                 _ => String::new(),
             };
             return Err(format!("{cells}, but the header has {}{quote}", self.columns.len()));
         }
-        let name = self.cell(USER, &row);
+        Ok(Some(row))
+    }
+
+    fn user_of(&self, row: &[String]) -> Result<NamedUser, String> {
+        let name = self.cell(USER, row);
         if name.is_empty() {
             return Err("no user name".to_owned());
         }
         let mut user = NamedUser::from(user_name(name)?);
-        (user.access, user.lasts) = self.access(&row)?;
-        user.whole = self.empty_cells(&row)?.overridden_by(&user.access);
-        user.folder = match self.cell(FOLDER, &row) {
+        (user.access, user.lasts) = self.access(row)?;
+        user.whole = self.empty_cells(row)?.overridden_by(&user.access);
+        user.folder = match self.cell(FOLDER, row) {
             "" => None,
             text => Some(text.parse().map_err(|error| format!("column {FOLDER}: {error}"))?),
         };
-        user.contact = match self.cell(CONTACT, &row) {
+        user.contact = match self.cell(CONTACT, row) {
             "" => None,
             text => Some(contact(text).map_err(|error| format!("column {CONTACT}: {error}"))?),
         };
-        Ok(Some(user))
+        Ok(user)
     }
 
     /// The access that the cells with something in them name, and whether it lasts for a time
@@ -364,9 +388,9 @@ mod tests {
                     max,\"read,,\n\
                     ben,,a,\n\
                     eva,,31.12.2026,\n\
+                    tom,,,,x\n\
                     ina,,12/31/2026,\n\
-                    joe,,46387,\n\
-                    tom,,,,x\n";
+                    joe,,46387,\n";
         let found = users_in(text).unwrap_err();
         let expected = [
             "column access: must be one of read, read-write, write",
@@ -376,9 +400,7 @@ mod tests {
             "column browse-root: must be yes or no",
             "no user name",
             "a quote is not closed",
-            "column expires: a time is a date such as 2026-12-31, ",
-            "column expires: write dates as 2026-12-31, and ",
-            "column expires: write dates as 2026-12-31, and ",
+            "column expires: give a date such as 2026-12-31, ",
             "column expires: write dates as 2026-12-31, and ",
             "5 cells, but the header has 4",
         ];
@@ -386,6 +408,16 @@ mod tests {
         for (line, (problem, part)) in (2..).zip(found.iter().zip(expected)) {
             assert!(problem.starts_with(&format!("users:{line}: {part}")), "{problem}");
         }
+    }
+
+    #[test]
+    fn every_wrong_cell_of_a_row_is_named() {
+        let rows = "user,access,expires,folder\nal ex,all,1/2/2030,/a\nkim,all,2090-01-01,\n";
+        let found = users_in(rows).unwrap_err();
+        assert_eq!(found.len(), 4, "{found:#?}");
+        assert!(found[1].starts_with("users:2: column access: must be one of "), "{found:#?}");
+        assert!(found[1].ends_with(" (also on line 3)"), "{found:#?}");
+        assert!(found[3].starts_with("users:2: column folder: "), "{found:#?}");
     }
 
     #[test]

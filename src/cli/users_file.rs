@@ -224,7 +224,20 @@ fn is_like_key(name: &str) -> bool {
 /// True for a line that people write above a column of names, or several columns: it
 /// names no user.
 fn is_title(line: &str) -> bool {
-    let titles = ["name", "names", "user", "users", "username", "usernames"];
+    let titles = [
+        "client",
+        "clients",
+        "customer",
+        "customers",
+        "iamuser",
+        "login",
+        "name",
+        "names",
+        "user",
+        "users",
+        "username",
+        "usernames",
+    ];
     let first = line.split([',', ';', '\t']).next().unwrap_or_default();
     let letters = first.to_ascii_lowercase().replace([' ', '_', '-', '"'], "");
     titles.contains(&letters.as_str())
@@ -257,7 +270,7 @@ impl List {
             }
             Ok(None) => {
                 for (number, line) in lines(&text) {
-                    let user = self.user(line).map(Some);
+                    let user = self.user(line).map(Some).map_err(|problem| vec![problem]);
                     self.add_read(number, user);
                 }
             }
@@ -265,14 +278,16 @@ impl List {
         }
     }
 
-    fn add_read(&mut self, line: usize, read: Result<Option<NamedUser>, String>) {
+    fn add_read(&mut self, line: usize, read: Result<Option<NamedUser>, Vec<String>>) {
         match read {
             Ok(Some(user)) => {
                 let place = Some(format!("{}:{line}", self.file));
                 self.add(Some(line), NamedUser { place, ..user });
             }
             Ok(None) => {}
-            Err(problem) => self.problems.push((Some(line), problem)),
+            Err(problems) => {
+                self.problems.extend(problems.into_iter().map(|problem| (Some(line), problem)));
+            }
         }
     }
 
@@ -325,7 +340,10 @@ impl List {
                     if first.name == user.name { "" } else { "; IAM ignores case in user names" };
                 let first =
                     first.place.as_ref().map_or("with -u".to_owned(), |at| format!("at {at}"));
-                let problem = format!("{} appears twice, first {first}{why}", user.name);
+                let problem = match line {
+                    Some(_) => format!("{} appears twice, first {first}{why}", user.name),
+                    None => format!("-u {} is given twice{why}", user.name),
+                };
                 self.problems.push((line, problem));
             }
         }
@@ -407,7 +425,7 @@ mod tests {
             let named = text.split(['\n', '\r']).filter(|line| {
                 !line.trim_start_matches('\u{feff}').trim().is_empty()
             });
-            prop_assert!(users.len() + problems.len() <= named.count() + 1);
+            prop_assert!(users.len() + problems.len() <= 2 * named.count() + 1);
         }
     }
 }

@@ -130,7 +130,7 @@ fn check_directory(dir: &Path) -> Result<()> {
             Err(Hinted::new(message, Hint::new(OTHER_DIRECTORY)).into())
         }
         Err(error) if error.kind() == NotFound => {
-            let message = format!("there is no directory {}", dir.display());
+            let message = format!("the directory {} doesn't exist", dir.display());
             let hint = Hint::run("make it with", commands::make_directory(dir));
             Err(Hinted::new(message, hint).into())
         }

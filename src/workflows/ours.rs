@@ -157,7 +157,7 @@ fn refusal_by_owner(target: &Target, owner: Owner, purpose: Purpose) -> Option<R
         ))),
         Owner::NotOurs(None) => Some(Refusal::certain(format!(
             "user {user} was not created by create_s3_user: it has neither the tag \
-             s3-user:bucket nor one of that program's policies"
+             s3-user:bucket nor a policy that create_s3_user writes"
         ))),
     }
 }

@@ -63,7 +63,7 @@ impl Verb for rotate::RotateOptions {
     }
 
     fn how_to_go_on(&self) -> &'static str {
-        "to go on, run the command for the others"
+        "to continue, run the command for the users named above"
     }
 
     async fn plan(&self, job: &Job<'_>, _: &Everybody) -> Result<Planned<Rotate>> {
@@ -87,6 +87,13 @@ impl Verb for Direction {
         match self {
             Self::Suspend => "suspended",
             Self::Resume => "resumed",
+        }
+    }
+
+    fn unchanged(&self) -> &'static str {
+        match self {
+            Self::Suspend => "already suspended",
+            Self::Resume => "already active",
         }
     }
 

@@ -1,6 +1,8 @@
 //! Creating users: a name that looks misspelled is asked about, and with
 //! `--skip-existing` users that are there already are skipped.
 
+use std::path::Path;
+
 use anyhow::Result;
 
 use super::Verb;
@@ -67,7 +69,7 @@ impl Verb for Creation {
     }
 
     fn how_to_go_on(&self) -> &'static str {
-        "to go on, run the same command with --skip-existing"
+        "to continue, run the same command with --skip-existing"
     }
 
     async fn plan(&self, job: &Job<'_>, everybody: &Everybody) -> Result<Planned<Create>> {
@@ -177,14 +179,14 @@ fn lost_key(target: &Target, keys: &[String], leftover: &str) -> anyhow::Error {
 fn unused_note(users: &[UserName]) -> String {
     let verb = if users.len() == 1 { "has" } else { "have" };
     format!(
-        "{} {verb} a key that was never used, and no key file here: {}",
+        "{} {verb} a key that was never used, but no key file in the output directory: {}",
         counted(users.len() as u64, "user"),
         names(users)
     )
 }
 
-/// Says what makes the name look misspelled, if anything does: it has a comma in it, or the
-/// folder is empty, and there is one with a similar name beside it.
+/// Says what makes the name look misspelled, if anything does: it has a comma in it, is that of
+/// a file, or the folder is empty, and there is one with a similar name beside it.
 pub(super) fn doubt(plan: &Plan<Create>) -> Option<String> {
     let target = &plan.preview.target;
     let names = target.user.as_str().split(',').count();
@@ -193,6 +195,10 @@ pub(super) fn doubt(plan: &Plan<Create>) -> Option<String> {
             "{} is the name of one user; did you mean {names} users, each with -u?",
             target.user
         ));
+    }
+    let file = target.user.as_str();
+    if file.contains('.') && Path::new(file).is_file() {
+        return Some(format!("{file} is a file; did you mean --users-from {file}?"));
     }
     let (parent, name) = target.prefix().parent_and_name();
     let similar = similar_name(name, &plan.work.folder.others)?;

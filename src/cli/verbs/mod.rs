@@ -19,7 +19,7 @@ mod sync;
 pub use create::Existing;
 
 /// How to go on where all that is done stays done.
-const SAME_AGAIN: &str = "to go on, run the same command again";
+const SAME_AGAIN: &str = "to continue, run the same command again";
 
 /// Something to do with each user.
 pub(super) trait Verb {
@@ -38,6 +38,11 @@ pub(super) trait Verb {
 
     /// Says what users are when it is done, such as "created".
     fn past_participle(&self) -> &'static str;
+
+    /// Says what users are with whom nothing was to be done.
+    fn unchanged(&self) -> &'static str {
+        "unchanged"
+    }
 
     /// Says how to go on with several users after an interruption.
     fn how_to_go_on(&self) -> &'static str;

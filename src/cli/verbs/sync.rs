@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail};
 use serde::Serialize;
 
 use super::create::doubt;
@@ -170,7 +170,8 @@ impl Syncing {
     async fn plan_missing(&self, job: &Job<'_>, everybody: &Everybody) -> Result<Planned<Work>> {
         let grant = job.row.whole.apply_to(&Grant::default());
         if let Some(ended) = grant.ended() {
-            let why = format!("not created, since its access ended {}", ended.in_words());
+            let why =
+                format!("not created, because access would have ended on {}", ended.in_words());
             return Ok(Planned::Skip(Skipped::because(&job.run.target, Vec::new(), why)));
         }
         grant.check_for(job.run.target.prefix())?;
@@ -184,20 +185,21 @@ impl Syncing {
     async fn plan_existing(&self, job: &Job<'_>, holdings: &Holdings) -> Result<Planned<Work>> {
         let target = &holdings.target;
         let row = job.row.folder.as_ref().map(|given| &given.prefix);
-        ensure!(
-            row.is_none_or(|row| row == target.prefix()),
-            "user {} has the folder {}, and a user's folder never changes",
-            target.user,
-            target.prefix()
-        );
+        if let Some(row) = row.filter(|row| *row != target.prefix()) {
+            bail!(
+                "user {} has the folder {}, but the file says {row}; a user's folder can't be changed",
+                target.user,
+                target.prefix()
+            );
+        }
         let keys = iam::access_keys(&job.run).await?;
         let ids = keys.iter().map(|key| key.id.clone()).collect();
         let why = if keys.is_empty() {
-            Some("has no access key; left unchanged")
+            Some("no access key; left unchanged")
         } else if keys.iter().all(|key| !key.is_active) {
-            Some("is suspended; left unchanged")
+            Some("suspended; left unchanged")
         } else if holdings.grant().is_none() {
-            Some("has no policy, or an edited one; left unchanged")
+            Some("policy missing or edited; left unchanged")
         } else {
             None
         };
@@ -223,13 +225,13 @@ impl Syncing {
         if users.len() > NAMED {
             let count = counted(users.len() as u64, "user");
             out.hint(
-                &format!("{count} of the bucket are not in the file: is it the whole list?"),
+                &format!("{count} of the bucket are not in the file; is the file complete?"),
                 None,
             );
             return;
         }
         let delete = commands::delete_users(&session.target.bucket, &users);
-        let words = "to see what would be deleted with them, run";
+        let words = "to see what deleting the users not in the file would remove, run";
         out.hint(words, Some(&delete.with(&["--dry-run"])));
     }
 }

@@ -266,7 +266,7 @@ fn check_given(target: &Target, options: &CreateOptions) -> Result<()> {
     let given = options.folder.as_ref().map(|given| &given.prefix);
     ensure!(
         given.is_none_or(|given| given == target.prefix()),
-        "user {} already exists, and has the folder {}; a user's folder never changes",
+        "user {} already exists, and has the folder {}; a user's folder can't be changed",
         target.user,
         target.prefix()
     );
@@ -306,7 +306,7 @@ impl Create {
         let CreateOptions { grant, make_folder, .. } = &self.options;
         let matters = self.folder.is_empty && !make_folder && grant.access.rights().list;
         let note = "the folder is empty, and some clients report an empty folder as missing: \
-                    upload a file before you send the key, or use --make-folder";
+                    upload a file before you send the key";
         matters.then(|| note.to_owned())
     }
 }

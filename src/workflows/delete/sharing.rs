@@ -57,13 +57,13 @@ impl Sharing {
         if let Some(last) = leaving.iter().max()
             && last.as_str() > run.user()
         {
-            let note =
-                format!("{url} is shared with user {last}, and deleted together with that user");
+            let note = format!("{url} stays until user {last}, who shares it, is deleted");
             return Ok(Self { note: Some(note), ..Self::default() });
         }
         let goes_last = !leaving.is_empty();
-        let note = goes_last
-            .then(|| format!("{url} is shared with {}, deleted first", named_users(&leaving)));
+        let note = goes_last.then(|| {
+            format!("{url} is shared with {}, to be deleted first", named_users(&leaving))
+        });
         Ok(Self { folder: Some(folder), goes_last, note, ..Self::default() })
     }
 }

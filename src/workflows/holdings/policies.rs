@@ -4,6 +4,7 @@ use anyhow::{Result, bail};
 
 use super::Holdings;
 use crate::access::{Grant, Target, folder_of_scripts, grant_of_scripts, managed_policy_name};
+use crate::errors::{Hint, Hinted};
 use crate::iam::Policy;
 use crate::workflows::outcome::PolicyRef;
 
@@ -52,7 +53,11 @@ impl Holdings {
     pub(crate) fn sole_access_policy<'a>(&self, policies: &[&'a Policy]) -> Result<&'a Policy> {
         let Target { user, .. } = &self.target;
         match policies {
-            [] => bail!("user {user} has no policy that create_s3_user made"),
+            [] => {
+                let message = format!("user {user} has no policy that create_s3_user made");
+                let hint = Hint::new("delete it with --keep-objects, and create it again");
+                Err(Hinted::new(message, hint).into())
+            }
             [policy] if self.is_access_policy(policy) => Ok(policy),
             others => bail!(
                 "user {user} does not have the one policy that create_s3_user makes, but {}",

@@ -101,7 +101,7 @@ async fn plan_rotation(run: &Run, options: &RotateOptions) -> Result<Plan<Rotate
     steps.extend(handover.steps(&run.target, grant.as_ref()));
     steps.extend(retiring.iter().map(Retirement::step));
     if !before.is_empty() && before.iter().all(|key| !key.is_active) {
-        let note = format!("user {} is suspended; the new key gives access again", run.target.user);
+        let note = format!("user {} is suspended; the new key restores access", run.target.user);
         preview.notes.push(note);
     }
     let Holdings { user, .. } = holdings;

@@ -125,7 +125,7 @@ async fn no_room(run: &Run, keys: &[KeyInfo], suspended: Option<&KeyInfo>) -> Hi
         _ => Hint::run(DELETE_UNUSED, delete_access_key(user, "ACCESS_KEY_ID")),
     };
     let message = format!(
-        "user {user} already has {} access keys, and AWS allows two: {}",
+        "user {user} already has {} access keys, the most that AWS allows: {}",
         keys.len(),
         described.join(" and ")
     );

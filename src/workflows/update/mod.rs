@@ -305,7 +305,7 @@ async fn notes(run: &Run, holdings: &mut Holdings, before: &Grant, grant: &Grant
     }
     notes.extend(more_access_note(holdings));
     if let Some(ended) = grant.ended() {
-        notes.push(format!("access ended on {}; a later end brings it back", ended.in_words()));
+        notes.push(format!("access ended on {}; set a later date to restore it", ended.in_words()));
     }
     notes.extend(folders);
     notes.extend(kms_note);
