@@ -111,6 +111,17 @@ async fn bar_tells_how_many_users_are_done_failed_and_left() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn wait_for_late_uploads_is_explained() {
+    let (aws, _sandbox) = aws_with_alex(&["--access", "read-write"]).await;
+    // 2 s of 5.
+    let sandbox = coloured(&aws).set("S3_USER_TEST_PAUSES", Some("0.4"));
+    let mut session = at_terminal(&sandbox, "delete_s3_user", &["-u", "alex", "--yes"]);
+    session.shows(Some("waiting until the deleted key can upload nothing more")).await;
+    session.ends_with(0).await;
+    assert!(is_gone(&aws, "alex"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn bar_leaves_nothing_on_the_screen() {
     for (program, options) in [
         ("create_s3_user", [].as_slice()),

@@ -214,9 +214,8 @@ impl Output {
         if !self.is_news(error) {
             return;
         }
-        let names_user =
-            self.user.as_ref().is_some_and(|user| error.contains(&format!("user {user}")));
-        let prefix = if names_user { String::new() } else { self.prefix() };
+        let is_named = self.user.as_ref().is_some_and(|user| names(error, user));
+        let prefix = if is_named { String::new() } else { self.prefix() };
         self.line.suspend(|| print_error(self.name, &format!("{prefix}{error}")));
     }
 
@@ -236,6 +235,30 @@ impl Output {
         match &self.terminal {
             None => true,
             Some(terminal) => terminal.confirm(lines, question).await,
+        }
+    }
+}
+
+/// True if a text speaks of this user by name, and not of one whose name begins like it.
+fn names(text: &str, user: &UserName) -> bool {
+    let user = format!("user {user}");
+    let is_longer =
+        |rest: &str| rest.starts_with(|c: char| c.is_alphanumeric() || "_+=@-".contains(c));
+    text.match_indices(&user).any(|(at, _)| !is_longer(&text[at + user.len()..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn user_is_named_by_the_whole_name() {
+        let user = "alex".parse().unwrap();
+        for text in ["user alex already exists", "there is no user alex", "user alex, too"] {
+            assert!(names(text, &user), "{text}");
+        }
+        for text in ["user alexander exists", "user alex-2 exists", "alex exists"] {
+            assert!(!names(text, &user), "{text}");
         }
     }
 }

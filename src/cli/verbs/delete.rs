@@ -152,6 +152,9 @@ impl Verb for Deletion {
     fn progress_line(&self, out: &Output, plan: &Plan<Delete>) -> ProgressLine {
         let progress = plan.work.progress.clone();
         out.progress(move |elapsed| {
+            if progress.waits() {
+                return "waiting until the deleted key can upload nothing more".to_owned();
+            }
             let counts = progress.counts();
             let rate = counts.entries() as f64 / elapsed.as_secs_f64().max(0.001);
             format!("{counts} deleted, {}/s", HumanCount(rate as u64))

@@ -93,9 +93,20 @@ struct DeletedKeys {
     /// The number of entries in `counts` that earlier passes deleted and that are not
     /// remembered.
     forgotten: u64,
+    /// True while late uploads are waited for.
+    waits: bool,
 }
 
 impl Progress {
+    /// True while nothing is deleted until no upload can arrive any longer.
+    pub fn waits(&self) -> bool {
+        self.lock().waits
+    }
+
+    pub(crate) fn set_waits(&self, waits: bool) {
+        self.lock().waits = waits;
+    }
+
     /// The numbers of things deleted until now.
     pub fn counts(&self) -> Counts {
         self.lock().counts

@@ -253,12 +253,14 @@ impl Deleting<'_> {
 
     /// Empties the folder, and once more when no upload can arrive any longer.
     async fn empty(&self, folder: &Folder) -> Result<Vec<FailedKey>> {
-        let Plan { run, .. } = self.plan;
+        let Plan { run, work, .. } = self.plan;
         let started = Instant::now();
         let failed = self.empty_once(folder, folder.first_page.clone()).await?;
         match self.writes_end {
             Some(end) if started < end && failed.is_empty() => {
+                work.progress.set_waits(true);
                 wait_until(end, &run.cancel).await;
+                work.progress.set_waits(false);
                 run.go_on()?;
                 self.empty_once(folder, Page::default()).await
             }
