@@ -162,7 +162,7 @@ async fn closing_words_for_many_name_their_kits() {
     let aws = aws_with_files().await;
     let sandbox = Sandbox::new(&aws);
     let closing = "\nNext: send each person their kit (the zip file) over a secure channel, then \
-                   delete your copies of it.\nThe key files are your own copies: keep them safe, or delete them too.\n";
+                   delete your copies of the kits.\nThe key files are your own copies: keep them safe, or delete them too.\n";
     for options in [["--kit=dir"].as_slice(), &["--kit=dir", "--rotate-key"]] {
         let users = [&["-u", "jaime"], options].concat();
         let run = sandbox.create("alex", &users).await.succeeded();
@@ -374,7 +374,7 @@ async fn kit_says_where_a_client_may_start() {
     let aws = aws_with_files().await;
     let sandbox = Sandbox::new(&aws);
     for (user, options, start) in [
-        ("alex", ["--kit=dir"].as_slice(), "Always start in this folder"),
+        ("alex", ["--kit=dir"].as_slice(), "Always start in your own folder"),
         ("kim", &["--kit=dir", "--browse-root"], "or at the bucket"),
     ] {
         sandbox.create(user, options).await.succeeded();

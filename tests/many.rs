@@ -247,7 +247,7 @@ async fn secret_in_a_file_given_by_mistake_is_not_printed() {
     let rows = "user,access,expires,folder,source-ip,kms-key,also-read\n";
     let in_a_row = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
     for (content, part) in [
-        (keys.clone(), "looks like a key file, not like a list of users"),
+        (keys.clone(), "looks like a key file, not a list of users"),
         (format!("\u{feff}\n{keys}"), "looks like a key file"),
         (credentials, "looks like a key file"),
         (format!("[wasabi]\ntype = s3\npass = {in_a_row}\n"), "looks like a config file, or JSON"),
@@ -302,6 +302,39 @@ async fn of_a_wrong_file_the_first_problems_are_told() {
         assert_eq!(told.get(20).copied(), rest.as_deref());
         assert!(told.len() <= 21);
     }
+}
+
+#[tokio::test]
+async fn mistake_in_many_rows_is_told_once() {
+    let aws = LocalAws::start().await;
+    let sandbox = Sandbox::new(&aws);
+    let rows: String = (10..35).map(|number| format!("user{number},2020-01-01\n")).collect();
+    std::fs::write(sandbox.path().join("customers.csv"), format!("user,expires\n{rows}")).unwrap();
+    let run = create(&sandbox, &["--users-from", "customers.csv"]).await;
+    assert_usage(
+        &run,
+        "error: customers.csv:2: column expires: that time has already passed (also",
+    );
+    assert!(
+        run.stderr.contains(" on lines 3, 4, ") && run.stderr.contains(" and 4 more)"),
+        "{run:?}"
+    );
+    assert_eq!(aws.faults.operations(), [""; 0]);
+}
+
+#[tokio::test]
+async fn deletion_of_several_that_fails_says_how_to_continue() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    let users = ["-b", "shared", "-u", "alex", "-u", "kim"];
+    sandbox.run("create_s3_user", &users).await.succeeded();
+    aws.faults.once("DeleteUser", Fault::DENIED);
+    let run = sandbox.run("delete_s3_user", &users).await;
+    assert_eq!(run.code, Some(1), "{run:?}");
+    let continues = "; running the same command again continues\n";
+    assert_eq!(run.stderr.matches(continues).count(), 1, "{run:?}");
+    sandbox.run("delete_s3_user", &users).await;
+    assert!(is_gone(&aws, "alex") && is_gone(&aws, "kim"));
 }
 
 #[tokio::test]
@@ -624,7 +657,7 @@ async fn keys_that_may_be_lost_are_noted_once() {
     aws.faults.forget();
     let again = [&others[..], &["--skip-existing"]].concat();
     let run = here.create("alex", &again).await.succeeded();
-    let note = "note: 2 users have a key that was never used, but no key file in the output directory: alex, lee\n";
+    let note = "note: 2 users have a key that has never been used, but no key file in the output directory: alex, lee\n";
     assert_eq!(run.stderr.matches(note).count(), 1, "{run:?}");
     assert_eq!(run.stderr.matches("note: ").count(), 1, "{run:?}");
     assert!(!run.stderr.contains("--rotate-key"), "{run:?}");

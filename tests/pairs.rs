@@ -335,7 +335,7 @@ async fn meet(
     let both_of = |one, other| [(one, other), (other, one)].contains(&(first, second));
     if both && both_of(Command::Rotate, Command::Suspend) {
         // Who suspends a user gets to know of each key that works, or who rotates does.
-        let known = told.contains("is suspended; the new key restores access");
+        let known = told.contains("was suspended; the new key restores access");
         assert!(known || active_keys_of(aws, "alex").is_empty(), "{what}: {told}");
     }
     let creates = (first, second) == (Command::Create, Command::Create);

@@ -711,7 +711,7 @@ async fn rotation_says_that_access_has_ended() {
     let (aws, sandbox) = aws_with_alex(&["--expires", "9d"]).await;
     set_end(&aws, "alex", "2020-01-01T00:00:00Z");
     let run = sandbox.create("alex", &["--rotate-key"]).await.succeeded();
-    let note = "note: access ended on 2019-12-31; --update extends it\n";
+    let note = "note: access ended on 2019-12-31; --update --expires restores it\n";
     assert!(run.stderr.contains(note), "{run:?}");
 }
 
@@ -744,7 +744,7 @@ async fn hint_names_the_newer_one_of_two_unused_keys_with_a_doubt() {
     sandbox.create("alex", &["--resume"]).await.succeeded();
     let run = sandbox.create("alex", &["--rotate-key"]).await;
     let hint = format!(
-        "hint: neither was used yet; if the person doesn't have the newer one, delete it: \
+        "hint: neither has been used yet; if the person doesn't have the newer one, delete it: \
          aws iam delete-access-key --user-name alex --access-key-id {newer}\n"
     );
     assert!(run.stderr.ends_with(&hint), "{run:?}");
@@ -852,7 +852,7 @@ async fn suspended_user_gets_access_again_by_a_new_key_and_a_note_says_so() {
         let (aws, sandbox) = aws_with_alex(&[]).await;
         let old = sandbox.key_of("alex");
         sandbox.create("alex", &["--suspend"]).await.succeeded();
-        let note = "note: user alex is suspended; the new key restores access\n";
+        let note = "note: user alex was suspended; the new key restores access\n";
         let dry = [options, &["--dry-run"]].concat();
         let run = sandbox.create("alex", &dry).await.succeeded();
         assert!(run.stderr.contains(note), "{run:?}");

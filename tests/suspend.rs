@@ -70,7 +70,7 @@ async fn suspended_key_is_refused_and_works_again_when_resumed() {
         let run = suspend(&sandbox, &[]).await.succeeded();
         let expected = format!(
             "Suspended access key {}\nalex can't use s3://shared/alex/ until you run --resume \
-             (this may take a few seconds)\n",
+             (takes effect within a few seconds)\n",
             key.0
         );
         assert_eq!((run.stdout.as_str(), run.stderr), ("", expected));
@@ -83,7 +83,7 @@ async fn suspended_key_is_refused_and_works_again_when_resumed() {
         let run = resume(&sandbox, &[]).await.succeeded();
         let expected = format!(
             "Reactivated access key {0}\nalex can use access key {0} again \
-             (this may take a few seconds)\n",
+             (takes effect within a few seconds)\n",
             key.0
         );
         assert_eq!((run.stdout.as_str(), run.stderr), ("", expected));
@@ -133,7 +133,7 @@ async fn every_key_is_suspended_and_resumed() {
     assert_eq!(active_keys_of(&aws, "alex"), [""; 0]);
 
     let run = resume(&sandbox, &[]).await.succeeded();
-    let note = "note: there are two active access keys after --resume; ";
+    let note = "note: there are two active access keys; ";
     assert!(run.stderr.contains(note), "{run:?}");
     for key in &keys {
         assert!(run.stderr.contains(&key.0), "{run:?}");
@@ -250,7 +250,7 @@ async fn access_that_has_ended_meanwhile_is_told() {
         "2020-01-01T00:00:00Z".clone_into(&mut expires.unwrap().value);
     });
     let run = resume(&sandbox, &[]).await.succeeded();
-    let note = "note: access ended on 2019-12-31; --update extends it\n";
+    let note = "note: access ended on 2019-12-31; --update --expires restores it\n";
     assert!(run.stderr.contains(note), "{run:?}");
 }
 

@@ -2,7 +2,7 @@
 
 use crate::support::{
     ALLOW_ALL, Fault, LocalAws, Run, Sandbox, active_keys_of, assert_complete, assert_usage,
-    aws_with_files, delete_key, edit_policy, is_gone, keys_of, tag_of,
+    aws_with_files, delete_key, edit_policy, gets, is_gone, keys_of, tag_of,
 };
 
 const FILE: &str = "\
@@ -65,10 +65,10 @@ async fn dry_run_shows_what_would_change_and_changes_nothing() {
     let expected = "\
 + zoe    zoe/    read, ends 2091-01-31, only from 203.0.113.7/32 198.51.100.0/24
 ~ tom    tom/    expires: never -> 2090-06-30
-! nokey  nokey/  no access key; left unchanged
-! odd    odd/    policy missing or edited; left unchanged
+! nokey  nokey/  no access key; skipped
+! odd    odd/    policy missing or edited; skipped
 ! old    old/    not created, because access would have ended on 2020-01-01
-! sus    sus/    suspended; left unchanged
+! sus    sus/    suspended; skipped
 = 1 unchanged
 ? eve    eve/    not in the file
 ";
@@ -210,6 +210,21 @@ async fn what_is_wrong_with_all_is_said_once_and_for_each_in_json() {
 }
 
 #[tokio::test]
+async fn date_that_has_passed_ends_the_access_of_who_exists() {
+    let (aws, sandbox) = bucket_of_customers().await;
+    std::fs::write(sandbox.path().join("customers.csv"), "user,expires\ntom,2020-01-01\n").unwrap();
+    aws.put("shared", "tom/report.txt").await;
+    let s3 = aws.s3_client_of(&sandbox.key_of("tom"));
+    for options in [["--dry-run"].as_slice(), &[]] {
+        assert!(gets(&s3, "tom/report.txt").await);
+        let run = sync(&sandbox, options).await.succeeded();
+        let note = "tom: note: 2020-01-01 has passed already, so access ends at once\n";
+        assert!(run.stderr.contains(note), "{run:?}");
+    }
+    assert!(!gets(&s3, "tom/report.txt").await);
+}
+
+#[tokio::test]
 async fn name_in_another_case_is_nobody_to_delete() {
     let (_, sandbox) = bucket_of_customers().await;
     let names = "user\nTom\neve\nsus\nnokey\nkim\nodd\n";
@@ -240,6 +255,6 @@ async fn what_would_differ_at_each_run_is_refused_before_any_call() {
     assert_usage(&sync(&sandbox, &["-u", "kim"]).await, "--user");
     assert_usage(&sandbox.create("tom", &["--sync"]).await, "--user");
     let both = sandbox.create("tom", &["--update", "--skip-existing"]).await;
-    assert_usage(&both, "--sync creates missing users and updates the others\n");
+    assert_usage(&both, "--sync with a users file does both\n");
     assert_eq!(aws.faults.operations(), [""; 0]);
 }

@@ -194,7 +194,7 @@ async fn access_that_has_ended_stays_ended_with_a_note() {
     edit_policy_of_alex(&aws, "2100-01-01T00:00:00Z", "2020-01-01T00:00:00Z");
     let run = update(&sandbox, &["--access", "read-write"]).await;
     let run = run.succeeded();
-    let note = "note: access ended on 2019-12-31; set a later date to restore it";
+    let note = "note: access ended on 2019-12-31; --update --expires restores it";
     assert!(run.stderr.contains(note), "{run:?}");
     let s3 = aws.s3_client_of(&sandbox.key_of("alex"));
     assert!(!gets(&s3, "alex/report.txt").await);

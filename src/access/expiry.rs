@@ -87,12 +87,13 @@ impl Expiry {
     /// The time from `now` until then in days, in hours if it is less than two days, or in
     /// minutes if it is less than two hours.
     pub(crate) fn time_left(&self, now: Timestamp) -> (i64, &'static str) {
-        let minutes = (self.0.as_second() - now.as_second() + 59) / 60;
-        let hours = (minutes + 30) / 60;
-        match hours {
-            ..2 => (minutes, "minute"),
-            2..48 => (hours, "hour"),
-            _ => ((hours + 12) / 24, "day"),
+        const HOUR: i64 = 60;
+        const DAY: i64 = 24 * HOUR;
+        let rounded = |minutes: i64, unit: i64| (minutes + unit / 2) / unit;
+        match (self.0.as_second() - now.as_second() + 59) / 60 {
+            minutes if minutes < 2 * HOUR => (minutes, "minute"),
+            minutes if minutes < 2 * DAY => (rounded(minutes, HOUR), "hour"),
+            minutes => (rounded(minutes, DAY), "day"),
         }
     }
 
@@ -229,6 +230,23 @@ mod tests {
             let expiry = Expiry(now - seconds.seconds());
             assert_eq!(expiry.has_surely_passed(now), has_passed, "{seconds}");
         }
+    }
+
+    #[test]
+    fn time_left_is_told_in_the_unit_that_fits() {
+        let now = Timestamp::UNIX_EPOCH;
+        for (minutes, expected) in [
+            (1, (1, "minute")),
+            (119, (119, "minute")),
+            (120, (2, "hour")),
+            (150, (3, "hour")),
+            (2850, (48, "hour")),
+            (2880, (2, "day")),
+            (14 * 1440, (14, "day")),
+        ] {
+            assert_eq!(Expiry(now + minutes.minutes()).time_left(now), expected);
+        }
+        assert_eq!(Expiry(now + 1.second()).time_left(now), (1, "minute"));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{anyhow, bail, ensure};
 use clap::{Id, Parser};
 use s3_user::cli::{
-    self, Existing, Exit, Folders, ListOptions, NamedUser, OutputArgs, Session, StopWords,
+    self, Existing, Exit, Folders, ListOptions, NamedUser, OutputArgs, Problem, Session, StopWords,
     TargetArgs, args_of,
 };
 use s3_user::rotate::OldKeys;
@@ -94,7 +94,7 @@ struct Change {
     ///
     /// Nothing about them changes, whatever access options are given, and they don't count as
     /// failed: a run over many users that was interrupted can be run again. A user whose key
-    /// was lost by a run that was killed fails: replace its key with --rotate-key.
+    /// was lost because a run was killed counts as failed: replace its key with --rotate-key.
     #[arg(hide_short_help = true, long, group = "mode")]
     skip_existing: bool,
     /// Create and update users so that they match the users file
@@ -258,8 +258,8 @@ impl Args {
             (self.without_folder(), "folders", users.iter().find(has_folder)),
         ] {
             if let (Some(option), Some(user)) = (option, user) {
-                let place = user.place.as_deref().unwrap_or_default();
-                bail!("{place}: {option} can't be used with a users file that has {what}");
+                let place = user.place.as_ref().map_or(String::new(), |place| format!("{place}: "));
+                bail!("{place}{option} can't be used with a users file that has {what}");
             }
         }
         Ok(())
@@ -270,8 +270,8 @@ impl Args {
         self.change.mode().or(self.new_user.path.is_some().then_some("--path"))
     }
 
-    /// Says what is wrong with the access or the folder that users are to get, a line each.
-    fn problems(&self, users: &[NamedUser]) -> Vec<String> {
+    /// Says what is wrong with the access or the folder that users are to get.
+    fn problems(&self, users: &[NamedUser]) -> Vec<Problem> {
         let folders = Folders::of(users, self.folder.as_ref(), &self.target);
         let mut problems = Vec::new();
         for user in users {
@@ -281,8 +281,8 @@ impl Args {
                 Ok(()) => None,
             };
             problems.extend(error.map(|error| match &user.place {
-                Some(place) => format!("{place}: {error}"),
-                None => format!("user {}: {error}", user.name),
+                Some(place) => (Some(place.clone()), error),
+                None => (None, format!("user {}: {error}", user.name)),
             }));
         }
         problems
@@ -316,7 +316,7 @@ impl Args {
         }
         if self.change.update || self.change.suspend || self.change.resume {
             return StopWords {
-                first: "stopping after the call under way; press Ctrl-C again to stop at once",
+                first: "stopping after the calls under way; press Ctrl-C again to stop at once",
                 second: "stopped; running the same command again continues".to_owned(),
             };
         }

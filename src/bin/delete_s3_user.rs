@@ -10,7 +10,7 @@ const NAME: &str = "delete_s3_user";
 
 const USAGE: &str = "delete_s3_user -b BUCKET -u USER [OPTIONS]";
 
-/// What a users file is, for who reads the names in it and little else.
+/// The help of --users-from here, where only names and folders are read.
 const USERS_FILE: &str = "\
 File with a user name per line, or CSV; - for stdin
 
@@ -50,9 +50,9 @@ struct Args {
     target: TargetArgs,
     /// Every user whose access has ended, instead of -u
     ///
-    /// Access has ended if both the user's tag s3-user:expires and its policy say so, and have
-    /// for more than a minute. On a store that keeps no tags, its policy alone says so. A user
-    /// who has other policies, groups or a login to the console stays, with a note.
+    /// Access has ended if both the user's tag s3-user:expires and its policy have said so for
+    /// more than a minute. On a store that keeps no tags, its policy alone says so. A user
+    /// who has other policies, groups or a console login stays, with a note.
     #[arg(long, help_heading = "Users", group = "users")]
     #[arg(conflicts_with_all = ["user", "users_from", "force", "folder"])]
     expired: bool,

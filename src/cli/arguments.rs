@@ -7,8 +7,9 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Command, Id, Parser};
 
 use super::exit::exit_now;
+use super::generate;
+use super::problems::{self, Problem};
 use super::terminal::print_error;
-use super::{generate, users_file};
 use crate::errors::one_line;
 
 /// Parses the arguments; on bad ones prints one line and exits with code 2.
@@ -36,7 +37,7 @@ pub fn parse<A: Parser>() -> A {
             ErrorKind::ArgumentConflict
                 if ["--update", "--skip-existing"].iter().all(|it| line.contains(it)) =>
             {
-                let sync = "--sync creates missing users and updates the others";
+                let sync = "--sync with a users file does both";
                 bad_usage_lines(command.get_name(), [format!("{line}; {sync}")])
             }
             _ => bad_usage(command.get_name(), line),
@@ -67,10 +68,10 @@ fn instead_of_word(error: &clap::Error) -> Option<&'static str> {
         "help" => Some("for help, use --help"),
         "version" => Some("for the version, use --version"),
         "--users" | "--file" | "--users-file" => Some("for a file of users, use --users-from FILE"),
-        file if Path::new(file).is_file() => Some("for a file of users, use --users-from FILE"),
         "expired" | "--expired" => {
             Some("to delete users whose access has ended, run delete_s3_user -b BUCKET --expired")
         }
+        file if Path::new(file).is_file() => Some("for a file of users, use --users-from FILE"),
         word if !word.starts_with('-') => Some("to name a user, use -u USER"),
         _ => None,
     }
@@ -91,9 +92,9 @@ pub fn bad_usage(command: &str, message: impl Display) -> ! {
 
 /// Prints the first problems with users, a line each, and exits with code 2, if
 /// there are any.
-pub fn refuse_users(command: &str, problems: Vec<String>) {
+pub fn refuse_users(command: &str, problems: Vec<Problem>) {
     if !problems.is_empty() {
-        bad_usage_lines(command, users_file::first_of(problems));
+        bad_usage_lines(command, problems::lines(problems));
     }
 }
 

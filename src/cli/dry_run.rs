@@ -41,8 +41,8 @@ fn access(grant: &Grant) -> String {
     parts.join(", ")
 }
 
-/// What becomes of a user that stays. Of a new key it is enough that there will be one, and
-/// what changes says more than that a policy is updated.
+/// What becomes of a user that stays. Leaves out the files and tests that come with a new key,
+/// and the updates that bring about the changes.
 fn what_changes(preview: &Preview) -> String {
     let has_changes = !preview.changes.is_empty();
     let steps = preview.steps.iter().filter_map(|step| match step {

@@ -72,7 +72,8 @@ impl Output {
         }
         match &failed.state {
             State::Deleted(deleted) => {
-                for line in deleted_lines(deleted, self.is_alone()) {
+                let is_interrupted = failed.error.inner().is::<Interrupted>();
+                for line in deleted_lines(deleted, is_interrupted && !self.is_alone()) {
                     self.error_detail(&line);
                 }
             }
@@ -116,8 +117,9 @@ impl Output {
     }
 }
 
-/// The lines on what a delete run has deleted, and what is left for another one.
-fn deleted_lines(deleted: &Deleted, is_alone: bool) -> Vec<String> {
+/// The lines on what a delete run has deleted, and what is left for another one. Another hint
+/// `says_how` to continue.
+fn deleted_lines(deleted: &Deleted, says_how: bool) -> Vec<String> {
     let gone = gone(deleted);
     let mut lines = Vec::new();
     if !gone.is_empty() {
@@ -127,7 +129,7 @@ fn deleted_lines(deleted: &Deleted, is_alone: bool) -> Vec<String> {
         lines.push(if gone.is_empty() {
             "nothing was deleted".to_owned()
         } else {
-            format!("left: {}{}", left(deleted), how_to_go_on(deleted, is_alone))
+            format!("left: {}{}", left(deleted), how_to_go_on(deleted, says_how))
         });
     }
     lines
@@ -155,6 +157,7 @@ fn left(deleted: &Deleted) -> String {
     let mut things = Vec::new();
     for step in &deleted.remaining {
         let thing = match step {
+            Step::EmptyFolder { folder, .. } if deleted.folder.entries() == 0 => folder.clone(),
             Step::EmptyFolder { folder, .. } => format!("the rest of {folder}"),
             Step::Remove(Removal::Attachment(policy)) => format!("policy {}", policy.name),
             Step::Remove(removal) => removal.what(deleted.target.user.as_str()),
@@ -167,13 +170,13 @@ fn left(deleted: &Deleted) -> String {
     things.join(", ")
 }
 
-/// Of several users, one line at the end says how to continue with most of them.
-fn how_to_go_on(deleted: &Deleted, is_alone: bool) -> &'static str {
+/// Says how to continue a deletion, unless that is said already.
+fn how_to_go_on(deleted: &Deleted, is_said: bool) -> &'static str {
     if deleted.needs_force {
         "; running the same command again with --force continues"
-    } else if is_alone {
-        "; running the same command again continues"
-    } else {
+    } else if is_said {
         ""
+    } else {
+        "; running the same command again continues"
     }
 }

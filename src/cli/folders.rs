@@ -45,7 +45,11 @@ impl<'a> Folders<'a> {
     pub(super) fn shared(&self) -> impl Iterator<Item = String> {
         let shared = self.users.iter().filter(|(_, users)| users.len() > 1);
         shared.map(|(folder, users)| {
-            format!("s3://{}/{folder} is shared by {}", self.target.bucket, named_users(users))
+            format!(
+                "s3://{}/{folder} is to be shared by {}",
+                self.target.bucket,
+                named_users(users)
+            )
         })
     }
 }

@@ -1,7 +1,7 @@
-//! Errors that many users have in common: said once at the end, with the users' names.
+//! Errors that many users have in common: said once, with the users' names.
 
 use super::Session;
-use super::report::names;
+use super::once::names;
 use crate::access::{BucketName, UserName};
 use crate::commands::{self, Command};
 use crate::errors::{ErrorKind, Hinted};
@@ -27,10 +27,11 @@ impl Grouped {
             return Some(Self::Exists);
         }
         let Hinted { hints, kind, .. } = error.downcast_ref()?;
-        // Where a folder of the missing user is found, more is said.
-        let is_all = hints.iter().all(|hint| hint.command.is_some());
+        // Where a folder of the missing user is found, a hint says so. A similar name may be that
+        // of another user of the list.
+        let says_more = hints.iter().any(|hint| hint.command.is_none());
         match kind {
-            ErrorKind::NoSuchUser if is_all => Some(Self::IsMissing),
+            ErrorKind::NoSuchUser if !says_more => Some(Self::IsMissing),
             ErrorKind::FileExists => Some(Self::HasFile),
             _ => None,
         }
@@ -52,13 +53,13 @@ impl Grouped {
     fn hint(self, bucket: &BucketName) -> (&'static str, Option<Command>) {
         match self {
             Self::Exists => (
-                "add --skip-existing to skip them, or --sync to give them the \
-                 access that the users file specifies",
+                "to skip users that exist, add --skip-existing; to change their access, use --update, \
+                 or --sync with a users file",
                 None,
             ),
             Self::IsMissing => ("to see all users", Some(commands::list_users(bucket))),
             Self::HasFile => (
-                "write to another directory with -o DIR, or move the files away: they may hold \
+                "choose another directory with -o DIR, or move the files away: they may hold \
                  the keys of earlier users, or of users in another bucket",
                 None,
             ),

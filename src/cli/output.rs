@@ -214,7 +214,7 @@ impl Output {
         if !self.is_news(error) {
             return;
         }
-        let is_named = self.user.as_ref().is_some_and(|user| names(error, user));
+        let is_named = self.user.as_ref().is_some_and(|user| mentions(error, user));
         let prefix = if is_named { String::new() } else { self.prefix() };
         self.line.suspend(|| print_error(self.name, &format!("{prefix}{error}")));
     }
@@ -240,10 +240,10 @@ impl Output {
 }
 
 /// True if a text speaks of this user by name, and not of one whose name begins like it.
-fn names(text: &str, user: &UserName) -> bool {
+fn mentions(text: &str, user: &UserName) -> bool {
     let user = format!("user {user}");
     let is_longer =
-        |rest: &str| rest.starts_with(|c: char| c.is_alphanumeric() || "_+=@-".contains(c));
+        |rest: &str| rest.starts_with(|c: char| c.is_alphanumeric() || "_+=.@-".contains(c));
     text.match_indices(&user).any(|(at, _)| !is_longer(&text[at + user.len()..]))
 }
 
@@ -255,10 +255,10 @@ mod tests {
     fn user_is_named_by_the_whole_name() {
         let user = "alex".parse().unwrap();
         for text in ["user alex already exists", "there is no user alex", "user alex, too"] {
-            assert!(names(text, &user), "{text}");
+            assert!(mentions(text, &user), "{text}");
         }
-        for text in ["user alexander exists", "user alex-2 exists", "alex exists"] {
-            assert!(!names(text, &user), "{text}");
+        for text in ["user alexander exists", "user alex-2 exists", "user alex.b", "alex exists"] {
+            assert!(!mentions(text, &user), "{text}");
         }
     }
 }

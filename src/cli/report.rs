@@ -6,14 +6,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::dry_run::Line;
 use super::exit::{Ending, Exit};
 use super::grouped::Grouped;
+use super::once::{NAMED, by_text, names};
 use super::verbs::Verb;
 use super::{NamedUser, Output, Session};
 use crate::access::UserName;
 use crate::errors::Interrupted;
 use crate::step::counted;
-
-/// The most users that a note names.
-const NAMED: usize = 20;
 
 /// The width of a bar in characters.
 const BAR: usize = 20;
@@ -63,6 +61,10 @@ impl Report {
         )
     }
 
+    fn has_ended(&self, ending: Ending) -> bool {
+        self.endings.iter().any(|(_, found)| *found == ending)
+    }
+
     fn users(&self, ending: Ending) -> Vec<String> {
         let ended = self.endings.iter().filter(|(_, found)| *found == ending);
         ended.map(|(user, _)| user.to_string()).collect()
@@ -80,28 +82,27 @@ impl Session {
         let failed = self.ended(users, Ending::Failed);
         let interrupted = self.ended(users, Ending::Interrupted);
         let not_started = self.not_started(users);
-        let is_declined = !self.out.report().users(Ending::Declined).is_empty();
         let is_interrupted = !interrupted.is_empty() || !not_started.is_empty();
-        let in_vain = is_interrupted && !self.signals.has_begun();
         self.out.planned();
-        if !self.out.is_alone() {
-            self.say_grouped();
-            let is_nothing_done = self.out.report().users(Ending::Done).is_empty();
-            if !(is_nothing_done && is_declined || in_vain) {
+        self.say_grouped();
+        if self.out.is_alone() {
+            if !not_started.is_empty() {
+                self.out.error(&Interrupted.to_string());
+            }
+        } else if is_interrupted && !self.signals.has_begun() {
+            self.out.error(&format!("{Interrupted}; nothing was changed"));
+        } else {
+            if !self.is_all_declined() {
                 self.out.summary(users.len(), verb);
             }
             self.name_all("failed", &failed, users.len());
-            if is_interrupted && !in_vain {
-                self.name_all("interrupted", &interrupted, users.len());
-                self.name_all("not started", &not_started, users.len());
+            self.name_all("interrupted", &interrupted, users.len());
+            self.name_all("not started", &not_started, users.len());
+            if is_interrupted {
                 self.out.hint(verb.how_to_go_on(), None);
             }
         }
-        if in_vain && !self.out.is_alone() {
-            self.out.error(&format!("{Interrupted}; nothing was changed"));
-        } else if not_started.len() == users.len() {
-            self.out.error(&Interrupted.to_string());
-        }
+        let is_declined = self.out.report().has_ended(Ending::Declined);
         if is_interrupted {
             self.signals.exit()
         } else if is_declined || !failed.is_empty() || self.out.report().has_lost_results {
@@ -109,6 +110,13 @@ impl Session {
         } else {
             Exit::Success
         }
+    }
+
+    /// True if somebody was asked and said no, and there is nobody else to tell of.
+    fn is_all_declined(&self) -> bool {
+        let report = self.out.report();
+        let others = [Ending::Done, Ending::Unchanged, Ending::Skipped, Ending::Left];
+        report.has_ended(Ending::Declined) && !others.iter().any(|ending| report.has_ended(*ending))
     }
 
     /// Names users whose work ended so, of so many in all.
@@ -189,7 +197,7 @@ impl Output {
         }
         if self.report().kits > 0 {
             self.say(
-                "Next: send each person their kit (the zip file) over a secure channel, then delete your copies of it.",
+                "Next: send each person their kit (the zip file) over a secure channel, then delete your copies of the kits.",
             );
             self.say("The key files are your own copies: keep them safe, or delete them too.");
         } else if self.report().keys > 0 {
@@ -213,43 +221,4 @@ impl Output {
 /// The results so far, also after a panic of whoever had them.
 pub(super) fn locked(report: &Mutex<Report>) -> MutexGuard<'_, Report> {
     report.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Each text once, with whom or what it was said of.
-pub(super) fn by_text<T>(said: Vec<(T, String)>) -> Vec<(String, Vec<T>)> {
-    let mut groups: Vec<(String, Vec<T>)> = Vec::new();
-    for (what, text) in said {
-        match groups.iter_mut().find(|(group, _)| *group == text) {
-            Some((_, all)) => all.push(what),
-            None => groups.push((text, vec![what])),
-        }
-    }
-    groups
-}
-
-/// The names of users, or the numbers of lines, as many as a note names.
-pub(super) fn names(all: &[impl ToString]) -> String {
-    let named: Vec<_> = all.iter().take(NAMED).map(ToString::to_string).collect();
-    let more = all.len() - named.len();
-    if more > 0 { format!("{} and {more} more", named.join(", ")) } else { named.join(", ") }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_holds_for_several_is_said_once() {
-        let said = [(1, "is empty"), (2, "has ended"), (3, "is empty")];
-        let groups = by_text(said.map(|(line, text)| (line, text.to_owned())).into());
-        let expected = [("is empty", vec![1, 3]), ("has ended", vec![2])];
-        assert_eq!(groups, expected.map(|(text, lines)| (text.to_owned(), lines)));
-    }
-
-    #[test]
-    fn no_more_than_twenty_are_named() {
-        let all: Vec<_> = (10..=31).collect();
-        assert!(names(&all).ends_with(", 28, 29 and 2 more"), "{}", names(&all));
-        assert_eq!(names(&all[..20]).split(", ").count(), 20);
-    }
 }

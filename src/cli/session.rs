@@ -111,7 +111,7 @@ impl Session {
         let jobs: Vec<_> = users.iter().map(|user| Job::new(self, aws, verb, user)).collect();
         if V::PLANS_ALL_FIRST {
             let (planned, skipped) = self.plan_all(aws, verb, jobs).await;
-            // Who is asked should know.
+            // Before the question, so that the admin knows who is missing.
             self.say_grouped();
             let confirmed = verb.confirm(self, planned).await;
             let _line = self.out.count_users();

@@ -104,11 +104,12 @@ impl Table {
         })
     }
 
-    /// The row with this cell and a name, and nothing else.
+    /// The row with this cell and some name, and nothing else.
     fn with_only(&self, column: usize, row: &[String]) -> Vec<String> {
         let mut alone = vec![String::new(); row.len()];
-        let names = self.columns.iter().zip(&mut alone).filter(|(name, _)| *name == USER);
-        names.for_each(|(_, cell)| *cell = USER.to_owned());
+        if let Some(name) = self.index(USER) {
+            alone[name] = "anybody".to_owned();
+        }
         alone[column].clone_from(&row[column]);
         alone
     }
@@ -136,6 +137,7 @@ impl Table {
         Ok(Some(row))
     }
 
+    /// The user of a row, or the first thing that is wrong with its cells.
     fn user_of(&self, row: &[String]) -> Result<NamedUser, String> {
         let name = self.cell(USER, row);
         if name.is_empty() {
@@ -233,8 +235,11 @@ impl Table {
 
     /// The cell of a column; empty without that column.
     fn cell<'a>(&self, column: &str, row: &'a [String]) -> &'a str {
-        let index = self.columns.iter().position(|it| it == column);
-        index.and_then(|index| row.get(index)).map_or("", String::as_str)
+        self.index(column).and_then(|index| row.get(index)).map_or("", String::as_str)
+    }
+
+    fn index(&self, column: &str) -> Option<usize> {
+        self.columns.iter().position(|it| it == column)
     }
 }
 

@@ -7,13 +7,10 @@ use std::fs;
 use std::io::{self, IsTerminal, Read};
 use std::path::Path;
 
-use super::report::{by_text, names};
+use super::problems::{self, Place, Problem};
 use super::terminal::to_stderr;
 use super::users_csv::Table;
 use crate::access::{Expiry, GivenFolder, GrantChange, UserName, ValueError};
-
-/// The most problems that are told.
-const MOST_PROBLEMS: usize = 20;
 
 /// The characters that people and word processors put around names.
 const QUOTES: [char; 7] = ['"', '\'', '`', '\u{2018}', '\u{2019}', '\u{201c}', '\u{201d}'];
@@ -34,7 +31,7 @@ pub struct NamedUser {
     /// Whom the person can ask, if the row says so.
     pub contact: Option<String>,
     /// The file and line that name the user; none for -u.
-    pub place: Option<String>,
+    pub place: Option<Place>,
 }
 
 impl From<UserName> for NamedUser {
@@ -72,7 +69,7 @@ pub(super) fn read(
 ) -> Result<Vec<NamedUser>, Vec<String>> {
     let mut list = List::default();
     for user in given {
-        list.add(None, user.into());
+        list.add(user.into());
     }
     if let Some(path) = file {
         let stdin = path == Path::new("-");
@@ -86,20 +83,7 @@ pub(super) fn read(
             list.problems.push((None, format!("{} contains no user names{after}", list.file)));
         }
     }
-    list.into_users().map_err(first_of)
-}
-
-/// The first problems, and how many more there are: a wrong file may have as many
-/// as it has lines.
-pub(super) fn first_of(mut problems: Vec<String>) -> Vec<String> {
-    let more = problems.len().saturating_sub(MOST_PROBLEMS);
-    problems.truncate(MOST_PROBLEMS);
-    match more {
-        0 => {}
-        1 => problems.push("1 more problem".to_owned()),
-        _ => problems.push(format!("{more} more problems")),
-    }
-    problems
+    list.into_users().map_err(problems::lines)
 }
 
 /// The names in a file with this text.
@@ -123,7 +107,7 @@ fn text(path: &Path, file: &str) -> Result<String, String> {
     let text = String::from_utf8(bytes);
     let text = text.map_err(|_| format!("{file} is not UTF-8; save it as UTF-8"))?;
     match other_content(&text) {
-        Some(what) => Err(format!("{file} looks like {what}, not like a list of users")),
+        Some(what) => Err(format!("{file} looks like {what}, not a list of users")),
         None => Ok(text),
     }
 }
@@ -197,7 +181,7 @@ fn without_comment(line: &str) -> &str {
 pub(super) fn users_in(text: &str) -> Result<Vec<NamedUser>, Vec<String>> {
     let mut list = List { file: "users".to_owned(), ..List::default() };
     list.add_text(text);
-    list.into_users()
+    list.into_users().map_err(problems::lines)
 }
 
 /// A user's name, or what is wrong with it. Never the text itself: it may be a secret.
@@ -251,8 +235,7 @@ struct List {
     /// Each user's index, by the name in lower case: IAM has no two names that differ
     /// only in case.
     indexes: HashMap<String, usize>,
-    /// What is wrong, with the line of the file if it is wrong there.
-    problems: Vec<(Option<usize>, String)>,
+    problems: Vec<Problem>,
     /// True if the file is a table.
     has_header: bool,
 }
@@ -274,21 +257,24 @@ impl List {
                     self.add_read(number, user);
                 }
             }
-            Err((number, problem)) => self.problems.push((Some(number), problem)),
+            Err((number, problem)) => self.problems.push((Some(self.place(number)), problem)),
         }
     }
 
     fn add_read(&mut self, line: usize, read: Result<Option<NamedUser>, Vec<String>>) {
+        let place = Some(self.place(line));
         match read {
-            Ok(Some(user)) => {
-                let place = Some(format!("{}:{line}", self.file));
-                self.add(Some(line), NamedUser { place, ..user });
-            }
+            Ok(Some(user)) => self.add(NamedUser { place, ..user }),
             Ok(None) => {}
             Err(problems) => {
-                self.problems.extend(problems.into_iter().map(|problem| (Some(line), problem)));
+                let problems = problems.into_iter().map(|problem| (place.clone(), problem));
+                self.problems.extend(problems);
             }
         }
+    }
+
+    fn place(&self, line: usize) -> Place {
+        Place { file: self.file.clone(), line }
     }
 
     /// The user that a line of a list names.
@@ -307,28 +293,11 @@ impl List {
         Ok(name.into())
     }
 
-    fn into_users(self) -> Result<Vec<NamedUser>, Vec<String>> {
-        if self.problems.is_empty() { Ok(self.users) } else { Err(self.told()) }
+    fn into_users(self) -> Result<Vec<NamedUser>, Vec<Problem>> {
+        if self.problems.is_empty() { Ok(self.users) } else { Err(self.problems) }
     }
 
-    /// The problems, each once with all its lines.
-    fn told(self) -> Vec<String> {
-        let file = self.file;
-        let lines_of = |(problem, lines): (String, Vec<Option<usize>>)| {
-            let lines: Vec<_> = lines.into_iter().flatten().collect();
-            match lines.as_slice() {
-                [] => problem,
-                [line] => format!("{file}:{line}: {problem}"),
-                [first, more @ ..] => {
-                    let s = if more.len() == 1 { "" } else { "s" };
-                    format!("{file}:{first}: {problem} (also on line{s} {})", names(more))
-                }
-            }
-        };
-        by_text(self.problems).into_iter().map(lines_of).collect()
-    }
-
-    fn add(&mut self, line: Option<usize>, user: NamedUser) {
+    fn add(&mut self, user: NamedUser) {
         match self.indexes.entry(user.name.as_str().to_ascii_lowercase()) {
             Entry::Vacant(entry) => {
                 entry.insert(self.users.len());
@@ -340,11 +309,11 @@ impl List {
                     if first.name == user.name { "" } else { "; IAM ignores case in user names" };
                 let first =
                     first.place.as_ref().map_or("with -u".to_owned(), |at| format!("at {at}"));
-                let problem = match line {
+                let problem = match user.place {
                     Some(_) => format!("{} appears twice, first {first}{why}", user.name),
                     None => format!("-u {} is given twice{why}", user.name),
                 };
-                self.problems.push((line, problem));
+                self.problems.push((user.place, problem));
             }
         }
     }
@@ -360,7 +329,7 @@ mod tests {
         let mut list = List { file: "users".to_owned(), ..List::default() };
         list.add_text(text);
         let users = list.users.iter().map(|user| user.name.to_string());
-        (users.collect(), list.told())
+        (users.collect(), problems::lines(list.problems))
     }
 
     #[test]

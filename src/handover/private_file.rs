@@ -111,7 +111,7 @@ fn cant_use(dir: &Path, error: io::Error) -> anyhow::Error {
     anyhow::Error::from(error).context(format!("can't use directory {}", dir.display()))
 }
 
-const OTHER_DIRECTORY: &str = "write to another directory with -o DIR";
+const OTHER_DIRECTORY: &str = "choose another directory with -o DIR";
 
 /// The error for an existing file, which is not overwritten since it may hold a key.
 pub(super) fn already_exists(path: &Path) -> anyhow::Error {

@@ -271,7 +271,7 @@ pub(super) fn ended_note(holdings: &Holdings) -> Option<String> {
         holdings.user.tags.expires.as_deref().and_then(Expiry::at)
     };
     let ended = end.filter(Expiry::has_passed)?;
-    Some(format!("access ended on {}; --update extends it", ended.in_words()))
+    Some(format!("access ended on {}; --update --expires restores it", ended.in_words()))
 }
 
 /// True if nothing uses the policy, and it was made for the run's bucket and a user of

@@ -324,7 +324,7 @@ impl Outcome for Suspended {
         let Target { user, .. } = &self.target;
         let folder = self.target.folder_url();
         let keys = named_keys(&self.changed_keys);
-        let soon = "(this may take a few seconds)";
+        let soon = "(takes effect within a few seconds)";
         vec![match (self.changed_keys.is_empty(), self.suspended) {
             (true, _) => self.summary(),
             (false, true) => format!("{user} can't use {folder} until you run --resume {soon}"),

@@ -88,7 +88,7 @@ fn check_any(run: &Run, keys: &[KeyInfo]) -> Result<()> {
 
 fn two_keys_note(keys: &[KeyInfo]) -> Option<String> {
     let has_two = keys.len() == 2;
-    has_two.then(|| "there are two active access keys after --resume; --list shows them".to_owned())
+    has_two.then(|| "there are two active access keys; --list shows them".to_owned())
 }
 
 /// Changes one key after the other. Running it again finishes.

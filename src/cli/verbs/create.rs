@@ -10,7 +10,7 @@ use crate::access::{Grant, GrantChange, Target, UserName, similar_name};
 use crate::cli::exit::Exit;
 use crate::cli::failure::NotConfirmed;
 use crate::cli::hints::in_shell;
-use crate::cli::report::names;
+use crate::cli::once::names;
 use crate::cli::{Folders, Job, NamedUser, Session};
 use crate::commands;
 use crate::errors::{Hint, Hinted};
@@ -179,7 +179,7 @@ fn lost_key(target: &Target, keys: &[String], leftover: &str) -> anyhow::Error {
 fn unused_note(users: &[UserName]) -> String {
     let verb = if users.len() == 1 { "has" } else { "have" };
     format!(
-        "{} {verb} a key that was never used, but no key file in the output directory: {}",
+        "{} {verb} a key that has never been used, but no key file in the output directory: {}",
         counted(users.len() as u64, "user"),
         names(users)
     )

@@ -132,10 +132,10 @@ impl Verb for Deletion {
             NotConfirmed("deleted").into()
         };
         let line = error.to_string();
-        if error.is::<Interrupted>() {
-            session.out.error(&line);
-        } else {
+        if error.is::<NotConfirmed>() {
             session.out.error_detail("nothing was deleted");
+        } else if session.out.is_alone() {
+            session.out.error(&line);
         }
         for (job, plan) in plans {
             job.out.incomplete(&Deleted::nothing(&plan.preview.target), &line);
@@ -153,7 +153,7 @@ impl Verb for Deletion {
         let progress = plan.work.progress.clone();
         out.progress(move |elapsed| {
             if progress.waits() {
-                return "waiting until the deleted key can upload nothing more".to_owned();
+                return "waiting a few seconds, since late uploads may still arrive".to_owned();
             }
             let counts = progress.counts();
             let rate = counts.entries() as f64 / elapsed.as_secs_f64().max(0.001);

@@ -39,7 +39,7 @@ pub(super) trait Verb {
     /// Says what users are when it is done, such as "created".
     fn past_participle(&self) -> &'static str;
 
-    /// Says what users are with whom nothing was to be done.
+    /// The word for users with nothing to change.
     fn unchanged(&self) -> &'static str {
         "unchanged"
     }

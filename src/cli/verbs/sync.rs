@@ -10,7 +10,7 @@ use super::create::doubt;
 use super::{SAME_AGAIN, Verb};
 use crate::access::{Grant, Target, UserName};
 use crate::cli::exit::{Ending, Exit};
-use crate::cli::report::names;
+use crate::cli::once::names;
 use crate::cli::{Folders, Job, NamedUser, Session};
 use crate::commands;
 use crate::handover::HandedOver;
@@ -195,11 +195,11 @@ impl Syncing {
         let keys = iam::access_keys(&job.run).await?;
         let ids = keys.iter().map(|key| key.id.clone()).collect();
         let why = if keys.is_empty() {
-            Some("no access key; left unchanged")
+            Some("no access key; skipped")
         } else if keys.iter().all(|key| !key.is_active) {
-            Some("suspended; left unchanged")
+            Some("suspended; skipped")
         } else if holdings.grant().is_none() {
-            Some("policy missing or edited; left unchanged")
+            Some("policy missing or edited; skipped")
         } else {
             None
         };

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
@@ -80,7 +81,10 @@ const REMEMBERED: usize = 100_000;
 /// In a folder of more than 100,000 objects, what a later listing shows may be new
 /// and is taken for listed again: too little is counted there, never too much.
 #[derive(Debug, Default)]
-pub struct Progress(Mutex<DeletedKeys>);
+pub struct Progress {
+    deleted: Mutex<DeletedKeys>,
+    waits: AtomicBool,
+}
 
 #[derive(Debug, Default)]
 struct DeletedKeys {
@@ -93,18 +97,16 @@ struct DeletedKeys {
     /// The number of entries in `counts` that earlier passes deleted and that are not
     /// remembered.
     forgotten: u64,
-    /// True while late uploads are waited for.
-    waits: bool,
 }
 
 impl Progress {
-    /// True while nothing is deleted until no upload can arrive any longer.
+    /// True while the run waits for uploads that may still arrive.
     pub fn waits(&self) -> bool {
-        self.lock().waits
+        self.waits.load(Ordering::Relaxed)
     }
 
     pub(crate) fn set_waits(&self, waits: bool) {
-        self.lock().waits = waits;
+        self.waits.store(waits, Ordering::Relaxed);
     }
 
     /// The numbers of things deleted until now.
@@ -169,7 +171,7 @@ impl Progress {
     }
 
     fn lock(&self) -> MutexGuard<'_, DeletedKeys> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.deleted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -56,7 +56,7 @@ async fn our_user_exists(
     let knows_policies = holdings.read_our_policies(run).await.is_ok();
     let lacks_policy = knows_policies && holdings.our_policies_read().is_empty();
     let state = if keys.is_empty() {
-        "without an access key: an earlier run was interrupted, or another one is under way"
+        "without an access key: it was deleted, or a run was interrupted or is still under way"
             .to_owned()
     } else {
         format!("with {}", described(&keys))
@@ -64,7 +64,11 @@ async fn our_user_exists(
     let message = format!("user {name} already exists for bucket {bucket}, {state}");
     let start_over = commands::start_over(&run.target, &handover.existing_files());
     if keys.is_empty() || lacks_policy {
-        let hinted = Hinted::new(message, Hint::run_if_alone(start_over));
+        let mut hinted = Hinted::new(message, Hint::run_if_alone(start_over));
+        if !lacks_policy {
+            let new_key = commands::create_s3_user(&run.target, "--rotate-key");
+            hinted.hints.insert(0, Hint::run("for a new key", new_key));
+        }
         return Ok(hinted.of_kind(ErrorKind::AlreadyExists).into());
     }
     // If the policies couldn't be read, the admin gets all the hints.

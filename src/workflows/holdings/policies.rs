@@ -4,6 +4,7 @@ use anyhow::{Result, bail};
 
 use super::Holdings;
 use crate::access::{Grant, Target, folder_of_scripts, grant_of_scripts, managed_policy_name};
+use crate::commands;
 use crate::errors::{Hint, Hinted};
 use crate::iam::Policy;
 use crate::workflows::outcome::PolicyRef;
@@ -55,8 +56,9 @@ impl Holdings {
         match policies {
             [] => {
                 let message = format!("user {user} has no policy that create_s3_user made");
-                let hint = Hint::new("delete it with --keep-objects, and create it again");
-                Err(Hinted::new(message, hint).into())
+                let target = &self.target;
+                let delete = commands::delete_user(&target.bucket, target.user.as_str());
+                Err(Hinted::new(message, Hint::run("to start over, first run", delete)).into())
             }
             [policy] if self.is_access_policy(policy) => Ok(policy),
             others => bail!(

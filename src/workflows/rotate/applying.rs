@@ -225,16 +225,18 @@ impl Rotate {
             if self.surplus.as_ref() == Some(id) || self.old_keys == OldKeys::Delete {
                 rotated.deleted_keys.push(id.clone());
             } else if !is_active || self.old_keys == OldKeys::Suspend {
-                rotated.notes.push(
-                    "the old access key is suspended; --resume reactivates it, and the next \
-                     --rotate-key deletes it"
-                        .to_owned(),
-                );
                 rotated.suspended_keys.push(id.clone());
             } else {
                 rotated.notes.push(format!("the old access key {id} still works"));
                 rotated.kept_keys.push(id.clone());
             }
+        }
+        if !rotated.suspended_keys.is_empty() {
+            rotated.notes.push(
+                "the old access key is suspended; --resume reactivates it, and the next \
+                 --rotate-key deletes it"
+                    .to_owned(),
+            );
         }
         rotated
     }

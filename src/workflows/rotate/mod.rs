@@ -101,7 +101,7 @@ async fn plan_rotation(run: &Run, options: &RotateOptions) -> Result<Plan<Rotate
     steps.extend(handover.steps(&run.target, grant.as_ref()));
     steps.extend(retiring.iter().map(Retirement::step));
     if !before.is_empty() && before.iter().all(|key| !key.is_active) {
-        let note = format!("user {} is suspended; the new key restores access", run.target.user);
+        let note = format!("user {} was suspended; the new key restores access", run.target.user);
         preview.notes.push(note);
     }
     let Holdings { user, .. } = holdings;
@@ -148,9 +148,9 @@ fn check_not_ended(target: &Target, grant: &Grant) -> Result<()> {
     let user = &target.user;
     if let Some(ended) = grant.ended() {
         let extend = commands::create_s3_user(target, "--update").with(&["--expires", "WHEN"]);
-        let hint = Hint::run("extend it first", extend);
+        let hint = Hint::run("restore it first", extend);
         return Err(Hinted::new(
-            format!("access of user {user} ended on {}", ended.in_words()),
+            format!("the access of user {user} ended on {}", ended.in_words()),
             hint,
         )
         .into());

@@ -119,7 +119,8 @@ async fn no_room(run: &Run, keys: &[KeyInfo], suspended: Option<&KeyInfo>) -> Hi
         // An interrupted rotation leaves one that nobody has the secret of.
         (None, &[one, other], Some(older)) => {
             let newer = if older.id == one.id { other } else { one };
-            let words = "neither was used yet; if the person doesn't have the newer one, delete it";
+            let words =
+                "neither has been used yet; if the person doesn't have the newer one, delete it";
             Hint::run(words, delete_access_key(user, &newer.id))
         }
         _ => Hint::run(DELETE_UNUSED, delete_access_key(user, "ACCESS_KEY_ID")),
@@ -132,7 +133,7 @@ async fn no_room(run: &Run, keys: &[KeyInfo], suspended: Option<&KeyInfo>) -> Hi
     Hinted::new(message, hint)
 }
 
-const DELETE_UNUSED: &str = "delete the one not in use";
+const DELETE_UNUSED: &str = "delete the one that the person doesn't use";
 
 fn in_words(last_use: &LastUse) -> String {
     match last_use {

@@ -305,7 +305,12 @@ async fn notes(run: &Run, holdings: &mut Holdings, before: &Grant, grant: &Grant
     }
     notes.extend(more_access_note(holdings));
     if let Some(ended) = grant.ended() {
-        notes.push(format!("access ended on {}; set a later date to restore it", ended.in_words()));
+        let end = ended.in_words();
+        notes.push(if before.expires == grant.expires {
+            format!("access ended on {end}; --update --expires restores it")
+        } else {
+            format!("{end} has passed already, so access ends at once")
+        });
     }
     notes.extend(folders);
     notes.extend(kms_note);
