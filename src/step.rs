@@ -1,5 +1,6 @@
 //! What a run does, step by step, and the words for it. Nothing here does anything.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -165,6 +166,12 @@ pub(crate) fn named_users<'a>(users: impl IntoIterator<Item = &'a String>) -> St
     let names: Vec<_> = users.into_iter().map(String::as_str).collect();
     let s = if names.len() == 1 { "" } else { "s" };
     format!("user{s} {}", names.join(", "))
+}
+
+/// The folders of users, each of whom has its own, for people.
+pub(crate) fn folders_of(users: &BTreeSet<String>) -> String {
+    let s = if users.len() == 1 { "" } else { "s" };
+    format!("the folder{s} of {}", named_users(users))
 }
 
 /// A number with a comma between each three digits.

@@ -773,6 +773,10 @@ async fn table_is_checked_as_a_whole_before_any_call() {
             &["customers.csv:1: remove the quotes (also on lines 2, 3)"],
         ),
         ("user,access\n'kim',read\n", &["customers.csv:2: remove the quotes"]),
+        (
+            "alex,read,\"Kim, kim@example.com\"\n",
+            &["customers.csv:1: put one user name on each line, or start the file with a header"],
+        ),
     ] {
         std::fs::write(sandbox.path().join("customers.csv"), table).unwrap();
         let run = sandbox.run("create_s3_user", &from).await;

@@ -82,7 +82,7 @@ async fn suspended_key_is_refused_and_works_again_when_resumed() {
 
         let run = resume(&sandbox, &[]).await.succeeded();
         let expected = format!(
-            "Reactivated access key {0}\nalex can use access key {0} again \
+            "Reactivated access key {0}\naccess key {0} of alex can be used again \
              (takes effect within a few seconds)\n",
             key.0
         );

@@ -292,7 +292,7 @@ impl Args {
         if self.change.sync {
             ensure!(
                 !user.lasts,
-                "column expires: a duration would end later at each run; write a date such as \
+                "column expires: with a duration, access would end later at every run; write a date such as \
                  2026-12-31"
             );
         } else {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::once::names;
 use super::{NamedUser, TargetArgs};
 use crate::access::{GivenFolder, Prefix, Target};
 use crate::step::named_users;
@@ -46,9 +47,10 @@ impl<'a> Folders<'a> {
         let shared = self.users.iter().filter(|(_, users)| users.len() > 1);
         shared.map(|(folder, users)| {
             format!(
-                "s3://{}/{folder} is to be shared by {}",
+                "the same folder, s3://{}/{folder}, is given for {} users: {}",
                 self.target.bucket,
-                named_users(users)
+                users.len(),
+                names(users)
             )
         })
     }

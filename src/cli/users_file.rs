@@ -283,14 +283,13 @@ impl List {
             let wrong = "this looks like a header; name the column user, or remove the line";
             return Err(wrong.to_owned());
         }
-        let name = user_name(line)?;
         // A line of a CSV file would make a user of another name.
         if line.contains(',') {
-            let wrong = "put one user name on each line, or start the file with a header that has a column user; \
-                         use -u for a name with a comma";
+            let wrong = "put one user name on each line, or start the file with a header that has \
+                         a \"user\" column; use -u for a name with a comma";
             return Err(wrong.to_owned());
         }
-        Ok(name.into())
+        Ok(user_name(line)?.into())
     }
 
     fn into_users(self) -> Result<Vec<NamedUser>, Vec<Problem>> {

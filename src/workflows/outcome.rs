@@ -328,7 +328,7 @@ impl Outcome for Suspended {
         vec![match (self.changed_keys.is_empty(), self.suspended) {
             (true, _) => self.summary(),
             (false, true) => format!("{user} can't use {folder} until you run --resume {soon}"),
-            (false, false) => format!("{user} can use {keys} again {soon}"),
+            (false, false) => format!("{keys} of {user} can be used again {soon}"),
         }]
     }
 

@@ -21,7 +21,7 @@ use crate::errors::{Hint, Hinted};
 use crate::handover::{self, Handover};
 use crate::iam;
 use crate::s3::{bucket, listing};
-use crate::step::{Step, named_users};
+use crate::step::{Step, folders_of, named_users};
 
 pub use applying::apply;
 pub(crate) use refusal::UserExists;
@@ -177,17 +177,18 @@ pub fn check_target(target: &Target, new_user: &NewUser) -> Result<()> {
 /// access to all of the other's files.
 fn check_no_overlap(target: &Target, neighbours: &Neighbours) -> Result<()> {
     let Neighbours { inside, around, .. } = neighbours;
-    for (words, others) in [("holds", inside), ("is inside", around)] {
-        if !others.is_empty() {
-            let folder = target.folder_url();
-            let message = format!("{folder} {words} the folder of {}", named_users(others));
-            let hint = Hint::new(
-                "choose a folder that isn't inside another user's folder and doesn't contain one",
-            );
-            return Err(Hinted::new(message, hint).into());
-        }
-    }
-    Ok(())
+    let what = if !inside.is_empty() {
+        format!("holds {}", folders_of(inside))
+    } else if !around.is_empty() {
+        format!("is inside the folder of {}", named_users(around))
+    } else {
+        return Ok(());
+    };
+    let message = format!("{} {what}", target.folder_url());
+    let hint = Hint::new(
+        "choose a folder that isn't inside another user's folder and doesn't contain one",
+    );
+    Err(Hinted::new(message, hint).into())
 }
 
 /// The note on whom the folder is shared with, if anybody has the same.

@@ -9,7 +9,7 @@ use super::folder::Folder;
 use crate::aws::Run;
 use crate::commands;
 use crate::errors::{ErrorKind, Hint, Hinted};
-use crate::step::named_users;
+use crate::step::{folders_of, named_users};
 use crate::workflows::holdings::Holdings;
 use crate::workflows::neighbours::Neighbours;
 
@@ -71,8 +71,7 @@ impl Sharing {
 /// The error that somebody lives inside the folder.
 fn inhabited(run: &Run, inside: &BTreeSet<String>, has_user: bool) -> anyhow::Error {
     let folder = run.target.folder_url();
-    let message =
-        format!("{folder} holds the folder of {}, so it was not deleted", named_users(inside));
+    let message = format!("{folder} holds {}, so it was not deleted", folders_of(inside));
     let delete = commands::delete_user(&run.target.bucket, run.user());
     let alone = Hint::run("to delete the user alone", delete);
     let hints = if has_user { vec![alone] } else { Vec::new() };

@@ -309,7 +309,7 @@ async fn notes(run: &Run, holdings: &mut Holdings, before: &Grant, grant: &Grant
         notes.push(if before.expires == grant.expires {
             format!("access ended on {end}; --update --expires restores it")
         } else {
-            format!("{end} has passed already, so access ends at once")
+            format!("{end} has already passed, so access ends at once")
         });
     }
     notes.extend(folders);
