@@ -709,7 +709,7 @@ async fn refusal_in_the_middle_says_what_is_gone_and_what_is_left() {
         (
             "DeletePolicy",
             Some("gone: access key KEY, policy s3-access-for-alex (detached)"),
-            "left: policy s3-access-for-alex, the rest of s3://shared/alex/, user alex; \
+            "left: policy s3-access-for-alex, s3://shared/alex/, user alex; \
              running the same command again continues",
         ),
         ("DeleteUser", Some("gone: access key KEY, policy s3-access-for-alex, 2 objects"), alex),
