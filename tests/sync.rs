@@ -250,7 +250,7 @@ async fn interrupted_run_is_finished_by_running_it_again() {
 async fn what_would_differ_at_each_run_is_refused_before_any_call() {
     let (aws, sandbox) = bucket_of_customers().await;
     std::fs::write(sandbox.path().join("customers.csv"), "user,expires\ntom,90d\n").unwrap();
-    assert_usage(&sync(&sandbox, &[]).await, "customers.csv:2: column expires: with a duration");
+    assert_usage(&sync(&sandbox, &[]).await, "customers.csv:2: column expires: a duration");
     assert_usage(&sync(&sandbox, &["--access", "read"]).await, "--access");
     assert_usage(&sync(&sandbox, &["-u", "kim"]).await, "--user");
     assert_usage(&sandbox.create("tom", &["--sync"]).await, "--user");

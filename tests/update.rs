@@ -142,7 +142,7 @@ async fn change_that_does_not_go_with_the_rest_is_refused() {
     let before = policy_of_alex(&aws);
     let run = update(&sandbox, &["--browse-root"]).await;
     run.failed_with(
-        "error: --browse-root requires --access read or read-write, and the user may only upload",
+        "error: --browse-root requires --access read or read-write, but the user may only upload",
     );
     assert_eq!(policy_of_alex(&aws), before);
     let run = update(&sandbox, &["--also-read", "alex/a/"]).await;

@@ -14,8 +14,7 @@ use super::ValueError;
 pub struct Expiry(Timestamp);
 
 const NO_SUCH_DAY: ValueError = ValueError::new("there is no such date");
-const TOO_FAR: ValueError =
-    ValueError::new("the last time that can be given is 9999-12-30T22:00:00Z");
+const TOO_FAR: ValueError = ValueError::new("the latest time allowed is 9999-12-30T22:00:00Z");
 
 impl Expiry {
     pub(crate) const ACCEPTED: ValueError = ValueError::new(

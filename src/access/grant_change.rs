@@ -132,8 +132,8 @@ impl GrantChange {
             return Ok(());
         }
         Err(ValueError::new(if self.browse_root {
-            "--browse-root requires --access read or read-write, and the user may only upload; \
-             add one of these"
+            "--browse-root requires --access read or read-write, but the user may only upload; \
+             add --access read or --access read-write"
         } else {
             "--access write can't be combined with listing the bucket's top level, which the user may do; \
              add --no-browse-root"

@@ -292,7 +292,7 @@ impl Args {
         if self.change.sync {
             ensure!(
                 !user.lasts,
-                "column expires: with a duration, access would end later at every run; write a date such as \
+                "column expires: a duration would move the end with every run; write a date such as \
                  2026-12-31"
             );
         } else {
@@ -321,11 +321,16 @@ impl Args {
             };
         }
         StopWords {
-            first: if users.len() > 1 && !self.change.rotate_key {
-                "stopping, and undoing users that are only partly created; press Ctrl-C again to \
-                 stop at once"
-            } else {
-                "stopping, and undoing what was made; press Ctrl-C again to stop at once"
+            first: match (users.len(), self.change.rotate_key) {
+                (1, _) => "stopping, and undoing what was made; press Ctrl-C again to stop at once",
+                (_, true) => {
+                    "stopping, and undoing keys that are only partly replaced; press Ctrl-C again \
+                     to stop at once"
+                }
+                (_, false) => {
+                    "stopping, and undoing users that are only partly created; press Ctrl-C again \
+                     to stop at once"
+                }
             },
             second: if self.change.rotate_key {
                 let list = self.target.list_keys(&self.connection);

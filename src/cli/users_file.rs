@@ -97,7 +97,7 @@ fn text(path: &Path, file: &str) -> Result<String, String> {
     let bytes = content(path).map_err(|error| format!("can't read {file}: {error}"))?;
     // How a zip archive begins, which such a workbook is.
     if bytes.starts_with(b"PK\x03\x04") {
-        return Err(format!("{file} is a workbook; save it as CSV in UTF-8"));
+        return Err(format!("{file} is a workbook or a zip file; save a workbook as CSV in UTF-8"));
     }
     // No text in UTF-8 has a NUL in it, and all but a few in UTF-16 have.
     let is_utf16 = bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff");

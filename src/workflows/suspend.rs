@@ -51,9 +51,9 @@ async fn plan_suspension(run: &Run, direction: Direction) -> Result<Plan<Suspend
         Direction::Resume => {
             check_any(&run, &keys)?;
             notes.extend(two_keys_note(&keys));
-            notes.extend(ended_note(&holdings));
         }
     }
+    notes.extend(ended_note(&holdings));
     let (changing, unchanged): (Vec<_>, Vec<_>) =
         keys.into_iter().partition(|key| key.is_active == (direction == Direction::Suspend));
     let work = Suspend { direction, changing: ids(changing), unchanged: ids(unchanged) };

@@ -63,7 +63,7 @@ impl Verb for rotate::RotateOptions {
     }
 
     fn how_to_go_on(&self) -> &'static str {
-        "to continue, run the command for the users named above"
+        "to continue, run the command only for the users listed as interrupted or not started"
     }
 
     async fn plan(&self, job: &Job<'_>, _: &Everybody) -> Result<Planned<Rotate>> {

@@ -62,7 +62,9 @@ impl Session {
         };
         notes.iter().for_each(|note| self.out.note(note));
         if users.is_empty() {
-            self.out.say(format!("No expired users in bucket {bucket}"));
+            self.out.say(format!(
+                "No users of bucket {bucket} whose access ended more than a minute ago"
+            ));
             return Exit::Success;
         }
         self.out.users = users.len();
