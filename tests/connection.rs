@@ -376,6 +376,7 @@ async fn region_that_can_not_be_one_is_bad_usage() {
 
 /// A profile whose credentials come from a script: the admin's, good for a
 /// moment, until a file `ended` is there. It logs each time that it has none.
+#[cfg(unix)]
 fn write_session_profile(sandbox: &Sandbox, (id, secret): &(String, String)) {
     let dir = sandbox.path().display();
     let script = format!(
@@ -392,6 +393,7 @@ fn write_session_profile(sandbox: &Sandbox, (id, secret): &(String, String)) {
     write_shared(sandbox, "config", &config);
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn what_was_sent_before_the_session_ended_is_named_as_left() {
     let aws = aws_with_files().await;
@@ -413,6 +415,7 @@ async fn what_was_sent_before_the_session_ended_is_named_as_left() {
     }
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn session_that_ends_in_the_middle_of_a_folder_stops_the_run_at_once() {
     let aws = aws_with_files().await;

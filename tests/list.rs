@@ -388,7 +388,7 @@ async fn list_is_sorted_as_asked() {
     let users = listed(&sandbox, &["-u", "max"]).await;
     assert_eq!((codes(&users[0]), texts(&users[0])), (vec!["ends-soon"], vec!["ends in 30 hours"]));
     let run = list(&sandbox, &[]).await.succeeded();
-    assert!(run.stderr.ends_with(" with notes, 1 loses access within 14 days\n"), "{run:?}");
+    assert!(run.stderr.ends_with(" with notes; access ends within 14 days for 1\n"), "{run:?}");
 }
 
 #[tokio::test]

@@ -453,7 +453,7 @@ async fn dry_runs_show_the_steps_of_each_user() {
     let sandbox = Sandbox::new(&aws);
     let users = ["-u", "alex", "-u", "jaime"];
     let run = create(&sandbox, &[&users[..], &["--dry-run"]].concat()).await.succeeded();
-    let lines = "+ alex   alex/   read, no end\n+ jaime  jaime/  read, no end\n";
+    let lines = "+ alex   alex/   read, never ends\n+ jaime  jaime/  read, never ends\n";
     assert_eq!(run.stdout, lines);
     assert_eq!(run.stderr, "Dry run: 2 of 2 users would be created; nothing was changed\n");
     let run = create(&sandbox, &[&users[..], &["--dry-run", "-v"]].concat()).await.succeeded();
@@ -814,7 +814,7 @@ async fn access_options_in_a_table_are_refused_where_they_mean_nothing() {
         let run = create(&sandbox, &[&from[..], &[option]].concat()).await;
         assert_usage(
             &run,
-            &format!("{option} can't be used with a users file that has access options"),
+            &format!("{option} can't be used with customers.csv, which has access columns"),
         );
     }
     assert_eq!(aws.faults.operations().len(), before);

@@ -228,17 +228,17 @@ async fn rows_of_a_file_name_folders() {
         (
             "user,folder\nbob,acme/\n",
             &["--path", "/x/"],
-            "--path can't be used with a users file that has folders",
+            "--path can't be used with users.csv, which has folders",
         ),
         (
             "user,folder\nbob,acme/\n",
             &["--update"],
-            "--update can't be used with a users file that has folders",
+            "--update can't be used with users.csv, which has folders",
         ),
         (
             "user,folder\nbob,acme/\n",
             &["--list"],
-            "--list can't be used with a users file that has folders",
+            "--list can't be used with users.csv, which has folders",
         ),
     ] {
         write(table);

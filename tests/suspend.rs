@@ -69,8 +69,8 @@ async fn suspended_key_is_refused_and_works_again_when_resumed() {
 
         let run = suspend(&sandbox, &[]).await.succeeded();
         let expected = format!(
-            "Suspended access key {}\nalex can't use s3://shared/alex/ until you run --resume \
-             (takes effect within a few seconds)\n",
+            "Suspended access key {}\nWithin a few seconds, alex can't use s3://shared/alex/ \
+             any more; to undo this, run --resume\n",
             key.0
         );
         assert_eq!((run.stdout.as_str(), run.stderr), ("", expected));
@@ -82,8 +82,7 @@ async fn suspended_key_is_refused_and_works_again_when_resumed() {
 
         let run = resume(&sandbox, &[]).await.succeeded();
         let expected = format!(
-            "Reactivated access key {0}\naccess key {0} of alex can be used again \
-             (takes effect within a few seconds)\n",
+            "Reactivated access key {0}\nWithin a few seconds, alex has the same access as before\n",
             key.0
         );
         assert_eq!((run.stdout.as_str(), run.stderr), ("", expected));

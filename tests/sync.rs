@@ -171,10 +171,10 @@ async fn rows_are_read_as_they_stand() {
             "user;also-read\ntom;price list/ lists/2026/\n",
             "~ tom  tom/  other folders: none -> price list/, lists/2026/\n",
         ),
-        ("user,access\nnew,read-write\n", "+ new  new/  read-write, no end\n"),
+        ("user,access\nnew,read-write\n", "+ new  new/  read-write, never ends\n"),
         (
             "user,browse-root\nnew,yes\n",
-            "+ new  new/  read, no end, sees the top level of the bucket\n",
+            "+ new  new/  read, never ends, sees the top level of the bucket\n",
         ),
     ] {
         std::fs::write(sandbox.path().join("customers.csv"), file).unwrap();

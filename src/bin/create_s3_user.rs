@@ -139,7 +139,7 @@ struct Change {
     /// With --rotate-key, what becomes of the old key: delete, suspend or keep [default: delete]
     ///
     /// A key that is suspended is inactive: --resume makes it active again, and the next
-    /// --rotate-key deletes it.
+    /// --rotate-key deletes it, except with keep.
     #[arg(hide_short_help = true, long, value_name = "WHAT", hide_possible_values = true)]
     #[arg(value_enum, group = "old_keys", requires = "rotate_key")]
     #[arg(conflicts_with_all = not_for_rotation())]
@@ -254,12 +254,12 @@ impl Args {
         let has_access = |user: &&NamedUser| user.access != GrantChange::default();
         let has_folder = |user: &&NamedUser| user.folder.is_some();
         for (option, what, user) in [
-            (self.change.without_access(), "access options", users.iter().find(has_access)),
+            (self.change.without_access(), "access columns", users.iter().find(has_access)),
             (self.without_folder(), "folders", users.iter().find(has_folder)),
         ] {
             if let (Some(option), Some(user)) = (option, user) {
-                let place = user.place.as_ref().map_or(String::new(), |place| format!("{place}: "));
-                bail!("{place}{option} can't be used with a users file that has {what}");
+                let file = user.place.as_ref().map_or("a users file", |place| &place.file);
+                bail!("{option} can't be used with {file}, which has {what}");
             }
         }
         Ok(())
@@ -324,7 +324,7 @@ impl Args {
             first: match (users.len(), self.change.rotate_key) {
                 (1, _) => "stopping, and undoing what was made; press Ctrl-C again to stop at once",
                 (_, true) => {
-                    "stopping, and undoing keys that are only partly replaced; press Ctrl-C again \
+                    "stopping, and undoing key replacements that aren't finished; press Ctrl-C again \
                      to stop at once"
                 }
                 (_, false) => {

@@ -30,7 +30,9 @@ pub(super) fn line(preview: &Preview) -> Option<Line> {
 /// The access that a new user gets.
 fn access(grant: &Grant) -> String {
     let mut parts = vec![grant.access.to_string()];
-    parts.push(grant.expires.map_or("no end".to_owned(), |end| format!("ends {}", end.in_words())));
+    parts.push(
+        grant.expires.map_or("never ends".to_owned(), |end| format!("ends {}", end.in_words())),
+    );
     let addresses: Vec<_> = grant.source_ips.iter().map(ToString::to_string).collect();
     if !addresses.is_empty() {
         parts.push(format!("only from {}", addresses.join(" ")));

@@ -151,12 +151,11 @@ fn summary(users: &[Listed]) -> String {
     }
     match users.iter().filter(|user| user.expires.is_some_and(|end| end.has_passed())).count() {
         0 => {}
-        ended => summary += &format!(", {ended} whose access has ended"),
+        ended => summary += &format!("; access has ended for {ended}"),
     }
     match ending.count() {
         0 => summary,
-        1 => summary + &format!(", 1 loses access within {SOON} days"),
-        several => summary + &format!(", {several} lose access within {SOON} days"),
+        ending => summary + &format!("; access ends within {SOON} days for {ending}"),
     }
 }
 

@@ -49,15 +49,17 @@ pub(super) struct Report {
 impl Report {
     /// As a bar and in numbers, of so many users.
     pub fn bar(&self, users: usize) -> String {
-        let failures = [Ending::Failed, Ending::Declined, Ending::Interrupted];
-        let failed = self.endings.iter().filter(|(_, ending)| failures.contains(ending)).count();
-        let done = self.endings.len() - failed;
-        let full = self.endings.len().min(users) * BAR / users.max(1);
+        let count = |of: &[Ending]| self.endings.iter().filter(|(_, it)| of.contains(it)).count();
+        let failed = count(&[Ending::Failed, Ending::Declined]);
+        let interrupted = count(&[Ending::Interrupted]);
+        let done = self.endings.len() - failed - interrupted;
+        let ended = done + failed;
+        let full = ended.min(users) * BAR / users.max(1);
         format!(
             "{}{} {done} done, {failed} failed, {} left",
             "█".repeat(full),
             "░".repeat(BAR - full),
-            users.saturating_sub(self.endings.len())
+            users.saturating_sub(ended)
         )
     }
 

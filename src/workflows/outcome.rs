@@ -323,12 +323,13 @@ impl Outcome for Suspended {
     fn advice(&self) -> Vec<String> {
         let Target { user, .. } = &self.target;
         let folder = self.target.folder_url();
-        let keys = named_keys(&self.changed_keys);
-        let soon = "(takes effect within a few seconds)";
+        let soon = "Within a few seconds";
         vec![match (self.changed_keys.is_empty(), self.suspended) {
             (true, _) => self.summary(),
-            (false, true) => format!("{user} can't use {folder} until you run --resume {soon}"),
-            (false, false) => format!("{keys} of {user} can be used again {soon}"),
+            (false, true) => {
+                format!("{soon}, {user} can't use {folder} any more; to undo this, run --resume")
+            }
+            (false, false) => format!("{soon}, {user} has the same access as before"),
         }]
     }
 

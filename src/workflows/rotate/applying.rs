@@ -234,7 +234,7 @@ impl Rotate {
         if !rotated.suspended_keys.is_empty() {
             rotated.notes.push(
                 "the old access key is suspended; --resume reactivates it, and the next \
-                 --rotate-key deletes it"
+                 --rotate-key deletes it, except with --old-key keep"
                     .to_owned(),
             );
         }

@@ -113,9 +113,8 @@ async fn no_room(run: &Run, keys: &[KeyInfo], suspended: Option<&KeyInfo>) -> Hi
     let user = run.user();
     let unused_and_older = oldest(unused.iter().copied());
     let hint = match (suspended, &unused[..], unused_and_older) {
-        (Some(key), ..) | (None, &[key], _) => {
-            Hint::run(DELETE_UNUSED, delete_access_key(user, &key.id))
-        }
+        (Some(key), ..) => Hint::run("delete the suspended one", delete_access_key(user, &key.id)),
+        (None, &[key], _) => Hint::run("delete the unused one", delete_access_key(user, &key.id)),
         // An interrupted rotation leaves one that nobody has the secret of.
         (None, &[one, other], Some(older)) => {
             let newer = if older.id == one.id { other } else { one };
@@ -123,7 +122,10 @@ async fn no_room(run: &Run, keys: &[KeyInfo], suspended: Option<&KeyInfo>) -> Hi
                 "neither has been used yet; if the person doesn't have the newer one, delete it";
             Hint::run(words, delete_access_key(user, &newer.id))
         }
-        _ => Hint::run(DELETE_UNUSED, delete_access_key(user, "ACCESS_KEY_ID")),
+        _ => {
+            let words = "delete the one that the person doesn't use";
+            Hint::run(words, delete_access_key(user, "ACCESS_KEY_ID"))
+        }
     };
     let message = format!(
         "user {user} already has {} access keys, the most that AWS allows: {}",
@@ -132,8 +134,6 @@ async fn no_room(run: &Run, keys: &[KeyInfo], suspended: Option<&KeyInfo>) -> Hi
     );
     Hinted::new(message, hint)
 }
-
-const DELETE_UNUSED: &str = "delete the one that the person doesn't use";
 
 fn in_words(last_use: &LastUse) -> String {
     match last_use {
