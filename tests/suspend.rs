@@ -69,8 +69,8 @@ async fn suspended_key_is_refused_and_works_again_when_resumed() {
 
         let run = suspend(&sandbox, &[]).await.succeeded();
         let expected = format!(
-            "Suspended access key {}\nWithin a few seconds, alex can't use s3://shared/alex/ \
-             any more; to undo this, run --resume\n",
+            "Suspended access key {}\nWithin a few seconds, alex will have no access to \
+             s3://shared/alex/; to undo this, run --resume\n",
             key.0
         );
         assert_eq!((run.stdout.as_str(), run.stderr), ("", expected));
@@ -82,7 +82,7 @@ async fn suspended_key_is_refused_and_works_again_when_resumed() {
 
         let run = resume(&sandbox, &[]).await.succeeded();
         let expected = format!(
-            "Reactivated access key {0}\nWithin a few seconds, alex has the same access as before\n",
+            "Reactivated access key {0}\nWithin a few seconds, alex will have the same access as before\n",
             key.0
         );
         assert_eq!((run.stdout.as_str(), run.stderr), ("", expected));

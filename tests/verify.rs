@@ -215,7 +215,9 @@ async fn key_that_stays_refused_is_given_up_after_a_minute() {
     let run =
         run.failed_with("the new key can't list s3://shared/alex/: ListObjectsV2: AccessDenied");
     assert!(
-        run.stderr.contains("hint: with --source-ip, --verify only works from an allowed address"),
+        run.stderr.contains(
+            "hint: access is limited to some addresses, so --verify only works from there"
+        ),
         "{run:?}"
     );
     assert!(is_gone(&aws, "alex"));

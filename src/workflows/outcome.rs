@@ -327,9 +327,11 @@ impl Outcome for Suspended {
         vec![match (self.changed_keys.is_empty(), self.suspended) {
             (true, _) => self.summary(),
             (false, true) => {
-                format!("{soon}, {user} can't use {folder} any more; to undo this, run --resume")
+                format!(
+                    "{soon}, {user} will have no access to {folder}; to undo this, run --resume"
+                )
             }
-            (false, false) => format!("{soon}, {user} has the same access as before"),
+            (false, false) => format!("{soon}, {user} will have the same access as before"),
         }]
     }
 

@@ -104,9 +104,10 @@ fn filled(template: &str, values: &[(&str, String)]) -> String {
 /// The sentence on whom to ask.
 fn contact_lines(contact: Option<&str>) -> String {
     let Some(contact) = contact else {
-        return "Questions, or files lost? Ask whoever sent you these files.".to_owned();
+        return "If you have questions, or lose these files, ask whoever sent them to you."
+            .to_owned();
     };
-    format!("Questions, or files lost? Ask:\n{}", wrapped(" ", contact))
+    format!("If you have questions, or lose these files, ask:\n{}", wrapped(" ", contact))
 }
 
 /// A text after a start, in lines of at most 76 columns, of which all but the first are indented.

@@ -160,7 +160,7 @@ impl Verifying<'_> {
             "a bucket policy, a permissions boundary or your organization may refuse it; \
              if the store is slow to know new keys, give --verify-timeout"
         } else {
-            "with --source-ip, --verify only works from an allowed address: run it there, or without --verify"
+            "access is limited to some addresses, so --verify only works from there: run it there, or without --verify"
         };
         Hinted::new(message, Hint::new(hint)).into()
     }
