@@ -226,7 +226,7 @@ async fn options_of_the_earlier_scripts_still_work() {
 async fn empty_folder_is_pointed_out() {
     let aws = aws_with_files().await;
     let run = Sandbox::new(&aws).create("kim", &[]).await.succeeded();
-    assert!(run.stderr.contains("note: the folder is empty"), "{}", run.stderr);
+    assert!(run.stderr.contains("note: no files yet"), "{}", run.stderr);
 }
 
 #[tokio::test]

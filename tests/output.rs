@@ -90,9 +90,9 @@ async fn note_that_holds_for_many_is_said_once_with_their_names() {
     let [note] = notes[..] else {
         panic!("{notes:?}");
     };
-    assert!(note.starts_with("note: kim, lee: the folder is empty"), "{note}");
+    assert!(note.starts_with("note: kim, lee: no files yet"), "{note}");
     let run = sandbox.create("mia", &["-u", "jaime"]).await.succeeded();
-    let own = "mia: note: the folder is empty";
+    let own = "mia: note: no files yet";
     assert!(run.stderr.contains(own), "{run:?}");
 }
 

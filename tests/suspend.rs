@@ -70,7 +70,7 @@ async fn suspended_key_is_refused_and_works_again_when_resumed() {
         let run = suspend(&sandbox, &[]).await.succeeded();
         let expected = format!(
             "Suspended access key {}\nWithin a few seconds, alex will have no access to \
-             s3://shared/alex/; to undo this, run --resume\n",
+             s3://shared/alex/; to undo this, use --resume\n",
             key.0
         );
         assert_eq!((run.stdout.as_str(), run.stderr), ("", expected));

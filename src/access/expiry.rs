@@ -19,7 +19,7 @@ const TOO_FAR: ValueError = ValueError::new("the latest time allowed is 9999-12-
 impl Expiry {
     pub(crate) const ACCEPTED: ValueError = ValueError::new(
         "give a date such as 2026-12-31, an RFC 3339 time such as 2026-12-31T18:00:00+01:00, \
-         a duration such as 2w, 90d or 12h, or never for no end",
+         a duration such as 2w, 90d or 12h, or \"never\" for no end",
     );
     pub(crate) const PASSED: ValueError = ValueError::new("that time has already passed");
 

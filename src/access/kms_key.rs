@@ -35,7 +35,7 @@ impl FromStr for KmsKey {
                  see aws kms describe-key --key-id ALIAS",
             )),
             _ => Err(ValueError::new(
-                "give the key's ARN, arn:aws:kms:REGION:ACCOUNT:key/ID, or none for no key",
+                "give the key's ARN, arn:aws:kms:REGION:ACCOUNT:key/ID, or \"none\" for no key",
             )),
         }
     }

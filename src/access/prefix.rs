@@ -95,7 +95,7 @@ impl FromStr for Prefix {
         {
             "a folder must not start with /, and no part of it may be empty, . or .."
         } else if folder.is_none() {
-            "end a folder with /, such as prices/, or use none for no folder"
+            "end a folder with /, such as prices/, or use \"none\" for no folder"
         } else {
             return Ok(Self(text.to_owned()));
         };
@@ -178,7 +178,7 @@ mod tests {
         for (text, part) in [
             ("", "end a folder with /"),
             ("prices", "end a folder with /"),
-            ("none", "none for no folder"),
+            ("none", "\"none\" for no folder"),
             ("/", "start with /"),
             ("/prices/", "start with /"),
             ("prices//", "empty"),

@@ -328,7 +328,7 @@ impl Outcome for Suspended {
             (true, _) => self.summary(),
             (false, true) => {
                 format!(
-                    "{soon}, {user} will have no access to {folder}; to undo this, run --resume"
+                    "{soon}, {user} will have no access to {folder}; to undo this, use --resume"
                 )
             }
             (false, false) => format!("{soon}, {user} will have the same access as before"),
