@@ -338,6 +338,20 @@ async fn deletion_of_several_that_fails_says_how_to_continue() {
 }
 
 #[tokio::test]
+async fn interruption_before_anything_is_changed_names_nobody() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    aws.faults.once("GetUser", Fault::Pause);
+    let users = ["-b", "shared", "-u", "alex", "-u", "kim"];
+    let started = sandbox.start("create_s3_user", &users);
+    let run = started.stopped_while_paused(&aws, "INT").await.ended_by(2);
+    let error = "create_s3_user: error: interrupted; nothing was changed\n";
+    assert!(run.stderr.ends_with(error), "{run:?}");
+    assert!(!run.stderr.contains("alex") && !run.stderr.contains("not started"), "{run:?}");
+    assert!(is_gone(&aws, "alex") && is_gone(&aws, "kim"));
+}
+
+#[tokio::test]
 async fn two_hundred_users_get_through_throttling() {
     let aws = aws_with_files().await;
     // As the commands are by default, not as quick as the other tests.

@@ -84,7 +84,7 @@ async fn requests_of_a_verification_are_told_with_verbose_alone() {
 async fn note_that_holds_for_many_is_said_once_with_their_names() {
     let aws = aws_with_files().await;
     let sandbox = Sandbox::new(&aws);
-    let users = ["-u", "kim", "-u", "lee"];
+    let users = ["-u", "lee", "-u", "kim"];
     let run = sandbox.create("alex", &users).await.succeeded();
     let notes: Vec<_> = run.stderr.lines().filter(|it| it.contains("note: ")).collect();
     let [note] = notes[..] else {

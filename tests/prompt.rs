@@ -352,3 +352,15 @@ async fn names_that_look_misspelled_are_asked_about_one_at_a_time() {
     assert_complete(&aws, &sandbox, "kim");
     assert_complete(&aws, &sandbox, "jamie");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_missing_is_named_before_the_question() {
+    let aws = aws_with_files().await;
+    let mut session = delete_at_terminal(&aws, &["-u", "nobody"]).await;
+    let shown = session.shows(Some(QUESTION)).await;
+    assert!(shown.contains("error: 1 user doesn't exist: nobody"), "{shown}");
+    session.types("n\n").await;
+    let shown = session.ends_with(1).await;
+    assert!(shown.contains("nothing was deleted") && !shown.contains("users deleted"), "{shown}");
+    assert!(!is_gone(&aws, "alex"));
+}

@@ -61,18 +61,18 @@ impl Output {
                 self.error_detail(&line);
             }
         }
+        let is_interrupted = failed.error.inner().is::<Interrupted>();
         let grouped = Grouped::of(failed.error.inner());
         let grouped = grouped.filter(|_| !self.is_alone());
         if let Some(kind) = grouped {
             self.report().grouped.push((kind, target.user.clone()));
         } else if let Some(NotConfirmed(what)) = failed.error.inner().downcast_ref() {
             self.error_detail(&format!("nothing was {what}"));
-        } else if self.is_alone() || !failed.error.inner().is::<Interrupted>() {
+        } else if self.is_alone() || !is_interrupted {
             self.error(&error);
         }
         match &failed.state {
             State::Deleted(deleted) => {
-                let is_interrupted = failed.error.inner().is::<Interrupted>();
                 for line in deleted_lines(deleted, is_interrupted && !self.is_alone()) {
                     self.error_detail(&line);
                 }
@@ -117,9 +117,9 @@ impl Output {
     }
 }
 
-/// The lines on what a delete run has deleted, and what is left for another one. Another hint
-/// `says_how` to continue.
-fn deleted_lines(deleted: &Deleted, says_how: bool) -> Vec<String> {
+/// The lines on what a delete run has deleted, and what is left for another one, and how to
+/// continue unless that `is_said` already.
+fn deleted_lines(deleted: &Deleted, is_said: bool) -> Vec<String> {
     let gone = gone(deleted);
     let mut lines = Vec::new();
     if !gone.is_empty() {
@@ -129,7 +129,7 @@ fn deleted_lines(deleted: &Deleted, says_how: bool) -> Vec<String> {
         lines.push(if gone.is_empty() {
             "nothing was deleted".to_owned()
         } else {
-            format!("left: {}{}", left(deleted), how_to_go_on(deleted, says_how))
+            format!("left: {}{}", left(deleted), how_to_go_on(deleted, is_said))
         });
     }
     lines

@@ -49,10 +49,8 @@ pub(super) struct Report {
 impl Report {
     /// As a bar and in numbers, of so many users.
     pub fn bar(&self, users: usize) -> String {
-        let count = |of: &[Ending]| self.endings.iter().filter(|(_, it)| of.contains(it)).count();
-        let failed = count(&[Ending::Failed, Ending::Declined]);
-        let interrupted = count(&[Ending::Interrupted]);
-        let done = self.endings.len() - failed - interrupted;
+        let failed = self.count(&[Ending::Failed, Ending::Declined]);
+        let done = self.endings.len() - failed - self.count(&[Ending::Interrupted]);
         let ended = done + failed;
         let full = ended.min(users) * BAR / users.max(1);
         format!(
@@ -63,8 +61,9 @@ impl Report {
         )
     }
 
-    fn has_ended(&self, ending: Ending) -> bool {
-        self.endings.iter().any(|(_, found)| *found == ending)
+    /// The number of users whose work ended in any of these ways.
+    fn count(&self, endings: &[Ending]) -> usize {
+        self.endings.iter().filter(|(_, ending)| endings.contains(ending)).count()
     }
 
     fn users(&self, ending: Ending) -> Vec<String> {
@@ -104,7 +103,7 @@ impl Session {
                 self.out.hint(verb.how_to_go_on(), None);
             }
         }
-        let is_declined = self.out.report().has_ended(Ending::Declined);
+        let is_declined = self.out.report().count(&[Ending::Declined]) > 0;
         if is_interrupted {
             self.signals.exit()
         } else if is_declined || !failed.is_empty() || self.out.report().has_lost_results {
@@ -118,7 +117,7 @@ impl Session {
     fn is_all_declined(&self) -> bool {
         let report = self.out.report();
         let others = [Ending::Done, Ending::Unchanged, Ending::Skipped, Ending::Left];
-        report.has_ended(Ending::Declined) && !others.iter().any(|ending| report.has_ended(*ending))
+        report.count(&[Ending::Declined]) > 0 && report.count(&others) == 0
     }
 
     /// Names users whose work ended so, of so many in all.
@@ -166,15 +165,15 @@ impl Output {
         for line in self.lines_of(gathered) {
             self.print_unless_quiet(&line);
         }
-        let count = self.report().users(Ending::Done).len();
-        let skipped = self.report().users(Ending::Skipped).len();
+        let count = self.report().count(&[Ending::Done]);
+        let skipped = self.report().count(&[Ending::Skipped]);
         let total = counted(users as u64, "user");
         let exist = match skipped {
             0 => String::new(),
             1 => ", 1 already exists".to_owned(),
             _ => format!(", {skipped} already exist"),
         };
-        let unchanged = match self.report().users(Ending::Unchanged).len() {
+        let unchanged = match self.report().count(&[Ending::Unchanged]) {
             0 => String::new(),
             unchanged => format!(", {unchanged} {}", verb.unchanged()),
         };
@@ -185,7 +184,7 @@ impl Output {
         } else {
             String::new()
         };
-        let left = match self.report().users(Ending::Left).len() {
+        let left = match self.report().count(&[Ending::Left]) {
             0 => String::new(),
             left => format!(", {left} skipped"),
         };

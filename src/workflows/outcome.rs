@@ -323,15 +323,16 @@ impl Outcome for Suspended {
     fn advice(&self) -> Vec<String> {
         let Target { user, .. } = &self.target;
         let folder = self.target.folder_url();
-        let soon = "Within a few seconds";
         vec![match (self.changed_keys.is_empty(), self.suspended) {
             (true, _) => self.summary(),
             (false, true) => {
                 format!(
-                    "{soon}, {user} will have no access to {folder}; to undo this, use --resume"
+                    "Within a few seconds, {user} will have no access to {folder}; to undo this, use --resume"
                 )
             }
-            (false, false) => format!("{soon}, {user} will have the same access as before"),
+            (false, false) => {
+                format!("Within a few seconds, {user} will have the same access as before")
+            }
         }]
     }
 

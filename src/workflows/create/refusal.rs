@@ -67,7 +67,10 @@ async fn our_user_exists(
         let mut hinted = Hinted::new(message, Hint::run_if_alone(start_over));
         if !lacks_policy {
             let new_key = commands::create_s3_user(&run.target, "--rotate-key");
-            hinted.hints.insert(0, Hint::run("for a new key", new_key));
+            hinted.hints.insert(
+                0,
+                Hint::run("if no other run is working on it, for a new key run", new_key),
+            );
         }
         return Ok(hinted.of_kind(ErrorKind::AlreadyExists).into());
     }
