@@ -161,7 +161,8 @@ pub(crate) fn delete_policy(arn: &str) -> Command {
 
 /// Has a bucket refuse ACLs and policies that make objects public, as new buckets of AWS do.
 pub(crate) fn block_public_acls(bucket: &BucketName) -> Command {
-    let settings = "BlockPublicAcls=true,IgnorePublicAcls=true,BlockPublicPolicy=true,RestrictPublicBuckets=true";
+    let settings = "BlockPublicAcls=true,IgnorePublicAcls=true,\
+                    BlockPublicPolicy=true,RestrictPublicBuckets=true";
     aws_s3api("put-public-access-block", bucket)
         .with(&["--public-access-block-configuration", settings])
 }

@@ -175,9 +175,10 @@ fn values<T: Clone>(given: &Option<Vec<Setting<T>>>) -> Option<Vec<T>> {
 
 /// A block of addresses; a single address is a block of one.
 fn cidr(text: &str) -> Result<IpNet, String> {
-    let block = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map_err(|_| {
-        "give an address or a block, such as 203.0.113.7, 203.0.113.0/24 or 2001:db8::/32, or \"any\" for no limit"
-    })?;
+    let accepted = "give an address or a block, such as 203.0.113.7, 203.0.113.0/24 or \
+                    2001:db8::/32, or \"any\" for no limit";
+    let address = || text.parse::<IpAddr>().map(IpNet::from);
+    let block = text.parse().or_else(|_| address()).map_err(|_| accepted)?;
     if let IpNet::V6(mapped) = block
         && let Some(address) = mapped.addr().to_ipv4_mapped()
     {

@@ -109,7 +109,8 @@ impl FromStr for UserName {
         let is_allowed = |c: &char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(*c);
         let others: BTreeSet<_> = name.chars().filter(|c| !is_allowed(c)).collect();
         let wrong = if name.contains('/') {
-            "a user name can't contain /; to give the user another folder, use --folder or, in a users file, the folder column"
+            "a user name can't contain /; to give the user another folder, use --folder or, \
+             in a users file, the folder column"
         } else if !others.is_empty() {
             let others: Vec<_> = others.iter().take(5).map(|c| format!("{c:?}")).collect();
             let wrong = format!("{LENGTH_AND_CHARACTERS}; not allowed: {}", others.join(" "));

@@ -47,9 +47,9 @@ Shell completions and man page:
 /// Create an IAM user that can list and download one folder of an S3 bucket
 ///
 /// Creates the user, an access key, and a policy that gives access to the user's folder only
-/// (s3://BUCKET/USER/ unless you give --folder). Writes the key to USER_accessKeys.csv for you to deliver,
-/// and the path of that file to stdout. If anything fails, everything is undone. If the folder
-/// is empty and one with a similar name exists, a note says so, and at a terminal you are
+/// (s3://BUCKET/USER/ unless you give --folder). Writes the key to USER_accessKeys.csv for you to
+/// deliver, and the path of that file to stdout. If anything fails, everything is undone. If the
+/// folder is empty and one with a similar name exists, a note says so, and at a terminal you are
 /// asked first, unless you give --yes.
 #[derive(Parser)]
 #[command(name = NAME, version, override_usage = USAGE)]

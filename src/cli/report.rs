@@ -165,45 +165,40 @@ impl Output {
         for line in self.lines_of(gathered) {
             self.print_unless_quiet(&line);
         }
-        let count = self.report().count(&[Ending::Done]);
-        let skipped = self.report().count(&[Ending::Skipped]);
-        let total = counted(users as u64, "user");
-        let exist = match skipped {
-            0 => String::new(),
-            1 => ", 1 already exists".to_owned(),
-            _ => format!(", {skipped} already exist"),
-        };
-        let unchanged = match self.report().count(&[Ending::Unchanged]) {
-            0 => String::new(),
-            unchanged => format!(", {unchanged} {}", verb.unchanged()),
-        };
-        let done = verb.past_participle();
-        let keys = self.report().keys;
-        let new = if (1..count).contains(&keys) {
+        let count = |ending| self.report().count(&[ending]);
+        let (done, keys) = (count(Ending::Done), self.report().keys);
+        let existing = count(Ending::Skipped);
+        let exist = if existing == 1 { "already exists" } else { "already exist" };
+        let others: String = [
+            (count(Ending::Unchanged), verb.unchanged()),
+            (existing, exist),
+            (count(Ending::Left), "skipped"),
+        ]
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!(", {count} {what}"))
+        .collect();
+        let new = if (1..done).contains(&keys) {
             format!(" ({keys} with a new key)")
         } else {
             String::new()
         };
-        let left = match self.report().count(&[Ending::Left]) {
-            0 => String::new(),
-            left => format!(", {left} skipped"),
-        };
-        if self.args.dry_run {
-            self.say(format!(
-                "Dry run: {count} of {total} would be {done}{new}{unchanged}{exist}{left}; nothing was \
-                 changed"
-            ));
+        let (total, verb) = (counted(users as u64, "user"), verb.past_participle());
+        self.say(if self.args.dry_run {
+            format!("Dry run: {done} of {total} would be {verb}{new}{others}; nothing was changed")
         } else {
-            self.say(format!("{count} of {total} {done}{new}{unchanged}{exist}{left}"));
-        }
+            format!("{done} of {total} {verb}{new}{others}")
+        });
         if self.report().kits > 0 {
             self.say(
-                "Next: send each person their kit (the zip file) over a secure channel, then delete your copies of the kits.",
+                "Next: send each person their kit (the zip file) over a secure channel, then delete \
+                 your copies of the kits.",
             );
             self.say("The key files are your own copies: keep them safe, or delete them too.");
         } else if self.report().keys > 0 {
             self.say(
-                "Next: send each person their new key file over a secure channel, then delete your copies.",
+                "Next: send each person their new key file over a secure channel, then delete your \
+                 copies.",
             );
         }
     }

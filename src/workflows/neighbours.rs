@@ -126,7 +126,8 @@ async fn by_path(
     if let Some(own) = own {
         ensure!(
             users.iter().any(|user| user.id == own.id),
-            "ListUsers doesn't find user {} by its IAM path, so it can't be told who else has its folder",
+            "ListUsers doesn't find user {} by its IAM path, so it isn't known who else has its \
+             folder",
             own.name
         );
     }

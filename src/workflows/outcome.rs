@@ -325,11 +325,10 @@ impl Outcome for Suspended {
         let folder = self.target.folder_url();
         vec![match (self.changed_keys.is_empty(), self.suspended) {
             (true, _) => self.summary(),
-            (false, true) => {
-                format!(
-                    "Within a few seconds, {user} will have no access to {folder}; to undo this, use --resume"
-                )
-            }
+            (false, true) => format!(
+                "Within a few seconds, {user} will have no access to {folder}; \
+                 to undo this, use --resume"
+            ),
             (false, false) => {
                 format!("Within a few seconds, {user} will have the same access as before")
             }

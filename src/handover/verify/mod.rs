@@ -146,7 +146,8 @@ impl Verifying<'_> {
                 Ok(())
             }
             TestRequest::PutWith(Extra::Acl, _) => {
-                let words = "this store lets whoever can upload make the uploads public; first block public ACLs";
+                let words = "this store lets whoever can upload make the uploads public; \
+                             first block public ACLs";
                 let block = commands::block_public_acls(&self.run.target.bucket);
                 Err(Hinted::new(allows_too_much(&check.words), Hint::run(words, block)).into())
             }
@@ -160,7 +161,8 @@ impl Verifying<'_> {
             "a bucket policy, a permissions boundary or your organization may refuse it; \
              if the store is slow to know new keys, give --verify-timeout"
         } else {
-            "access is limited to some addresses, so --verify only works from there: run it there, or without --verify"
+            "access is limited to some addresses, so --verify only works from there: \
+             run it there, or without --verify"
         };
         Hinted::new(message, Hint::new(hint)).into()
     }

@@ -67,8 +67,8 @@ impl Retirement {
     }
 }
 
-/// Returns the ID of the key that has to go first, where the user has as many as IAM takes: one that
-/// is suspended, the older one if both are. Fails where both work.
+/// Returns the ID of the key that has to go first, where the user has as many as IAM takes:
+/// one that is suspended, the older one if both are. Fails where both work.
 pub(super) async fn surplus_key(
     run: &Run,
     keys: &[KeyInfo],
