@@ -80,6 +80,14 @@ impl Hint {
         Self::run("if no other run is working on it, first run", command)
     }
 
+    /// Advice to run the command that deletes a user, which another run may be working on.
+    pub(crate) fn start_over(command: Command) -> Self {
+        Self::run(
+            "if no other run is working on it, delete the user and then create it again",
+            command,
+        )
+    }
+
     /// Advice to run a command.
     pub(crate) fn run(words: impl Into<String>, command: Command) -> Self {
         Self { words: words.into(), command: Some(command) }

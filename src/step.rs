@@ -51,6 +51,8 @@ pub enum Step {
     RestorePolicy(String),
     /// Tag a user: as ours, with its folder, or with when its access ends.
     TagUser(String),
+    /// Remove the tag with this key from a user.
+    UntagUser(String, String),
     /// Delete an access key that is suspended, to make room for another.
     DeleteSuspendedKey(String),
     /// Make an access key inactive.
@@ -89,6 +91,7 @@ impl Step {
                 | Self::AttachPolicy(_)
                 | Self::UpdatePolicy(_)
                 | Self::TagUser(_)
+                | Self::UntagUser(..)
                 | Self::Remove(Removal::Attachment(_) | Removal::Policy(_))
         )
     }
@@ -100,7 +103,7 @@ impl Step {
             Self::CreatePolicy(name) => ("create", "created", format!("policy {name}")),
             Self::AttachPolicy(name) => ("attach", "attached", format!("policy {name}")),
             Self::GivePolicy(folder) => ("create", "created", format!("a policy for {folder}")),
-            Self::PutInlinePolicy(name) => ("put", "put", format!("inline policy {name}")),
+            Self::PutInlinePolicy(name) => ("add", "added", format!("inline policy {name}")),
             Self::CreateAccessKey(user) => {
                 ("create", "created", format!("an access key for {user}"))
             }
@@ -119,6 +122,9 @@ impl Step {
             Self::UpdatePolicy(name) => ("update", "updated", format!("policy {name}")),
             Self::RestorePolicy(name) => ("restore", "restored", format!("policy {name}")),
             Self::TagUser(user) => ("tag", "tagged", format!("user {user}")),
+            Self::UntagUser(key, user) => {
+                ("remove", "removed", format!("tag {key} from user {user}"))
+            }
             Self::DeleteSuspendedKey(id) => {
                 let object = format!("suspended access key {id}, to make room for a new one");
                 ("delete", "deleted", object)

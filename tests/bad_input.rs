@@ -52,6 +52,38 @@ async fn bad_names_are_refused_before_any_call() {
 }
 
 #[tokio::test]
+async fn secret_in_the_wrong_place_is_not_repeated() {
+    let aws = LocalAws::start().await;
+    let secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+    let given = ["-b", "shared", "-u"];
+    for (variable, options) in [
+        (None, [secret].as_slice()),
+        (None, &["alex", secret]),
+        (None, &["alex", "--tag", secret]),
+        (None, &["alex", "--expires", secret]),
+        (None, &["alex", "--source-ip", secret]),
+        (None, &["alex", &format!("--{secret}")]),
+        (Some("AWS_REGION"), &["alex"]),
+        (Some("AWS_PROFILE"), &["alex"]),
+        (Some("AWS_ENDPOINT_URL"), &["alex"]),
+    ] {
+        let mut sandbox = Sandbox::new(&aws);
+        if let Some(variable) = variable {
+            sandbox = sandbox.set(variable, Some(secret));
+        }
+        let run = sandbox.run("create_s3_user", &[&given, options].concat()).await;
+        assert_eq!(run.code, Some(2), "{options:?}: {run:?}");
+        assert!(!run.stderr.contains("K7MDENG"), "{run:?}");
+    }
+    // A long word or number is no secret.
+    let hash = "--a94a8fe5ccb19ba61c4c0873d391e987982fbbd3";
+    let run =
+        Sandbox::new(&aws).run("create_s3_user", &[&given[..], &["alex", hash]].concat()).await;
+    assert_usage(&run, hash);
+    assert!(aws.faults.operations().is_empty());
+}
+
+#[tokio::test]
 async fn missing_and_unknown_arguments_are_one_line() {
     let aws = LocalAws::start().await;
     let sandbox = Sandbox::new(&aws);
@@ -65,6 +97,14 @@ async fn missing_and_unknown_arguments_are_one_line() {
         };
         let give = format!("{missing}<--user <USER>|--users-from <FILE>|{instead}>; see");
         assert_usage(&sandbox.run(program, &["-b", "shared"]).await, &give);
+        if program == "create_s3_user" {
+            for (option, needed) in
+                [("--sync", "--users-from <FILE>"), ("--csv", "--list"), ("--sort=used", "--list")]
+            {
+                let run = sandbox.run(program, &["-b", "shared", option]).await;
+                assert_usage(&run, &format!("{missing}{needed}; see"));
+            }
+        }
         let args = ["-b", "shared", "-u", "alex"];
         let run = sandbox.run(program, &[&args[..], &["--what"]].concat()).await;
         assert_usage(&run, "'--what'");
@@ -340,6 +380,9 @@ async fn completions_and_man_page_are_made_from_the_same_definitions() {
             let run = run.succeeded();
             for part in [program, "users-from", "endpoint-url"] {
                 assert!(run.stdout.contains(part), "{part} is not in {shell}'s");
+            }
+            for old in ["keep-old-keys", "suspend-old"] {
+                assert!(!run.stdout.contains(old), "{old} is in {shell}'s");
             }
         }
         let man = sandbox.run(program, &["--man"]).await.succeeded().stdout;

@@ -120,6 +120,9 @@ async fn json_is_one_line_with_everything_but_the_secret() {
         "key_file": "alex_accessKeys.csv",
     });
     assert_eq!(run.json(), expected);
+    let from = ["--source-ip", "203.0.113.7", "--json", "-q"];
+    let run = sandbox.create("kim", &from).await.succeeded();
+    assert_eq!(run.json()["source_ips"], json!(["203.0.113.7/32"]));
 }
 
 #[tokio::test]
@@ -153,7 +156,7 @@ async fn dry_run_shows_steps_and_policy_and_makes_nothing() {
         "policy_document": policy_of_alex(),
         "steps": [
             "create user alex",
-            "put inline policy s3-access",
+            "add inline policy s3-access",
             "create an access key for alex",
             "write alex_accessKeys.csv",
         ],
@@ -311,7 +314,11 @@ async fn existing_key_file_is_never_overwritten() {
     for options in [[].as_slice(), &["--dry-run"]] {
         let run = sandbox.create("alex", options).await;
         let run = run.failed_with("alex_accessKeys.csv already exists; not overwriting it");
-        assert!(run.stderr.contains("hint: "), "{run:?}");
+        let hint = "hint: there is no user alex, so this is an old key, or one of another account; \
+                    to keep it under another name, run: mv -n -- alex_accessKeys.csv \
+                    alex_accessKeys.csv.old\n";
+        assert!(cfg!(windows) || run.stderr.ends_with(hint), "{run:?}");
+        assert!(!run.stderr.contains("--rotate-key"), "{run:?}");
     }
     assert_eq!(sandbox.key_file("alex").as_deref(), Some(""));
     assert!(is_gone(&aws, "alex"));
@@ -365,7 +372,7 @@ async fn user_without_a_key_is_refused_whatever_access_it_has() {
         let options = if inline { ["--inline-policy"].as_slice() } else { &[] };
         let run = elsewhere.create("alex", options).await;
         let run = run.failed_with("already exists for bucket shared, without an access key");
-        let hint = "hint: if no other run is working on it, first run: delete_s3_user -b shared -u alex --keep-objects";
+        let hint = "hint: if no other run is working on it, delete the user and then create it again: delete_s3_user -b shared -u alex --keep-objects";
         assert!(run.stderr.lines().any(|line| line == hint), "{run:?}");
         assert!(!run.stderr.contains("hint: for a new key"), "{run:?}");
         aws.iam(|iam| {

@@ -17,7 +17,7 @@ const LONG_AGO: &str = "2020-01-01T00:00:00Z";
 const LONG_AGO_IN_WORDS: &str = "2019-12-31";
 const LONG_HENCE: &str = "2099-01-01T00:00:00Z";
 const LONG_HENCE_IN_WORDS: &str = "2098-12-31";
-const NOBODY: &str = "No users of bucket shared whose access ended more than a minute ago\n";
+const NOBODY: &str = "Bucket shared has no users whose access ended more than a minute ago\n";
 
 async fn expired(sandbox: &Sandbox, options: &[&str]) -> Run {
     let args = [&["-b", "shared", "--expired"], options].concat();

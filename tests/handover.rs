@@ -110,6 +110,32 @@ async fn kit_is_closed_to_others_and_holds_the_key_and_the_place() {
         assert!(readme.contains(part), "{part}");
     }
     assert!(!readme.contains(&secret) && !kit_file(&sandbox, "alex.duck").contains(&secret));
+    for part in [
+        "A browser can't open this address.",
+        "in this folder.",
+        "If you have questions, or lose these files, ask whoever sent them to you.",
+    ] {
+        assert!(readme.contains(part), "{part}: {readme}");
+    }
+    // This store has no https.
+    let note =
+        "note: Cyberduck needs its connection profile \"S3 (HTTP)\" to open the kit's bookmark";
+    assert!(run.stderr.contains(note), "{run:?}");
+}
+
+#[tokio::test]
+async fn contact_of_a_row_is_in_the_kit() {
+    let aws = aws_with_files().await;
+    let sandbox = Sandbox::new(&aws);
+    let rows = "user,contact\nalex,\"Kim, kim@example.com\"\njaime,\n";
+    std::fs::write(sandbox.path().join("customers.csv"), rows).unwrap();
+    let args = ["-b", "shared", "--users-from", "customers.csv", "--kit=dir", "--contact", "Lee"];
+    sandbox.run("create_s3_user", &args).await.succeeded();
+    for (user, from) in [("alex", "From Kim, kim@example.com\r\n"), ("jaime", "From Lee\r\n")] {
+        let readme = sandbox.path().join(format!("{user}_kit")).join("README.txt");
+        let readme = std::fs::read_to_string(readme).unwrap();
+        assert!(readme.contains(from), "{readme}");
+    }
 }
 
 #[tokio::test]
@@ -183,7 +209,10 @@ async fn archive_that_exists_is_not_overwritten() {
     std::fs::write(sandbox.path().join("kim_kit/README.txt"), "precious").unwrap();
     let run = sandbox.create("kim", &["--kit=dir"]).await;
     let run = run.failed_with("kim_kit already exists; not overwriting it");
-    assert!(run.stderr.contains("\nhint: it may hold the key of an earlier user"), "{run:?}");
+    assert!(
+        run.stderr.contains("\nhint: there is no user kim, so this is an old key, "),
+        "{run:?}"
+    );
     std::fs::remove_dir_all(sandbox.path().join("kim_kit")).unwrap();
     assert_eq!(sandbox.files(), ["alex_kit.zip"]);
     assert_eq!(std::fs::read(&path).unwrap(), b"precious");

@@ -399,7 +399,31 @@ async fn our_own_test_of_a_key_is_no_use_of_it() {
         let users = listed(&sandbox, &[]).await;
         assert_eq!(codes(&users[0]), expected);
         assert!(users[0]["keys"][0]["last_used"].is_string(), "{users:?}");
+        let is_own_test = expected == ["never-used"];
+        let table = list(&sandbox, &[]).await.succeeded().stdout;
+        assert_eq!(table.contains(" 12d  never"), is_own_test, "{table}");
+        let csv = list(&sandbox, &["--csv"]).await.succeeded().stdout;
+        assert_eq!(csv.contains(",never,"), is_own_test, "{csv}");
     }
+    // GetCallerIdentity tests it, too.
+    aws.change_iam(|iam| {
+        for last_use in iam.access_key_last_used.values_mut() {
+            last_use.service_name = "sts".to_owned();
+        }
+    });
+    let users = listed(&sandbox, &[]).await;
+    assert_eq!(codes(&users[0]), ["never-used"]);
+    assert_eq!(users[0]["keys"][0]["last_used_service"], "sts");
+}
+
+#[tokio::test]
+async fn end_of_a_user_without_a_policy_is_told_like_any_other() {
+    let (aws, sandbox) = aws_with_alex(&["--expires", "2030-12-31"]).await;
+    aws.change_iam(|iam| {
+        iam.user_policies.remove("alex");
+    });
+    let table = list(&sandbox, &[]).await.succeeded().stdout;
+    assert!(table.contains(" unknown  2030-12-31 "), "{table}");
 }
 
 #[cfg(unix)]

@@ -131,7 +131,9 @@ async fn users_of_one_run_take_their_folder_along() {
     for user in ["ann", "bob"] {
         sandbox.create(user, &[&ACME[..], &["-o", "home"]].concat()).await.succeeded();
     }
-    sandbox.run("delete_s3_user", &[&["-b", "shared"], &users[..]].concat()).await.succeeded();
+    let all = [&["-b", "shared"], &users[..]].concat();
+    let run = sandbox.run("delete_s3_user", &all).await.succeeded();
+    assert!(!run.stderr.contains("s3://shared/customers/acme/ "), "{run:?}");
     assert_only_acme_is_empty(&aws);
     assert!(["ann", "bob", "cleo"].iter().all(|user| is_gone(&aws, user)));
 }

@@ -127,7 +127,7 @@ async fn folder_is_given_by_a_prefix_that_fits() {
         (&["--folder", "/"][..], "must not start with /"),
         (&["--folder", "/acme"], "must not start with /"),
         (&["--folder", "a/../b"], "no part of it may be empty"),
-        (&["--folder", "a*/"], "no *, ? or $"),
+        (&["--folder", "a*/"], "must not contain *, ? or $"),
         (&["--folder", "s3://shared/acme/"], "give only the folder"),
         (&["--folder", "Mu\u{308}ller/"], "write Müller/"),
         (&["--folder", "цены/"], "U+00FF"),
@@ -224,21 +224,21 @@ async fn rows_of_a_file_name_folders() {
             &[],
             "users.csv:2: the folder of user bob is inside that of user customers",
         ),
-        ("user,folder\nbob,a*\n", &[], "users.csv:2: column folder: a prefix has no *"),
+        ("user,folder\nbob,a*\n", &[], "users.csv:2: column folder: a folder must not contain *"),
         (
             "user,folder\nbob,acme/\n",
             &["--path", "/x/"],
-            "--path can't be used with users.csv, which has folders",
+            "--path can't be used with users.csv, which has a folder column",
         ),
         (
             "user,folder\nbob,acme/\n",
             &["--update"],
-            "--update can't be used with users.csv, which has folders",
+            "--update can't be used with users.csv, which has a folder column",
         ),
         (
             "user,folder\nbob,acme/\n",
             &["--list"],
-            "--list can't be used with users.csv, which has folders",
+            "--list can't be used with users.csv, which has a folder column",
         ),
     ] {
         write(table);

@@ -111,6 +111,45 @@ async fn bar_tells_how_many_users_are_done_failed_and_left() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn checking_many_users_is_counted() {
+    let aws = aws_with_files().await;
+    let sandbox = coloured(&aws);
+    aws.faults.at("GetUser", 1, 1, Fault::Pause);
+    let users = ["-u", "alex", "-u", "jaime", "-u", "kim", "--jobs", "1"];
+    let mut session = at_terminal(&sandbox, "create_s3_user", &users);
+    session.shows(Some("checked 1 of 3 users")).await;
+    aws.faults.resume();
+    session.ends_with(0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn help_is_as_wide_as_the_terminal() {
+    let aws = aws_with_files().await;
+    let sandbox = coloured(&aws);
+    for program in ["create_s3_user", "delete_s3_user"] {
+        let shown = at_terminal(&sandbox, program, &["--help"]).ends_with(0).await;
+        let shown = console::strip_ansi_codes(&shown).into_owned();
+        let widest = shown.lines().map(|line| line.chars().count()).max();
+        assert_eq!(
+            widest.map(|it| it <= usize::from(COLUMNS.get()) && it > 70),
+            Some(true),
+            "{shown}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn summary_of_a_dry_run_comes_after_the_policy() {
+    let aws = aws_with_files().await;
+    let sandbox = coloured(&aws);
+    let mut session = at_terminal(&sandbox, "create_s3_user", &["-u", "alex", "--dry-run"]);
+    let shown = session.ends_with(0).await;
+    let [policy, summary] = ["\"Statement\"", "Dry run: nothing was changed"]
+        .map(|part| shown.find(part).unwrap_or_else(|| panic!("{part}: {shown}")));
+    assert!(policy < summary, "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn wait_for_late_uploads_is_explained() {
     let (aws, _sandbox) = aws_with_alex(&["--access", "read-write"]).await;
     // 2 s of 5.

@@ -354,6 +354,16 @@ async fn names_that_look_misspelled_are_asked_about_one_at_a_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn name_with_a_comma_is_asked_about() {
+    let (aws, _sandbox, mut session) = create_at_terminal(&["-u", "zoe,tom"]).await;
+    let shown = session.shows(Some("Create user zoe,tom anyway? [y/N] ")).await;
+    assert!(shown.contains("did you mean 2 users, each with -u?"), "{shown}");
+    session.types("n\n").await;
+    session.ends_with(1).await;
+    assert!(is_gone(&aws, "zoe,tom"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_is_missing_is_named_before_the_question() {
     let aws = aws_with_files().await;
     let mut session = delete_at_terminal(&aws, &["-u", "nobody"]).await;

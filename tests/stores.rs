@@ -260,6 +260,22 @@ async fn kit_for_aws_names_no_endpoint_of_the_admin() {
     }
 }
 
+/// The host without a region refuses keys in regions that an account opts in to.
+#[tokio::test]
+async fn kit_for_aws_names_the_host_of_the_region() {
+    let aws = aws_with_files().await;
+    aws.move_bucket("shared", "af-south-1");
+    let sandbox = Sandbox::with_host_of_aws(&aws);
+    sandbox.create("alex", &["--kit=dir"]).await.succeeded();
+    for (file, host) in [
+        ("alex.duck", "<string>s3.af-south-1.amazonaws.com</string>"),
+        ("winscp-url.txt", "@s3.af-south-1.amazonaws.com/shared/alex/"),
+    ] {
+        let file = std::fs::read_to_string(sandbox.path().join("alex_kit").join(file)).unwrap();
+        assert!(file.contains(host), "{file}");
+    }
+}
+
 #[tokio::test]
 async fn store_without_users_is_said_to_have_none() {
     let page = "<!DOCTYPE html>\n<html><body>Console</body></html>";

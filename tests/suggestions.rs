@@ -69,6 +69,12 @@ async fn option_with_a_similar_name_is_named() {
     let aws = aws_with_files().await;
     let run = Sandbox::new(&aws).create("alex", &["--acces", "read"]).await;
     assert_usage(&run, "a similar argument exists: '--access'");
+    let run = Sandbox::new(&aws).create("alex", &["--rotate"]).await;
+    assert_usage(&run, "a similar argument exists: '--rotate-key'");
+    for option in ["--mode", "--readonly"] {
+        let run = Sandbox::new(&aws).create("alex", &[option]).await;
+        assert_usage(&run, &format!("unexpected argument '{option}' found; see "));
+    }
 }
 
 /// The note about a name that looks misspelled, as create_s3_user prints it.

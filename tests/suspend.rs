@@ -225,6 +225,12 @@ async fn user_without_a_key_can_be_suspended_but_not_resumed() {
         let hint = "hint: for a new key: create_s3_user -b shared -u alex --rotate-key\n";
         assert!(run.stderr.contains(hint), "{run:?}");
     }
+    aws.change_iam(|iam| {
+        iam.user_policies.remove("alex");
+    });
+    let run = resume(&sandbox, &[]).await.failed_with("has no access key to resume");
+    let hint = "delete the user and then create it again: delete_s3_user -b shared -u alex --keep-objects\n";
+    assert!(run.stderr.contains(hint) && !run.stderr.contains("--rotate-key"), "{run:?}");
 }
 
 #[tokio::test]

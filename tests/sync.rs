@@ -87,7 +87,20 @@ async fn dry_run_shows_what_would_change_and_changes_nothing() {
     assert_eq!(of("zoe")["dry_run"], true);
     assert!(of("kim")["skipped"] == true && of("kim").get("reason").is_none());
     assert_eq!(of("eve")["reason"], "not in the file");
+    assert!(of("eve").get("access_keys").is_none(), "eve has a key: {json:?}");
     assert_eq!(json.stderr, "");
+}
+
+#[tokio::test]
+async fn command_that_deletes_names_everybody_who_is_not_in_the_file() {
+    let (_aws, sandbox) = bucket_of_customers().await;
+    std::fs::write(sandbox.path().join("customers.csv"), "user\nnobody\n").unwrap();
+    for options in [["--dry-run"].as_slice(), &[]] {
+        let run = sync(&sandbox, options).await.succeeded();
+        let names = ["eve", "kim", "nokey", "odd", "sus", "tom"].map(|name| format!(" -u {name}"));
+        let delete = format!("run: delete_s3_user -b shared{} --dry-run\n", names.concat());
+        assert!(run.stderr.contains(&delete), "{run:?}");
+    }
 }
 
 #[tokio::test]
@@ -231,6 +244,22 @@ async fn name_in_another_case_is_nobody_to_delete() {
     std::fs::write(sandbox.path().join("customers.csv"), names).unwrap();
     let run = sync(&sandbox, &["--dry-run"]).await;
     assert!(!run.stdout.contains("not in the file"), "{run:?}");
+}
+
+#[tokio::test]
+async fn user_whose_key_a_killed_run_lost_is_not_unchanged() {
+    let (_aws, sandbox) = bucket_of_customers().await;
+    let file = |name: &str| sandbox.path().join(name);
+    std::fs::write(file("customers.csv"), "user\nkim\ntom\n").unwrap();
+    std::fs::rename(file("kim_accessKeys.csv"), file(".kim_accessKeys.csv.Ab12Cd")).unwrap();
+    for options in [["--dry-run"].as_slice(), &[]] {
+        let run = sync(&sandbox, options).await;
+        let run = run.failed_with("user kim already exists, but no file here has its access key ");
+        assert!(run.stderr.ends_with("\nfailed: kim\n"), "{run:?}");
+        let hint = "hint: for a new key: create_s3_user -b shared -u kim --rotate-key\n";
+        assert!(run.stderr.contains(hint), "{run:?}");
+        assert!(run.stderr.contains(", 1 unchanged"), "{run:?}");
+    }
 }
 
 #[tokio::test]

@@ -388,12 +388,12 @@ async fn policy_that_somebody_edited_is_replaced_only_as_a_whole() {
     for (options, missing) in [
         (
             [].as_slice(),
-            "also give --access, --expires, --source-ip, --also-read, --kms-key, \
-             --browse-root or --no-browse-root",
+            "also give --access, --expires, --source-ip, --also-read, --kms-key \
+             and either --browse-root or --no-browse-root\n",
         ),
         (
             &["--access", "write", "--expires", "never", "--no-browse-root"],
-            "also give --source-ip, --also-read, --kms-key",
+            "also give --source-ip, --also-read and --kms-key\n",
         ),
     ] {
         let run = update(&sandbox, options).await;

@@ -216,7 +216,7 @@ async fn key_that_stays_refused_is_given_up_after_a_minute() {
         run.failed_with("the new key can't list s3://shared/alex/: ListObjectsV2: AccessDenied");
     assert!(
         run.stderr.contains(
-            "hint: access is limited to some addresses, so --verify only works from there"
+            "hint: --verify works only from the addresses that access is limited to; run it from one"
         ),
         "{run:?}"
     );

@@ -37,7 +37,7 @@ impl Expiry {
     /// Reads a time that may have passed.
     fn parse_any(text: &str, now: Timestamp) -> Result<Self, ValueError> {
         let words = text.to_ascii_lowercase();
-        if words.split(|c: char| !c.is_ascii_alphabetic()).any(is_vague_unit) {
+        if words.split(|c: char| !c.is_alphabetic()).any(is_vague_unit) {
             return Err(ValueError::new(
                 "a duration is in weeks, days, hours or minutes, such as 2w, 90d, 12h or 30min, \
                  since months and years have no fixed length",

@@ -150,18 +150,27 @@ impl Grant {
 
     /// Notes for the admin on address blocks that don't do what was meant.
     pub(crate) fn address_notes(&self) -> Vec<String> {
-        let private = self.source_ips.iter().find(|it| is_private(it.network()));
+        let private = self.source_ips.iter().filter(|it| is_private(it.network()));
+        let private: Vec<_> = private.map(IpNet::to_string).collect();
         let whole = self.source_ips.iter().find(|it| it.prefix_len() == 0);
         let mut notes = Vec::new();
-        notes.extend(private.map(|block| {
-            format!(
-                "{block} is private, but AWS, or another store on the internet, sees public \
-                 addresses; this probably locks the user out"
-            )
+        if !private.is_empty() {
+            let (are, they) = if private.len() == 1 { ("is", "it") } else { ("are", "they") };
+            let what_follows = if private.len() == self.source_ips.len() {
+                "this probably locks the user out".to_owned()
+            } else {
+                format!("{they} probably won't give access")
+            };
+            notes.push(format!(
+                "{} {are} private, but AWS, or another store on the internet, sees public \
+                 addresses; {what_follows}",
+                private.join(", ")
+            ));
+        }
+        notes.extend(whole.map(|block| {
+            let version = if block.addr().is_ipv4() { 4 } else { 6 };
+            format!("{block} is every IPv{version} address, so it limits none of them")
         }));
-        notes.extend(
-            whole.map(|block| format!("{block} is every address, so --source-ip limits nothing")),
-        );
         notes
     }
 
@@ -213,12 +222,38 @@ mod tests {
             let grant = Grant { source_ips, ..Grant::default() };
             grant.address_notes()
         };
-        for private in ["10.0.0.0/8", "192.168.1.7/32", "127.0.0.0/8", "fd00::/8", "::1/128"] {
-            assert!(note(private)[0].contains(private), "{private}");
+        for private in [
+            "10.0.0.0/8",
+            "172.16.0.0/12",
+            "192.168.1.7/32",
+            "127.0.0.0/8",
+            "169.254.0.0/16",
+            "fd00::/8",
+            "fe80::/10",
+            "::1/128",
+        ] {
+            let words =
+                format!("{private} is private, but AWS, or another store on the internet, ");
+            assert!(note(private)[0].starts_with(&words), "{private}");
+            assert!(note(private)[0].ends_with("; it probably won't give access"), "{private}");
         }
         for public in ["198.51.100.7/32", "2001:db8::/32"] {
             assert_eq!(note(public), [""; 0], "{public}");
         }
+    }
+
+    #[test]
+    fn all_private_blocks_are_named_and_whether_they_are_all_there_is() {
+        let note = |blocks: &[&str]| {
+            let source_ips = blocks.iter().map(|block| block.parse().unwrap()).collect();
+            Grant { source_ips, ..Grant::default() }.address_notes().concat()
+        };
+        let both = note(&["10.0.0.0/8", "fe80::/10"]);
+        assert!(both.starts_with("10.0.0.0/8, fe80::/10 are private, "), "{both}");
+        assert!(both.ends_with("; this probably locks the user out"), "{both}");
+        let some = note(&["10.0.0.0/8", "203.0.113.0/24", "fe80::/10"]);
+        assert!(some.starts_with("10.0.0.0/8, fe80::/10 are private, "), "{some}");
+        assert!(some.ends_with("; they probably won't give access"), "{some}");
     }
 
     #[test]
@@ -228,10 +263,10 @@ mod tests {
             let grant = Grant { source_ips, ..Grant::default() };
             grant.address_notes()
         };
-        for whole in ["0.0.0.0/0", "::/0"] {
+        for (whole, version) in [("0.0.0.0/0", "IPv4"), ("::/0", "IPv6")] {
             assert_eq!(
                 note(whole),
-                [format!("{whole} is every address, so --source-ip limits nothing")]
+                [format!("{whole} is every {version} address, so it limits none of them")]
             );
         }
         assert_eq!(note("203.0.113.0/24"), [""; 0]);

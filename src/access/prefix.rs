@@ -12,7 +12,7 @@ use super::{UserName, ValueError};
 /// The key prefix of a folder: a user's own, or another one that it may read.
 ///
 /// Never empty, and always ends in `/`, so `al/` never matches `alex/`. Has none of the
-/// characters `*`, `?` and `$`, which mean something else in a policy. Its parts are
+/// characters `*`, `?` and `$`, which have a special meaning in a policy. Its parts are
 /// neither empty nor `.` or `..`, which many clients can't tell from a path. At most
 /// 1,023 bytes, since a key has 1,024.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -80,17 +80,17 @@ impl FromStr for Prefix {
         let wrong = if text.contains("://") {
             "give only the folder, such as prices/, without s3:// or the bucket"
         } else if text.contains(['*', '?', '$']) {
-            "a prefix has no *, ? or $, since they mean something else in a policy"
+            "a folder must not contain *, ? or $, which have a special meaning in a policy"
         } else if text.contains(['"', '`', '\\']) {
-            "a prefix has no \", ` or \\, which the commands in a kit could not quote"
+            "a folder must not contain \", ` or \\, which the commands in a kit could not quote"
         } else if !is_nfc(text) {
             let composed: String = text.nfc().collect();
             composed.parse::<Self>()?;
             return Err(PrefixError::Decomposed(composed));
         } else if text.contains(|c: char| c > '\u{ff}' || c.is_control()) {
-            "a prefix has only printable characters up to U+00FF, since IAM takes no others"
+            "a folder must have only printable characters up to U+00FF, since IAM takes no others"
         } else if text.len() > 1023 {
-            "a prefix has at most 1023 bytes"
+            "a folder must have at most 1023 bytes"
         } else if folder.is_some_and(|it| it.split('/').any(|part| ["", ".", ".."].contains(&part)))
         {
             "a folder must not start with /, and no part of it may be empty, . or .."
@@ -186,9 +186,9 @@ mod tests {
             ("./", ". or .."),
             ("../", ". or .."),
             ("a/../b/", ". or .."),
-            ("prices/*", "no *, ? or $"),
-            ("p?/", "no *, ? or $"),
-            ("${aws:username}/", "no *, ? or $"),
+            ("prices/*", "must not contain *, ? or $"),
+            ("p?/", "must not contain *, ? or $"),
+            ("${aws:username}/", "must not contain *, ? or $"),
             ("\"prices\"/", "could not quote"),
             ("p`id`/", "could not quote"),
             ("prices\n/", "printable"),

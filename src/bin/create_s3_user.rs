@@ -44,6 +44,10 @@ Shell completions and man page:
   create_s3_user --completions SHELL
   create_s3_user --man";
 
+/// What options of earlier versions are called now.
+const RENAMED: [(&str, &str); 2] =
+    [("--keep-old-keys", "--old-key=keep"), ("--suspend-old", "--old-key=suspend")];
+
 /// Create an IAM user that can list and download one folder of an S3 bucket
 ///
 /// Creates the user, an access key, and a policy that gives access to the user's folder only
@@ -141,15 +145,9 @@ struct Change {
     /// A key that is suspended is inactive: --resume makes it active again, and the next
     /// --rotate-key deletes it, except with keep.
     #[arg(hide_short_help = true, long, value_name = "WHAT", hide_possible_values = true)]
-    #[arg(value_enum, group = "old_keys", requires = "rotate_key")]
+    #[arg(value_enum, requires = "rotate_key")]
     #[arg(conflicts_with_all = not_for_rotation())]
     old_key: Option<OldKeys>,
-    #[arg(hide = true, long, group = "old_keys", requires = "rotate_key")]
-    #[arg(conflicts_with_all = not_for_rotation())]
-    keep_old_keys: bool,
-    #[arg(hide = true, long, group = "old_keys", requires = "rotate_key")]
-    #[arg(conflicts_with_all = not_for_rotation())]
-    suspend_old: bool,
     /// Make all access keys of an existing user inactive
     ///
     /// Everything else stays. The person has no access until you run --resume. It may take a few
@@ -166,7 +164,7 @@ struct Change {
 /// The options for a new key, of a new user or an existing one.
 fn for_key() -> Vec<Id> {
     let mut options = args_of::<HandoverOptions>();
-    options.extend(["old_key", "keep_old_keys", "suspend_old"].map(Id::from));
+    options.push(Id::from("old_key"));
     options
 }
 
@@ -193,17 +191,6 @@ fn not_for_rotation() -> Vec<Id> {
 }
 
 impl Change {
-    /// The fate of the old keys, where there is a new one.
-    fn old_keys(&self) -> OldKeys {
-        if self.keep_old_keys {
-            OldKeys::Keep
-        } else if self.suspend_old {
-            OldKeys::Suspend
-        } else {
-            self.old_key.unwrap_or_default()
-        }
-    }
-
     /// The option that doesn't go with access options, if one is given.
     fn without_access(&self) -> Option<&'static str> {
         self.mode().filter(|option| !["--update", "--rotate-key"].contains(option))
@@ -255,7 +242,7 @@ impl Args {
         let has_folder = |user: &&NamedUser| user.folder.is_some();
         for (option, what, user) in [
             (self.change.without_access(), "access columns", users.iter().find(has_access)),
-            (self.without_folder(), "folders", users.iter().find(has_folder)),
+            (self.without_folder(), "a folder column", users.iter().find(has_folder)),
         ] {
             if let (Some(option), Some(user)) = (option, user) {
                 let file = user.place.as_ref().map_or("a users file", |place| &place.file);
@@ -345,7 +332,10 @@ impl Args {
                 )
             } else {
                 let delete = self.target.delete_user(&self.connection);
-                format!("stopped; remove what may be left with: {delete}")
+                format!(
+                    "stopped; delete hidden files .USER_accessKeys.csv.*, which may hold keys, and \
+                     remove what else may be left with: {delete}"
+                )
             },
         }
     }
@@ -359,7 +349,7 @@ impl Args {
             let options = update::UpdateOptions { access: grant, tags: new_user.tags };
             session.update(options, users).await
         } else if change.rotate_key {
-            let old_keys = change.old_keys();
+            let old_keys = change.old_key.unwrap_or_default();
             session.rotate(rotate::RotateOptions { handover, old_keys, access: grant }, users).await
         } else if change.suspend {
             session.suspend(Direction::Suspend, users).await
@@ -388,7 +378,7 @@ fn main() -> ExitCode {
 }
 
 async fn work() -> Exit {
-    let args: Args = cli::parse();
+    let args: Args = cli::parse(&RENAMED);
     let users = args.target.users(NAME);
     if let Err(error) = args.check(&users) {
         cli::bad_usage(NAME, error);

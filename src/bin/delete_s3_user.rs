@@ -69,7 +69,7 @@ fn main() -> ExitCode {
 }
 
 async fn work() -> Exit {
-    let args: Args = cli::parse();
+    let args: Args = cli::parse(&[]);
     let users = args.target.users(NAME);
     let stop_words = StopWords {
         first: "stopping after the calls under way; press Ctrl-C again to stop at once",

@@ -1,5 +1,6 @@
 //! Arguments: parsing them, and saying in one line what is wrong with them.
 
+use std::env;
 use std::fmt::Display;
 use std::path::Path;
 
@@ -9,12 +10,20 @@ use clap::{Args, Command, Id, Parser};
 use super::exit::exit_now;
 use super::generate;
 use super::problems::{self, Problem};
+use super::secrets::without_secrets;
 use super::terminal::print_error;
+use crate::access::similar_name;
 use crate::errors::one_line;
 
-/// Parses the arguments; on bad ones prints one line and exits with code 2.
-pub fn parse<A: Parser>() -> A {
-    let parsed = generate::with_options(A::command()).try_get_matches().and_then(|matches| {
+/// Parses the arguments; on bad ones prints one line and exits with code 2. Options by
+/// their old names stand for what each is `renamed` to.
+pub fn parse<A: Parser>(renamed: &[(&str, &str)]) -> A {
+    let args = env::args_os().map(|arg| {
+        let found = renamed.iter().find(|(old, _)| arg == *old);
+        found.map_or(arg, |(_, new)| new.into())
+    });
+    let command = generate::with_options(A::command());
+    let parsed = command.try_get_matches_from(args).and_then(|matches| {
         generate::if_asked(A::command(), &matches);
         A::from_arg_matches(&matches)
     });
@@ -40,8 +49,43 @@ pub fn parse<A: Parser>() -> A {
                 let sync = "--sync with a users file does both";
                 bad_usage_lines(command.get_name(), [format!("{line}; {sync}")])
             }
+            ErrorKind::UnknownArgument if !is_slip(&error) => {
+                let (line, _) = line.split_once("; tip: ").unwrap_or((&line, ""));
+                bad_usage(command.get_name(), line)
+            }
+            ErrorKind::MissingRequiredArgument => {
+                bad_usage(command.get_name(), with_what_fits(&line))
+            }
             _ => bad_usage(command.get_name(), line),
         }
+    })
+}
+
+/// True unless clap suggests an option for one that is hardly like it.
+fn is_slip(error: &clap::Error) -> bool {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text),
+        _ => None,
+    };
+    match (text(ContextKind::InvalidArg), text(ContextKind::SuggestedArg)) {
+        (Some(given), Some(suggested)) => {
+            suggested.starts_with(given) || similar_name(given, [suggested]).is_some()
+        }
+        _ => true,
+    }
+}
+
+/// Leaves out what is said to be missing and doesn't go with an option that is given.
+fn with_what_fits(line: &str) -> String {
+    let mut given = env::args_os()
+        .map(|arg| arg.to_string_lossy().split('=').next().unwrap_or_default().to_owned());
+    let needed = given.find_map(|arg| match arg.as_str() {
+        "--sync" => Some("--users-from <FILE>"),
+        "--csv" | "--sort" => Some("--list"),
+        _ => None,
+    });
+    needed.map_or(line.to_owned(), |needed| {
+        line.replace("<--user <USER>|--users-from <FILE>|--list>", needed)
     })
 }
 
@@ -98,19 +142,18 @@ pub fn refuse_users(command: &str, problems: Vec<Problem>) {
     }
 }
 
-/// Prints what can't be used, a line each, and exits with code 2.
+/// Prints what can't be used, a line each and without secrets, and exits with code 2.
 pub(super) fn bad_usage_lines(
     command: &str,
     problems: impl IntoIterator<Item = impl Display>,
 ) -> ! {
     for problem in problems {
-        print_error(command, &problem.to_string());
+        print_error(command, &without_secrets(&problem.to_string()));
     }
     exit_now(2)
 }
 
-/// Puts what is wrong with arguments in one line, without the usage and without a
-/// password.
+/// Puts what is wrong with arguments in one line, without the usage.
 pub(super) fn in_one_line(error: &clap::Error) -> String {
     let text = error.render().to_string();
     let paragraphs: Vec<_> = text
@@ -124,20 +167,5 @@ pub(super) fn in_one_line(error: &clap::Error) -> String {
         line = line.replace(" is not in ", " is not a number from ").replace("..=", " to ");
     }
     // Clap names the hidden options, too, where one of a group is missing.
-    without_passwords(&line.replace("|--completions <SHELL>|--man", ""))
-}
-
-/// Hides all that a URL has before its host, such as a password.
-fn without_passwords(text: &str) -> String {
-    let mut parts = text.split("://");
-    let mut shown = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let end = part.find(|c: char| c == '\'' || c.is_whitespace()).unwrap_or(part.len());
-        shown += "://";
-        match part[..end].rfind('@') {
-            Some(at) => shown += &format!("****{}", &part[at..]),
-            None => shown += part,
-        }
-    }
-    shown
+    line.replace("|--completions <SHELL>|--man", "")
 }

@@ -1,7 +1,7 @@
 //! Errors that many users have in common: said once, with the users' names.
 
-use super::Session;
 use super::once::names;
+use super::{NamedUser, Session};
 use crate::access::{BucketName, UserName};
 use crate::commands::{self, Command};
 use crate::errors::{ErrorKind, Hinted};
@@ -59,8 +59,8 @@ impl Grouped {
             ),
             Self::IsMissing => ("to see all users", Some(commands::list_users(bucket))),
             Self::HasFile => (
-                "choose another directory with -o DIR, or move the files away: they may hold \
-                 the keys of earlier users, or of users in another bucket",
+                "choose another directory with -o DIR, or move the files away: they may hold the \
+                 keys of deleted users, or of users in another account",
                 None,
             ),
         }
@@ -68,18 +68,19 @@ impl Grouped {
 }
 
 impl Session {
-    /// Prints the errors that were gathered, each once, and what can be done about them.
-    pub(super) fn say_grouped(&self) {
+    /// Prints the errors on these users that were gathered, each once, and what can be done
+    /// about them.
+    pub(super) fn say_grouped(&self, users: &[NamedUser]) {
         let gathered = std::mem::take(&mut self.out.report().grouped);
         let out = self.out.for_all();
         for kind in Grouped::ALL {
-            let of_kind = gathered.iter().filter(|(found, _)| *found == kind);
-            let mut users: Vec<_> = of_kind.map(|(_, user)| user.clone()).collect();
-            if users.is_empty() {
+            let is_of_kind = |user: &&UserName| gathered.contains(&(kind, (*user).clone()));
+            let of_kind: Vec<_> = users.iter().map(|user| &user.name).filter(is_of_kind).collect();
+            if of_kind.is_empty() {
                 continue;
             }
-            users.sort_by_cached_key(UserName::to_string);
-            out.error(&format!("{} {}: {}", users.len(), kind.words(users.len()), names(&users)));
+            let count = of_kind.len();
+            out.error(&format!("{count} {}: {}", kind.words(count), names(&of_kind)));
             let (words, command) = kind.hint(&self.target.bucket);
             out.hint(words, command.as_ref());
         }

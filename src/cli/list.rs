@@ -136,8 +136,9 @@ fn sort(users: &mut [Listed], by: SortBy) {
     match by {
         SortBy::Name => {}
         SortBy::Ends => users.sort_by_key(|user| (user.expires.is_none(), user.expires)),
-        SortBy::Used => users
-            .sort_by_key(|user| user.keys.iter().map(|key| key.last_use.time()).max().flatten()),
+        SortBy::Used => users.sort_by_key(|user| {
+            user.keys.iter().map(|key| key.last_use_by_person().time()).max().flatten()
+        }),
     }
 }
 

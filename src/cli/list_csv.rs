@@ -58,7 +58,7 @@ fn row(user: &Listed) -> [String; HEADER.len()] {
         of_keys(|key| key.id.clone()),
         of_keys(|key| key.created.map(|at| at.to_string()).unwrap_or_default()),
         of_keys(|key| if key.is_active { "active" } else { "suspended" }.to_owned()),
-        of_keys(|key| match &key.last_use {
+        of_keys(|key| match &key.last_use_by_person() {
             LastUse::At(at, _) => at.to_string(),
             LastUse::Never => "never".to_owned(),
             LastUse::Unknown | LastUse::NotOffered => "unknown".to_owned(),

@@ -5,6 +5,7 @@ use comfy_table::{Cell, ColumnConstraint, ContentArrangement, Table, Width};
 use console::Term;
 use jiff::Timestamp;
 
+use crate::access::Expiry;
 use crate::errors::harmless;
 use crate::step::counted;
 use crate::workflows::inventory::{KeyInfo, LastUse, Listed};
@@ -148,8 +149,11 @@ fn access_cells(user: &Listed) -> (String, String) {
         (Some(access), Some(end)) => (format!("{access}{mark}"), end.in_table()),
         (Some(access), None) => (format!("{access}{mark}"), "never".to_owned()),
         (None, _) => {
-            let tag = user.expires_tag.as_deref().map(harmless);
-            ("unknown".to_owned(), tag.unwrap_or("unknown".to_owned()))
+            let end = user.expires_tag.as_deref().map(|tag| match Expiry::at(tag) {
+                Some(end) => end.in_table(),
+                None => harmless(tag),
+            });
+            ("unknown".to_owned(), end.unwrap_or("unknown".to_owned()))
         }
     }
 }
@@ -163,7 +167,7 @@ fn key_cells(key: &KeyInfo, now: Timestamp) -> (String, String) {
     if !key.is_active {
         cell += " suspended";
     }
-    let used = match &key.last_use {
+    let used = match &key.last_use_by_person() {
         LastUse::Unknown | LastUse::NotOffered => "unknown".to_owned(),
         LastUse::Never => "never".to_owned(),
         LastUse::At(at, _) => format!("{} ago", short_span(*at, now)),

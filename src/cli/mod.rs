@@ -25,6 +25,7 @@ mod problems;
 mod progress;
 mod report;
 mod results;
+mod secrets;
 mod session;
 mod signals;
 mod target_args;

@@ -49,8 +49,9 @@ pub(super) struct Report {
 impl Report {
     /// As a bar and in numbers, of so many users.
     pub fn bar(&self, users: usize) -> String {
-        let failed = self.count(&[Ending::Failed, Ending::Declined]);
-        let done = self.endings.len() - failed - self.count(&[Ending::Interrupted]);
+        let failed = self.count(&[Ending::Failed]);
+        let is_not_done = [Ending::Failed, Ending::Declined, Ending::Interrupted];
+        let done = self.endings.len() - self.count(&is_not_done);
         let ended = done + failed;
         let full = ended.min(users) * BAR / users.max(1);
         format!(
@@ -85,7 +86,7 @@ impl Session {
         let not_started = self.not_started(users);
         let is_interrupted = !interrupted.is_empty() || !not_started.is_empty();
         self.out.planned();
-        self.say_grouped();
+        self.say_grouped(users);
         if self.out.is_alone() {
             if !not_started.is_empty() {
                 self.out.error(&Interrupted.to_string());
@@ -100,7 +101,10 @@ impl Session {
             self.name_all("interrupted", &interrupted, users.len());
             self.name_all("not started", &not_started, users.len());
             if is_interrupted {
-                self.out.hint(verb.how_to_go_on(), None);
+                let is_left =
+                    |name: &String| interrupted.contains(name) || not_started.contains(name);
+                let left = users.iter().filter(|user| is_left(&user.name.to_string()));
+                self.out.hint(&verb.how_to_go_on(&left.collect::<Vec<_>>()), None);
             }
         }
         let is_declined = self.out.report().count(&[Ending::Declined]) > 0;

@@ -112,7 +112,7 @@ impl Session {
         if V::PLANS_ALL_FIRST {
             let (planned, skipped) = self.plan_all(aws, verb, jobs).await;
             // Before the question, so that the admin knows who is missing.
-            self.say_grouped();
+            self.say_grouped(&users);
             let confirmed = verb.confirm(self, planned).await;
             let _line = self.out.count_users();
             verb.skip(self, skipped).await;

@@ -35,7 +35,8 @@ pub struct TargetArgs {
     /// Blank lines and comments after # are skipped. If the first line is a header with a
     /// "user" column, the other columns can be "folder", "contact" and any named after the access
     /// options, such as access, expires or source-ip. A cell that isn't empty overrides the
-    /// option for that user; several addresses or folders in a cell are separated by semicolons.
+    /// option for that user; several addresses or folders in a cell are separated by semicolons,
+    /// or by spaces where semicolons separate the columns.
     #[arg(long, value_name = "FILE", group = "users")]
     pub users_from: Option<PathBuf>,
     /// How many users to work on at a time, 1 to 32 [default: 4]

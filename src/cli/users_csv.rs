@@ -8,6 +8,7 @@ use clap::{Args, Command, FromArgMatches};
 use csv::{ReaderBuilder, StringRecord};
 
 use super::arguments::in_one_line;
+use super::secrets::is_like_key;
 use super::users_file::{NamedUser, user_name};
 use crate::access::{Expiry, GrantChange, ValueError};
 use crate::handover::contact;
@@ -61,13 +62,13 @@ impl Table {
             };
         };
         let mut columns = Vec::new();
-        for (number, name) in (1..).zip(&one_line_of_cells(line, separator)?) {
-            let name = column(name);
+        for (number, cell) in (1..).zip(&one_line_of_cells(line, separator)?) {
+            let name = column(cell);
             if !(is_known(&name) || name.is_empty() || is_for_people(&name)) {
                 let access = ACCESS.map(|(column, _)| column);
                 let known = [&OTHERS[..], &access].concat().join(", ");
-                // A secret in the wrong line is longer.
-                let shown = if name.len() <= 20 { format!(" {name:?}") } else { String::new() };
+                let is_short = cell.len() <= 20 && !is_like_key(cell);
+                let shown = if is_short { format!(" {name:?}") } else { String::new() };
                 return Err(format!(
                     "unknown column {number}{shown}: use {known}, or start the name with # to have it \
                      ignored"
@@ -154,7 +155,10 @@ impl Table {
             "" => None,
             text => Some(contact(text).map_err(|error| format!("column {CONTACT}: {error}"))?),
         };
-        Ok(user)
+        match self.cells(row).find(|(_, cell)| is_like_key(cell)) {
+            Some((column, _)) => Err(format!("column {column}: this looks like an access key")),
+            None => Ok(user),
+        }
     }
 
     /// The access that the cells with something in them name, and whether it lasts for a time
@@ -193,8 +197,13 @@ impl Table {
 
     /// The cells of the columns with a part of the access.
     fn access_cells<'a>(&'a self, row: &'a [String]) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.cells(row).filter(|(name, _)| ACCESS.iter().any(|(known, _)| known == name))
+    }
+
+    /// The cells of all columns but those for people.
+    fn cells<'a>(&'a self, row: &'a [String]) -> impl Iterator<Item = (&'a str, &'a str)> {
         let cells = self.columns.iter().map(String::as_str).zip(row.iter().map(String::as_str));
-        cells.filter(|(name, _)| ACCESS.iter().any(|(known, _)| known == name))
+        cells.filter(|(name, _)| !is_for_people(name))
     }
 
     /// A cell as it would stand on the command line; nothing for the end, whose words differ.
@@ -264,11 +273,9 @@ fn word(value: &str) -> String {
 
 /// What is wrong with an end. Spreadsheets show dates in the way of the country.
 fn wrong_end(text: &str, error: &ValueError) -> String {
-    let is_number = text.starts_with(|c: char| c.is_ascii_digit());
     let digits = text.chars().filter(char::is_ascii_digit).count();
-    let is_of_spreadsheet = is_number
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || "/.- ".contains(c))
-        && (text.contains(['/', '.']) || digits >= 5);
+    let is_of_spreadsheet = text.chars().all(|c| c.is_alphanumeric() || "/.-,: ".contains(c))
+        && (digits >= 3 && text.contains(['/', '.', '-', ',', ' ']) || digits >= 5);
     if is_of_spreadsheet && *error == Expiry::ACCEPTED {
         return format!(
             "column {EXPIRES}: write dates as 2026-12-31, and format the column as text, so that \
@@ -412,6 +419,20 @@ mod tests {
         assert_eq!(found.len(), expected.len(), "{found:#?}");
         for (line, (problem, part)) in (2..).zip(found.iter().zip(expected)) {
             assert!(problem.starts_with(&format!("users:{line}: {part}")), "{problem}");
+        }
+    }
+
+    #[test]
+    fn dates_of_spreadsheets_are_told_what_to_write() {
+        for date in ["31-Dec-30", "Dec 31, 2030", "2030-12-31 00:00:00", "1/2/30", "5. März 2030"]
+        {
+            let found = users_in(&format!("user,expires\nalex,\"{date}\"\n")).unwrap_err();
+            let expected = "users:2: column expires: write dates as 2026-12-31, and ";
+            assert!(found[0].starts_with(expected), "{found:?}");
+        }
+        for text in ["in 90 days", "1 year", "soon"] {
+            let found = users_in(&format!("user,expires\nalex,{text}\n")).unwrap_err();
+            assert!(!found[0].contains("write dates as "), "{found:?}");
         }
     }
 

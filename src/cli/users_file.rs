@@ -8,6 +8,7 @@ use std::io::{self, IsTerminal, Read};
 use std::path::Path;
 
 use super::problems::{self, Place, Problem};
+use super::secrets::{begins_like_id, is_like_key};
 use super::terminal::to_stderr;
 use super::users_csv::Table;
 use crate::access::{Expiry, GivenFolder, GrantChange, UserName, ValueError};
@@ -50,6 +51,11 @@ impl From<UserName> for NamedUser {
 }
 
 impl NamedUser {
+    /// True if the user's row says more than its name.
+    pub fn has_options(&self) -> bool {
+        self.access != GrantChange::default() || self.folder.is_some() || self.contact.is_some()
+    }
+
     /// Fails on an end of access that has passed, as rows of a list may have.
     pub fn check_end(&self) -> Result<(), ValueError> {
         let end = self.access.expires.flatten();
@@ -186,23 +192,13 @@ pub(super) fn users_in(text: &str) -> Result<Vec<NamedUser>, Vec<String>> {
 
 /// A user's name, or what is wrong with it. Never the text itself: it may be a secret.
 pub(super) fn user_name(name: &str) -> Result<UserName, String> {
-    if is_like_key(name) {
+    if is_like_key(name) || begins_like_id(name) {
         return Err("this looks like an access key; if it is a user name, use -u".to_owned());
     }
     if name.contains(QUOTES) {
         return Err("remove the quotes".to_owned());
     }
     name.parse().map_err(|error: ValueError| error.to_string())
-}
-
-/// True for what looks like the ID of an access key or its secret.
-fn is_like_key(name: &str) -> bool {
-    let is_id = ["AKIA", "ASIA"].iter().any(|start| name.starts_with(start))
-        && name.len() >= 16
-        && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit());
-    let is_secret =
-        name.len() == 40 && name.chars().all(|c| c.is_ascii_alphanumeric() || "+/=".contains(c));
-    is_id || is_secret
 }
 
 /// True for a line that people write above a column of names, or several columns: it

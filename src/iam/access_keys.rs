@@ -13,6 +13,9 @@ use crate::access::{AccessKey, is_plausible_id};
 use crate::aws::{AwsError, Run};
 use crate::removal::Leftover;
 
+/// A use this soon after a key was created, in seconds, was our own test of it.
+const OWN_TEST: i64 = 10 * 60;
+
 /// Creates an access key, trying again only when IAM said clearly that it
 /// created none: the secret is shown once, so a lost answer is a lost key.
 pub(crate) async fn create_access_key(run: &Run) -> Result<AccessKey, AwsError> {
@@ -50,6 +53,20 @@ impl KeyInfo {
     /// Its ID, followed by `(suspended)` if it is.
     pub(crate) fn in_words(&self) -> String {
         if self.is_active { self.id.clone() } else { format!("{} (suspended)", self.id) }
+    }
+
+    /// The last use of the key, but for the requests that tested it, which are no use by the
+    /// person.
+    pub(crate) fn last_use_by_person(&self) -> LastUse {
+        match (&self.last_use, self.created) {
+            (LastUse::At(_, service), _) if service == "sts" => LastUse::Never,
+            (LastUse::At(at, _), Some(created))
+                if at.as_second() - created.as_second() <= OWN_TEST =>
+            {
+                LastUse::Never
+            }
+            (last_use, _) => last_use.clone(),
+        }
     }
 
     /// The key as one that another run may have created.

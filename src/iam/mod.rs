@@ -30,7 +30,7 @@ pub(crate) use policies::{
     get_policy, inline_policies, policy_arn, policy_arn_of_caller, policy_document, policy_users,
     put_inline_policy, read_document,
 };
-pub(crate) use tags::Tags;
+pub(crate) use tags::{EXPIRES, Tags};
 pub(crate) use users::{
     User, create_user, delete_unused_user, delete_user, first_user, get_user, groups,
     is_surely_in_no_group, keeps_tags, tag_user, untag_expiry, users_under_path,

@@ -7,7 +7,7 @@ use crate::access::{BucketName, UserTag};
 const BUCKET: &str = "s3-user:bucket";
 const RUN: &str = "s3-user:run";
 const FOLDER: &str = "s3-user:folder";
-pub(super) const EXPIRES: &str = "s3-user:expires";
+pub(crate) const EXPIRES: &str = "s3-user:expires";
 
 /// The tags by which we know a user or policy of ours again, and the admin's own.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

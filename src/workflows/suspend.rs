@@ -4,11 +4,12 @@
 use anyhow::{Context, Result, bail, ensure};
 
 use super::error::Error;
+use super::holdings::Holdings;
 use super::ours::{Purpose, ended_note, find_ours};
 use super::outcome::{Failed, Suspended};
 use super::plan::{Plan, Preview};
 use crate::aws::Run;
-use crate::commands::create_s3_user;
+use crate::commands::{create_s3_user, delete_user};
 use crate::errors::{Hint, Hinted, caught};
 use crate::iam::{self, KeyInfo};
 use crate::step::{Step, named_keys};
@@ -40,7 +41,7 @@ pub async fn plan(run: &Run, direction: Direction) -> Result<Plan<Suspend>, Erro
 }
 
 async fn plan_suspension(run: &Run, direction: Direction) -> Result<Plan<Suspend>> {
-    let (run, holdings) = match direction {
+    let (run, mut holdings) = match direction {
         Direction::Suspend => find_ours(run, Purpose::Suspend).await?,
         Direction::Resume => find_ours(run, Purpose::GiveKey).await?,
     };
@@ -49,7 +50,7 @@ async fn plan_suspension(run: &Run, direction: Direction) -> Result<Plan<Suspend
     match direction {
         Direction::Suspend => check_not_own(&run, &keys)?,
         Direction::Resume => {
-            check_any(&run, &keys)?;
+            check_any(&run, &mut holdings, &keys).await?;
             notes.extend(two_keys_note(&keys));
         }
     }
@@ -77,13 +78,19 @@ fn check_not_own(run: &Run, keys: &[KeyInfo]) -> Result<()> {
     Ok(())
 }
 
-fn check_any(run: &Run, keys: &[KeyInfo]) -> Result<()> {
+async fn check_any(run: &Run, holdings: &mut Holdings, keys: &[KeyInfo]) -> Result<()> {
     if !keys.is_empty() {
         return Ok(());
     }
     let message = format!("user {} has no access key to resume", run.target.user);
-    let new_key = create_s3_user(&run.target, "--rotate-key");
-    Err(Hinted::new(message, Hint::run("for a new key", new_key)).into())
+    let knows_policies = holdings.read_our_policies(run).await.is_ok();
+    // A new key of such a user would give no access.
+    let hint = if knows_policies && holdings.our_policies_read().is_empty() {
+        Hint::start_over(delete_user(&run.target.bucket, run.user()))
+    } else {
+        Hint::run("for a new key", create_s3_user(&run.target, "--rotate-key"))
+    };
+    Err(Hinted::new(message, hint).into())
 }
 
 fn two_keys_note(keys: &[KeyInfo]) -> Option<String> {

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{SAME_AGAIN, Verb};
+use super::Verb;
 use crate::cli::exit::Exit;
 use crate::cli::{Job, NamedUser, Session};
 use crate::workflows::inventory::Everybody;
@@ -38,10 +38,6 @@ impl Verb for UpdateOptions {
         "updated"
     }
 
-    fn how_to_go_on(&self) -> &'static str {
-        SAME_AGAIN
-    }
-
     async fn plan(&self, job: &Job<'_>, _: &Everybody) -> Result<Planned<Update>> {
         let access = self.access.overridden_by(&job.row.access);
         let options = Self { access, tags: self.tags.clone() };
@@ -62,8 +58,15 @@ impl Verb for rotate::RotateOptions {
         "given a new key"
     }
 
-    fn how_to_go_on(&self) -> &'static str {
-        "to continue, run the command only for the users listed as interrupted or not started"
+    /// The same command would replace the new keys, too.
+    fn how_to_go_on(&self, left: &[&NamedUser]) -> String {
+        if left.iter().any(|user| user.has_options()) {
+            return "to continue, run the same command with a file of only the users listed as \
+                    interrupted or not started"
+                .to_owned();
+        }
+        let names: Vec<_> = left.iter().map(|user| format!("-u {}", user.name)).collect();
+        format!("to continue, run the same command only for these users: {}", names.join(" "))
     }
 
     async fn plan(&self, job: &Job<'_>, _: &Everybody) -> Result<Planned<Rotate>> {
@@ -95,10 +98,6 @@ impl Verb for Direction {
             Self::Suspend => "already suspended",
             Self::Resume => "already active",
         }
-    }
-
-    fn how_to_go_on(&self) -> &'static str {
-        SAME_AGAIN
     }
 
     async fn plan(&self, job: &Job<'_>, _: &Everybody) -> Result<Planned<Suspend>> {

@@ -68,8 +68,8 @@ impl Verb for Creation {
         "created"
     }
 
-    fn how_to_go_on(&self) -> &'static str {
-        "to continue, run the same command with --skip-existing"
+    fn how_to_go_on(&self, _: &[&NamedUser]) -> String {
+        "to continue, run the same command with --skip-existing".to_owned()
     }
 
     async fn plan(&self, job: &Job<'_>, everybody: &Everybody) -> Result<Planned<Create>> {
@@ -113,13 +113,7 @@ impl Verb for Creation {
     /// Skips users, but fails for those whose key an earlier run has lost. Notes whose
     /// keys may be lost.
     async fn skip(&self, session: &Session, skipped: Vec<(Job<'_>, Skipped)>) {
-        let files = match &self.options.handover.to {
-            Destination::Directory(dir) if !skipped.is_empty() => {
-                let ids = skipped.iter().flat_map(|(_, outcome)| &outcome.access_keys);
-                Some(KeyFiles::look(dir, &ids.map(String::as_str).collect()))
-            }
-            _ => None,
-        };
+        let files = key_files(&self.options.handover.to, &skipped);
         let looked_at = session
             .at_a_time(skipped, async |(job, outcome): (Job<'_>, Skipped)| {
                 self.skip_one(&job, &outcome, files.as_ref()).await
@@ -143,13 +137,12 @@ impl Creation {
         outcome: &Skipped,
         files: Option<&KeyFiles>,
     ) -> Option<UserName> {
-        let keys = &outcome.access_keys;
-        let unwritten = files.filter(|files| !files.hold_any(keys));
-        if let Some(leftover) = unwritten.and_then(|files| files.leftover(job.user())) {
-            job.failed(self, lost_key(&job.run.target, keys, leftover));
+        let files = files.filter(|files| !files.hold_any(&outcome.access_keys));
+        if let Some(error) = files.and_then(|files| lost_key(outcome, files)) {
+            job.failed(self, error);
             return None;
         }
-        let is_unused = unwritten.is_some() && are_unused(job, keys).await;
+        let is_unused = files.is_some() && are_unused(job, &outcome.access_keys).await;
         job.skip(outcome);
         is_unused.then(|| job.user().clone())
     }
@@ -165,7 +158,18 @@ async fn are_unused(job: &Job<'_>, keys: &[String]) -> bool {
     true
 }
 
-fn lost_key(target: &Target, keys: &[String], leftover: &str) -> anyhow::Error {
+/// The files in the output directory, as far as they hold keys of users who are skipped.
+pub(super) fn key_files(to: &Destination, skipped: &[(Job<'_>, Skipped)]) -> Option<KeyFiles> {
+    let Destination::Directory(dir) = to else { return None };
+    let ids = skipped.iter().flat_map(|(_, outcome)| &outcome.access_keys);
+    (!skipped.is_empty()).then(|| KeyFiles::look(dir, &ids.map(String::as_str).collect()))
+}
+
+/// The error for a user whose key is in no file, but for the hidden one that a run left that was
+/// killed; none without that.
+pub(super) fn lost_key(outcome: &Skipped, files: &KeyFiles) -> Option<anyhow::Error> {
+    let Skipped { target, access_keys: keys, .. } = outcome;
+    let leftover = files.leftover(&target.user).filter(|_| !files.hold_any(keys))?;
     let message = format!(
         "user {} already exists, but no file here has its {}: {leftover} was left by a run that was \
          killed before it wrote the key, or belongs to one that is still running",
@@ -173,7 +177,7 @@ fn lost_key(target: &Target, keys: &[String], leftover: &str) -> anyhow::Error {
         named_keys(keys)
     );
     let new_key = commands::create_s3_user(target, "--rotate-key");
-    Hinted::new(message, Hint::run("for a new key", new_key)).into()
+    Some(Hinted::new(message, Hint::run("for a new key", new_key)).into())
 }
 
 fn unused_note(users: &[UserName]) -> String {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::Result;
 use indicatif::HumanCount;
 
-use super::{SAME_AGAIN, Verb};
+use super::Verb;
 use crate::access::Target;
 use crate::cli::exit::{Ending, Exit};
 use crate::cli::failure::NotConfirmed;
@@ -29,6 +29,7 @@ struct Deletion {
     options: delete::DeleteOptions,
     /// The number of keys that are kept in memory so far.
     kept_keys: AtomicUsize,
+    is_of_many: bool,
 }
 
 impl Deletion {
@@ -37,7 +38,20 @@ impl Deletion {
         let along_with = users.iter().map(|user| user.name.clone()).collect();
         let plans_everything = out.asks() || out.args.dry_run;
         let options = delete::DeleteOptions { along_with, plans_everything, ..options };
-        Self { options, kept_keys: AtomicUsize::new(0) }
+        Self { options, kept_keys: AtomicUsize::new(0), is_of_many: users.len() > 1 }
+    }
+}
+
+impl Deletion {
+    /// The note that files with the key of a deleted user are left; the same for each of many,
+    /// so that it is printed once.
+    fn files_note(&self, files: &[String]) -> String {
+        if self.is_of_many {
+            return "key file or kit still in this directory; the key in it no longer works"
+                .to_owned();
+        }
+        let (are, them) = if files.len() == 1 { ("is", "it") } else { ("are", "them") };
+        format!("{} {are} still here; the key in {them} no longer works", files.join(", "))
     }
 }
 
@@ -63,7 +77,7 @@ impl Session {
         notes.iter().for_each(|note| self.out.note(note));
         if users.is_empty() {
             self.out.say(format!(
-                "No users of bucket {bucket} whose access ended more than a minute ago"
+                "Bucket {bucket} has no users whose access ended more than a minute ago"
             ));
             return Exit::Success;
         }
@@ -82,10 +96,6 @@ impl Verb for Deletion {
         "deleted"
     }
 
-    fn how_to_go_on(&self) -> &'static str {
-        SAME_AGAIN
-    }
-
     async fn plan(&self, job: &Job<'_>, everybody: &Everybody) -> Result<Planned<Delete>> {
         let folder = job.folder_or(&self.options.folder);
         let options = delete::DeleteOptions { folder, ..self.options.clone() };
@@ -101,10 +111,7 @@ impl Verb for Deletion {
         let mut deleted = delete::apply(plan).await?;
         let files = handover::files_of(Path::new("."), &deleted.target.user);
         if deleted.user_deleted && !files.is_empty() {
-            let (are, them) = if files.len() == 1 { ("is", "it") } else { ("are", "them") };
-            let note =
-                format!("{} {are} still here; the key in {them} no longer works", files.join(", "));
-            deleted.notes.push(note);
+            deleted.notes.push(self.files_note(&files));
         }
         Ok(deleted)
     }

@@ -44,8 +44,10 @@ pub(super) trait Verb {
         "unchanged"
     }
 
-    /// Says how to go on with several users after an interruption.
-    fn how_to_go_on(&self) -> &'static str;
+    /// Says how to go on after an interruption with those of several users who are left.
+    fn how_to_go_on(&self, _left: &[&NamedUser]) -> String {
+        SAME_AGAIN.to_owned()
+    }
 
     /// Finds out what there is to do, and changes nothing. Users on the list needn't be looked
     /// up again.

@@ -6,8 +6,8 @@ use std::collections::{HashMap, HashSet};
 use anyhow::{Result, bail};
 use serde::Serialize;
 
-use super::create::doubt;
-use super::{SAME_AGAIN, Verb};
+use super::Verb;
+use super::create::{doubt, key_files, lost_key};
 use crate::access::{Grant, Target, UserName};
 use crate::cli::exit::{Ending, Exit};
 use crate::cli::once::names;
@@ -15,16 +15,12 @@ use crate::cli::{Folders, Job, NamedUser, Session};
 use crate::commands;
 use crate::handover::HandedOver;
 use crate::iam;
-use crate::step::counted;
 use crate::workflows::create::{self, Create};
 use crate::workflows::holdings::Holdings;
 use crate::workflows::inventory::{Everybody, Inventory};
 use crate::workflows::outcome::{Created, Failed, Outcome, Skipped, Updated};
 use crate::workflows::plan::{Plan, Planned};
 use crate::workflows::update::{self, Update, UpdateOptions};
-
-/// The most users whose deletion a hint shows.
-const NAMED: usize = 5;
 
 struct Syncing {
     /// Everything but the access, which is the row's.
@@ -33,6 +29,15 @@ struct Syncing {
     found: HashMap<String, Holdings>,
     /// Those of them who have no row, by name.
     others: Vec<Target>,
+}
+
+/// A user who has no row, as JSON.
+#[derive(Serialize)]
+struct Other<'a> {
+    #[serde(flatten)]
+    target: &'a Target,
+    skipped: bool,
+    reason: &'static str,
 }
 
 /// The work on one user.
@@ -101,10 +106,6 @@ impl Verb for Syncing {
         "created or updated"
     }
 
-    fn how_to_go_on(&self) -> &'static str {
-        SAME_AGAIN
-    }
-
     async fn plan(&self, job: &Job<'_>, everybody: &Everybody) -> Result<Planned<Work>> {
         match self.found.get(job.user().as_str()) {
             Some(holdings) => self.plan_existing(job, holdings).await,
@@ -136,9 +137,17 @@ impl Verb for Syncing {
     /// Names the users who stay as they are although they differ from their rows, and those
     /// who have no row.
     async fn skip(&self, session: &Session, skipped: Vec<(Job<'_>, Skipped)>) {
-        let unchanged = skipped.iter().filter(|(_, outcome)| outcome.reason.is_none()).count();
-        session.out.unchanged(unchanged);
+        let files = key_files(&self.options.handover.to, &skipped);
+        let mut left = Vec::new();
         for (job, outcome) in skipped {
+            match files.as_ref().and_then(|files| lost_key(&outcome, files)) {
+                Some(error) if outcome.reason.is_none() => job.failed(self, error),
+                _ => left.push((job, outcome)),
+            }
+        }
+        let unchanged = left.iter().filter(|(_, outcome)| outcome.reason.is_none()).count();
+        session.out.unchanged(unchanged);
+        for (job, outcome) in left {
             job.out.result(&outcome, None);
             let ending = if let Some(why) = &outcome.reason {
                 job.out.left(&outcome.target, '!', why);
@@ -150,8 +159,7 @@ impl Verb for Syncing {
         }
         let out = session.out.for_all();
         for target in &self.others {
-            let outcome = Skipped::because(target, Vec::new(), NOT_IN_FILE);
-            out.result(&outcome, None);
+            out.result(&Other { target, skipped: true, reason: NOT_IN_FILE }, None);
             if session.out.args.dry_run {
                 session.out.for_user(&target.user).left(target, '?', NOT_IN_FILE);
             }
@@ -221,18 +229,9 @@ impl Syncing {
         if !session.out.args.dry_run {
             session.out.note(&format!("{NOT_IN_FILE}: {}", names(&users)));
         }
-        let out = session.out.for_all();
-        if users.len() > NAMED {
-            let count = counted(users.len() as u64, "user");
-            out.hint(
-                &format!("{count} of the bucket are not in the file; is the file complete?"),
-                None,
-            );
-            return;
-        }
         let delete = commands::delete_users(&session.target.bucket, &users);
         let words = "to see what deleting the users not in the file would remove, run";
-        out.hint(words, Some(&delete.with(&["--dry-run"])));
+        session.out.for_all().hint(words, Some(&delete.with(&["--dry-run"])));
     }
 }
 

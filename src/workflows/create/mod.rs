@@ -25,7 +25,7 @@ use crate::step::{Step, folders_of, named_users};
 
 pub use applying::apply;
 pub(crate) use refusal::UserExists;
-use refusal::user_exists;
+use refusal::{old_key, user_exists};
 
 mod applying;
 mod refusal;
@@ -135,7 +135,7 @@ pub(crate) async fn plan_among(
     notes.extend(shared_note(target, &neighbours.same));
     notes.extend(other_folders);
     notes.extend(grant.address_notes());
-    handover.check()?;
+    handover.check().map_err(|error| old_key(error, target))?;
     // Another store has a limit of its own.
     let kind = if run.aws.store.is_aws() { new_user.policy_kind() } else { PolicyKind::Managed };
     let document = PolicyDocument::for_bucket(grant, target, &run.aws.region, kind)?;

@@ -22,7 +22,8 @@ async fn refusal(run: &Run, user: &User, handover: &Handover) -> Result<anyhow::
     let Target { user: name, .. } = &run.target;
     if user.name != name.as_str() {
         bail!(
-            "user {name} can't be made: there is a user {}, and IAM user names must differ in more than case",
+            "user {name} can't be made: there is a user {}, and IAM user names must differ in more \
+             than case",
             user.name
         );
     }
@@ -37,6 +38,23 @@ async fn refusal(run: &Run, user: &User, handover: &Handover) -> Result<anyhow::
     let message = format!("user {name} already exists, and {reason}");
     let hint = Hint::new("choose another name for the new user");
     Ok(Hinted::new(message, hint).of_kind(ErrorKind::AlreadyExists).into())
+}
+
+/// Says of a file in the way of the new key that its user is gone.
+pub(super) fn old_key(error: anyhow::Error, target: &Target) -> anyhow::Error {
+    let mut hinted = match error.downcast::<Hinted>() {
+        Ok(hinted) if hinted.kind == ErrorKind::FileExists => hinted,
+        Ok(other) => return other.into(),
+        Err(other) => return other,
+    };
+    for hint in &mut hinted.hints {
+        hint.words = format!(
+            "there is no user {}, so this is an old key, or one of another account; to keep it under \
+             another name, run",
+            target.user
+        );
+    }
+    hinted.into()
 }
 
 /// The error for a user of ours that already exists, which depends on its keys and policies.
@@ -64,13 +82,11 @@ async fn our_user_exists(
     let message = format!("user {name} already exists for bucket {bucket}, {state}");
     let start_over = commands::start_over(&run.target, &handover.existing_files());
     if keys.is_empty() || lacks_policy {
-        let mut hinted = Hinted::new(message, Hint::run_if_alone(start_over));
+        let mut hinted = Hinted::new(message, Hint::start_over(start_over));
         if !lacks_policy {
             let new_key = commands::create_s3_user(&run.target, "--rotate-key");
-            hinted.hints.insert(
-                0,
-                Hint::run("if no other run is working on it, for a new key run", new_key),
-            );
+            let hint = Hint::run("if no other run is working on it, for a new key run", new_key);
+            hinted.hints.insert(0, hint);
         }
         return Ok(hinted.of_kind(ErrorKind::AlreadyExists).into());
     }

@@ -273,7 +273,8 @@ async fn plan_user(run: Run, holdings: Holdings, options: &DeleteOptions) -> Res
         async { Ok(run.aws.identity().await) },
     )?;
     guard::check_not_self(&run, &user, &belongings, caller)?;
-    let Sharing { folder, sharers, goes_last, note } = found;
+    let Sharing { folder, sharers, goes_last, note, note_before } = found;
+    notes.extend(note_before);
     let stays_for_others = !sharers.is_empty();
     let mut lasting_notes = Vec::from_iter(options.folder.as_ref().and_then(GivenFolder::note));
     lasting_notes.extend(holdings.renamed_note());
@@ -317,7 +318,7 @@ async fn plan_leftovers(run: Run, options: &DeleteOptions) -> Result<Plan<Delete
     let (found, left) = tokio::try_join!(guard::look_into_left(&run, options), async {
         Ok(belongings::left_behind(&run).await?)
     })?;
-    let Sharing { folder, goes_last, note, .. } = found;
+    let Sharing { folder, goes_last, note, note_before, .. } = found;
     if options.only_expired || left.is_none() && !options.force {
         return Err(guard::no_user(&run, folder.as_ref()).await);
     }
@@ -330,7 +331,8 @@ async fn plan_leftovers(run: Run, options: &DeleteOptions) -> Result<Plan<Delete
     let emptied = folder.filter(|_| options.force);
     let mut steps = Vec::from_iter(left.map(Step::Remove));
     steps.extend(emptied.as_ref().map(|folder| folder.step(&run)));
-    let preview = Preview::new(&run.target, steps);
+    let mut preview = Preview::new(&run.target, steps);
+    preview.notes.extend(note_before);
     let mut plan = Plan { preview, run, work: Delete { goes_last, ..Delete::default() } };
     plan.add_lasting_notes(notes);
     Ok(plan_folder(plan, emptied))

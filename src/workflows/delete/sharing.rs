@@ -24,6 +24,8 @@ pub(super) struct Sharing {
     pub goes_last: bool,
     /// The note on what becomes of it because of them.
     pub note: Option<String>,
+    /// The note on those of them who are deleted in the same run.
+    pub note_before: Option<String>,
 }
 
 impl Sharing {
@@ -58,13 +60,13 @@ impl Sharing {
             && last.as_str() > run.user()
         {
             let note = format!("{url} stays until user {last}, who shares it, is deleted");
-            return Ok(Self { note: Some(note), ..Self::default() });
+            return Ok(Self { note_before: Some(note), ..Self::default() });
         }
         let goes_last = !leaving.is_empty();
-        let note = goes_last.then(|| {
+        let note_before = goes_last.then(|| {
             format!("{url} is shared with {}, to be deleted first", named_users(&leaving))
         });
-        Ok(Self { folder: Some(folder), goes_last, note, ..Self::default() })
+        Ok(Self { folder: Some(folder), goes_last, note_before, ..Self::default() })
     }
 }
 

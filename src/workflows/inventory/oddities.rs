@@ -18,8 +18,6 @@ const UNUSED: i64 = 90;
 pub const SOON: i64 = 14;
 /// The code of an end that is so near.
 pub const ENDS_SOON: &str = "ends-soon";
-/// A use this soon after a key was created, in seconds, was our own test of it.
-const OWN_TEST: i64 = 10 * 60;
 /// A key that was never used is odd once it is so many days old: IAM takes hours
 /// to tell of a use.
 const NEVER_USED: i64 = 1;
@@ -80,7 +78,7 @@ fn odd_age(key: &KeyInfo, now: Timestamp) -> Option<Oddity> {
 }
 
 fn odd_use(key: &KeyInfo, now: Timestamp) -> Option<Oddity> {
-    match &last_use_by_person(key) {
+    match &key.last_use_by_person() {
         LastUse::Never => {
             let is_new = key.created.is_some_and(|created| days(created, now) < NEVER_USED);
             (!is_new).then(|| Oddity::about_key("never-used", key, "key never used"))
@@ -90,17 +88,6 @@ fn odd_use(key: &KeyInfo, now: Timestamp) -> Option<Oddity> {
             Some(Oddity::about_key("unused-key", key, format!("key unused for {unused}")))
         }
         LastUse::At(..) | LastUse::Unknown | LastUse::NotOffered => None,
-    }
-}
-
-/// The last use of a key, but for the requests that tested it, which are no use by the person.
-fn last_use_by_person(key: &KeyInfo) -> LastUse {
-    match (&key.last_use, key.created) {
-        (LastUse::At(_, service), _) if service == "sts" => LastUse::Never,
-        (LastUse::At(at, _), Some(created)) if at.as_second() - created.as_second() <= OWN_TEST => {
-            LastUse::Never
-        }
-        (last_use, _) => last_use.clone(),
     }
 }
 

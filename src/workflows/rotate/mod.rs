@@ -112,7 +112,7 @@ async fn plan_rotation(run: &Run, options: &RotateOptions) -> Result<Plan<Rotate
 fn no_policy(run: &Run, handover: &Handover) -> Hinted {
     let message = format!("user {} has no policy, so a key would give no access", run.target.user);
     let start_over = commands::start_over(&run.target, &handover.existing_files());
-    Hinted::new(message, Hint::run_if_alone(start_over))
+    Hinted::new(message, Hint::start_over(start_over))
 }
 
 /// Reads the user's access, which a kit and `--verify` must know. Fails if its policy

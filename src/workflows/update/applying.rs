@@ -73,7 +73,7 @@ async fn take(plan: &Plan<Update>, undo: &Undo, step: &Step) -> Result<Option<St
     let Plan { run, preview, .. } = plan;
     let is_first = preview.steps.first() == Some(step);
     match step {
-        Step::TagUser(_) => {
+        Step::TagUser(_) | Step::UntagUser(..) => {
             if is_first {
                 check_unchanged(plan).await?;
             } else {

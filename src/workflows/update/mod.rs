@@ -115,7 +115,7 @@ async fn plan_of(
     let tags = TagChange::find(&run, &holdings.user, tagged_grant, tags).await?;
     if tags != TagChange::default() {
         let position = if tags.comes_first(&holdings.user) { 0 } else { steps.len() };
-        steps.insert(position, Step::TagUser(run.target.user.to_string()));
+        steps.insert(position, tags.step(&run.target.user));
     }
     steps.extend(current.delete_steps());
     let mut preview = Preview::new(&run.target, steps);
@@ -284,10 +284,22 @@ fn check_names_all(target: &Target, policy: &Policy, change: &GrantChange) -> Re
         "policy {} is not as create_s3_user writes it, so what it allows can't be kept; \
          to replace it, also give {}",
         policy.name,
-        missing.join(", ")
+        all_of(&missing)
     );
     let hint = set_access_hint(target, &change.apply_to(&Grant::default()));
     Err(Hinted::new(message, hint).into())
+}
+
+/// Options as a list of which all are needed.
+fn all_of(options: &[&str]) -> String {
+    let options: Vec<_> = options
+        .iter()
+        .map(|it| it.replace("--browse-root or", "either --browse-root or"))
+        .collect();
+    match options.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        _ => options.concat(),
+    }
 }
 
 /// Notes for the admin on the access that the user has then.

@@ -2,9 +2,10 @@
 
 use anyhow::{Context, Result, ensure};
 
-use crate::access::{Expiry, Grant, UserTag};
+use crate::access::{Expiry, Grant, UserName, UserTag};
 use crate::aws::{AwsError, Run};
 use crate::iam::{self, Tags, User};
+use crate::step::Step;
 
 /// The number of tags that IAM takes for a user.
 const MOST_TAGS: usize = 50;
@@ -79,6 +80,15 @@ impl TagChange {
         let tagged = user.tags.expires.as_deref().and_then(Expiry::at);
         let end = self.set.expires.as_deref().and_then(Expiry::at);
         end.is_none_or(|end| tagged.is_some_and(|tagged| end > tagged))
+    }
+
+    /// The step that changes them.
+    pub fn step(&self, user: &UserName) -> Step {
+        if self.set == Tags::default() {
+            Step::UntagUser(iam::EXPIRES.to_owned(), user.to_string())
+        } else {
+            Step::TagUser(user.to_string())
+        }
     }
 
     /// The admin's own tags as they are and will be, for people.
