@@ -14,7 +14,7 @@ use crate::workflows::inventory::LastUse;
 use crate::workflows::plan::Plan;
 
 /// The most users that are shown with what they have.
-const SHOWN: usize = 20;
+const SHOWN: usize = 15;
 
 /// The lines before the question.
 pub(super) async fn lines(ready: &[Ready<'_, Delete>]) -> Vec<String> {
