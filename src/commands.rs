@@ -80,8 +80,15 @@ pub(crate) fn delete_user_and_folder(bucket: &BucketName, user: &str) -> Command
 /// Deletes users and their folders.
 #[cfg(feature = "cli")]
 pub(crate) fn delete_users(bucket: &BucketName, users: &[UserName]) -> Command {
-    let names = users.iter().flat_map(|user| ["-u", user.as_str()]);
-    Command::new(&["delete_s3_user", "-b", bucket.as_str()]).with(&names.collect::<Vec<_>>())
+    let delete = Command::new(&["delete_s3_user", "-b", bucket.as_str()]);
+    delete.with(&options_for(users).words)
+}
+
+/// The options that name users, for a command with others that the admin knows.
+#[cfg(feature = "cli")]
+pub(crate) fn options_for<'a>(users: impl IntoIterator<Item = &'a UserName>) -> Command {
+    let words: Vec<_> = users.into_iter().flat_map(|user| ["-u", user.as_str()]).collect();
+    Command::local(&words)
 }
 
 /// Deletes a user and leaves the folder as it is.

@@ -82,10 +82,7 @@ impl Hint {
 
     /// Advice to run the command that deletes a user, which another run may be working on.
     pub(crate) fn start_over(command: Command) -> Self {
-        Self::run(
-            "if no other run is working on it, delete the user and then create it again",
-            command,
-        )
+        Self::run("to create the user again, if no other run is working on it, first run", command)
     }
 
     /// Advice to run a command.

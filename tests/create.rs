@@ -372,7 +372,7 @@ async fn user_without_a_key_is_refused_whatever_access_it_has() {
         let options = if inline { ["--inline-policy"].as_slice() } else { &[] };
         let run = elsewhere.create("alex", options).await;
         let run = run.failed_with("already exists for bucket shared, without an access key");
-        let hint = "hint: if no other run is working on it, delete the user and then create it again: delete_s3_user -b shared -u alex --keep-objects";
+        let hint = "hint: to create the user again, if no other run is working on it, first run: delete_s3_user -b shared -u alex --keep-objects";
         assert!(run.stderr.lines().any(|line| line == hint), "{run:?}");
         assert!(!run.stderr.contains("hint: for a new key"), "{run:?}");
         aws.iam(|iam| {

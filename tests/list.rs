@@ -413,6 +413,7 @@ async fn our_own_test_of_a_key_is_no_use_of_it() {
     });
     let users = listed(&sandbox, &[]).await;
     assert_eq!(codes(&users[0]), ["never-used"]);
+    assert_eq!(texts(&users[0]), ["key last used only with STS"]);
     assert_eq!(users[0]["keys"][0]["last_used_service"], "sts");
 }
 

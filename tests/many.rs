@@ -268,13 +268,12 @@ async fn secret_in_a_file_given_by_mistake_is_not_printed() {
         (format!("{rows}kim,,,,,,../{in_a_row}\n"), "file:2: column also-read: "),
         (
             format!("{rows}kim,,,{in_a_row},,,\n"),
-            "file:2: column folder: this looks like an access ",
+            "file:2: column folder: this looks like a secret ",
         ),
-        (format!("{rows}kim,,,AKIAIOSFODNN7EXAMPLE,,,\n"), "file:2: column folder: this looks "),
         ("user,AKIAIOSFODNN7EXAMPLE\nkim,\n".to_owned(), "file:1: unknown column 2: use "),
         (format!("user,{in_a_row}\nkim,\n"), "file:1: unknown column 2: use "),
         ("AKIAIOSF\n".to_owned(), "file:1: this looks like an access key; "),
-        ("user\nASIAX\n".to_owned(), "file:2: this looks like an access key; "),
+        ("user\nASIA7X\n".to_owned(), "file:2: this looks like an access key; "),
         (format!("name\n{in_a_row} \"\n"), "file:1: this looks like a header; "),
     ] {
         std::fs::write(sandbox.path().join("file"), &content).unwrap();
@@ -283,7 +282,7 @@ async fn secret_in_a_file_given_by_mistake_is_not_printed() {
             assert_eq!(run.code, Some(2), "{content}: {run:?}");
             assert!(run.stderr.contains(part), "{part}: {run:?}");
             let shown = run.stderr.to_ascii_lowercase();
-            for hidden in [&id, &secret, in_a_row, "AKIAIOSF", "ASIAX", "MDENG"] {
+            for hidden in [&id, &secret, in_a_row, "AKIAIOSF", "ASIA7X", "MDENG"] {
                 assert!(!shown.contains(&hidden.to_ascii_lowercase()), "{hidden}: {run:?}");
             }
         }
@@ -424,7 +423,7 @@ async fn interrupted_change_says_what_continues_it() {
             &["--rotate-key"],
             "CreateAccessKey",
             rows,
-            "run the same command with a file of only the users listed as interrupted or not started\n",
+            "run the same command (without -u) with a file of only the users listed as interrupted or not started\n",
         ),
     ] {
         let (aws, sandbox) = aws_with_alex(&["-u", "kim", "-u", "lee"]).await;

@@ -229,7 +229,7 @@ async fn user_without_a_key_can_be_suspended_but_not_resumed() {
         iam.user_policies.remove("alex");
     });
     let run = resume(&sandbox, &[]).await.failed_with("has no access key to resume");
-    let hint = "delete the user and then create it again: delete_s3_user -b shared -u alex --keep-objects\n";
+    let hint = "to create the user again, if no other run is working on it, first run: delete_s3_user -b shared -u alex --keep-objects\n";
     assert!(run.stderr.contains(hint) && !run.stderr.contains("--rotate-key"), "{run:?}");
 }
 

@@ -250,9 +250,12 @@ async fn name_in_another_case_is_nobody_to_delete() {
 async fn user_whose_key_a_killed_run_lost_is_not_unchanged() {
     let (_aws, sandbox) = bucket_of_customers().await;
     let file = |name: &str| sandbox.path().join(name);
-    std::fs::write(file("customers.csv"), "user\nkim\ntom\n").unwrap();
     std::fs::rename(file("kim_accessKeys.csv"), file(".kim_accessKeys.csv.Ab12Cd")).unwrap();
-    for options in [["--dry-run"].as_slice(), &[]] {
+    for (access, options) in
+        [("", ["--dry-run"].as_slice()), ("", &[]), ("read-write", &["--dry-run"]), ("write", &[])]
+    {
+        let rows = format!("user,access\nkim,{access}\ntom,\n");
+        std::fs::write(file("customers.csv"), rows).unwrap();
         let run = sync(&sandbox, options).await;
         let run = run.failed_with("user kim already exists, but no file here has its access key ");
         assert!(run.stderr.ends_with("\nfailed: kim\n"), "{run:?}");

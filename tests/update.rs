@@ -117,6 +117,25 @@ async fn each_part_is_taken_away_alone() {
 }
 
 #[tokio::test]
+async fn tag_of_the_end_is_removed_and_said_to_be() {
+    let (aws, sandbox) = aws_with_alex(&["--expires", "2099-12-31"]).await;
+    let dry_run = update(&sandbox, &["--expires", "never", "--dry-run"]).await.succeeded();
+    let would = "Would remove tag s3-user:expires from user alex\n";
+    assert!(dry_run.stderr.contains(would), "{dry_run:?}");
+    aws.faults.once("UntagUser", Fault::DENIED);
+    let run = update(&sandbox, &["--expires", "never"]).await;
+    let run = run.failed_with(
+        "user alex still has the tag that says when access ends; running the same command again \
+         removes it: UntagUser: ",
+    );
+    assert!(tag_of(&aws, "alex", EXPIRES).is_some(), "{run:?}");
+    let run = update(&sandbox, &["--expires", "never"]).await.succeeded();
+    let done = "Removed tag s3-user:expires from user alex\n";
+    assert!(run.stderr.contains(done) && !run.stderr.contains("Tagged"), "{run:?}");
+    assert_eq!(tag_of(&aws, "alex", EXPIRES), None);
+}
+
+#[tokio::test]
 async fn list_is_replaced_as_a_whole() {
     let (aws, sandbox) = aws_with_alex(&EVERYTHING).await;
     let options = ["--source-ip", "127.0.0.1", "--also-read", "alexander/"];

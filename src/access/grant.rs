@@ -152,7 +152,7 @@ impl Grant {
     pub(crate) fn address_notes(&self) -> Vec<String> {
         let private = self.source_ips.iter().filter(|it| is_private(it.network()));
         let private: Vec<_> = private.map(IpNet::to_string).collect();
-        let whole = self.source_ips.iter().find(|it| it.prefix_len() == 0);
+        let whole = self.source_ips.iter().filter(|it| it.prefix_len() == 0);
         let mut notes = Vec::new();
         if !private.is_empty() {
             let (are, they) = if private.len() == 1 { ("is", "it") } else { ("are", "they") };

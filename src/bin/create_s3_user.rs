@@ -332,10 +332,7 @@ impl Args {
                 )
             } else {
                 let delete = self.target.delete_user(&self.connection);
-                format!(
-                    "stopped; delete hidden files .USER_accessKeys.csv.*, which may hold keys, and \
-                     remove what else may be left with: {delete}"
-                )
+                format!("stopped; remove what may be left with: {delete}")
             },
         }
     }

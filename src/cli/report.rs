@@ -104,7 +104,8 @@ impl Session {
                 let is_left =
                     |name: &String| interrupted.contains(name) || not_started.contains(name);
                 let left = users.iter().filter(|user| is_left(&user.name.to_string()));
-                self.out.hint(&verb.how_to_go_on(&left.collect::<Vec<_>>()), None);
+                let (words, users) = verb.how_to_go_on(&left.collect::<Vec<_>>());
+                self.out.hint(words, users.as_ref());
             }
         }
         let is_declined = self.out.report().count(&[Ending::Declined]) > 0;

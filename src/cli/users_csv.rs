@@ -8,7 +8,7 @@ use clap::{Args, Command, FromArgMatches};
 use csv::{ReaderBuilder, StringRecord};
 
 use super::arguments::in_one_line;
-use super::secrets::is_like_key;
+use super::secrets::{is_like_key, is_like_secret};
 use super::users_file::{NamedUser, user_name};
 use crate::access::{Expiry, GrantChange, ValueError};
 use crate::handover::contact;
@@ -33,6 +33,8 @@ const USER: &str = "user";
 const FOLDER: &str = "folder";
 const CONTACT: &str = "contact";
 const EXPIRES: &str = "expires";
+const SECRET_FOLDER: &str = "column folder: this looks like a secret access key; if it is a \
+                             folder, end it with /";
 /// The column that takes yes or no.
 const YES_OR_NO: &str = "browse-root";
 
@@ -149,16 +151,14 @@ impl Table {
         user.whole = self.empty_cells(row)?.overridden_by(&user.access);
         user.folder = match self.cell(FOLDER, row) {
             "" => None,
+            text if is_like_secret(text) => return Err(SECRET_FOLDER.to_owned()),
             text => Some(text.parse().map_err(|error| format!("column {FOLDER}: {error}"))?),
         };
         user.contact = match self.cell(CONTACT, row) {
             "" => None,
             text => Some(contact(text).map_err(|error| format!("column {CONTACT}: {error}"))?),
         };
-        match self.cells(row).find(|(_, cell)| is_like_key(cell)) {
-            Some((column, _)) => Err(format!("column {column}: this looks like an access key")),
-            None => Ok(user),
-        }
+        Ok(user)
     }
 
     /// The access that the cells with something in them name, and whether it lasts for a time
@@ -197,13 +197,8 @@ impl Table {
 
     /// The cells of the columns with a part of the access.
     fn access_cells<'a>(&'a self, row: &'a [String]) -> impl Iterator<Item = (&'a str, &'a str)> {
-        self.cells(row).filter(|(name, _)| ACCESS.iter().any(|(known, _)| known == name))
-    }
-
-    /// The cells of all columns but those for people.
-    fn cells<'a>(&'a self, row: &'a [String]) -> impl Iterator<Item = (&'a str, &'a str)> {
         let cells = self.columns.iter().map(String::as_str).zip(row.iter().map(String::as_str));
-        cells.filter(|(name, _)| !is_for_people(name))
+        cells.filter(|(name, _)| ACCESS.iter().any(|(known, _)| known == name))
     }
 
     /// A cell as it would stand on the command line; nothing for the end, whose words differ.
@@ -273,9 +268,11 @@ fn word(value: &str) -> String {
 
 /// What is wrong with an end. Spreadsheets show dates in the way of the country.
 fn wrong_end(text: &str, error: &ValueError) -> String {
-    let digits = text.chars().filter(char::is_ascii_digit).count();
+    let has_year = text.split(|c: char| !c.is_ascii_digit()).any(|number| number.len() >= 4);
+    let is_in_parts = text.matches(['/', '.', '-']).count() == 2;
     let is_of_spreadsheet = text.chars().all(|c| c.is_alphanumeric() || "/.-,: ".contains(c))
-        && (digits >= 3 && text.contains(['/', '.', '-', ',', ' ']) || digits >= 5);
+        && text.contains(|c: char| c.is_ascii_digit())
+        && (has_year || is_in_parts);
     if is_of_spreadsheet && *error == Expiry::ACCEPTED {
         return format!(
             "column {EXPIRES}: write dates as 2026-12-31, and format the column as text, so that \
@@ -430,7 +427,7 @@ mod tests {
             let expected = "users:2: column expires: write dates as 2026-12-31, and ";
             assert!(found[0].starts_with(expected), "{found:?}");
         }
-        for text in ["in 90 days", "1 year", "soon"] {
+        for text in ["in 100 days", "1 year", "soon", "a-b-c"] {
             let found = users_in(&format!("user,expires\nalex,{text}\n")).unwrap_err();
             assert!(!found[0].contains("write dates as "), "{found:?}");
         }

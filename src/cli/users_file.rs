@@ -8,7 +8,7 @@ use std::io::{self, IsTerminal, Read};
 use std::path::Path;
 
 use super::problems::{self, Place, Problem};
-use super::secrets::{begins_like_id, is_like_key};
+use super::secrets::is_like_key;
 use super::terminal::to_stderr;
 use super::users_csv::Table;
 use crate::access::{Expiry, GivenFolder, GrantChange, UserName, ValueError};
@@ -192,7 +192,7 @@ pub(super) fn users_in(text: &str) -> Result<Vec<NamedUser>, Vec<String>> {
 
 /// A user's name, or what is wrong with it. Never the text itself: it may be a secret.
 pub(super) fn user_name(name: &str) -> Result<UserName, String> {
-    if is_like_key(name) || begins_like_id(name) {
+    if is_like_key(name) {
         return Err("this looks like an access key; if it is a user name, use -u".to_owned());
     }
     if name.contains(QUOTES) {

@@ -116,8 +116,7 @@ const OTHER_DIRECTORY: &str = "choose another directory with -o DIR";
 /// The error for an existing file, which is not overwritten since it may hold a key.
 pub(super) fn already_exists(path: &Path) -> anyhow::Error {
     let message = format!("{} already exists; not overwriting it", path.display());
-    let words = "it may hold the key of an earlier user, or of one in another bucket; to keep it \
-                 under another name, run";
+    let words = "it may hold a key; to keep it under another name, run";
     let hint = Hint { words: words.to_owned(), command: Some(move_away(path)) };
     Hinted::new(message, hint).of_kind(ErrorKind::FileExists).into()
 }

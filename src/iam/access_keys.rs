@@ -59,7 +59,6 @@ impl KeyInfo {
     /// person.
     pub(crate) fn last_use_by_person(&self) -> LastUse {
         match (&self.last_use, self.created) {
-            (LastUse::At(_, service), _) if service == "sts" => LastUse::Never,
             (LastUse::At(at, _), Some(created))
                 if at.as_second() - created.as_second() <= OWN_TEST =>
             {

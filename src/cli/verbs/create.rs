@@ -12,7 +12,7 @@ use crate::cli::failure::NotConfirmed;
 use crate::cli::hints::in_shell;
 use crate::cli::once::names;
 use crate::cli::{Folders, Job, NamedUser, Session};
-use crate::commands;
+use crate::commands::{self, Command};
 use crate::errors::{Hint, Hinted};
 use crate::handover::{Destination, KeyFiles};
 use crate::iam::{self, LastUse};
@@ -68,8 +68,8 @@ impl Verb for Creation {
         "created"
     }
 
-    fn how_to_go_on(&self, _: &[&NamedUser]) -> String {
-        "to continue, run the same command with --skip-existing".to_owned()
+    fn how_to_go_on(&self, _: &[&NamedUser]) -> (&'static str, Option<Command>) {
+        ("to continue, run the same command with --skip-existing", None)
     }
 
     async fn plan(&self, job: &Job<'_>, everybody: &Everybody) -> Result<Planned<Create>> {
@@ -113,7 +113,13 @@ impl Verb for Creation {
     /// Skips users, but fails for those whose key an earlier run has lost. Notes whose
     /// keys may be lost.
     async fn skip(&self, session: &Session, skipped: Vec<(Job<'_>, Skipped)>) {
-        let files = key_files(&self.options.handover.to, &skipped);
+        let files = match &self.options.handover.to {
+            Destination::Directory(dir) if !skipped.is_empty() => {
+                let ids = skipped.iter().flat_map(|(_, outcome)| &outcome.access_keys);
+                Some(KeyFiles::look(dir, &ids.map(String::as_str).collect()))
+            }
+            _ => None,
+        };
         let looked_at = session
             .at_a_time(skipped, async |(job, outcome): (Job<'_>, Skipped)| {
                 self.skip_one(&job, &outcome, files.as_ref()).await
@@ -156,13 +162,6 @@ async fn are_unused(job: &Job<'_>, keys: &[String]) -> bool {
         }
     }
     true
-}
-
-/// The files in the output directory, as far as they hold keys of users who are skipped.
-pub(super) fn key_files(to: &Destination, skipped: &[(Job<'_>, Skipped)]) -> Option<KeyFiles> {
-    let Destination::Directory(dir) = to else { return None };
-    let ids = skipped.iter().flat_map(|(_, outcome)| &outcome.access_keys);
-    (!skipped.is_empty()).then(|| KeyFiles::look(dir, &ids.map(String::as_str).collect()))
 }
 
 /// The error for a user whose key is in no file, but for the hidden one that a run left that was

@@ -40,9 +40,7 @@ impl Deletion {
         let options = delete::DeleteOptions { along_with, plans_everything, ..options };
         Self { options, kept_keys: AtomicUsize::new(0), is_of_many: users.len() > 1 }
     }
-}
 
-impl Deletion {
     /// The note that files with the key of a deleted user are left; the same for each of many,
     /// so that it is printed once.
     fn files_note(&self, files: &[String]) -> String {

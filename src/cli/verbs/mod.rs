@@ -7,6 +7,7 @@ use super::progress::ProgressLine;
 use super::session::Ready;
 use super::{Job, NamedUser, Output, Session};
 use crate::access::Target;
+use crate::commands::Command;
 use crate::workflows::inventory::Everybody;
 use crate::workflows::outcome::{Failed, Outcome, Skipped};
 use crate::workflows::plan::{Plan, Planned};
@@ -17,9 +18,6 @@ mod delete;
 mod sync;
 
 pub use create::Existing;
-
-/// How to go on where all that is done stays done.
-const SAME_AGAIN: &str = "to continue, run the same command again";
 
 /// Something to do with each user.
 pub(super) trait Verb {
@@ -44,9 +42,10 @@ pub(super) trait Verb {
         "unchanged"
     }
 
-    /// Says how to go on after an interruption with those of several users who are left.
-    fn how_to_go_on(&self, _left: &[&NamedUser]) -> String {
-        SAME_AGAIN.to_owned()
+    /// Says how to go on after an interruption with those of several users who are left, with
+    /// the options that name them if it isn't the same command.
+    fn how_to_go_on(&self, _left: &[&NamedUser]) -> (&'static str, Option<Command>) {
+        ("to continue, run the same command again", None)
     }
 
     /// Finds out what there is to do, and changes nothing. Users on the list needn't be looked

@@ -7,13 +7,13 @@ use anyhow::{Result, bail};
 use serde::Serialize;
 
 use super::Verb;
-use super::create::{doubt, key_files, lost_key};
+use super::create::{doubt, lost_key};
 use crate::access::{Grant, Target, UserName};
 use crate::cli::exit::{Ending, Exit};
 use crate::cli::once::names;
 use crate::cli::{Folders, Job, NamedUser, Session};
 use crate::commands;
-use crate::handover::HandedOver;
+use crate::handover::{Destination, HandedOver, KeyFiles};
 use crate::iam;
 use crate::workflows::create::{self, Create};
 use crate::workflows::holdings::Holdings;
@@ -29,6 +29,8 @@ struct Syncing {
     found: HashMap<String, Holdings>,
     /// Those of them who have no row, by name.
     others: Vec<Target>,
+    /// The hidden files in the output directory that killed runs may have left.
+    leftovers: KeyFiles,
 }
 
 /// A user who has no row, as JSON.
@@ -71,7 +73,12 @@ impl Session {
         let (aws, found) = match found {
             Ok(found) => found,
             Err(error) => {
-                let nobody = Syncing { options, found: HashMap::new(), others: Vec::new() };
+                let nobody = Syncing {
+                    options,
+                    found: HashMap::new(),
+                    others: Vec::new(),
+                    leftovers: KeyFiles::default(),
+                };
                 return self.fail_all(&nobody, &users, &error);
             }
         };
@@ -88,8 +95,12 @@ impl Session {
         for shared in Folders::of(&missing, None, &self.target).shared() {
             self.out.note(&shared);
         }
+        let leftovers = match &options.handover.to {
+            Destination::Directory(dir) => KeyFiles::look(dir, &HashSet::new()),
+            Destination::Open(_) => KeyFiles::default(),
+        };
         // Boxed, since the compiler takes futures within futures only so deep.
-        Box::pin(self.run_as(&aws, &Syncing { options, found, others }, users)).await
+        Box::pin(self.run_as(&aws, &Syncing { options, found, others, leftovers }, users)).await
     }
 }
 
@@ -137,17 +148,9 @@ impl Verb for Syncing {
     /// Names the users who stay as they are although they differ from their rows, and those
     /// who have no row.
     async fn skip(&self, session: &Session, skipped: Vec<(Job<'_>, Skipped)>) {
-        let files = key_files(&self.options.handover.to, &skipped);
-        let mut left = Vec::new();
-        for (job, outcome) in skipped {
-            match files.as_ref().and_then(|files| lost_key(&outcome, files)) {
-                Some(error) if outcome.reason.is_none() => job.failed(self, error),
-                _ => left.push((job, outcome)),
-            }
-        }
-        let unchanged = left.iter().filter(|(_, outcome)| outcome.reason.is_none()).count();
+        let unchanged = skipped.iter().filter(|(_, outcome)| outcome.reason.is_none()).count();
         session.out.unchanged(unchanged);
-        for (job, outcome) in left {
+        for (job, outcome) in skipped {
             job.out.result(&outcome, None);
             let ending = if let Some(why) = &outcome.reason {
                 job.out.left(&outcome.target, '!', why);
@@ -214,13 +217,26 @@ impl Syncing {
         if let Some(why) = why {
             return Ok(Planned::Skip(Skipped::because(target, ids, why)));
         }
+        let unchanged = Skipped::new(target, ids);
+        if let Some(error) = self.lost_key(&unchanged) {
+            return Err(error);
+        }
         let tags = self.options.new_user.tags.clone();
         let change = UpdateOptions { access: job.row.whole.clone(), tags };
         let plan = update::plan_listed(&job.run, holdings, &change).await?;
         if plan.preview.steps.is_empty() {
-            return Ok(Planned::Skip(Skipped::new(target, ids)));
+            return Ok(Planned::Skip(unchanged));
         }
         Ok(around(plan, Work::Update))
+    }
+
+    /// The error for a user whose key a run has lost that was killed, if it was.
+    fn lost_key(&self, user: &Skipped) -> Option<anyhow::Error> {
+        let Destination::Directory(dir) = &self.options.handover.to else { return None };
+        // Few users have such a file, and only for them all files are read.
+        self.leftovers.leftover(&user.target.user)?;
+        let ids = user.access_keys.iter().map(String::as_str).collect();
+        lost_key(user, &KeyFiles::look(dir, &ids))
     }
 
     /// Names the users who have no row, with the command that shows what is theirs.

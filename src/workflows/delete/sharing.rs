@@ -24,7 +24,7 @@ pub(super) struct Sharing {
     pub goes_last: bool,
     /// The note on what becomes of it because of them.
     pub note: Option<String>,
-    /// The note on those of them who are deleted in the same run.
+    /// The note on those of them who are deleted first, which is of no use afterwards.
     pub note_before: Option<String>,
 }
 
@@ -59,8 +59,8 @@ impl Sharing {
         if let Some(last) = leaving.iter().max()
             && last.as_str() > run.user()
         {
-            let note = format!("{url} stays until user {last}, who shares it, is deleted");
-            return Ok(Self { note_before: Some(note), ..Self::default() });
+            let note = Some(format!("{url} is deleted with user {last}, who shares it"));
+            return Ok(Self { note, ..Self::default() });
         }
         let goes_last = !leaving.is_empty();
         let note_before = goes_last.then(|| {

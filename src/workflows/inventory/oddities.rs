@@ -83,6 +83,10 @@ fn odd_use(key: &KeyInfo, now: Timestamp) -> Option<Oddity> {
             let is_new = key.created.is_some_and(|created| days(created, now) < NEVER_USED);
             (!is_new).then(|| Oddity::about_key("never-used", key, "key never used"))
         }
+        // As a test of the key is: it gives access to no files.
+        LastUse::At(_, service) if service == "sts" => {
+            Some(Oddity::about_key("never-used", key, "key last used only with STS"))
+        }
         LastUse::At(at, _) if days(*at, now) >= UNUSED => {
             let unused = counted(days(*at, now) as u64, "day");
             Some(Oddity::about_key("unused-key", key, format!("key unused for {unused}")))

@@ -110,13 +110,15 @@ impl TagChange {
             return Ok(Some(note.to_owned()));
         }
         changed.with_context(|| {
-            let (tags, them) = if has_own {
-                ("its new tags", "them")
+            let state = if has_own {
+                "lacks its new tags; running the same command again sets them"
+            } else if self.removes_end {
+                "still has the tag that says when access ends; running the same command again \
+                 removes it"
             } else {
-                ("the tag that says when access ends", "it")
+                "lacks the tag that says when access ends; running the same command again sets it"
             };
-            let user = &run.target.user;
-            format!("user {user} lacks {tags}; running the same command again sets {them}")
+            format!("user {} {state}", run.target.user)
         })?;
         Ok(None)
     }
