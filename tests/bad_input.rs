@@ -104,6 +104,10 @@ async fn missing_and_unknown_arguments_are_one_line() {
                 let run = sandbox.run(program, &["-b", "shared", option]).await;
                 assert_usage(&run, &format!("{missing}{needed}; see"));
             }
+            for option in ["--suspend", "--resume", "--update", "--rotate-key", "--skip-existing"] {
+                let run = sandbox.run(program, &["-b", "shared", option]).await;
+                assert_usage(&run, &format!("{missing}<--user <USER>|--users-from <FILE>>; see"));
+            }
         }
         let args = ["-b", "shared", "-u", "alex"];
         let run = sandbox.run(program, &[&args[..], &["--what"]].concat()).await;

@@ -97,8 +97,8 @@ async fn all_that_is_wrong_with_the_names_is_told_before_any_call() {
         let lines: Vec<_> = run.stderr.lines().collect();
         let expected = [
             "customers:2: a user name must be",
-            "customers:3: kim appears twice, first with -u (also on line 7)",
-            "customers:5: ALEX appears twice, first at customers:1",
+            "customers:3: kim is also given with -u (also on line 7)",
+            "customers:5: ALEX is also at customers:1",
             "customers:6: a user name can't contain /; ",
             "customers:8: a user name must be",
         ];
@@ -500,7 +500,8 @@ async fn interrupted_delete_names_the_rest_and_can_be_run_again() {
     assert_eq!(run.code, Some(130), "{run:?}");
     assert!(run.stderr.contains("interrupted: alex"), "{run:?}");
     assert!(run.stderr.contains("not started: jaime"), "{run:?}");
-    assert!(run.stderr.ends_with("hint: to continue, run the same command again\n"), "{run:?}");
+    let hint = "\nhint: to continue, run the same command only for these users: -u alex -u jaime\n";
+    assert!(run.stderr.ends_with(hint), "{run:?}");
     assert_eq!(aws.keys("shared").len(), 4);
     delete(&sandbox, &users).await.succeeded();
     assert_eq!(aws.keys("shared"), ["alexander/secret.txt"]);
@@ -825,7 +826,7 @@ async fn table_is_checked_as_a_whole_before_any_call() {
                 "customers.csv:4: 2 cells, but the header has 3",
                 "customers.csv:5: a user name must be 1 to 64 characters: A-Z, a-z, 0-9 and _+=,.@-; \
                  not allowed: ' '",
-                "customers.csv:6: ALEX appears twice, first at customers.csv:2",
+                "customers.csv:6: ALEX is also at customers.csv:2",
             ][..],
         ),
         // Without that check, access would have no end.
@@ -894,7 +895,7 @@ async fn access_options_in_a_table_are_refused_where_they_mean_nothing() {
         let run = create(&sandbox, &[&from[..], &[option]].concat()).await;
         assert_usage(
             &run,
-            &format!("{option} can't be used with customers.csv, which has access columns"),
+            &format!("{option} takes no access options, but customers.csv has some; "),
         );
     }
     assert_eq!(aws.faults.operations().len(), before);

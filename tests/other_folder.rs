@@ -228,17 +228,17 @@ async fn rows_of_a_file_name_folders() {
         (
             "user,folder\nbob,acme/\n",
             &["--path", "/x/"],
-            "--path can't be used with users.csv, which has a folder column",
+            "--path takes no folders, but users.csv has some; use a file without them",
         ),
         (
             "user,folder\nbob,acme/\n",
             &["--update"],
-            "--update can't be used with users.csv, which has a folder column",
+            "--update takes no folders, but users.csv has some; use a file without them",
         ),
         (
             "user,folder\nbob,acme/\n",
             &["--list"],
-            "--list can't be used with users.csv, which has a folder column",
+            "--list takes no folders, but users.csv has some; use a file without them",
         ),
     ] {
         write(table);

@@ -241,12 +241,12 @@ impl Args {
         let has_access = |user: &&NamedUser| user.access != GrantChange::default();
         let has_folder = |user: &&NamedUser| user.folder.is_some();
         for (option, what, user) in [
-            (self.change.without_access(), "access columns", users.iter().find(has_access)),
-            (self.without_folder(), "a folder column", users.iter().find(has_folder)),
+            (self.change.without_access(), "access options", users.iter().find(has_access)),
+            (self.without_folder(), "folders", users.iter().find(has_folder)),
         ] {
             if let (Some(option), Some(user)) = (option, user) {
                 let file = user.place.as_ref().map_or("a users file", |place| &place.file);
-                bail!("{option} can't be used with {file}, which has {what}");
+                bail!("{option} takes no {what}, but {file} has some; use a file without them");
             }
         }
         Ok(())
@@ -315,7 +315,7 @@ impl Args {
                      to stop at once"
                 }
                 (_, false) => {
-                    "stopping, and undoing users that are only partly created; press Ctrl-C again \
+                    "stopping, and removing users that are only partly created; press Ctrl-C again \
                      to stop at once"
                 }
             },

@@ -82,6 +82,9 @@ fn with_what_fits(line: &str) -> String {
     let needed = given.find_map(|arg| match arg.as_str() {
         "--sync" => Some("--users-from <FILE>"),
         "--csv" | "--sort" => Some("--list"),
+        "--update" | "--rotate-key" | "--suspend" | "--resume" | "--skip-existing" => {
+            Some("<--user <USER>|--users-from <FILE>>")
+        }
         _ => None,
     });
     needed.map_or(line.to_owned(), |needed| {

@@ -90,7 +90,7 @@ fn total(ready: &[Ready<'_, Delete>]) -> String {
     let all = folders.reduce(|sum, folder| Content {
         count: sum.count + folder.count,
         more: sum.more || folder.more,
-        kind: sum.kind,
+        depth: sum.depth,
     });
     let objects = all.map_or(String::new(), |all| format!(" and {all}"));
     format!("This will delete {users}{objects}:")

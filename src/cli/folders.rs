@@ -47,9 +47,9 @@ impl<'a> Folders<'a> {
         let shared = self.users.iter().filter(|(_, users)| users.len() > 1);
         shared.map(|(folder, users)| {
             format!(
-                "the same folder, s3://{}/{folder}, is given for {} users: {}",
-                self.target.bucket,
+                "{} users share the folder s3://{}/{folder}: {}",
                 users.len(),
+                self.target.bucket,
                 names(users)
             )
         })

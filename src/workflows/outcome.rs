@@ -265,8 +265,8 @@ impl Outcome for Rotated {
                 keys => summary += &format!("; {} {state}", keys.join(" and ")),
             }
         }
-        for change in &self.changes {
-            summary += &format!("; {change}");
+        if !self.changes.is_empty() {
+            summary += &format!("; access changed: {}", self.changes.join("; "));
         }
         summary
     }
@@ -329,8 +329,11 @@ impl Outcome for Suspended {
                 "Within a few seconds, {user} will have no access to {folder}; \
                  to undo this, use --resume"
             ),
-            (false, false) => {
+            (false, false) if self.unchanged_keys.is_empty() => {
                 format!("Within a few seconds, {user} will have the same access as before")
+            }
+            (false, false) => {
+                format!("{} will work again within a few seconds", named_keys(&self.changed_keys))
             }
         }]
     }

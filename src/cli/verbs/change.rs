@@ -2,10 +2,10 @@
 
 use anyhow::Result;
 
-use super::Verb;
+use super::{Verb, only_for};
 use crate::cli::exit::Exit;
 use crate::cli::{Job, NamedUser, Session};
-use crate::commands::{self, Command};
+use crate::commands::Command;
 use crate::workflows::inventory::Everybody;
 use crate::workflows::outcome::{Failed, Rotated, Suspended, Updated};
 use crate::workflows::plan::{Plan, Planned};
@@ -61,13 +61,7 @@ impl Verb for rotate::RotateOptions {
 
     /// The same command would replace the new keys, too.
     fn how_to_go_on(&self, left: &[&NamedUser]) -> (&'static str, Option<Command>) {
-        if left.iter().any(|user| user.has_options()) {
-            let words = "to continue, run the same command (without -u) with a file of only the \
-                         users listed as interrupted or not started";
-            return (words, None);
-        }
-        let users = commands::options_for(left.iter().map(|user| &user.name));
-        ("to continue, run the same command only for these users", Some(users))
+        only_for(left)
     }
 
     async fn plan(&self, job: &Job<'_>, _: &Everybody) -> Result<Planned<Rotate>> {

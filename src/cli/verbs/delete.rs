@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::Result;
 use indicatif::HumanCount;
 
-use super::Verb;
+use super::{Verb, only_for};
 use crate::access::Target;
 use crate::cli::exit::{Ending, Exit};
 use crate::cli::failure::NotConfirmed;
 use crate::cli::progress::ProgressLine;
 use crate::cli::session::Ready;
 use crate::cli::{Job, NamedUser, Output, Session, delete_question};
+use crate::commands::Command;
 use crate::errors::Interrupted;
 use crate::handover;
 use crate::workflows::delete::{self, Delete, Expired};
@@ -92,6 +93,14 @@ impl Verb for Deletion {
 
     fn past_participle(&self) -> &'static str {
         "deleted"
+    }
+
+    /// The same command fails for users who are gone, unless it looks for them itself.
+    fn how_to_go_on(&self, left: &[&NamedUser]) -> (&'static str, Option<Command>) {
+        if self.options.only_expired {
+            return ("to continue, run the same command again", None);
+        }
+        only_for(left)
     }
 
     async fn plan(&self, job: &Job<'_>, everybody: &Everybody) -> Result<Planned<Delete>> {

@@ -7,7 +7,7 @@ use super::progress::ProgressLine;
 use super::session::Ready;
 use super::{Job, NamedUser, Output, Session};
 use crate::access::Target;
-use crate::commands::Command;
+use crate::commands::{self, Command};
 use crate::workflows::inventory::Everybody;
 use crate::workflows::outcome::{Failed, Outcome, Skipped};
 use crate::workflows::plan::{Plan, Planned};
@@ -18,6 +18,17 @@ mod delete;
 mod sync;
 
 pub use create::Existing;
+
+/// How to go on where the same command can't be run again for the users who are done.
+fn only_for(left: &[&NamedUser]) -> (&'static str, Option<Command>) {
+    if left.iter().any(|user| user.has_options()) {
+        let words = "to continue, run the same command (without -u) with a file of only the users \
+                     listed as interrupted or not started";
+        return (words, None);
+    }
+    let users = commands::options_for(left.iter().map(|user| &user.name));
+    ("to continue, run the same command only for these users", Some(users))
+}
 
 /// Something to do with each user.
 pub(super) trait Verb {

@@ -77,7 +77,8 @@ async fn our_user_exists(
         "without an access key: it was deleted, or a run was interrupted or is still under way"
             .to_owned()
     } else {
-        format!("with {}", described(&keys))
+        let but = if lacks_policy { " but without an access policy" } else { "" };
+        format!("with {}{but}", described(&keys))
     };
     let message = format!("user {name} already exists for bucket {bucket}, {state}");
     let start_over = commands::start_over(&run.target, &handover.existing_files());

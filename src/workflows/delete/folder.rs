@@ -8,7 +8,7 @@ use super::DeleteOptions;
 use crate::aws::Run;
 use crate::s3::bucket::{self, Versioning};
 use crate::s3::listing::{self, Cursor, Depth, Entry, Kind, PAGE, Page};
-use crate::step::{Step, counted, thousands};
+use crate::step::{Step, thousands};
 
 /// The folder before it is emptied.
 pub(super) struct Folder {
@@ -33,30 +33,26 @@ pub(crate) struct Content {
     pub count: u64,
     /// True if there are more than that.
     pub more: bool,
-    /// The thing that is counted, such as `object`.
-    pub kind: &'static str,
+    /// What is counted.
+    pub depth: Depth,
 }
 
 impl Content {
     fn on_page(first_page: &Page, depth: Depth) -> Self {
-        Self {
-            count: first_page.entries.len() as u64,
-            more: first_page.next.is_some(),
-            kind: match depth {
-                Depth::Objects => "object",
-                Depth::Versions => "version",
-            },
-        }
+        Self { count: first_page.entries.len() as u64, more: first_page.next.is_some(), depth }
     }
 }
 
 impl fmt::Display for Content {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.more {
-            write!(f, "{}+ {}s", thousands(self.count), self.kind)
-        } else {
-            f.write_str(&counted(self.count, self.kind))
-        }
+        let things = match (self.depth, self.count) {
+            (Depth::Objects, 1) => "object",
+            (Depth::Objects, _) => "objects",
+            (Depth::Versions, 1) => "version or delete marker",
+            (Depth::Versions, _) => "versions and delete markers",
+        };
+        let more = if self.more { "+" } else { "" };
+        write!(f, "{}{more} {things}", thousands(self.count))
     }
 }
 
@@ -97,7 +93,11 @@ impl Folder {
     /// The note that the folder stays, if anything is in it.
     pub fn stays_note(&self, run: &Run) -> Option<String> {
         (self.content.count > 0).then(|| {
-            format!("folder {} stays; --force deletes it without a user", run.target.folder_url())
+            format!(
+                "folder {} stays, since there is no user {}; to delete it too, add --force",
+                run.target.folder_url(),
+                run.target.user
+            )
         })
     }
 

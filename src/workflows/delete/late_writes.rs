@@ -238,7 +238,7 @@ mod tests {
         let folder = Folder {
             depth: Depth::Objects,
             concurrency: 4,
-            content: Content { count: 0, more: false, kind: "object" },
+            content: Content { count: 0, more: false, depth: Depth::Objects },
             first_page: Page::default(),
             versioning: None,
             will_leave_versions: false,
