@@ -190,6 +190,24 @@ async fn bar_leaves_nothing_on_the_screen() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn bar_of_an_interrupted_run_leaves_nothing_on_the_screen() {
+    let aws = aws_with_files().await;
+    let sandbox = coloured(&aws);
+    aws.faults.at("CreateAccessKey", 1, 1, Fault::Pause);
+    let users = ["-u", "alex", "-u", "jaime", "-u", "kim", "--jobs", "1"];
+    let mut session = at_terminal(&sandbox, "create_s3_user", &users);
+    let mut shown = session.shows(Some("1 done, 0 failed, 2 left")).await;
+    session.signal("INT").await;
+    shown += &session.shows(Some("to stop at once")).await;
+    aws.faults.resume();
+    shown += &session.ends_with(130).await;
+    let mut terminal = vt100::Parser::new(ROWS, COLUMNS, 0);
+    terminal.process(shown.as_bytes());
+    let screen = terminal.screen().contents();
+    assert!(!screen.contains('░') && !screen.contains(" left\n"), "{screen}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn question_about_many_users_has_totals_and_the_first_of_them() {
     let aws = aws_with_files().await;
     let sandbox = Sandbox::new(&aws);

@@ -41,11 +41,9 @@ impl Session {
         users: usize,
         stop_words: StopWords,
     ) -> Self {
-        Self {
-            out: Output::new(name, output.clone(), connection.clone(), users),
-            signals: Signals::listen(stop_words),
-            target: target.clone(),
-        }
+        let out = Output::new(name, output.clone(), connection.clone(), users);
+        let signals = Signals::listen(stop_words, out.line.clone());
+        Self { out, signals, target: target.clone() }
     }
 
     /// Loads the clients; with `--verbose`, each of their calls is printed. On a

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use anyhow::Result;
+use indicatif::ProgressBar;
 use tokio_util::sync::CancellationToken;
 
 use super::exit::Exit;
@@ -29,6 +30,8 @@ pub(super) struct Signals {
     /// Cancelled by the first signal.
     pub cancel: CancellationToken,
     words: Arc<StopWords>,
+    /// The line that moves at the terminal.
+    line: ProgressBar,
     /// The first signal that came.
     first: Arc<OnceLock<Signal>>,
     has_begun: Arc<AtomicBool>,
@@ -40,10 +43,11 @@ impl Signals {
     /// that names the users under way, and ends the process at once; no other signal
     /// does. Until [`begin`](Self::begin) is called there is nothing to say of what was
     /// done.
-    pub fn listen(words: StopWords) -> Self {
+    pub fn listen(words: StopWords, line: ProgressBar) -> Self {
         let signals = Self {
             cancel: CancellationToken::new(),
             words: Arc::new(words),
+            line,
             first: Arc::default(),
             has_begun: Arc::default(),
             under_way: Arc::default(),
@@ -56,9 +60,11 @@ impl Signals {
     fn stop(&self, signal: Signal) {
         if self.first.set(signal).is_ok() {
             // Before the work stops, since the process may end at once then.
-            to_stderr(if self.has_begun() { self.words.first } else { "stopping" });
+            let words = if self.has_begun() { self.words.first } else { "stopping" };
+            self.line.suspend(|| to_stderr(words));
             self.cancel.cancel();
         } else if signal.is_typed() {
+            self.line.finish_and_clear();
             to_stderr(if self.has_begun() { &self.words.second } else { "stopped" });
             let users = Vec::from_iter(self.users_under_way().clone());
             if !users.is_empty() {

@@ -7,6 +7,7 @@ use pty_process::{Command, Pty, Size};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Child;
 
+use super::os;
 use super::programs::{HANGING, Sandbox, as_shells_see_it};
 
 /// What delete_s3_user asks.
@@ -71,6 +72,11 @@ impl Session {
         };
         tokio::time::timeout(HANGING, read).await.unwrap();
         String::from_utf8(shown).unwrap()
+    }
+
+    /// Sends a signal, by its name without SIG.
+    pub async fn signal(&self, name: &str) {
+        os::send(name, &self.program).await;
     }
 
     pub async fn types(&mut self, text: &str) {
