@@ -314,7 +314,7 @@ async fn existing_key_file_is_never_overwritten() {
     for options in [[].as_slice(), &["--dry-run"]] {
         let run = sandbox.create("alex", options).await;
         let run = run.failed_with("alex_accessKeys.csv already exists; not overwriting it");
-        let hint = "hint: there is no user alex, so this is an old key, or one of another account; \
+        let hint = "hint: there is no user alex, so this is an old key or kit, or one of another account; \
                     to keep it under another name, run: mv -n -- alex_accessKeys.csv \
                     alex_accessKeys.csv.old\n";
         assert!(cfg!(windows) || run.stderr.ends_with(hint), "{run:?}");

@@ -708,11 +708,11 @@ async fn refusal_in_the_middle_says_what_is_gone_and_what_is_left() {
         ("DeleteAccessKey", None, ""),
         (
             "DeletePolicy",
-            Some("gone: access key KEY, policy s3-access-for-alex (detached)"),
+            Some("deleted: access key KEY, policy s3-access-for-alex (detached)"),
             "left: policy s3-access-for-alex, s3://shared/alex/, user alex; \
              running the same command again continues",
         ),
-        ("DeleteUser", Some("gone: access key KEY, policy s3-access-for-alex, 2 objects"), alex),
+        ("DeleteUser", Some("deleted: access key KEY, policy s3-access-for-alex, 2 objects"), alex),
     ] {
         let (aws, sandbox) = aws_with_alex(&[]).await;
         let key = sandbox.key_of("alex").0;

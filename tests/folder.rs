@@ -849,7 +849,7 @@ async fn interrupted_emptying_says_how_many_are_gone_and_continues() {
     assert!((1000..3000).contains(&gone), "{gone}");
     let gone = format!("{},{:03} objects", gone / 1000, gone % 1000);
     for (start, end) in [
-        ("gone: access key ", gone.as_str()),
+        ("deleted: access key ", gone.as_str()),
         (
             "left: the rest of s3://shared/alex/, user alex; ",
             "running the same command again continues",

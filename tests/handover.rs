@@ -210,7 +210,7 @@ async fn archive_that_exists_is_not_overwritten() {
     let run = sandbox.create("kim", &["--kit=dir"]).await;
     let run = run.failed_with("kim_kit already exists; not overwriting it");
     assert!(
-        run.stderr.contains("\nhint: there is no user kim, so this is an old key, "),
+        run.stderr.contains("\nhint: there is no user kim, so this is an old key or kit, "),
         "{run:?}"
     );
     std::fs::remove_dir_all(sandbox.path().join("kim_kit")).unwrap();

@@ -97,8 +97,8 @@ async fn all_that_is_wrong_with_the_names_is_told_before_any_call() {
         let lines: Vec<_> = run.stderr.lines().collect();
         let expected = [
             "customers:2: a user name must be",
-            "customers:3: kim is also given with -u (also on line 7)",
-            "customers:5: ALEX is also at customers:1",
+            "customers:3: user kim is already given with -u (also on line 7)",
+            "customers:5: user ALEX is already on line 1",
             "customers:6: a user name can't contain /; ",
             "customers:8: a user name must be",
         ];
@@ -417,13 +417,13 @@ async fn interrupted_change_says_what_continues_it() {
             &["--rotate-key"],
             "CreateAccessKey",
             names,
-            "run the same command only for these users: -u kim -u lee\n",
+            "run the same command without --users-from, only for these users: -u kim -u lee\n",
         ),
         (
             &["--rotate-key"],
             "CreateAccessKey",
             rows,
-            "run the same command (without -u) with a file of only the users listed as interrupted or not started\n",
+            "run the same command for only the users listed as interrupted or not started, with a file of their rows\n",
         ),
     ] {
         let (aws, sandbox) = aws_with_alex(&["-u", "kim", "-u", "lee"]).await;
@@ -826,7 +826,7 @@ async fn table_is_checked_as_a_whole_before_any_call() {
                 "customers.csv:4: 2 cells, but the header has 3",
                 "customers.csv:5: a user name must be 1 to 64 characters: A-Z, a-z, 0-9 and _+=,.@-; \
                  not allowed: ' '",
-                "customers.csv:6: ALEX is also at customers.csv:2",
+                "customers.csv:6: user ALEX is already on line 2",
             ][..],
         ),
         // Without that check, access would have no end.

@@ -132,7 +132,7 @@ async fn every_key_is_suspended_and_resumed() {
     assert_eq!(active_keys_of(&aws, "alex"), [""; 0]);
 
     let run = resume(&sandbox, &[]).await.succeeded();
-    let note = "note: there are two active access keys; ";
+    let note = "note: there are two active access keys: ";
     assert!(run.stderr.contains(note), "{run:?}");
     for key in &keys {
         assert!(run.stderr.contains(&key.0), "{run:?}");

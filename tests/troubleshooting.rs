@@ -167,7 +167,7 @@ async fn every_error_of_the_page_is_printed_as_it_stands_there() {
             assert!(printed.contains(&line.to_string()), "{title}: {line}\n{printed:#?}");
         }
         let matters = |line: &&String| {
-            let starts = ["hint: ", "left: ", "gone: ", "everything "];
+            let starts = ["hint: ", "left: ", "deleted: ", "everything "];
             line.contains(": error: ") || starts.iter().any(|start| line.starts_with(start))
         };
         for line in printed.iter().filter(matters) {

@@ -478,7 +478,7 @@ async fn panic_while_a_user_is_deleted_tells_what_is_gone() {
     let args = ["-b", "shared", "-u", "alex"];
     let run = sandbox.run_with("delete_s3_user", &args, &panics).await;
     assert_eq!(run.code, Some(1), "{run:?}");
-    assert!(run.stderr.contains("\ngone: access key "), "{run:?}");
+    assert!(run.stderr.contains("\ndeleted: access key "), "{run:?}");
     assert!(run.stderr.contains("; running the same command again continues"), "{run:?}");
     sandbox.delete("alex", &[]).await.succeeded();
     assert!(is_gone(&aws, "alex"));

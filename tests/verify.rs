@@ -32,14 +32,18 @@ async fn each_mode_is_tried_line_by_line_and_leaves_no_object() {
     ] {
         let aws = aws_with_files().await;
         let sandbox = Sandbox::new(&aws);
-        let browse = if browse { ["--browse-root"].as_slice() } else { &[] };
-        let options = [&["--verify", "-v", "--access", mode], browse].concat();
+        let (option, top) = if browse {
+            (["--browse-root"].as_slice(), ", to the names at the top level of the bucket")
+        } else {
+            ([].as_slice(), "")
+        };
+        let options = [&["--verify", "-v", "--access", mode], option].concat();
         let run = sandbox.create("alex", &options).await.succeeded();
         let lines = |start: &str| run.stderr.lines().filter(|line| line.starts_with(start)).count();
         assert_eq!(lines("Verified: can "), can, "{mode}: {run:?}");
         assert_eq!(lines("Verified: can't "), cannot, "{mode}: {run:?}");
-        let in_all = "access to s3://shared/alex/ and nothing else\n";
-        assert!(run.stderr.contains(in_all), "{mode}: {run:?}");
+        let in_all = format!("access to s3://shared/alex/{top} and nothing else\n");
+        assert!(run.stderr.contains(&in_all), "{mode}: {run:?}");
         assert_complete(&aws, &sandbox, "alex");
         assert_eq!(aws.keys("shared").len(), 4, "{mode}");
     }
@@ -216,7 +220,7 @@ async fn key_that_stays_refused_is_given_up_after_a_minute() {
         run.failed_with("the new key can't list s3://shared/alex/: ListObjectsV2: AccessDenied");
     assert!(
         run.stderr.contains(
-            "hint: --verify works only from the addresses that access is limited to; run it from one"
+            "hint: --verify works only from the addresses that access is limited to; run the command "
         ),
         "{run:?}"
     );

@@ -39,8 +39,8 @@ impl Expiry {
         let words = text.to_ascii_lowercase();
         if words.split(|c: char| !c.is_alphabetic()).any(is_vague_unit) {
             return Err(ValueError::new(
-                "a duration is in weeks, days, hours or minutes, such as 2w, 90d, 12h or 30min, \
-                 since months and years have no fixed length",
+                "a duration is in weeks, days, hours or minutes, such as 2w, 90d, 12h or 30min; \
+                 m could mean months, and months and years have no fixed length",
             ));
         }
         if text.starts_with(|c: char| c.is_ascii_digit())

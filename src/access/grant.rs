@@ -169,7 +169,7 @@ impl Grant {
         }
         notes.extend(whole.map(|block| {
             let version = if block.addr().is_ipv4() { 4 } else { 6 };
-            format!("{block} is every IPv{version} address, so it limits none of them")
+            format!("{block} covers every IPv{version} address, so it restricts none of them")
         }));
         notes
     }
@@ -266,7 +266,7 @@ mod tests {
         for (whole, version) in [("0.0.0.0/0", "IPv4"), ("::/0", "IPv6")] {
             assert_eq!(
                 note(whole),
-                [format!("{whole} is every {version} address, so it limits none of them")]
+                [format!("{whole} covers every {version} address, so it restricts none of them")]
             );
         }
         assert_eq!(note("203.0.113.0/24"), [""; 0]);

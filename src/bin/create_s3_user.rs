@@ -38,7 +38,8 @@ Examples:
 
 Exit codes:
   0 done, 1 failed, and what was made for that user is undone, 2 bad usage,
-  130 interrupted and undone (143 by SIGTERM, 129 by a closed terminal)
+  130 interrupted, and what was made for unfinished users is undone
+  (143 by SIGTERM, 129 by a closed terminal)
 
 Shell completions and man page:
   create_s3_user --completions SHELL
@@ -52,8 +53,8 @@ const RENAMED: [(&str, &str); 2] =
 ///
 /// Creates the user, an access key, and a policy that gives access to the user's folder only
 /// (s3://BUCKET/USER/ unless you give --folder). Writes the key to USER_accessKeys.csv for you to
-/// deliver, and the path of that file to stdout. If anything fails, everything is undone. If the
-/// folder is empty and one with a similar name exists, a note says so, and at a terminal you are
+/// deliver, and the path of that file to stdout. If a step fails, everything done for that user is
+/// undone. If the folder is empty and one with a similar name exists, a note says so, and at a terminal you are
 /// asked first, unless you give --yes.
 #[derive(Parser)]
 #[command(name = NAME, version, override_usage = USAGE)]

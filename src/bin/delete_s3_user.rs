@@ -15,7 +15,7 @@ const USERS_FILE: &str = "\
 File with a user name per line, or CSV; - for stdin
 
 Blank lines and comments after # are skipped. The CSV file for create_s3_user works too: only its \
-\"user\" and \"folder\" columns are used.";
+\"user\" and \"folder\" columns are used, but all cells must be valid.";
 
 const AFTER_HELP: &str = "Example: delete_s3_user -b shared-files -u alex --dry-run";
 

@@ -123,7 +123,7 @@ fn deleted_lines(deleted: &Deleted, is_said: bool) -> Vec<String> {
     let gone = gone(deleted);
     let mut lines = Vec::new();
     if !gone.is_empty() {
-        lines.push(format!("gone: {}", gone.join(", ")));
+        lines.push(format!("deleted: {}", gone.join(", ")));
     }
     if !deleted.remaining.is_empty() {
         lines.push(if gone.is_empty() {

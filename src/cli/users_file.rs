@@ -302,12 +302,12 @@ impl List {
                 let first = &self.users[*entry.get()];
                 let why =
                     if first.name == user.name { "" } else { "; IAM ignores case in user names" };
-                let other = first
-                    .place
-                    .as_ref()
-                    .map_or("given with -u".to_owned(), |at| format!("at {at}"));
+                let earlier = match &first.place {
+                    Some(place) => format!("on line {}", place.line),
+                    None => "given with -u".to_owned(),
+                };
                 let problem = match user.place {
-                    Some(_) => format!("{} is also {other}{why}", user.name),
+                    Some(_) => format!("user {} is already {earlier}{why}", user.name),
                     None => format!("-u {} is given twice{why}", user.name),
                 };
                 self.problems.push((user.place, problem));
@@ -347,7 +347,7 @@ mod tests {
                 problems.iter().map(|it| it.split(' ').next().unwrap().to_owned()).collect();
             let expected = [first, first + 2, first + 3, first + 4, first + 5];
             assert_eq!(places, expected.map(|line| format!("users:{line}:")));
-            let first = format!("is also at users:{}", first - 1);
+            let first = format!("is already on line {}", first - 1);
             assert!(problems[1].contains(&first), "{problems:?}");
             let other_case =
                 problems.iter().filter(|it| it.ends_with("ignores case in user names"));

@@ -232,5 +232,8 @@ pub(crate) fn access_in_words(target: &Target, grant: &Grant) -> String {
         words += if is_alike { " and " } else { ", read-only access to " };
         words += &target.url_of(folder);
     }
+    if grant.browse_root {
+        words += ", to the names at the top level of the bucket";
+    }
     words
 }

@@ -94,8 +94,8 @@ async fn check_any(run: &Run, holdings: &mut Holdings, keys: &[KeyInfo]) -> Resu
 }
 
 fn two_keys_note(keys: &[KeyInfo]) -> Option<String> {
-    let has_two = keys.len() == 2;
-    has_two.then(|| "there are two active access keys; --list shows them".to_owned())
+    let [one, other] = keys else { return None };
+    Some(format!("there are two active access keys: {} and {}", one.id, other.id))
 }
 
 /// Changes one key after the other. Running it again finishes.

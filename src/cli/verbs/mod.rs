@@ -22,12 +22,17 @@ pub use create::Existing;
 /// How to go on where the same command can't be run again for the users who are done.
 fn only_for(left: &[&NamedUser]) -> (&'static str, Option<Command>) {
     if left.iter().any(|user| user.has_options()) {
-        let words = "to continue, run the same command (without -u) with a file of only the users \
-                     listed as interrupted or not started";
+        let words = "to continue, run the same command for only the users listed as interrupted or \
+                     not started, with a file of their rows";
         return (words, None);
     }
     let users = commands::options_for(left.iter().map(|user| &user.name));
-    ("to continue, run the same command only for these users", Some(users))
+    let words = if left.iter().any(|user| user.place.is_some()) {
+        "to continue, run the same command without --users-from, only for these users"
+    } else {
+        "to continue, run the same command only for these users"
+    };
+    (words, Some(users))
 }
 
 /// Something to do with each user.

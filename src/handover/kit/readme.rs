@@ -27,7 +27,7 @@ impl ClientSettings<'_> {
         let in_common = if grant.access.rights().list {
             "They all show the same files."
         } else {
-            "They all do the same thing."
+            "Both do the same thing."
         };
         let values = [
             ("sender", contact.map_or(String::new(), |it| wrapped("From", it) + "\n\n")),

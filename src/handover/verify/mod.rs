@@ -161,8 +161,8 @@ impl Verifying<'_> {
             "a bucket policy, a permissions boundary or your organization may refuse it; \
              if the store is slow to know new keys, give --verify-timeout"
         } else {
-            "--verify works only from the addresses that access is limited to; run it from one of \
-             them, or without --verify"
+            "--verify works only from the addresses that access is limited to; run the command \
+             from one of them, or leave out --verify"
         };
         Hinted::new(message, Hint::new(hint)).into()
     }

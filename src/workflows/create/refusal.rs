@@ -49,8 +49,8 @@ pub(super) fn old_key(error: anyhow::Error, target: &Target) -> anyhow::Error {
     };
     for hint in &mut hinted.hints {
         hint.words = format!(
-            "there is no user {}, so this is an old key, or one of another account; to keep it under \
-             another name, run",
+            "there is no user {}, so this is an old key or kit, or one of another account; to keep \
+             it under another name, run",
             target.user
         );
     }
