@@ -54,8 +54,8 @@ const RENAMED: [(&str, &str); 2] =
 /// Creates the user, an access key, and a policy that gives access to the user's folder only
 /// (s3://BUCKET/USER/ unless you give --folder). Writes the key to USER_accessKeys.csv for you to
 /// deliver, and the path of that file to stdout. If a step fails, everything done for that user is
-/// undone. If the folder is empty and one with a similar name exists, a note says so, and at a terminal you are
-/// asked first, unless you give --yes.
+/// undone. If the folder is empty and one with a similar name exists, a note says so, and at a
+/// terminal you are asked first, unless you give --yes.
 #[derive(Parser)]
 #[command(name = NAME, version, override_usage = USAGE)]
 #[command(disable_help_flag = true, disable_version_flag = true)]

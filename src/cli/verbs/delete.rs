@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::Result;
 use indicatif::HumanCount;
 
-use super::{Verb, only_for};
+use super::{SAME_AGAIN, Verb, only_for};
 use crate::access::Target;
 use crate::cli::exit::{Ending, Exit};
 use crate::cli::failure::NotConfirmed;
@@ -98,7 +98,7 @@ impl Verb for Deletion {
     /// The same command fails for users who are gone, unless it looks for them itself.
     fn how_to_go_on(&self, left: &[&NamedUser]) -> (&'static str, Option<Command>) {
         if self.options.only_expired {
-            return ("to continue, run the same command again", None);
+            return SAME_AGAIN;
         }
         only_for(left)
     }

@@ -19,6 +19,9 @@ mod sync;
 
 pub use create::Existing;
 
+/// How to go on where all that is done stays done.
+const SAME_AGAIN: (&str, Option<Command>) = ("to continue, run the same command again", None);
+
 /// How to go on where the same command can't be run again for the users who are done.
 fn only_for(left: &[&NamedUser]) -> (&'static str, Option<Command>) {
     if left.iter().any(|user| user.has_options()) {
@@ -61,7 +64,7 @@ pub(super) trait Verb {
     /// Says how to go on after an interruption with those of several users who are left, with
     /// the options that name them if it isn't the same command.
     fn how_to_go_on(&self, _left: &[&NamedUser]) -> (&'static str, Option<Command>) {
-        ("to continue, run the same command again", None)
+        SAME_AGAIN
     }
 
     /// Finds out what there is to do, and changes nothing. Users on the list needn't be looked
