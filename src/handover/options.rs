@@ -71,7 +71,7 @@ pub struct HandoverOptions {
     ///
     /// Some must be allowed, such as listing the folder, and the others refused. Waits until
     /// AWS knows the key, which takes a few seconds. If the key can do too much or too
-    /// little, everything is undone. Test uploads are deleted again.
+    /// little, everything is undone. Test uploads are deleted afterwards.
     #[cfg_attr(feature = "cli", arg(long))]
     pub verify: bool,
     /// With --verify, seconds to wait for the new key to work, 1 to 3600 [default: 60]

@@ -31,7 +31,7 @@ pub(crate) struct Verified {
 ///
 /// Fails on the first thing that is not as it should be: something allowed
 /// that the policy refuses is a store that doesn't enforce policies. Objects
-/// that this puts are deleted again with the admin's own key; what could not
+/// that this puts are deleted afterwards with the admin's own key; what could not
 /// be deleted is added to `left`.
 pub(crate) async fn verify(
     run: &Run,

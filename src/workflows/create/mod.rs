@@ -306,8 +306,8 @@ impl Create {
     fn empty_folder_note(&self) -> Option<String> {
         let CreateOptions { grant, make_folder, .. } = &self.options;
         let matters = self.folder.is_empty && !make_folder && grant.access.rights().list;
-        let note = "no files yet; some clients report an empty folder as missing, so upload one \
-                    before you send the key";
+        let note = "no files yet; some clients report an empty folder as missing, so upload a \
+                    file before you send the key";
         matters.then(|| note.to_owned())
     }
 }
