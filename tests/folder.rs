@@ -572,8 +572,9 @@ async fn earlier_versions_that_remain_are_pointed_out() {
         let sandbox = Sandbox::new(&aws);
         sandbox.create("alex", &[]).await.succeeded();
         let run = sandbox.delete("alex", &[]).await.succeeded();
-        let note = "note: earlier versions of the objects remain; to delete them too, run \
-                    delete_s3_user -b shared -u USER --force --all-versions\n";
+        let note = "note: earlier versions of the objects remain; to delete them too, run with \
+                    the same connection options: delete_s3_user -b shared -u USER --force \
+                    --all-versions\n";
         assert!(run.stderr.contains(note), "{run:?}");
         let list = aws.s3_client().list_objects_v2().bucket("shared").prefix("alex/");
         assert_eq!(list.send().await.unwrap().key_count(), Some(0));
@@ -592,7 +593,7 @@ async fn advice_on_earlier_versions_is_for_the_users_that_are_gone_alone() {
     aws.add_user("alexander", ALLOW_ALL).await;
     let run = sandbox.delete("alex", &["-u", "alexander"]).await;
     assert_eq!(run.code, Some(1), "{run:?}");
-    assert!(run.stderr.contains("run delete_s3_user -b shared -u USER --force"), "{run:?}");
+    assert!(run.stderr.contains("options: delete_s3_user -b shared -u USER --force"), "{run:?}");
     assert!(!run.stderr.contains("same command"), "{run:?}");
     let before = aws.versions("shared", "alexander/").await;
     assert!(!before.is_empty());

@@ -405,16 +405,22 @@ async fn our_own_test_of_a_key_is_no_use_of_it() {
         let csv = list(&sandbox, &["--csv"]).await.succeeded().stdout;
         assert_eq!(csv.contains(",never,"), is_own_test, "{csv}");
     }
-    // GetCallerIdentity tests it, too.
-    aws.change_iam(|iam| {
-        for last_use in iam.access_key_last_used.values_mut() {
-            last_use.service_name = "sts".to_owned();
-        }
-    });
-    let users = listed(&sandbox, &[]).await;
-    assert_eq!(codes(&users[0]), ["never-used"]);
-    assert_eq!(texts(&users[0]), ["key last used only with STS"]);
-    assert_eq!(users[0]["keys"][0]["last_used_service"], "sts");
+    // GetCallerIdentity tests it, too; of a new key nothing is expected yet.
+    for (age, expected) in
+        [(12 * DAY, ["key last used only with STS"].as_slice()), (DAY - 3600, &[])]
+    {
+        age_keys(&aws, "alex", age, Some(3600));
+        aws.change_iam(|iam| {
+            for last_use in iam.access_key_last_used.values_mut() {
+                last_use.service_name = "sts".to_owned();
+            }
+        });
+        let users = listed(&sandbox, &[]).await;
+        assert_eq!(texts(&users[0]), expected);
+        let code: &[_] = if expected.is_empty() { &[] } else { &["never-used"] };
+        assert_eq!(codes(&users[0]), code);
+        assert_eq!(users[0]["keys"][0]["last_used_service"], "sts");
+    }
 }
 
 #[tokio::test]

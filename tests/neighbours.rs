@@ -422,7 +422,7 @@ async fn two_runs_that_both_keep_the_folder_say_how_to_delete_it() {
     assert!(!run.stderr.contains("no user has"), "{run:?}");
     aws.faults.resume();
     let run = started.ended().await.succeeded();
-    let command = "run delete_s3_user -b shared -u ann --force --folder \"customers/acme/\"";
+    let command = "options: delete_s3_user -b shared -u ann --force --folder \"customers/acme/\"";
     assert!(run.stderr.contains("no user has s3://shared/customers/acme/ any more"), "{run:?}");
     assert!(run.stderr.contains(command), "{run:?}");
     assert_nothing_is_deleted(&aws);

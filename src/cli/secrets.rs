@@ -8,17 +8,18 @@ const SLASHES: usize = 2;
 
 /// True for what looks like the ID of an access key or its secret, and not like a name.
 pub(super) fn is_like_key(name: &str) -> bool {
-    let is_long = name.trim_end_matches('=').len() == SECRET && name.chars().all(is_base64);
-    is_long || is_like_id(name)
+    name.len() == SECRET && name.chars().all(is_base64) || is_like_id(name)
 }
 
-/// True for text that begins as the [IDs of access keys][ids] do. A part of the world does, too.
+/// True for text that begins as the [IDs of access keys][ids] do. A part of the world does, too,
+/// but has no digit and is shorter.
 ///
 /// [ids]: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-prefixes
 fn is_like_id(name: &str) -> bool {
     let is_capital = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit();
     let has_digit = name.contains(|c: char| c.is_ascii_digit());
-    let begins = name.starts_with("AKIA") || name.starts_with("ASIA") && has_digit;
+    let begins =
+        name.starts_with("AKIA") || name.starts_with("ASIA") && (has_digit || name.len() >= 16);
     begins && name.chars().all(is_capital)
 }
 
@@ -79,6 +80,10 @@ mod tests {
     #[test]
     fn keys_are_no_names() {
         for key in [SECRET_KEY, "AKIAIOSFODNN7EXAMPLE", "ASIAIOSFODNN7EXAMPLE", "AKIAIO", "ASIA7"] {
+            assert!(is_like_key(key), "{key}");
+        }
+        let padded = format!("{}=", &SECRET_KEY[1..]);
+        for key in [padded.as_str(), "ASIAABCDEFGHIJKLMNOP"] {
             assert!(is_like_key(key), "{key}");
         }
         for name in ["ASIA", "ASIAPAC", "Asia7", "ASIA-7", "akiaiosfodnn7example", "alex"] {

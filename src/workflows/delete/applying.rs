@@ -231,8 +231,8 @@ impl Deleting<'_> {
             // Not "the same command": --force is for users that are gone, and for no
             // other that a list names.
             notes.push(format!(
-                "earlier versions of the objects remain; to delete them too, run delete_s3_user \
-                 -b {} -u USER --force{} --all-versions",
+                "earlier versions of the objects remain; to delete them too, run with the same \
+                 connection options: delete_s3_user -b {} -u USER --force{} --all-versions",
                 run.target.bucket,
                 folder_option(&run.target)
             ));
@@ -326,7 +326,8 @@ async fn deserted_note(run: &Run, work: &Delete) -> Option<String> {
     own.user.path.clear();
     check_alone(run, Some(&own)).await.ok()?;
     Some(format!(
-        "no user has {} any more; to delete it, run delete_s3_user -b {} -u {} --force{}",
+        "no user has {} any more; to delete it, run with the same connection options: \
+         delete_s3_user -b {} -u {} --force{}",
         run.target.folder_url(),
         run.target.bucket,
         run.target.user,

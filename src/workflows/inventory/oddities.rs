@@ -78,20 +78,18 @@ fn odd_age(key: &KeyInfo, now: Timestamp) -> Option<Oddity> {
 }
 
 fn odd_use(key: &KeyInfo, now: Timestamp) -> Option<Oddity> {
+    let is_new = key.created.is_some_and(|created| days(created, now) < NEVER_USED);
     match &key.last_use_by_person() {
-        LastUse::Never => {
-            let is_new = key.created.is_some_and(|created| days(created, now) < NEVER_USED);
-            (!is_new).then(|| Oddity::about_key("never-used", key, "key never used"))
-        }
+        LastUse::Never if !is_new => Some(Oddity::about_key("never-used", key, "key never used")),
         // As a test of the key is: it gives access to no files.
-        LastUse::At(_, service) if service == "sts" => {
+        LastUse::At(_, service) if service == "sts" && !is_new => {
             Some(Oddity::about_key("never-used", key, "key last used only with STS"))
         }
         LastUse::At(at, _) if days(*at, now) >= UNUSED => {
             let unused = counted(days(*at, now) as u64, "day");
             Some(Oddity::about_key("unused-key", key, format!("key unused for {unused}")))
         }
-        LastUse::At(..) | LastUse::Unknown | LastUse::NotOffered => None,
+        LastUse::At(..) | LastUse::Never | LastUse::Unknown | LastUse::NotOffered => None,
     }
 }
 
