@@ -61,7 +61,7 @@ impl Grant {
             Part {
                 name: "top level of the bucket",
                 value: top_level.to_owned(),
-                option: "--browse-root or --no-browse-root",
+                option: "either --browse-root or --no-browse-root",
                 arguments: vec![flag.to_owned()],
                 is_named_in: GrantChange::names_top_level,
             },

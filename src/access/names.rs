@@ -94,7 +94,7 @@ fn is_letter_or_digit(c: char) -> bool {
 /// starting with `-`, which every command would treat as an option.
 ///
 /// [limits]: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct UserName(String);
 
 as_text!(UserName);

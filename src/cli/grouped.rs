@@ -1,8 +1,10 @@
 //! Errors that many users have in common: said once, with the users' names.
 
+use std::collections::HashSet;
+
 use super::once::names;
 use super::{NamedUser, Session};
-use crate::access::{BucketName, UserName};
+use crate::access::BucketName;
 use crate::commands::{self, Command};
 use crate::errors::{ErrorKind, Hinted};
 use crate::workflows::create::UserExists;
@@ -74,8 +76,10 @@ impl Session {
         let gathered = std::mem::take(&mut self.out.report().grouped);
         let out = self.out.for_all();
         for kind in Grouped::ALL {
-            let is_of_kind = |user: &&UserName| gathered.contains(&(kind, (*user).clone()));
-            let of_kind: Vec<_> = users.iter().map(|user| &user.name).filter(is_of_kind).collect();
+            let of_kind = gathered.iter().filter(|(found, _)| *found == kind);
+            let of_kind: HashSet<_> = of_kind.map(|(_, user)| user).collect();
+            let names_in_order = users.iter().map(|user| &user.name);
+            let of_kind: Vec<_> = names_in_order.filter(|user| of_kind.contains(user)).collect();
             if of_kind.is_empty() {
                 continue;
             }

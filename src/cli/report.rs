@@ -1,6 +1,6 @@
 //! How the work on several users went: what is gathered on the way, and said at the end.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::dry_run::Line;
@@ -50,8 +50,8 @@ impl Report {
     /// As a bar and in numbers, of so many users.
     pub fn bar(&self, users: usize) -> String {
         let failed = self.count(&[Ending::Failed]);
-        let is_not_done = [Ending::Failed, Ending::Declined, Ending::Interrupted];
-        let done = self.endings.len() - self.count(&is_not_done);
+        let not_done = [Ending::Failed, Ending::Declined, Ending::Interrupted];
+        let done = self.endings.len() - self.count(&not_done);
         let ended = done + failed;
         let full = ended.min(users) * BAR / users.max(1);
         format!(
@@ -66,11 +66,6 @@ impl Report {
     fn count(&self, endings: &[Ending]) -> usize {
         self.endings.iter().filter(|(_, ending)| endings.contains(ending)).count()
     }
-
-    fn users(&self, ending: Ending) -> Vec<String> {
-        let ended = self.endings.iter().filter(|(_, found)| *found == ending);
-        ended.map(|(user, _)| user.to_string()).collect()
-    }
 }
 
 impl Session {
@@ -81,9 +76,9 @@ impl Session {
 
     /// Says how it went with several users, and returns how the program ends.
     pub(super) fn conclude<V: Verb>(&self, users: &[NamedUser], verb: &V) -> Exit {
-        let failed = self.ended(users, Ending::Failed);
-        let interrupted = self.ended(users, Ending::Interrupted);
-        let not_started = self.not_started(users);
+        let failed = self.with_end(users, |ending| ending == Some(Ending::Failed));
+        let interrupted = self.with_end(users, |ending| ending == Some(Ending::Interrupted));
+        let not_started = self.with_end(users, |ending| ending.is_none());
         let is_interrupted = !interrupted.is_empty() || !not_started.is_empty();
         self.out.planned();
         self.say_grouped(users);
@@ -101,10 +96,10 @@ impl Session {
             self.name_all("interrupted", &interrupted, users.len());
             self.name_all("not started", &not_started, users.len());
             if is_interrupted {
-                let is_left =
-                    |name: &String| interrupted.contains(name) || not_started.contains(name);
-                let left = users.iter().filter(|user| is_left(&user.name.to_string()));
-                let (words, users) = verb.how_to_go_on(&left.collect::<Vec<_>>());
+                let left = self.with_end(users, |ending| {
+                    ending.is_none_or(|ending| ending == Ending::Interrupted)
+                });
+                let (words, users) = verb.how_to_go_on(&left);
                 self.out.hint(words, users.as_ref());
             }
         }
@@ -126,27 +121,26 @@ impl Session {
     }
 
     /// Names users whose work ended so, of so many in all.
-    fn name_all(&self, what: &str, names: &[String], users: usize) {
-        if names.is_empty() {
+    fn name_all(&self, what: &str, named: &[&NamedUser], users: usize) {
+        if named.is_empty() {
             return;
         }
-        let is_all = names.len() == users && users > NAMED;
-        let named = if is_all { "all" } else { &names.join(", ") };
-        self.out.error_detail(&format!("{what}: {named}"));
+        let is_all = named.len() == users && users > NAMED;
+        let names: Vec<_> = named.iter().map(|user| user.name.as_str()).collect();
+        let names = if is_all { "all" } else { &names.join(", ") };
+        self.out.error_detail(&format!("{what}: {names}"));
     }
 
-    /// The users whose work ended so, in the order given.
-    fn ended(&self, users: &[NamedUser], ending: Ending) -> Vec<String> {
-        let ended = self.out.report().users(ending);
-        let names = users.iter().map(|user| user.name.to_string());
-        names.filter(|name| ended.contains(name)).collect()
-    }
-
-    fn not_started(&self, users: &[NamedUser]) -> Vec<String> {
+    /// The users whose work has such an end, or has none if it never started, in the order given.
+    fn with_end<'a>(
+        &self,
+        users: &'a [NamedUser],
+        is_such: impl Fn(Option<Ending>) -> bool,
+    ) -> Vec<&'a NamedUser> {
         let report = self.out.report();
-        let ended: HashSet<_> = report.endings.iter().map(|(user, _)| user.as_str()).collect();
-        let names = users.iter().map(|user| user.name.as_str());
-        names.filter(|name| !ended.contains(name)).map(str::to_owned).collect()
+        let endings: HashMap<_, _> =
+            report.endings.iter().map(|(user, end)| (user, *end)).collect();
+        users.iter().filter(|user| is_such(endings.get(&user.name).copied())).collect()
     }
 }
 

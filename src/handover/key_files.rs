@@ -51,14 +51,15 @@ fn is_of(name: &str, user: &UserName) -> bool {
 
 impl KeyFiles {
     /// Looks for the keys with these IDs in every CSV file of the directory, by
-    /// whatever name it goes. A file that can't be read holds none.
+    /// whatever name it goes. A file that can't be read holds none, and without IDs none is read.
     pub fn look(dir: &Path, ids: &HashSet<&str>) -> Self {
         let mut files = Self::default();
         for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             if name.starts_with('.') {
                 files.hidden_names.push(name);
-            } else if name.ends_with(".csv")
+            } else if !ids.is_empty()
+                && name.ends_with(".csv")
                 && let Some(content) = content(&entry)
             {
                 let words = content.split(|c: char| !c.is_ascii_alphanumeric());

@@ -143,12 +143,13 @@ impl Creation {
         outcome: &Skipped,
         files: Option<&KeyFiles>,
     ) -> Option<UserName> {
-        let files = files.filter(|files| !files.hold_any(&outcome.access_keys));
         if let Some(error) = files.and_then(|files| lost_key(outcome, files)) {
             job.failed(self, error);
             return None;
         }
-        let is_unused = files.is_some() && are_unused(job, &outcome.access_keys).await;
+        let keys = &outcome.access_keys;
+        let is_unwritten = files.is_some_and(|files| !files.hold_any(keys));
+        let is_unused = is_unwritten && are_unused(job, keys).await;
         job.skip(outcome);
         is_unused.then(|| job.user().clone())
     }

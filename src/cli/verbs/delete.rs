@@ -30,7 +30,8 @@ struct Deletion {
     options: delete::DeleteOptions,
     /// The number of keys that are kept in memory so far.
     kept_keys: AtomicUsize,
-    is_of_many: bool,
+    /// True if there is only one user.
+    is_alone: bool,
 }
 
 impl Deletion {
@@ -39,13 +40,13 @@ impl Deletion {
         let along_with = users.iter().map(|user| user.name.clone()).collect();
         let plans_everything = out.asks() || out.args.dry_run;
         let options = delete::DeleteOptions { along_with, plans_everything, ..options };
-        Self { options, kept_keys: AtomicUsize::new(0), is_of_many: users.len() > 1 }
+        Self { options, kept_keys: AtomicUsize::new(0), is_alone: out.is_alone() }
     }
 
     /// The note that files with the key of a deleted user are left; the same for each of many,
     /// so that it is printed once.
     fn files_note(&self, files: &[String]) -> String {
-        if self.is_of_many {
+        if !self.is_alone {
             return "key file or kit still in this directory; the key in it no longer works"
                 .to_owned();
         }

@@ -292,10 +292,6 @@ fn check_names_all(target: &Target, policy: &Policy, change: &GrantChange) -> Re
 
 /// Options as a list of which all are needed.
 fn all_of(options: &[&str]) -> String {
-    let options: Vec<_> = options
-        .iter()
-        .map(|it| it.replace("--browse-root or", "either --browse-root or"))
-        .collect();
     match options.split_last() {
         Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
         _ => options.concat(),
