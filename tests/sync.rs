@@ -251,6 +251,8 @@ async fn user_whose_key_a_killed_run_lost_is_not_unchanged() {
     let (_aws, sandbox) = bucket_of_customers().await;
     let file = |name: &str| sandbox.path().join(name);
     std::fs::rename(file("kim_accessKeys.csv"), file(".kim_accessKeys.csv.Ab12Cd")).unwrap();
+    // Of tom the key is in a file, too.
+    std::fs::write(file(".tom_accessKeys.csv.Ab12Cd"), "").unwrap();
     for (access, options) in
         [("", ["--dry-run"].as_slice()), ("", &[]), ("read-write", &["--dry-run"]), ("write", &[])]
     {
